@@ -1,0 +1,37 @@
+"""Every error that bloodcell raises on purpose, as one tree.
+
+BloodcellError                  base; the message is one a user can act on
+├── InputError                  what was given to score: folder, manifest, option
+├── ModelError                  a model folder that may not be used
+├── RunError                    a run folder that cannot be used as asked
+├── EngineError                 decoding or the network failed as a whole
+└── Stopped                     asked to stop; what is done is kept, the run can be resumed
+"""
+
+
+class BloodcellError(Exception):
+    """Base of the tree. ``exit_status`` is what the command line returns for it."""
+
+    exit_status = 1
+
+
+class InputError(BloodcellError):
+    """The input (folder, manifest, labels, option value) is not what is needed."""
+
+
+class ModelError(BloodcellError):
+    """A model is unknown, incomplete, or differs from what its card says."""
+
+
+class RunError(BloodcellError):
+    """A run folder belongs to another job, is in use, or is not a run folder."""
+
+
+class EngineError(BloodcellError):
+    """The backend or the decoder cannot work at all (never raised for one bad image)."""
+
+
+class Stopped(BloodcellError):
+    """Stopped in good order on request; everything finished is on disk and resumable."""
+
+    exit_status = 4

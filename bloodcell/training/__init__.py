@@ -1,0 +1,1 @@
+"""Training a network from labelled cells; needs the ``train`` extra (torch, onnx)."""

@@ -1,0 +1,62 @@
+"""What may differ between two smears of the same cell: pose, focus and stain."""
+
+import math
+
+import torch
+from torch.nn import functional
+
+
+def augment(canvas: torch.Tensor, side_px: int, generator: torch.Generator) -> torch.Tensor:
+    """Cut a randomly turned, scaled, shifted and stained view from each canvas.
+
+    ``canvas``: float32 (N, 3, S, S), normalised, S larger than ``side_px``. Returns float32
+    (N, 3, side_px, side_px); without randomness that would be the central crop.
+    """
+    view = _random_view(canvas, side_px, generator)
+    view = _random_stain(view, generator)
+    return _random_blur(view, generator)
+
+
+def _uniform(
+    n: int, low: float, high: float, generator: torch.Generator, *shape: int
+) -> torch.Tensor:
+    return torch.rand(n, *shape, generator=generator) * (high - low) + low
+
+
+def _random_view(canvas: torch.Tensor, side_px: int, generator: torch.Generator) -> torch.Tensor:
+    n = len(canvas)
+    angle = _uniform(n, -math.pi, math.pi, generator)
+    zoom = torch.exp(_uniform(n, -0.2, 0.2, generator)) * side_px / canvas.shape[-1]
+    mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
+    shift = _uniform(n, -0.08, 0.08, generator, 2)
+    theta = torch.empty(n, 2, 3)
+    theta[:, 0, 0] = zoom * angle.cos() * mirror
+    theta[:, 0, 1] = -zoom * angle.sin()
+    theta[:, 1, 0] = zoom * angle.sin() * mirror
+    theta[:, 1, 1] = zoom * angle.cos()
+    theta[:, :, 2] = shift
+    grid = functional.affine_grid(theta, [n, 3, side_px, side_px], align_corners=False)
+    return functional.grid_sample(
+        canvas, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+
+
+def _random_stain(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mix and scale the normalised channels, as another stain batch or lamp would."""
+    n = len(view)
+    mix = torch.eye(3) + 0.06 * torch.randn(n, 3, 3, generator=generator)
+    contrast = torch.exp(0.12 * torch.randn(n, 1, 1, generator=generator))
+    offset = 0.15 * torch.randn(n, 1, 1, 1, generator=generator)
+    offset = offset + 0.12 * torch.randn(n, 3, 1, 1, generator=generator)
+    mixed = torch.einsum("nij,njhw->nihw", mix * contrast, view)
+    return mixed + offset
+
+
+def _random_blur(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Blend a fifth of the views with their 3x3 mean: slightly out of focus."""
+    strength = torch.rand(len(view), 1, 1, 1, generator=generator)
+    strength = torch.where(
+        torch.rand(len(view), 1, 1, 1, generator=generator) < 0.2, strength, 0.0
+    )
+    mean = functional.avg_pool2d(view, 3, stride=1, padding=1, count_include_pad=False)
+    return torch.lerp(view, mean, strength)

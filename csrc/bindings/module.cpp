@@ -1,0 +1,8 @@
+// The extension's table of contents; each subject registers itself.
+#include "bindings.hpp"
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "Header gate, batch reader and patient accumulator of bloodcell.";
+    register_images(module);
+    register_accumulator(module);
+}
