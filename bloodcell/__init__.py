@@ -1,1 +1,42 @@
-"""bloodcell."""
+"""Scores images of single blood cells for leukaemia blasts. Research use only.
+
+``score`` runs a job, ``open_run`` opens a finished one. Both are loaded when first used, so that
+``import bloodcell`` and ``bloodcell --help`` cost nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from bloodcell.errors import (
+    BloodcellError,
+    EngineError,
+    InputError,
+    ModelError,
+    RunError,
+    Stopped,
+)
+
+if TYPE_CHECKING:
+    from bloodcell.run import Run, open_run
+    from bloodcell.scoring import score
+
+__all__ = [
+    "BloodcellError",
+    "EngineError",
+    "InputError",
+    "ModelError",
+    "Run",
+    "RunError",
+    "Stopped",
+    "open_run",
+    "score",
+]
+
+_HOME = {"Run": "bloodcell.run", "open_run": "bloodcell.run", "score": "bloodcell.scoring"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bloodcell' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

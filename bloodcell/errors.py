@@ -31,7 +31,7 @@ class EngineError(BloodcellError):
     """The backend or the decoder cannot work at all (never raised for one bad image)."""
 
 
-class Stopped(BloodcellError):
+class Stopped(BloodcellError):  # noqa: N818 - nothing went wrong
     """Stopped in good order on request; everything finished is on disk and resumable."""
 
     exit_status = 4

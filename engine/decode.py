@@ -7,7 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from nvidia.dali import fn, pipeline_def, types
 
+from bloodcell._core import REASONS
+from bloodcell.engine.batches import EncodedBatch, ImageBatch
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.errors import EngineError
 
 _INTERPOLATION = {
     "linear": types.INTERP_LINEAR,
@@ -72,6 +75,16 @@ class Decoder:
         self._options = {"batch_size": batch_size, "threads": threads}
         self._pipeline: Any = None
 
+    def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
+        """Decode what passed the gate; cells that cannot be decoded become ``corrupt``."""
+        passed = np.flatnonzero(batch.reasons == 0)
+        starts, ends = batch.offsets[passed], batch.offsets[passed + 1]
+        views = [batch.buffer[start:end] for start, end in zip(starts, ends, strict=True)]
+        pixels, decoded = self.decode(views)
+        reasons = batch.reasons.copy()
+        reasons[passed[~decoded]] = REASONS.index("corrupt")
+        return ImageBatch(batch.rows, reasons, pixels)
+
     def decode(
         self, encoded: Sequence[npt.NDArray[np.uint8]]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
@@ -101,8 +114,10 @@ class Decoder:
         try:
             self._pipeline.feed_input("encoded", list(encoded))
             (output,) = self._pipeline.run()
-        except RuntimeError:
+        except RuntimeError as error:
             self._pipeline = None
+            if "decoders.image" not in str(error):
+                raise EngineError(f"DALI failed outside image decoding: {error}") from error
             return None
         # A copy: DALI reuses the buffer in its next run.
         return np.array(output.as_tensor(), dtype=np.float32)

@@ -55,8 +55,6 @@ def _random_stain(view: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 def _random_blur(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Blend a fifth of the views with their 3x3 mean: slightly out of focus."""
     strength = torch.rand(len(view), 1, 1, 1, generator=generator)
-    strength = torch.where(
-        torch.rand(len(view), 1, 1, 1, generator=generator) < 0.2, strength, 0.0
-    )
+    strength = torch.where(torch.rand(len(view), 1, 1, 1, generator=generator) < 0.2, strength, 0.0)
     mean = functional.avg_pool2d(view, 3, stride=1, padding=1, count_include_pad=False)
     return torch.lerp(view, mean, strength)

@@ -54,6 +54,7 @@ class Trainer:
     def __init__(
         self,
         folder: Path,
+        *,
         options: TrainingOptions,
         training: Pixels,
         validation: Pixels,
@@ -136,7 +137,9 @@ class Trainer:
         progress = epoch / self.options.epochs
         if progress < 0.1:
             return self.options.peak_learning_rate * (0.04 + 0.96 * progress / 0.1)
-        return self.options.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+        return (
+            self.options.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+        )
 
     def _validate(self) -> dict[str, float]:
         logits = infer(self.averaged.module, self.validation.pixels)
@@ -144,9 +147,7 @@ class Trainer:
         labels = self.validation.labels.numpy()
         blast = self.blast_index
         return {
-            "validation_loss": float(
-                nn.functional.cross_entropy(logits, self.validation.labels)
-            ),
+            "validation_loss": float(nn.functional.cross_entropy(logits, self.validation.labels)),
             "accuracy": float(np.mean(probabilities.argmax(1) == labels)),
             "blast_auroc": auroc(probabilities[:, blast], labels == blast),
         }

@@ -29,7 +29,9 @@ class Block(nn.Module):
     He et al. 2019, arXiv 1812.01187), so that it does not drop three pixels of four.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, cardinality: int, stride: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, cardinality: int, stride: int
+    ) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             nn.Conv2d(inputs, width, 1, bias=False),
@@ -51,6 +53,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.residual[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         total: torch.Tensor = self.residual(x) + self.shortcut(x)
         return total.relu_()
 
@@ -79,5 +82,6 @@ class ResNeXt(nn.Module):
         self.head = nn.Sequential(nn.Dropout(a.dropout), nn.Linear(channels, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """See the class."""
         logits: torch.Tensor = self.head(self.features(x))
         return logits

@@ -6,3 +6,4 @@
 
 void register_images(pybind11::module_& module);
 void register_accumulator(pybind11::module_& module);
+void register_strings(pybind11::module_& module);

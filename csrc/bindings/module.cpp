@@ -2,7 +2,8 @@
 #include "bindings.hpp"
 
 PYBIND11_MODULE(_core, module) {
-    module.doc() = "Header gate, batch reader and patient accumulator of bloodcell.";
+    module.doc() = "Header gate, batch reader, patient accumulator and string hashes of bloodcell.";
     register_images(module);
     register_accumulator(module);
+    register_strings(module);
 }

@@ -1,0 +1,50 @@
+# `make demo` and `make test` do all the set-up they need, in one .venv that they share.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -name '*.?pp')
+# What the constraints pin is pinned in the build environment too.
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+
+.PHONY: demo test check ctest bench clean
+
+demo: .venv/.scoring demo/cells
+	rm -rf demo/run
+	$(BIN)/bloodcell score demo/cells --out demo/run
+
+demo/cells: .venv/.scoring
+	rm -rf demo/cells
+	$(BIN)/bloodcell phantom demo/cells --patients 6 --cells 60 --format mixed
+
+test: .venv/.testing check ctest
+	$(BIN)/pytest
+
+check: .venv/.testing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+ctest: .venv/.testing
+	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
+	    -DBLOODCELL_BUILD_EXTENSION=OFF -DBLOODCELL_BUILD_TESTS=ON -DBLOODCELL_SANITIZE=ON
+	$(BIN)/cmake --build build/ctest
+	$(BIN)/ctest --test-dir build/ctest --output-on-failure
+
+bench: .venv/.testing
+	$(BIN)/pytest benchmarks -s
+
+.venv/.environment:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	touch $@
+
+.venv/.scoring: .venv/.environment $(SOURCES)
+	$(PIP) -e .
+	touch $@
+
+.venv/.testing: .venv/.scoring
+	$(PIP) -e '.[test,train]'
+	touch $@
+
+clean:
+	rm -rf .venv build demo

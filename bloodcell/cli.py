@@ -1,0 +1,173 @@
+"""The command line. Only click is imported here, so that ``--help`` answers at once."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bloodcell.errors import BloodcellError
+
+_FOLDER = click.Path(path_type=Path)
+_TOO_MANY_REJECTED = 3
+
+
+def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the project's errors into one line and their exit status."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except BloodcellError as error:
+            click.echo(f"bloodcell: {error}", err=True)
+            sys.exit(error.exit_status)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bloodcell")
+def main() -> None:
+    """Score images of single blood cells for leukaemia blasts. Research use only."""
+
+
+@main.command()
+@click.argument("input_", metavar="INPUT", type=_FOLDER)
+@click.option("--out", required=True, type=_FOLDER, help="Run folder, made or resumed.")
+@click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "onnxruntime", "tensorrt", "torch"]),
+    default="auto",
+    show_default=True,
+    help="What runs the network. An explicit choice never falls back.",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=64, show_default=True,
+    help="Cells a batch; changes speed, never the result.",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@click.option(
+    "--max-reject-rate", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    help="Exit with status 3 if a larger share of the cells was rejected.",
+)  # fmt: skip
+@click.option("--resume/--no-resume", default=True, help="Continue a run of the same job.")
+@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of a table.")
+@_reporting_errors
+def score(input_: Path, out: Path, max_reject_rate: float, as_json: bool, **options: Any) -> None:
+    """Score INPUT: a folder with one subfolder a patient, or a .csv/.parquet manifest."""
+    from bloodcell.console import print_json, print_patients, progress_shown, stop_on_signals
+    from bloodcell.scoring import score as run_score
+
+    with stop_on_signals() as stop, progress_shown("scoring", unit="cells") as progress:
+        run = run_score(input_, out, stop=stop, progress=progress, **options)
+    if as_json:
+        print_json(run.about)
+    else:
+        print_patients(run)
+    if run.reject_rate > max_reject_rate:
+        click.echo(
+            f"bloodcell: {100 * run.reject_rate:.2f} % of the cells were rejected, more than "
+            f"--max-reject-rate {max_reject_rate}: see the reasons in {run.folder / 'run.json'}",
+            err=True,
+        )
+        sys.exit(_TOO_MANY_REJECTED)
+
+
+@main.command()
+@click.argument("run", type=_FOLDER)
+@click.option("--labels", required=True, type=_FOLDER, help="CSV with path and class.")
+@click.option("--json", "as_json", is_flag=True, help="Print evaluation.json instead of tables.")
+@_reporting_errors
+def evaluate(run: Path, labels: Path, as_json: bool) -> None:
+    """Compare a run with labels: by class, blast ROC, by patient."""
+    from bloodcell.console import print_evaluation, print_json
+    from bloodcell.evaluation import evaluate as run_evaluation
+    from bloodcell.run import open_run
+
+    result = run_evaluation(open_run(run), labels)
+    if as_json:
+        print_json(result)
+    else:
+        print_evaluation(result)
+
+
+@main.command()
+@click.argument("run", type=_FOLDER)
+@_reporting_errors
+def report(run: Path) -> None:
+    """Write the report of a finished run anew."""
+    from bloodcell.report import write_report
+    from bloodcell.run import open_run
+
+    write_report(open_run(run))
+    click.echo(run / "report" / "index.html")
+
+
+@main.command()
+@click.argument("data", type=_FOLDER)
+@click.option("--labels", required=True, type=_FOLDER, help="CSV with path, patient and class.")
+@click.option("--out", required=True, type=_FOLDER, help="Model folder, made or resumed.")
+@click.option("--scheme", default="jhu18", show_default=True, help="Which classes there are.")
+@click.option("--epochs", type=click.IntRange(min=1), default=18, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@_reporting_errors
+def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
+    """Train a network on the labelled cells in DATA and write a model folder."""
+    from bloodcell.console import log_lines
+
+    log_lines()
+    from bloodcell.training import train as run_training
+
+    run_training(data, labels, out, **options)
+    click.echo(f"model folder: {out}")
+
+
+@main.command()
+@_reporting_errors
+def models() -> None:
+    """List the models that come with bloodcell."""
+    from bloodcell.console import print_models
+    from bloodcell.model import load_model, model_names
+
+    print_models([load_model(name) for name in model_names()])
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@_reporting_errors
+def doctor(as_json: bool) -> None:
+    """Say what this machine offers and which backend `auto` takes here."""
+    from bloodcell.console import print_json, print_pairs
+    from bloodcell.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json(findings)
+    else:
+        print_pairs(findings)
+
+
+@main.command()
+@click.argument("out", type=_FOLDER)
+@click.option("--patients", type=click.IntRange(min=1), default=4, show_default=True)
+@click.option(
+    "--cells", type=click.IntRange(min=1), default=100, show_default=True, help="Cells a patient."
+)
+@click.option(
+    "--format", "image_format",
+    type=click.Choice(["jpeg", "tiff", "png", "bmp", "mixed"]), default="jpeg", show_default=True,
+)  # fmt: skip
+@click.option("--seed", type=int, default=1, show_default=True)
+@_reporting_errors
+def phantom(out: Path, **options: Any) -> None:
+    """Draw cells for demos, tests and load. They are drawings, never real cells."""
+    from bloodcell.console import print_pairs
+    from bloodcell.phantom import write_phantoms
+
+    summary = write_phantoms(out, **options)
+    print_pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})

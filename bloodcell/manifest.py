@@ -1,0 +1,225 @@
+"""The manifest: one row a cell, frozen before the first cell is scored.
+
+Folders and tables of any size are streamed through; only the patients' names stay in memory.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from bloodcell import _core
+from bloodcell.engine.source import string_buffers
+from bloodcell.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
+_REQUIRED = ("path", "patient")
+
+
+def root_of(source: Path) -> Path:
+    """The folder that a manifest's relative paths start from, absolute."""
+    return (source if source.is_dir() else source.parent).resolve()
+
+
+def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> None:
+    """Write ``target`` (Parquet: ``row``, ``path``, ``patient``, carried columns).
+
+    Row group k holds rows [k * rows_per_group, (k + 1) * rows_per_group). Raises InputError
+    naming ``source`` and the fault: missing, empty, without the columns, duplicate paths.
+    """
+    batches = _read_source(source)
+    try:
+        rows = _write(batches, target, rows_per_group)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise InputError(f"{source} cannot be read as a manifest: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot list the cells of {source}: {error}") from error
+    if rows == 0:
+        raise InputError(f"{source} holds no cells")
+    if not source.is_dir():
+        _refuse_duplicates(source, target)
+
+
+def row_group_count(manifest: Path) -> int:
+    """Number of row groups, that is of parts."""
+    return int(pq.read_metadata(manifest).num_row_groups)
+
+
+def patient_names(manifest: Path) -> pa.Array:
+    """Distinct patients in ascending order; a patient's index is its place in this array."""
+    names: set[str] = set()
+    with pq.ParquetFile(manifest) as file:
+        for batch in file.iter_batches(columns=["patient"]):
+            names.update(pc.unique(batch["patient"]).to_pylist())
+    return pa.array(sorted(names), pa.string())
+
+
+def same_manifest(one: Path, other: Path) -> bool:
+    """Whether two frozen manifests hold the same rows."""
+    with pq.ParquetFile(one) as a, pq.ParquetFile(other) as b:
+        if a.schema_arrow != b.schema_arrow or a.num_row_groups != b.num_row_groups:
+            return False
+        return all(
+            a.read_row_group(group).equals(b.read_row_group(group))
+            for group in range(a.num_row_groups)
+        )
+
+
+def _read_source(source: Path) -> Iterator[pa.RecordBatch]:
+    if source.is_dir():
+        return _walk_patients(source)
+    if not source.exists():
+        raise InputError(f"{source} does not exist: a folder, .csv or .parquet is expected")
+    if source.suffix == ".csv":
+        return _read_csv(source)
+    if source.suffix == ".parquet":
+        return _read_parquet(source)
+    raise InputError(f"{source} is neither a folder nor a .csv or .parquet manifest")
+
+
+def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
+    # Every column as text: a patient named 007 must not become the number 7.
+    with source.open(encoding="utf-8-sig", newline="") as file:
+        columns = next(csv.reader(file), [])
+    _check_columns(source, columns)
+    options = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
+    with pyarrow.csv.open_csv(source, convert_options=options) as reader:
+        yield from reader
+
+
+def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(source) as file:
+        _check_columns(source, file.schema_arrow.names)
+        yield from file.iter_batches()
+
+
+def _check_columns(source: Path, columns: list[str]) -> None:
+    lacking = [name for name in _REQUIRED if name not in columns]
+    if lacking:
+        raise InputError(f"{source} lacks the columns {lacking}: it has {columns}")
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise InputError(f"{source} has the columns {twice} more than once")
+
+
+def _walk_patients(folder: Path) -> Iterator[pa.RecordBatch]:
+    """One subfolder a patient; a folder without subfolders is one patient, named like it."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    entries = [entry for entry in entries if not entry.name.startswith(".")]
+    patients = [entry.name for entry in entries if entry.is_dir()]
+    if not patients:
+        yield _batch_of(folder.resolve().name, sorted(_files_below(folder, folder)))
+        return
+    stray = [e.name for e in entries if e.name.lower().endswith(IMAGE_SUFFIXES) and e.is_file()]
+    if stray:
+        raise InputError(
+            f"{folder} holds {len(stray)} images beside its patients' folders ({stray[0]}, ...): "
+            "put them into a patient's folder, or list all cells in a manifest"
+        )
+    for name in patients:
+        yield _batch_of(name, sorted(_files_below(folder / name, folder)))
+
+
+def _files_below(folder: Path, root: Path) -> Iterator[str]:
+    """Every file at any depth but hidden ones: what is no image becomes a rejected row."""
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"cannot list {error.filename}: {error.strerror}") from error
+
+    for parent, _, files in os.walk(folder, followlinks=True, onerror=fail):
+        relative = os.path.relpath(parent, root)
+        for name in files:
+            if not name.startswith("."):
+                yield _printable(name if relative == "." else f"{relative}/{name}")
+
+
+def _printable(path: str) -> str:
+    """A name that is not UTF-8 is escaped: the cell stays in the count, rejected as missing."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _batch_of(patient: str, paths: list[str]) -> pa.RecordBatch:
+    names = pa.repeat(pa.scalar(_printable(patient), pa.string()), len(paths))
+    return pa.record_batch({"path": pa.array(paths, pa.string()), "patient": names})
+
+
+def _write(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int) -> int:
+    """Cut ``batches`` into row groups of exactly ``rows_per_group`` rows; returns the rows."""
+    writer: pq.ParquetWriter | None = None
+    rows = 0
+    try:
+        for table in _regrouped(map(_checked, batches), rows_per_group):
+            numbers = pa.array(np.arange(rows, rows + table.num_rows, dtype=np.int64))
+            numbered = table.add_column(0, "row", numbers)
+            writer = writer or pq.ParquetWriter(target, numbered.schema)
+            writer.write_table(numbered, row_group_size=table.num_rows)
+            rows += table.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def _regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterator[pa.Table]:
+    """Tables of exactly ``rows_per_group`` rows, the last one of what is left."""
+    waiting: list[pa.RecordBatch] = []
+    waiting_rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        waiting_rows += batch.num_rows
+        if waiting_rows < rows_per_group:
+            continue
+        table = pa.Table.from_batches(waiting)
+        while table.num_rows >= rows_per_group:
+            yield table.slice(0, rows_per_group).combine_chunks()
+            table = table.slice(rows_per_group)
+        waiting, waiting_rows = table.to_batches(), table.num_rows
+    if waiting_rows:
+        yield pa.Table.from_batches(waiting).combine_chunks()
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """``path`` and ``patient`` as text, in front; raises InputError for an empty one."""
+    columns = {name: pc.cast(batch[name], pa.string()) for name in _REQUIRED}
+    for name, column in columns.items():
+        if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():
+            raise InputError(f"the manifest has rows with an empty {name!r}: each cell needs one")
+    for name in batch.schema.names:
+        if name == "row":
+            raise InputError("the manifest has a column 'row', which bloodcell numbers itself")
+        columns.setdefault(name, batch[name])
+    return pa.record_batch(columns)
+
+
+def _refuse_duplicates(source: Path, manifest: Path) -> None:
+    """Compare 64-bit hashes, eight bytes a cell, and look closer only where two agree."""
+    hashes = np.concatenate([_hashes(column) for column in _path_columns(manifest)])
+    order = np.argsort(hashes, kind="stable")
+    suspects = hashes[order][1:][np.diff(hashes[order]) == 0]
+    if len(suspects) == 0:
+        return
+    seen: set[str] = set()
+    for column in _path_columns(manifest):
+        for path in column.filter(pa.array(np.isin(_hashes(column), suspects))).to_pylist():
+            if path in seen:
+                raise InputError(
+                    f"{source} lists {path} more than once: a cell counted twice is a wrong count"
+                )
+            seen.add(path)
+
+
+def _path_columns(manifest: Path) -> Iterator[pa.Array]:
+    with pq.ParquetFile(manifest) as file:
+        for batch in file.iter_batches(columns=["path"]):
+            yield batch["path"]
+
+
+def _hashes(paths: pa.Array) -> np.typing.NDArray[np.uint64]:
+    offsets, data = string_buffers(paths)
+    return _core.hash_strings(offsets, data)

@@ -1,0 +1,84 @@
+"""Classification schemes: which classes there are and what each counts as."""
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.errors import ModelError
+from bloodcell.toml import read_toml
+
+Role: TypeAlias = Literal["blast", "leukocyte", "erythroid", "excluded", "unidentified"]
+Profile: TypeAlias = Literal["aml", "apl"]
+
+
+@dataclass(frozen=True)
+class CellClass:
+    """One class of a scheme."""
+
+    code: str
+    """What labels and tables call it."""
+    name: str
+    role: Role
+    """A blast is a leukocyte too; only these two are in the denominator."""
+    blast_equivalent: tuple[Profile, ...] = ()
+    """Profiles in which the class counts as a blast although its role is leukocyte."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Classes in the order in which a network of this scheme gives them."""
+
+    name: str
+    title: str
+    source: str
+    classes: tuple[CellClass, ...]
+
+    @property
+    def codes(self) -> list[str]:
+        """The classes' codes, in order."""
+        return [cell_class.code for cell_class in self.classes]
+
+    @property
+    def is_blast(self) -> npt.NDArray[np.bool_]:
+        """Bool (C,): true for the role blast."""
+        return np.array([c.role == "blast" for c in self.classes])
+
+    @property
+    def is_leukocyte(self) -> npt.NDArray[np.bool_]:
+        """Bool (C,): true for what the denominator counts, blasts included."""
+        return np.array([c.role in ("blast", "leukocyte") for c in self.classes])
+
+
+def scheme_names() -> list[str]:
+    """Names of the schemes that come with bloodcell, sorted."""
+    folder = _folder()
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def load_scheme(name: str) -> Scheme:
+    """Load a scheme by name; raises ModelError naming the known ones if there is none."""
+    path = _folder() / f"{name}.toml"
+    if not path.is_file():
+        raise ModelError(f"unknown scheme {name!r}: known are {', '.join(scheme_names())}")
+    table = read_toml(path, ModelError)
+    classes = tuple(
+        CellClass(
+            code=entry["code"],
+            name=entry["name"],
+            role=entry["role"],
+            blast_equivalent=tuple(entry.get("blast_equivalent", ())),
+        )
+        for entry in table["class"]
+    )
+    wrong = [c.code for c in classes if c.role not in get_args(Role)]
+    if wrong:
+        raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
+    return Scheme(name, table["title"], table["source"], classes)
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("bloodcell"))) / "schemes"

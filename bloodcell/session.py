@@ -1,0 +1,117 @@
+"""One process's work on a run: score the parts that are missing, then count the patients."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from bloodcell import manifest, patients
+from bloodcell.engine.backends import Choice, open_backend
+from bloodcell.engine.batches import ScoreBatch
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.source import read_files
+from bloodcell.engine.stream import score_stream
+from bloodcell.errors import Stopped
+from bloodcell.model import Model
+from bloodcell.store import PartAssembler, RunStore, write_whole
+
+Progress = Callable[[int, int], None]
+"""Called with (cells done, cells in all) after every batch."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """How this process works on the run; nothing here changes the result but the model."""
+
+    store: RunStore
+    root: Path
+    """What the manifest's relative paths start from."""
+    model: Model
+    backend: Choice
+    batch_size: int
+    threads: int
+    progress: Progress
+    stop: threading.Event
+
+    def run(self) -> dict[str, Any]:
+        """Finish the run; returns the counts and times for ``run.json``. Raises Stopped."""
+        names = manifest.patient_names(self.store.manifest)
+        cells = int(pq.read_metadata(self.store.manifest).num_rows)
+        accumulator = patients.new_accumulator(len(names), self.model.scheme)
+        missing, done = [], 0
+        for part in range(manifest.row_group_count(self.store.manifest)):
+            if self.store.part_path(part).exists():
+                table = self.store.read_part(part)
+                patients.accumulate_part(accumulator, names, table)
+                done += table.num_rows
+            else:
+                missing.append(part)
+        started = time.monotonic()
+        for table in self._score_parts(missing, done, cells):
+            patients.accumulate_part(accumulator, names, table)
+        elapsed_s = time.monotonic() - started
+        patients.reconcile(accumulator, cells)
+        self._write_patients(patients.patient_table(accumulator, names, self.model.scheme))
+        return {
+            "cells": cells,
+            "scored": int(accumulator.scored.sum()),
+            "rejected": patients.rejected_by_reason(accumulator),
+            "patients": len(names),
+            "session": self._figures(cells - done, elapsed_s),
+        }
+
+    def _score_parts(self, parts: list[int], done: int, cells: int) -> Iterator[pa.Table]:
+        """Score, write and yield ``parts`` in order."""
+        if not parts:
+            return
+        scheme = self.model.scheme
+        with closing(self._stream(parts)) as batches:
+            for part in parts:
+                rows = self.store.rows_of(part)
+                assembler = PartAssembler(rows["row"][0].as_py(), rows.num_rows, scheme)
+                while not assembler.complete:
+                    if self.stop.is_set():
+                        raise Stopped(self._stopped_message(done, cells))
+                    batch = next(batches)
+                    assembler.add(batch)
+                    done += len(batch.rows)
+                    self.progress(done, cells)
+                table = assembler.table(rows)
+                self.store.write_part(part, table)
+                yield table
+
+    def _stream(self, parts: list[int]) -> Iterator[ScoreBatch]:
+        backend = open_backend(self.backend, self.model.network, self.threads)
+        decoder = Decoder(
+            self.model.preprocessing, batch_size=self.batch_size, threads=self.threads
+        )
+        tables = (self.store.rows_of(part) for part in parts)
+        encoded = read_files(self.root, tables, self.batch_size)
+        return score_stream(encoded, decoder, backend, self.model.temperature)
+
+    def _write_patients(self, table: pa.Table) -> None:
+        write_whole(self.store.patients, lambda path: pq.write_table(table, path))
+        csv = self.store.folder / "patients.csv"
+        write_whole(csv, lambda path: pyarrow.csv.write_csv(table, path))
+
+    def _stopped_message(self, done: int, cells: int) -> str:
+        return (
+            f"stopped after {done} of {cells} cells. Finished parts are kept in "
+            f"{self.store.folder}; the same command continues there"
+        )
+
+    def _figures(self, scored_now: int, elapsed_s: float) -> dict[str, Any]:
+        return {
+            "cells": scored_now,
+            "elapsed_s": round(elapsed_s, 3),
+            "cells_per_s": round(scored_now / elapsed_s, 1) if scored_now else None,
+            "batch_size": self.batch_size,
+            "threads": self.threads,
+        }

@@ -1,0 +1,157 @@
+"""The run folder on disk: every file is there whole or not at all."""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bloodcell._core import REASONS
+from bloodcell.engine.batches import ScoreBatch
+from bloodcell.errors import RunError
+from bloodcell.scheme import Scheme
+
+ROWS_PER_PART = 4096
+"""Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
+
+_NOT_SCORED = 255
+
+
+class RunStore:
+    """Paths, parts and ``run.json`` of one run folder."""
+
+    OWN_NAMES = frozenset({".lock", "cells", "manifest.parquet", "manifest.parquet.new"})
+    """What a run folder may hold before it has its ``run.json``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = folder / "manifest.parquet"
+        self.patients = folder / "patients.parquet"
+        self._cells = folder / "cells"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, made if missing, against a second scorer; RunError if it is held."""
+        try:
+            self._cells.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise RunError(f"cannot write to {self.folder}: {error.strerror}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(f"{self.folder} is being written by another process") from error
+            yield
+
+    def read_about(self) -> dict[str, Any]:
+        """What ``run.json`` says; RunError if the folder is no run."""
+        path = self.folder / "run.json"
+        try:
+            about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RunError(f"{self.folder} is not a run folder: it has no run.json") from error
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}") from error
+        return about
+
+    def write_about(self, about: dict[str, Any]) -> None:
+        """Replace ``run.json``."""
+        text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+        write_whole(self.folder / "run.json", lambda path: path.write_text(text, "utf-8"))
+
+    def rows_of(self, part: int) -> pa.Table:
+        """The manifest's rows of one part."""
+        with pq.ParquetFile(self.manifest) as file:
+            return file.read_row_group(part)
+
+    def part_path(self, part: int) -> Path:
+        """Where part ``part`` is, once it is there."""
+        return self._cells / f"part-{part:05d}.parquet"
+
+    def read_part(self, part: int) -> pa.Table:
+        """A finished part; RunError if it cannot be read."""
+        path = self.part_path(part)
+        try:
+            with pq.ParquetFile(path) as file:
+                return file.read()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise RunError(
+                f"{path} cannot be read ({error}): delete it and score again to redo its cells"
+            ) from error
+
+    def write_part(self, part: int, table: pa.Table) -> None:
+        """Write a part; it appears under its name only when it is whole and on disk."""
+        write_whole(self.part_path(part), lambda path: pq.write_table(table, path))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a file beside ``path``, sync it, then give it its name."""
+    beside = path.with_name(path.name + ".new")
+    try:
+        write(beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}. What is finished is kept; "
+            "mend the cause and run the same command again"
+        ) from error
+
+
+class PartAssembler:
+    """Collects the scored batches of one part, in any order."""
+
+    def __init__(self, first_row: int, rows: int, scheme: Scheme) -> None:
+        self._first_row, self._scheme = first_row, scheme
+        self._reasons = np.full(rows, _NOT_SCORED, np.uint8)
+        self._probabilities = np.full((rows, len(scheme.classes)), np.nan, np.float32)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row has come."""
+        return not (self._reasons == _NOT_SCORED).any()
+
+    def add(self, batch: ScoreBatch) -> None:
+        """Take a batch; RunError if one of its rows has come before."""
+        places = batch.rows - self._first_row
+        if (self._reasons[places] != _NOT_SCORED).any():
+            raise RunError(f"rows {batch.rows[0]} to {batch.rows[-1]} came twice from the engine")
+        self._reasons[places] = batch.reasons
+        self._probabilities[places] = batch.probabilities
+
+    def table(self, manifest: pa.Table) -> pa.Table:
+        """The part as it is stored; ``manifest`` holds its rows."""
+        rejected = self._reasons != 0
+        codes = self._scheme.codes
+        best = self._probabilities.argmax(axis=1).astype(np.int32)
+        blast = self._probabilities[:, self._scheme.is_blast].sum(axis=1, dtype=np.float32)
+        reason = pa.array(self._reasons.astype(np.int32), mask=~rejected)
+        columns = {
+            "row": manifest["row"],
+            "patient": manifest["patient"],
+            "path": manifest["path"],
+            "status": pc.if_else(pa.array(rejected), "rejected", "scored"),
+            "reason": pa.array(REASONS).take(reason),
+            "class": pa.array(codes).take(pa.array(best, mask=rejected)),
+            # Rounding each class may lift the sum of several a step above one.
+            "blast_probability": pa.array(np.minimum(blast, np.float32(1)), mask=rejected),
+            "probabilities": pa.FixedSizeListArray.from_arrays(
+                pa.array(self._probabilities.ravel()), len(codes), mask=pa.array(rejected)
+            ),
+        }
+        return pa.table(columns).combine_chunks()

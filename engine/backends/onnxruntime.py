@@ -1,0 +1,44 @@
+"""ONNX Runtime on the CPU."""
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from bloodcell.engine.backends import Network
+from bloodcell.errors import ModelError
+
+
+class OnnxRuntimeBackend:
+    """Runs ``model.onnx`` in FP32 on ``threads`` CPU threads.
+
+    Raises ModelError if the file is no ONNX network or its shapes differ from the card's.
+    """
+
+    def __init__(self, network: Network, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Decoding shares the cores: a thread that spins while it waits takes them away.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(network.weights), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's own exceptions share no public base
+            raise ModelError(f"{network.weights} cannot be loaded as ONNX: {error}") from error
+        self._input = self._session.get_inputs()[0].name
+        self.class_count = network.class_count
+        self._check_shapes(network)
+
+    def infer(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """See ``Backend.infer``."""
+        logits: npt.NDArray[np.float32] = self._session.run(None, {self._input: pixels})[0]
+        return logits
+
+    def _check_shapes(self, network: Network) -> None:
+        found = self._session.get_inputs()[0].shape[1:], self._session.get_outputs()[0].shape[1:]
+        expected = [3, network.input_px, network.input_px], [network.class_count]
+        if found != expected:
+            raise ModelError(
+                f"{network.weights} takes {found[0]} and gives {found[1]} for each image; "
+                f"its card says {expected[0]} and {expected[1]}"
+            )

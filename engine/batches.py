@@ -1,0 +1,44 @@
+"""What passes between the engine's stages: three kinds of batch, each carrying its row numbers.
+
+No stage may rely on order: a row number travels with its cell from the source to the store.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """N image files in one buffer, after the header gate."""
+
+    rows: npt.NDArray[np.int64]
+    """Row number of each cell, (N,)."""
+    buffer: npt.NDArray[np.uint8]
+    """The files' bytes, one after another."""
+    offsets: npt.NDArray[np.int64]
+    """Cell i has the bytes offsets[i] to offsets[i + 1], (N + 1,); none where rejected."""
+    reasons: npt.NDArray[np.uint8]
+    """Index into ``REASONS``, (N,); 0 where the header passed."""
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """The pixels of those D of N cells that could be decoded."""
+
+    rows: npt.NDArray[np.int64]
+    reasons: npt.NDArray[np.uint8]
+    """(N,); D of them are 0."""
+    pixels: npt.NDArray[np.float32]
+    """(D, 3, input_px, input_px), on the CPU; the cells with reason 0, in the order of rows."""
+
+
+@dataclass(frozen=True)
+class ScoreBatch:
+    """Class probabilities of N cells."""
+
+    rows: npt.NDArray[np.int64]
+    reasons: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+    """(N, C), calibrated, multiples of 2**-16; NaN where the cell was rejected."""

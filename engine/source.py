@@ -1,0 +1,41 @@
+"""Sources of encoded bytes: from paths on disk to gated batches."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bloodcell import _core
+from bloodcell.engine.batches import EncodedBatch
+
+
+def read_files(root: Path, tables: Iterable[pa.Table], batch_size: int) -> Iterator[EncodedBatch]:
+    """Read and gate the files of ``tables`` (columns ``row`` int64, ``path`` string).
+
+    Relative paths are taken from ``root``. Batches never reach across two tables. A file that
+    cannot be read becomes a rejected cell, never an exception.
+    """
+    for table in tables:
+        for start in range(0, table.num_rows, batch_size):
+            part = table.slice(start, batch_size)
+            yield _read_batch(root, part["row"].to_numpy(), part["path"])
+
+
+def _read_batch(root: Path, rows: npt.NDArray[np.int64], paths: pa.ChunkedArray) -> EncodedBatch:
+    buffer, byte_offsets, reasons = _core.read_files(str(root), *string_buffers(paths))
+    return EncodedBatch(rows, buffer, byte_offsets, reasons)
+
+
+def string_buffers(
+    column: pa.Array | pa.ChunkedArray,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """The offsets int64 (N + 1,) and UTF-8 bytes of a string column without nulls."""
+    whole = pc.cast(column, pa.large_string())
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.combine_chunks()
+    _, offsets, data = whole.buffers()
+    starts = np.frombuffer(offsets, np.int64)[whole.offset :][: len(whole) + 1]
+    return starts, np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)

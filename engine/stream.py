@@ -1,0 +1,40 @@
+"""The loop: encoded batches in, scored batches out, decoding and network side by side."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from bloodcell.engine.backends import Backend
+from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.prefetch import prefetched
+from bloodcell.engine.probabilities import calibrated_probabilities
+
+_QUEUE_DEPTH = 2
+
+
+def score_stream(
+    encoded: Iterable[EncodedBatch], decoder: Decoder, backend: Backend, temperature: float
+) -> Iterator[ScoreBatch]:
+    """Score batches as they come; reading, decoding and the network each run in a thread.
+
+    At most ``_QUEUE_DEPTH`` batches wait between two stages, so memory does not grow with the
+    number of cells. Batches come out in the order they went in. Raises what a stage raises;
+    closing the generator ends the threads.
+    """
+    read = prefetched(encoded, _QUEUE_DEPTH)
+    decoded = prefetched(map(decoder.decode_batch, read), _QUEUE_DEPTH)
+    try:
+        for images in decoded:
+            yield _score(images, backend, temperature)
+    finally:
+        decoded.close()  # type: ignore[attr-defined]
+        read.close()  # type: ignore[attr-defined]
+
+
+def _score(images: ImageBatch, backend: Backend, temperature: float) -> ScoreBatch:
+    probabilities = np.full((len(images.rows), backend.class_count), np.nan, np.float32)
+    if len(images.pixels):
+        logits = backend.infer(images.pixels)
+        probabilities[images.reasons == 0] = calibrated_probabilities(logits, temperature)
+    return ScoreBatch(images.rows, images.reasons, probabilities)
