@@ -39,7 +39,8 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
     truth = read_labels(labels_csv)
     label_scheme = _scheme_of(sorted(set(truth.values())), run.about["scheme"], labels_csv)
     cells, unlabelled = _join(run, truth, labels_csv)
-    classes, accuracy = [], None
+    classes: list[dict[str, Any]] = []
+    accuracy = None
     if label_scheme.name == run.about["scheme"]:
         classes, accuracy = _by_class(cells, label_scheme)
     patients = _by_patient(run, cells, label_scheme)

@@ -33,9 +33,8 @@ def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> None:
     Row group k holds rows [k * rows_per_group, (k + 1) * rows_per_group). Raises InputError
     naming ``source`` and the fault: missing, empty, without the columns, duplicate paths.
     """
-    batches = _read_source(source)
     try:
-        rows = _write(batches, target, rows_per_group)
+        rows = _write(source, target, rows_per_group)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
     except OSError as error:
@@ -149,12 +148,13 @@ def _batch_of(patient: str, paths: list[str]) -> pa.RecordBatch:
     return pa.record_batch({"path": pa.array(paths, pa.string()), "patient": names})
 
 
-def _write(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int) -> int:
-    """Cut ``batches`` into row groups of exactly ``rows_per_group`` rows; returns the rows."""
+def _write(source: Path, target: Path, rows_per_group: int) -> int:
+    """Write row groups of exactly ``rows_per_group`` rows; returns the number of rows."""
     writer: pq.ParquetWriter | None = None
     rows = 0
     try:
-        for table in _regrouped(map(_checked, batches), rows_per_group):
+        checked = (_checked(batch, source) for batch in _read_source(source))
+        for table in _regrouped(checked, rows_per_group):
             numbers = pa.array(np.arange(rows, rows + table.num_rows, dtype=np.int64))
             numbered = table.add_column(0, "row", numbers)
             writer = writer or pq.ParquetWriter(target, numbered.schema)
@@ -184,15 +184,15 @@ def _regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterat
         yield pa.Table.from_batches(waiting).combine_chunks()
 
 
-def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
     """``path`` and ``patient`` as text, in front; raises InputError for an empty one."""
     columns = {name: pc.cast(batch[name], pa.string()) for name in _REQUIRED}
     for name, column in columns.items():
         if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():
-            raise InputError(f"the manifest has rows with an empty {name!r}: each cell needs one")
+            raise InputError(f"{source} has rows with an empty {name!r}: each cell needs one")
     for name in batch.schema.names:
         if name == "row":
-            raise InputError("the manifest has a column 'row', which bloodcell numbers itself")
+            raise InputError(f"{source} has a column 'row', which bloodcell numbers itself")
         columns.setdefault(name, batch[name])
     return pa.record_batch(columns)
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +87,7 @@ class Session:
                 self.store.write_part(part, table)
                 yield table
 
-    def _stream(self, parts: list[int]) -> Iterator[ScoreBatch]:
+    def _stream(self, parts: list[int]) -> Generator[ScoreBatch]:
         backend = open_backend(self.backend, self.model.network, self.threads)
         decoder = Decoder(
             self.model.preprocessing, batch_size=self.batch_size, threads=self.threads

@@ -30,9 +30,6 @@ def build_graph(
     """
     margin = (1.0 - preprocessing.region) / 2.0
 
-    @pipeline_def(
-        batch_size=batch_size, num_threads=threads, device_id=device_id, prefetch_queue_depth=1
-    )
     def graph() -> Any:
         encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
         images = fn.decoders.image(
@@ -58,7 +55,10 @@ def build_graph(
             std=[255.0 * value for value in preprocessing.std],
         )
 
-    pipeline = graph()
+    define = pipeline_def(
+        batch_size=batch_size, num_threads=threads, device_id=device_id, prefetch_queue_depth=1
+    )
+    pipeline = define(graph)()
     pipeline.build()
     return pipeline
 

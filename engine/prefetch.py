@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -18,7 +18,7 @@ class _Failure:
 _END = object()
 
 
-def prefetched(items: Iterable[Item], depth: int) -> Iterator[Item]:
+def prefetched(items: Iterable[Item], depth: int) -> Generator[Item]:
     """Yield ``items``, made by a thread that is at most ``depth`` finished items ahead.
 
     The thread blocks while the queue is full. An exception of ``items`` is raised here, after

@@ -1,6 +1,6 @@
 """The loop: encoded batches in, scored batches out, decoding and network side by side."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 
@@ -15,7 +15,7 @@ _QUEUE_DEPTH = 2
 
 def score_stream(
     encoded: Iterable[EncodedBatch], decoder: Decoder, backend: Backend, temperature: float
-) -> Iterator[ScoreBatch]:
+) -> Generator[ScoreBatch]:
     """Score batches as they come; reading, decoding and the network each run in a thread.
 
     At most ``_QUEUE_DEPTH`` batches wait between two stages, so memory does not grow with the
@@ -28,8 +28,8 @@ def score_stream(
         for images in decoded:
             yield _score(images, backend, temperature)
     finally:
-        decoded.close()  # type: ignore[attr-defined]
-        read.close()  # type: ignore[attr-defined]
+        decoded.close()
+        read.close()
 
 
 def _score(images: ImageBatch, backend: Backend, temperature: float) -> ScoreBatch:

@@ -17,3 +17,13 @@ def real_data() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three drawn patients of 24 cells in every format and size; with labels.csv."""
+    from bloodcell.phantom import write_phantoms
+
+    folder = tmp_path_factory.mktemp("drawn") / "smears"
+    write_phantoms(folder, patients=3, cells=24, image_format="mixed", seed=5)
+    return folder

@@ -68,7 +68,7 @@ class Trainer:
         torch.manual_seed(options.seed)
         model = ResNeXt(options.architecture, class_count)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = get_ema_multi_avg_fn(options.average_decay)
+        average = get_ema_multi_avg_fn(options.average_decay)  # type: ignore[no-untyped-call]
         self.averaged = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -184,6 +184,6 @@ def infer(network: nn.Module, pixels: torch.Tensor, batch_size: int = 64) -> tor
         return torch.cat(
             [
                 network(part.float().contiguous(memory_format=torch.channels_last))
-                for part in pixels.split(batch_size)
+                for part in torch.split(pixels, batch_size)
             ]
         )

@@ -42,5 +42,5 @@ py::array_t<std::uint64_t> hash_strings(const Offsets& offsets, const Bytes& byt
 
 void register_strings(py::module_& module) {
     module.def("hash_strings", &hash_strings, py::arg("offsets").noconvert(),
-               py::arg("bytes").noconvert());
+               py::arg("data").noconvert());
 }

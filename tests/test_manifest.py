@@ -1,0 +1,125 @@
+"""What becomes a row of the manifest, and what is refused."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bloodcell.errors import InputError
+from bloodcell.manifest import freeze_manifest, patient_names, same_manifest
+
+
+def _freeze(source: Path, tmp_path: Path, rows_per_group: int = 3) -> pa.Table:
+    target = tmp_path / "frozen.parquet"
+    freeze_manifest(source, target, rows_per_group)
+    return pq.read_table(target)
+
+
+def _touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def test_a_subfolder_is_a_patient_and_every_file_in_it_a_cell(tmp_path: Path) -> None:
+    root = _touch(tmp_path / "in", "b/2.jpg", "b/1.jpg", "a/slide1/x.tif", "a/notes.txt", "a/.x")
+    table = _freeze(root, tmp_path)
+    assert table.to_pydict() == {
+        "row": [0, 1, 2, 3],
+        "path": ["a/notes.txt", "a/slide1/x.tif", "b/1.jpg", "b/2.jpg"],
+        "patient": ["a", "a", "b", "b"],
+    }
+
+
+def test_a_folder_without_subfolders_is_one_patient(tmp_path: Path) -> None:
+    table = _freeze(_touch(tmp_path / "smear7", "1.jpg", "2.jpg"), tmp_path)
+    assert table["patient"].to_pylist() == ["smear7", "smear7"]
+
+
+def test_labels_beside_the_patients_are_no_cells_but_stray_images_are_refused(
+    tmp_path: Path,
+) -> None:
+    root = _touch(tmp_path / "in", "a/1.jpg", "labels.csv")
+    assert _freeze(root, tmp_path).num_rows == 1
+    _touch(root, "stray.jpg")
+    with pytest.raises(InputError, match=r"stray\.jpg"):
+        _freeze(root, tmp_path)
+
+
+def test_a_name_that_is_not_utf8_stays_in_the_count(tmp_path: Path) -> None:
+    root = _touch(tmp_path / "in", "a/1.jpg")
+    (root / "a" / "caf\udce9.jpg").write_bytes(b"x")
+    table = _freeze(root, tmp_path)
+    assert table["path"].to_pylist() == ["a/1.jpg", "a/caf\\xe9.jpg"]
+
+
+def test_csv_keeps_text_as_text_and_carries_columns(tmp_path: Path) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text("\ufeffpatient,path,site\n007,a.jpg,01\n007,b.jpg,02\n")
+    table = _freeze(source, tmp_path)
+    assert table.to_pydict() == {
+        "row": [0, 1],
+        "path": ["a.jpg", "b.jpg"],
+        "patient": ["007", "007"],
+        "site": ["01", "02"],
+    }
+
+
+def test_parquet_equals_csv(tmp_path: Path) -> None:
+    columns = {"path": ["a.jpg", "b.jpg"], "patient": ["p", "q"]}
+    pq.write_table(pa.table(columns), tmp_path / "m.parquet")
+    (tmp_path / "m.csv").write_text("path,patient\na.jpg,p\nb.jpg,q\n")
+    assert _freeze(tmp_path / "m.parquet", tmp_path) == _freeze(tmp_path / "m.csv", tmp_path)
+
+
+def test_row_groups_hold_whole_parts(tmp_path: Path) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text("path,patient\n" + "".join(f"{i}.jpg,p{i % 2}\n" for i in range(8)))
+    _freeze(source, tmp_path, rows_per_group=3)
+    meta = pq.read_metadata(tmp_path / "frozen.parquet")
+    assert [meta.row_group(i).num_rows for i in range(meta.num_row_groups)] == [3, 3, 2]
+    assert patient_names(tmp_path / "frozen.parquet").to_pylist() == ["p0", "p1"]
+
+
+def test_same_manifest_sees_a_changed_row(tmp_path: Path) -> None:
+    for name, path in (("one", "a.jpg"), ("two", "a.jpg"), ("other", "b.jpg")):
+        (tmp_path / "m.csv").write_text(f"path,patient\n{path},p\n")
+        freeze_manifest(tmp_path / "m.csv", tmp_path / name, 3)
+    assert same_manifest(tmp_path / "one", tmp_path / "two")
+    assert not same_manifest(tmp_path / "one", tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("path,name\na.jpg,p\n", r"lacks the columns \['patient'\]"),
+        ("", "lacks the columns"),
+        ("path,patient\n", "holds no cells"),
+        ("path,patient\na.jpg,p\na.jpg,q\n", r"lists a\.jpg more than once"),
+        ("path,patient\na.jpg,\n", "empty 'patient'"),
+        ("path,patient,path\na.jpg,p,b\n", "more than once"),
+        ("path,patient,row\na.jpg,p,1\n", "'row'"),
+        ("path,patient\na.jpg,p,surplus\n", "cannot be read as a manifest"),
+    ],
+)
+def test_faulty_csv_is_refused_by_name(tmp_path: Path, content: str, message: str) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text(content)
+    with pytest.raises(InputError, match=message):
+        _freeze(source, tmp_path)
+
+
+def test_missing_empty_or_foreign_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        _freeze(tmp_path / "absent", tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no cells"):
+        _freeze(tmp_path / "empty", tmp_path)
+    (tmp_path / "m.xlsx").write_bytes(b"x")
+    with pytest.raises(InputError, match="neither a folder nor"):
+        _freeze(tmp_path / "m.xlsx", tmp_path)
+    (tmp_path / "m.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError, match="cannot be read as a manifest"):
+        _freeze(tmp_path / "m.parquet", tmp_path)

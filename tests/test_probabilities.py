@@ -1,0 +1,36 @@
+"""Softmax, temperature and quantisation."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bloodcell.engine.probabilities import PROBABILITY_STEP, calibrated_probabilities
+
+
+def test_two_equal_logits_share_alike() -> None:
+    found = calibrated_probabilities(np.array([[2.0, 2.0]], np.float32), 1.0)
+    assert found.tolist() == [[0.5, 0.5]]
+
+
+def test_temperature_softens() -> None:
+    logits = np.array([[np.log(4.0), 0.0]], np.float32)
+    assert np.allclose(calibrated_probabilities(logits, 1.0), [[0.8, 0.2]], atol=PROBABILITY_STEP)
+    assert np.allclose(
+        calibrated_probabilities(logits, 2.0), [[2 / 3, 1 / 3]], atol=PROBABILITY_STEP
+    )
+
+
+@settings(deadline=None)
+@given(st.integers(1, 70), st.integers(2, 20), st.integers(0, 2**32 - 1))
+def test_a_row_depends_on_itself_alone(cells: int, classes: int, seed: int) -> None:
+    logits = np.random.default_rng(seed).normal(0, 9, (cells, classes)).astype(np.float32)
+    together = calibrated_probabilities(logits, 1.3)
+    alone = np.concatenate([calibrated_probabilities(row[None], 1.3) for row in logits])
+    assert np.array_equal(together, alone)
+    steps = together / PROBABILITY_STEP
+    assert np.array_equal(steps, np.rint(steps))
+    assert np.abs(together.sum(axis=1) - 1).max() <= classes * PROBABILITY_STEP
+    assert np.array_equal(together.argmax(axis=1), logits.argmax(axis=1)) or (
+        # Two logits so close that they share a step.
+        np.sort(together, axis=1)[:, -1] - np.sort(together, axis=1)[:, -2]
+    ).min() <= PROBABILITY_STEP
