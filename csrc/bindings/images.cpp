@@ -1,3 +1,176 @@
-#include "bindings.hpp"
+// Python's view of the header gate and the batch reader.
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
-void register_images(pybind11::module_&) {}
+#include "bindings.hpp"
+#include "bloodcell/gate.hpp"
+#include "bloodcell/read.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+using bloodcell::Limits;
+using ByteArray = py::array_t<std::uint8_t>;
+using OffsetArray = py::array_t<std::int64_t>;
+
+// A borrowed view of any object with contiguous bytes; CPython keeps them in place meanwhile.
+class BufferView {
+public:
+    explicit BufferView(const py::object& object) {
+        if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) {
+            throw py::error_already_set();
+        }
+    }
+    ~BufferView() { PyBuffer_Release(&view_); }
+    BufferView(const BufferView&) = delete;
+    BufferView& operator=(const BufferView&) = delete;
+
+    const std::uint8_t* data() const { return static_cast<const std::uint8_t*>(view_.buf); }
+    std::size_t size() const { return static_cast<std::size_t>(view_.len); }
+
+private:
+    Py_buffer view_{};
+};
+
+template <typename T>
+const T* vector_data(const py::array& array, const char* name) {
+    const py::dtype expected = py::dtype::of<T>();
+    const bool contiguous = (array.flags() & py::array::c_style) != 0;
+    if (array.dtype().equal(expected) && array.ndim() == 1 && contiguous) {
+        return static_cast<const T*>(array.data());
+    }
+    throw py::type_error(std::string(name) + ": expected a contiguous 1-d array of " +
+                         py::str(expected).cast<std::string>() + ", found a " +
+                         (contiguous ? "" : "non-contiguous ") + std::to_string(array.ndim()) +
+                         "-d array of " + py::str(array.dtype()).cast<std::string>());
+}
+
+// Copies the offsets, so that no other thread can change them once they have been checked.
+std::vector<std::int64_t> checked_offsets(const py::array& array, const char* name,
+                                          py::ssize_t bytes) {
+    const std::int64_t* data = vector_data<std::int64_t>(array, name);
+    const std::string prefix = std::string(name) + ": expected ";
+    if (array.size() == 0) throw py::value_error(prefix + "N + 1 offsets, found none");
+    std::vector<std::int64_t> offsets(data, data + array.size());
+    if (offsets.front() < 0) {
+        throw py::value_error(prefix + "offsets from 0 on, found " +
+                              std::to_string(offsets.front()));
+    }
+    for (std::size_t i = 1; i < offsets.size(); ++i) {
+        if (offsets[i] >= offsets[i - 1]) continue;
+        throw py::value_error(prefix + "ascending offsets, found " + std::to_string(offsets[i]) +
+                              " behind " + std::to_string(offsets[i - 1]));
+    }
+    if (offsets.back() > bytes) {
+        throw py::value_error(prefix + "offsets up to " + std::to_string(bytes) + ", found " +
+                              std::to_string(offsets.back()));
+    }
+    return offsets;
+}
+
+// Hands memory over to an array without copying; the array's capsule owns `owner` from then on.
+template <typename T, typename Owner>
+py::array_t<T> adopt(std::shared_ptr<Owner> owner, T* data, std::size_t count) {
+    auto held = std::make_unique<std::shared_ptr<Owner>>(std::move(owner));
+    py::capsule capsule(held.get(), [](void* pointer) {
+        delete static_cast<std::shared_ptr<Owner>*>(pointer);
+    });
+    static_cast<void>(held.release());
+    return py::array_t<T>(static_cast<py::ssize_t>(count), data, capsule);
+}
+
+py::tuple read_files(const std::string& root, const py::array& path_offsets,
+                     const py::array& path_bytes) {
+    const std::uint8_t* bytes = vector_data<std::uint8_t>(path_bytes, "path_bytes");
+    const std::vector<std::int64_t> offsets =
+        checked_offsets(path_offsets, "path_offsets", path_bytes.size());
+    const bloodcell::StringColumn paths{offsets.data(), reinterpret_cast<const char*>(bytes),
+                                        offsets.size() - 1};
+    auto batch = std::make_shared<bloodcell::EncodedBatch>();
+    {
+        // Safe: no Python object is touched, and our caller's reference keeps path_bytes alive.
+        const py::gil_scoped_release unlocked;
+        *batch = bloodcell::read_files(root, paths, Limits{});
+        batch->buffer.make_room(0);  // an array wants an address even for no bytes
+    }
+    return py::make_tuple(adopt(batch, batch->buffer.data(), batch->buffer.size()),
+                          adopt(batch, batch->offsets.data(), batch->offsets.size()),
+                          adopt(batch, batch->reasons.data(), batch->reasons.size()));
+}
+
+ByteArray gate(const py::array& buffer, const py::array& offsets_array) {
+    const std::uint8_t* bytes = vector_data<std::uint8_t>(buffer, "buffer");
+    const std::vector<std::int64_t> offsets =
+        checked_offsets(offsets_array, "offsets", buffer.size());
+    auto reasons = std::make_shared<std::vector<std::uint8_t>>();
+    {
+        // Safe: no Python object is touched, and our caller's reference keeps the buffer alive.
+        const py::gil_scoped_release unlocked;
+        *reasons = bloodcell::gate_encoded(bytes, offsets.data(), offsets.size() - 1, Limits{});
+    }
+    return adopt(reasons, reasons->data(), reasons->size());
+}
+
+bloodcell::ImageHeader inspect(const py::object& data, std::uint32_t min_side_px,
+                               std::uint32_t max_side_px) {
+    const BufferView view(data);
+    Limits limits;
+    limits.min_side_px = min_side_px;
+    limits.max_side_px = max_side_px;
+    return bloodcell::inspect(view.data(), view.size(), limits);
+}
+
+py::tuple reason_tuple() {
+    py::tuple names(bloodcell::reason_count);
+    for (std::size_t i = 0; i < bloodcell::reason_count; ++i) {
+        names[i] = py::str(bloodcell::reason_names[i]);
+    }
+    return names;
+}
+
+const char* reason_name(const bloodcell::ImageHeader& header) {
+    return bloodcell::reason_names[static_cast<std::size_t>(header.reason)];
+}
+
+const char* format_name(const bloodcell::ImageHeader& header) {
+    return bloodcell::format_names[static_cast<std::size_t>(header.format)];
+}
+
+std::string describe(const bloodcell::ImageHeader& header) {
+    return std::string("ImageHeader(reason='") + reason_name(header) + "', format='" +
+           format_name(header) + "', width=" + std::to_string(header.width) +
+           ", height=" + std::to_string(header.height) + ")";
+}
+
+// A shortage of the machine becomes Python's own OSError, with its errno.
+void translate_system_error(std::exception_ptr pointer) {
+    try {
+        if (pointer) std::rethrow_exception(pointer);
+    } catch (const std::system_error& error) {
+        errno = error.code().value();
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+}
+
+}  // namespace
+
+void register_images(py::module_& module) {
+    py::register_local_exception_translator(translate_system_error);
+    module.attr("REASONS") = reason_tuple();
+    py::class_<bloodcell::ImageHeader>(module, "ImageHeader")
+        .def_property_readonly("reason", &reason_name)
+        .def_property_readonly("format", &format_name)
+        .def_readonly("width", &bloodcell::ImageHeader::width)
+        .def_readonly("height", &bloodcell::ImageHeader::height)
+        .def("__repr__", &describe);
+    module.def("inspect", &inspect, py::arg("data"), py::kw_only(), py::arg("min_side_px") = 16,
+               py::arg("max_side_px") = 8192);
+    module.def("read_files", &read_files, py::arg("root"), py::arg("path_offsets"),
+               py::arg("path_bytes"));
+    module.def("gate", &gate, py::arg("buffer"), py::arg("offsets"));
+}

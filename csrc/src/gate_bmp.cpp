@@ -1,0 +1,122 @@
+// BMP: Windows (40 bytes and more) and OS/2 (12 and 64 bytes) headers.
+#include "gate_formats.hpp"
+
+namespace bloodcell::formats {
+namespace {
+
+constexpr std::uint64_t file_header_size = 14;
+constexpr std::uint64_t core_size = 12;
+constexpr std::uint64_t info_size = 40;
+constexpr std::uint64_t os2_size = 64;
+
+enum Compression : std::uint64_t { uncompressed = 0, rle8 = 1, bitfields = 3 };
+
+struct BmpHeader {
+    std::uint64_t pixel_offset;
+    std::uint64_t header_size;
+    std::uint64_t width;
+    std::uint64_t height;
+    bool top_down = false;
+    std::uint64_t planes;
+    std::uint64_t bits;
+    std::uint64_t compression = uncompressed;
+    std::uint64_t pixel_bytes = 0;  // only RLE has to state it
+    std::uint64_t colors = 0;       // 0: as many as the bits allow
+};
+
+BmpHeader read_core(Bytes file) noexcept {
+    BmpHeader bmp{};
+    bmp.width = file.little_endian(18, 2);
+    bmp.height = file.little_endian(20, 2);
+    bmp.planes = file.little_endian(22, 2);
+    bmp.bits = file.little_endian(24, 2);
+    return bmp;
+}
+
+BmpHeader read_info(Bytes file) noexcept {
+    BmpHeader bmp{};
+    bmp.width = file.little_endian(18, 4);
+    bmp.height = file.little_endian(22, 4);
+    bmp.top_down = (bmp.height >> 31) != 0;
+    if (bmp.top_down) bmp.height = (std::uint64_t{1} << 32) - bmp.height;
+    bmp.planes = file.little_endian(26, 2);
+    bmp.bits = file.little_endian(28, 2);
+    bmp.compression = file.little_endian(30, 4);
+    bmp.pixel_bytes = file.little_endian(34, 4);
+    bmp.colors = file.little_endian(46, 4);
+    return bmp;
+}
+
+// Only B, G, R, x in this order decodes right with every header size.
+bool has_usual_masks(Bytes file) noexcept {
+    return file.little_endian(54, 4) == 0xFF0000U && file.little_endian(58, 4) == 0xFF00U &&
+           file.little_endian(62, 4) == 0xFFU;
+}
+
+Reason check_kind(Bytes file, const BmpHeader& bmp) noexcept {
+    switch (bmp.compression) {
+        case uncompressed:
+            // 16-bit fails in the decoder.
+            return bmp.bits == 1 || bmp.bits == 4 || bmp.bits == 8 || bmp.bits == 24 ||
+                           bmp.bits == 32
+                       ? Reason::none
+                       : Reason::unsupported;
+        case rle8:
+            // A top-down RLE is not allowed, and decoders differ on it. RLE4 fails.
+            return bmp.bits == 8 && !bmp.top_down ? Reason::none : Reason::unsupported;
+        case bitfields:
+            if (bmp.bits != 32 || bmp.header_size == os2_size) return Reason::unsupported;
+            if (!file.has(54, 12)) return Reason::truncated;
+            return has_usual_masks(file) ? Reason::none : Reason::unsupported;
+        default: return Reason::unsupported;
+    }
+}
+
+// The pixels must begin behind headers and palette: decoders disagree about an offset inside them.
+Reason check_layout(Bytes file, const BmpHeader& bmp) noexcept {
+    std::uint64_t pixels_from = file_header_size + bmp.header_size;
+    if (bmp.compression == bitfields && bmp.header_size == info_size) pixels_from += 12;
+    if (bmp.bits <= 8) {
+        const std::uint64_t most = std::uint64_t{1} << bmp.bits;
+        if (bmp.colors > most) return Reason::corrupt;
+        const std::uint64_t entry_size = bmp.header_size == core_size ? 3 : 4;
+        pixels_from += entry_size * (bmp.colors == 0 ? most : bmp.colors);
+    }
+    if (bmp.pixel_offset < pixels_from) return Reason::corrupt;
+    if (bmp.compression == rle8) {
+        if (bmp.pixel_bytes < 2) return Reason::corrupt;
+        return file.has(bmp.pixel_offset, bmp.pixel_bytes) ? Reason::none : Reason::truncated;
+    }
+    const std::uint64_t row_bytes = (bmp.width * bmp.bits + 31) / 32 * 4;
+    if (!file.has(bmp.pixel_offset, 0)) return Reason::truncated;
+    // Divided, not multiplied: no pair of sides can overflow it.
+    return (file.size - bmp.pixel_offset) / row_bytes >= bmp.height ? Reason::none
+                                                                    : Reason::truncated;
+}
+
+Reason check(Bytes file, const Limits& limits, ImageHeader& header) noexcept {
+    if (!file.has(0, file_header_size + 4)) return Reason::truncated;
+    const std::uint64_t header_size = file.little_endian(14, 4);
+    if (header_size != core_size && header_size < info_size) {
+        return header_size == 16 ? Reason::unsupported : Reason::corrupt;
+    }
+    if (!file.has(0, file_header_size + (header_size == core_size ? core_size : info_size))) {
+        return Reason::truncated;
+    }
+    BmpHeader bmp = header_size == core_size ? read_core(file) : read_info(file);
+    bmp.header_size = header_size;
+    bmp.pixel_offset = file.little_endian(10, 4);
+    const Reason sides = set_sides(header, bmp.width, bmp.height, limits);
+    if (sides != Reason::none) return sides;
+    if (bmp.planes != 1) return Reason::corrupt;
+    const Reason kind = check_kind(file, bmp);
+    return kind == Reason::none ? check_layout(file, bmp) : kind;
+}
+
+}  // namespace
+
+void inspect_bmp(Bytes file, const Limits& limits, ImageHeader& header) noexcept {
+    header.reason = check(file, limits, header);
+}
+
+}  // namespace bloodcell::formats

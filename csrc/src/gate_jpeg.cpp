@@ -1,0 +1,151 @@
+// JPEG: the markers from SOI to EOI (ITU-T T.81, annex B).
+#include <cstring>
+
+#include "gate_formats.hpp"
+
+namespace bloodcell::formats {
+namespace {
+
+enum Marker : std::uint8_t {
+    SOF0 = 0xC0,
+    SOF2 = 0xC2,
+    DHT = 0xC4,
+    DAC = 0xCC,
+    SOF15 = 0xCF,
+    RST0 = 0xD0,
+    RST7 = 0xD7,
+    SOI = 0xD8,
+    EOI = 0xD9,
+    SOS = 0xDA,
+    DHP = 0xDE,
+    EXP = 0xDF,
+    APP14 = 0xEE,
+    JPG0 = 0xF0,
+    JPG13 = 0xFD,
+};
+
+class JpegWalk {
+public:
+    JpegWalk(Bytes file, const Limits& limits, ImageHeader& header) noexcept
+        : file_(file), limits_(limits), header_(header) {}
+
+    Reason run() noexcept;
+
+private:
+    Reason segment(std::uint8_t marker) noexcept;
+    Reason frame(std::uint8_t marker, std::uint64_t length) noexcept;
+    Reason scan(std::uint64_t length) noexcept;
+    Reason skip_entropy_coded() noexcept;
+    bool is_adobe(std::uint64_t length) const noexcept;
+
+    Bytes file_;
+    const Limits& limits_;
+    ImageHeader& header_;
+    std::size_t at_ = 2;  // behind SOI
+    unsigned components_ = 0;
+    bool adobe_ = false;
+    bool scanned_ = false;
+};
+
+Reason JpegWalk::run() noexcept {
+    for (;;) {
+        if (at_ == file_.size) return Reason::truncated;
+        if (file_.data[at_] != 0xFF) return Reason::corrupt;
+        // A marker may be preceded by any number of fill bytes.
+        while (at_ < file_.size && file_.data[at_] == 0xFF) ++at_;
+        if (at_ == file_.size) return Reason::truncated;
+        const std::uint8_t marker = file_.data[at_++];
+        if (marker == EOI) return scanned_ ? Reason::none : Reason::corrupt;
+        const Reason reason = segment(marker);
+        if (reason != Reason::none) return reason;
+    }
+}
+
+// Takes one segment, `at_` standing on its length. Segments are stepped over by their length and
+// never searched: an EXIF thumbnail is a whole JPEG with an EOI of its own.
+Reason JpegWalk::segment(std::uint8_t marker) noexcept {
+    // Reserved markers, and those without a length, which have no place between segments.
+    if (marker < SOF0 || (marker >= RST0 && marker <= SOI)) return Reason::corrupt;
+    if (marker >= JPG0 && marker <= JPG13) return Reason::unsupported;  // JPEG-LS and such
+    if (!file_.has(at_, 2)) return Reason::truncated;
+    const std::uint64_t length = file_.big_endian(at_, 2);
+    if (length < 2) return Reason::corrupt;
+    if (!file_.has(at_, length)) return Reason::truncated;
+
+    Reason reason = Reason::none;
+    if (marker >= SOF0 && marker <= SOF15 && marker != DHT && marker != DAC) {
+        reason = frame(marker, length);
+    } else if (marker == DHP || marker == EXP) {
+        reason = Reason::unsupported;  // hierarchical
+    } else if (marker == APP14) {
+        adobe_ = adobe_ || is_adobe(length);
+    } else if (marker == SOS) {
+        return scan(length);
+    }
+    at_ += static_cast<std::size_t>(length);
+    return reason;
+}
+
+Reason JpegWalk::frame(std::uint8_t marker, std::uint64_t length) noexcept {
+    if (components_ != 0 || length < 8) return Reason::corrupt;
+    const unsigned precision = file_.data[at_ + 2];
+    components_ = file_.data[at_ + 7];
+    if (components_ == 0 || length != 8 + 3 * components_) return Reason::corrupt;
+    // A height of 0 promises a DNL marker later, which no decoder here reads: corrupt.
+    const Reason sides =
+        set_sides(header_, file_.big_endian(at_ + 5, 2), file_.big_endian(at_ + 3, 2), limits_);
+    if (sides != Reason::none) return sides;
+    // Behind SOF2 come lossless, hierarchical and arithmetic coding.
+    if (marker > SOF2 || precision != 8) return Reason::unsupported;
+    if (components_ == 2 || components_ > 4) return Reason::unsupported;
+    for (unsigned i = 0; i < components_; ++i) {
+        const unsigned factors = file_.data[at_ + 9 + 3 * i];
+        const unsigned horizontal = factors >> 4, vertical = factors & 15U;
+        if (horizontal < 1 || horizontal > 4 || vertical < 1 || vertical > 4) {
+            return Reason::corrupt;
+        }
+    }
+    return Reason::none;
+}
+
+Reason JpegWalk::scan(std::uint64_t length) noexcept {
+    if (components_ == 0 || length < 6) return Reason::corrupt;
+    const unsigned scan_components = file_.data[at_ + 2];
+    if (scan_components < 1 || scan_components > components_) return Reason::corrupt;
+    if (length != 6 + 2 * scan_components) return Reason::corrupt;
+    // Without Adobe's marker nobody knows whether CMYK is stored inverted; decoders differ.
+    if (components_ == 4 && !adobe_) return Reason::unsupported;
+    at_ += static_cast<std::size_t>(length);
+    scanned_ = true;
+    return skip_entropy_coded();
+}
+
+Reason JpegWalk::skip_entropy_coded() noexcept {
+    const std::size_t begin = at_;
+    for (;;) {
+        const void* hit = std::memchr(file_.data + at_, 0xFF, file_.size - at_);
+        if (hit == nullptr) return Reason::truncated;
+        at_ = static_cast<std::size_t>(static_cast<const std::uint8_t*>(hit) - file_.data);
+        if (!file_.has(at_, 2)) return Reason::truncated;
+        const std::uint8_t next = file_.data[at_ + 1];
+        if (next == 0x00 || (next >= RST0 && next <= RST7)) {
+            at_ += 2;
+        } else if (next == 0xFF) {
+            at_ += 1;
+        } else {
+            return at_ == begin ? Reason::corrupt : Reason::none;
+        }
+    }
+}
+
+bool JpegWalk::is_adobe(std::uint64_t length) const noexcept {
+    return length >= 14 && std::memcmp(file_.data + at_ + 2, "Adobe", 5) == 0;
+}
+
+}  // namespace
+
+void inspect_jpeg(Bytes file, const Limits& limits, ImageHeader& header) noexcept {
+    header.reason = JpegWalk(file, limits, header).run();
+}
+
+}  // namespace bloodcell::formats
