@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+from typing import ClassVar, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
 # --- images: csrc/bindings/images.cpp
 
 REASONS: tuple[str, ...]
@@ -87,6 +92,125 @@ def gate(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.ui
     """
 
 # --- accumulator: csrc/bindings/accumulator.cpp
+
+BLAST_LOG_ODDS_EDGES: Final[NDArray[np.float64]]
+"""Edges of `Accumulator.blast_histogram`, shape (65,): -8 to 8 by 0.25, natural logarithm."""
+
+@final
+class Accumulator:
+    """Counts of each patient's cells, in integers only.
+
+    Any order of rows, any batching and any split with a later merge give the same `to_bytes()`.
+    Threads may share one accumulator; calls on it take turns. Calls work without the GIL, so the
+    arrays given must not be written to by another thread meanwhile.
+    Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothing is converted.
+
+    Args:
+        patients: P, number of patients, 0 or more.
+        is_blast: bool, shape (C,), C from 1 to 255: classes whose probabilities add up to the
+            blast probability.
+        is_leukocyte: bool, shape (C,): classes in the denominator; every blast class is one.
+        suspicious_per_patient: K, 0 to 65535: how many of the most suspicious cells to keep.
+
+    Raises:
+        TypeError: An argument is no array, or of another dtype.
+        ValueError: An array's shape or a number is out of its range, or a blast class is not a
+            leukocyte class.
+    """
+
+    BLAST_LOG_ODDS_EDGES: ClassVar[NDArray[np.float64]]
+
+    def __init__(
+        self,
+        patients: int,
+        is_blast: NDArray[np.bool_],
+        is_leukocyte: NDArray[np.bool_],
+        suspicious_per_patient: int = 24,
+    ) -> None: ...
+    def add(
+        self,
+        patient_index: NDArray[np.int32],
+        row: NDArray[np.int64],
+        probabilities: NDArray[np.float32],
+    ) -> None:
+        """Count scored cells; on any error nothing is counted.
+
+        The class called is that of the largest probability after rounding to multiples of 2**-16
+        (ties: the lowest class). A cell called a leukocyte also enters the histogram and the
+        suspicious cells with the sum of its blast classes' probabilities, at most 1.
+        Needs 4 bytes a cell while it runs.
+
+        Args:
+            patient_index: int32, shape (N,), 0 to P - 1.
+            row: int64, shape (N,), 0 or more: row numbers in the manifest.
+            probabilities: float32, shape (N, C), calibrated, each in [0, 1].
+
+        Raises:
+            TypeError: An argument is no array, or of another dtype.
+            ValueError: Wrong shape or memory layout, or a value out of its range; the message
+                names the first cell at fault.
+        """
+
+    def reject(self, patient_index: NDArray[np.int32], reason: NDArray[np.uint8]) -> None:
+        """Count rejected cells; on any error nothing is counted.
+
+        Args:
+            patient_index: int32, shape (N,), 0 to P - 1.
+            reason: uint8, shape (N,), 1 to 10, as csrc/include/bloodcell/reason.hpp numbers them.
+
+        Raises:
+            TypeError: An argument is no array, or of another dtype.
+            ValueError: Wrong shape or memory layout, or a value out of its range; the message
+                names the first cell at fault.
+        """
+
+    def merge(self, other: Accumulator) -> None:
+        """Add what `other` counted; merging with itself counts everything twice.
+
+        Raises:
+            ValueError: The two were not constructed alike; nothing is changed.
+        """
+
+    def to_bytes(self) -> bytes:
+        """Return the whole state; equal states give equal bytes on every platform."""
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Accumulator:
+        """Return an accumulator in the state that `to_bytes` wrote.
+
+        Raises:
+            ValueError: Sizes, flags, order or sums show that `to_bytes` did not write this.
+        """
+
+    @property
+    def scored(self) -> NDArray[np.int64]:
+        """Scored cells, shape (P,); a fresh array, like all below."""
+
+    @property
+    def rejected(self) -> NDArray[np.int64]:
+        """Rejected cells by reason number, shape (P, 11); column 0 is always 0."""
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """Scored cells by class called, shape (P, C)."""
+
+    @property
+    def blast_histogram(self) -> NDArray[np.int64]:
+        """Leukocytes by log-odds of blast, shape (P, 64), bins of `BLAST_LOG_ODDS_EDGES`.
+
+        A value on an edge belongs to the bin above; the outermost bins take all beyond.
+        """
+
+    @property
+    def suspicious_rows(self) -> NDArray[np.int64]:
+        """Rows of the leukocytes most likely blasts, shape (P, K).
+
+        Most likely first, ties by smallest row; -1 where a patient has fewer.
+        """
+
+    @property
+    def suspicious_probability(self) -> NDArray[np.float32]:
+        """Blast probability of each of `suspicious_rows`, shape (P, K); 0 where there is none."""
 
 # --- strings: csrc/bindings/strings.cpp
 
