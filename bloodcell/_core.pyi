@@ -1,18 +1,10 @@
 """Header gate, batch reader, patient accumulator and string hashes; see csrc/."""
 
-import numpy as np
-from numpy.typing import NDArray
-
-from typing import Literal, final
+from typing import ClassVar, Final, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
-
-from typing import ClassVar, Final, final
-
-import numpy as np
-from numpy.typing import NDArray
 
 # --- images: csrc/bindings/images.cpp
 

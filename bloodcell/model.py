@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.toml import read_toml
 
 DEFAULT_MODEL = "jhu18-resnext26-112"
+
+_FOLDER = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Model:
 
 def model_names() -> list[str]:
     """Names of the models that come with bloodcell, sorted."""
-    return sorted(path.parent.name for path in _folder().glob("*/card.toml"))
+    return sorted(path.parent.name for path in _FOLDER.glob("*/card.toml"))
 
 
 def load_model(name_or_folder: str | Path | None = None) -> Model:
@@ -124,9 +125,9 @@ def sha256_of(path: Path) -> str:
 
 def _find(name_or_folder: str | Path | None) -> Path:
     if name_or_folder is None:
-        return _folder() / DEFAULT_MODEL
+        return _FOLDER / DEFAULT_MODEL
     if str(name_or_folder) in model_names():
-        return _folder() / str(name_or_folder)
+        return _FOLDER / str(name_or_folder)
     folder = Path(name_or_folder)
     if not folder.is_dir():
         raise ModelError(
@@ -134,7 +135,3 @@ def _find(name_or_folder: str | Path | None) -> Path:
             f"{', '.join(model_names()) or 'no shipped models'}"
         )
     return folder
-
-
-def _folder() -> Path:
-    return Path(str(resources.files("bloodcell"))) / "models"

@@ -1,7 +1,6 @@
 """Classification schemes: which classes there are and what each counts as."""
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -13,6 +12,8 @@ from bloodcell.toml import read_toml
 
 Role: TypeAlias = Literal["blast", "leukocyte", "erythroid", "excluded", "unidentified"]
 Profile: TypeAlias = Literal["aml", "apl"]
+
+_FOLDER = Path(__file__).parent / "schemes"
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,12 @@ class Scheme:
 
 def scheme_names() -> list[str]:
     """Names of the schemes that come with bloodcell, sorted."""
-    folder = _folder()
-    return sorted(path.stem for path in folder.glob("*.toml"))
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
 def load_scheme(name: str) -> Scheme:
     """Load a scheme by name; raises ModelError naming the known ones if there is none."""
-    path = _folder() / f"{name}.toml"
+    path = _FOLDER / f"{name}.toml"
     if not path.is_file():
         raise ModelError(f"unknown scheme {name!r}: known are {', '.join(scheme_names())}")
     table = read_toml(path, ModelError)
@@ -78,7 +78,3 @@ def load_scheme(name: str) -> Scheme:
     if wrong:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
     return Scheme(name, table["title"], table["source"], classes)
-
-
-def _folder() -> Path:
-    return Path(str(resources.files("bloodcell"))) / "schemes"

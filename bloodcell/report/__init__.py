@@ -1,6 +1,6 @@
 """The report for people: one page of plain HTML, rendered from the run's own tables."""
 
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -15,7 +15,7 @@ def write_report(run: Run) -> None:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = resources.files("bloodcell.report").joinpath("index.html.jinja").read_text("utf-8")
+    text = Path(__file__).with_name("index.html.jinja").read_text("utf-8")
     page = environment.from_string(text).render(_content(run))
     folder = run.folder / "report"
     folder.mkdir(exist_ok=True)
