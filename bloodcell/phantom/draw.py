@@ -104,7 +104,7 @@ def _draw_slide(
     stamps = red_cells()
     for top in np.arange(rng.uniform(0, pitch), height + STAMP_PX, pitch):
         for left in np.arange(rng.uniform(0, pitch), width + STAMP_PX, pitch):
-            if rng.random() < 0.72:
+            if rng.random() < 0.66:
                 y, x = top + rng.normal(0.0, 12.0), left + rng.normal(0.0, 12.0)
                 _add_stamp(density, stamps[rng.integers(STAMPS)], max(int(y), 0), max(int(x), 0))
     shown = density[STAMP_PX:-STAMP_PX, STAMP_PX:-STAMP_PX]
@@ -214,6 +214,7 @@ def _paint_cytoplasm(
     if look.cell_outline == "fan":
         # Strands along one axis of the image: the direction in which the nucleus was smeared.
         strands = noise(rng, cell.shape, 1.5, 20.0)
+        strands = strands if rng.random() < 0.5 else strands.T
         cover *= np.clip(np.float32(0.8) + np.float32(0.22) * strands, 0.0, 1.0)
     _blend(planes, cover, look.cell_colour, shade)
 

@@ -52,7 +52,7 @@ def grain() -> npt.NDArray[np.uint8]:
 
     Mostly brightness, a little colour, slightly blurred; from -GRAIN_MAX to GRAIN_MAX.
     """
-    brightness = 0.95 * noise_field(0.7, 0.7)
+    brightness = 0.75 * noise_field(0.7, 0.7)
     planes = [brightness + 0.25 * noise_field(1.0, 1.0 + channel) for channel in range(3)]
     rounded = np.rint(np.clip(np.stack(planes, axis=-1), -GRAIN_MAX, GRAIN_MAX))
     steps: npt.NDArray[np.uint8] = rounded.astype(np.int8).view(np.uint8)
@@ -76,5 +76,5 @@ def _red_cell(rng: np.random.Generator) -> npt.NDArray[np.uint16]:
     pallor = np.clip((-outside / radius - rng.uniform(0.45, 0.7)) / 0.3, 0.0, 1.0)
     rim = np.clip(1.0 + outside / 9.0, 0.0, 1.0)
     density = 76.0 + 16.0 * rim - rng.uniform(15.0, 72.0) * pallor
-    stamp = np.rint(np.clip(0.5 - outside / 3.0, 0.0, 1.0) * density)
+    stamp = np.rint(np.clip(0.5 - outside / 4.5, 0.0, 1.0) * density)
     return np.asarray(stamp, np.uint16)
