@@ -13,6 +13,8 @@ LARGEST_PX = 416
 STAMP_PX = 104
 """Side of a red-cell stamp, in pixels."""
 STAMPS = 48
+RED_CELL_DENSITY = 56
+"""Optical density at the rim of a red cell, in arbitrary units."""
 PERIOD_PX = 512
 """Noise fields repeat after so many pixels."""
 GRAIN_MAX = 8
@@ -52,7 +54,7 @@ def grain() -> npt.NDArray[np.uint8]:
 
     Mostly brightness, a little colour, slightly blurred; from -GRAIN_MAX to GRAIN_MAX.
     """
-    brightness = 0.95 * noise_field(0.7, 0.7)
+    brightness = 0.75 * noise_field(0.7, 0.7)
     planes = [brightness + 0.25 * noise_field(1.0, 1.0 + channel) for channel in range(3)]
     rounded = np.rint(np.clip(np.stack(planes, axis=-1), -GRAIN_MAX, GRAIN_MAX))
     steps: npt.NDArray[np.uint8] = rounded.astype(np.int8).view(np.uint8)
@@ -60,13 +62,16 @@ def grain() -> npt.NDArray[np.uint8]:
 
 
 @functools.cache
-def red_cells() -> npt.NDArray[np.uint16]:
-    """Return optical densities of red cells, 0 to about 100; (STAMPS, STAMP_PX, STAMP_PX)."""
+def red_cells() -> npt.NDArray[np.uint8]:
+    """Return optical densities of red cells; uint8 (STAMPS, STAMP_PX, STAMP_PX).
+
+    None is above RED_CELL_DENSITY: a byte holds the sum of four that overlap.
+    """
     rng = np.random.default_rng(_SHARED_SEED)
     return np.stack([_red_cell(rng) for _ in range(STAMPS)])
 
 
-def _red_cell(rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+def _red_cell(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     axis = np.arange(STAMP_PX, dtype=np.float32) - (STAMP_PX - 1) / 2
     radius, angle, squeeze = rng.uniform(33, 42), rng.uniform(0, np.pi), rng.uniform(1.0, 1.25)
     along = np.cos(angle) * axis + np.sin(angle) * axis[:, None]
@@ -75,6 +80,6 @@ def _red_cell(rng: np.random.Generator) -> npt.NDArray[np.uint16]:
     outside = np.hypot(along, squeeze * across) - radius + wobble
     pallor = np.clip((-outside / radius - rng.uniform(0.45, 0.7)) / 0.3, 0.0, 1.0)
     rim = np.clip(1.0 + outside / 9.0, 0.0, 1.0)
-    density = 76.0 + 16.0 * rim - rng.uniform(15.0, 72.0) * pallor
-    stamp = np.rint(np.clip(0.5 - outside / 3.0, 0.0, 1.0) * density)
-    return np.asarray(stamp, np.uint16)
+    density = RED_CELL_DENSITY * (0.83 + 0.17 * rim - rng.uniform(0.16, 0.78) * pallor)
+    stamp = np.rint(np.clip(0.5 - outside / 4.5, 0.0, 1.0) * density)
+    return np.asarray(stamp, np.uint8)

@@ -71,7 +71,8 @@ class Plan:
             return [self.blast_share]
         return self.blast_share
 
-    def _rng(self, *key: int) -> np.random.Generator:
+    def rng(self, *key: int) -> np.random.Generator:
+        """Return the random stream of one purpose and place."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def blast_share_of(self, patient: int) -> float:
@@ -80,11 +81,11 @@ class Plan:
         if given is not None:
             return given[patient % len(given)]
         turn, place = divmod(patient, len(_BLAST_SHARES))
-        return float(self._rng(_FOR_SHARES, turn).permutation(_BLAST_SHARES)[place])
+        return float(self.rng(_FOR_SHARES, turn).permutation(_BLAST_SHARES)[place])
 
     def patient(self, patient: int) -> "Patient":
         """Return the slide and the class mix of one patient."""
-        rng = self._rng(_FOR_PATIENT, patient)
+        rng = self.rng(_FOR_PATIENT, patient)
         stain = draw_stain(rng)
         weights = np.array([_COMMON_CLASSES.get(name, 1.0) for name in CLASSES])
         weights = rng.gamma(2.0 * weights) * np.array([name != BLAST for name in CLASSES])
@@ -110,14 +111,14 @@ class Patient:
 
     def cell(self, cell: int) -> "Cell":
         """Return what one cell is; drawing comes later."""
-        rng = self.plan._rng(_FOR_CELL, self.index, cell)
+        rng = self.plan.rng(_FOR_CELL, self.index, cell)
         cell_class = int(rng.choice(len(CLASSES), p=self.mix))
         variants = FORMATS[self.plan.image_format]
         variant = variants[cell % len(variants)]
         if self.plan.distinct is None:
             return Cell(CLASSES[cell_class], variant, rng, self.stain)
         slot = (self.index + cell) % max(self.plan.distinct // len(CLASSES), 1)
-        rng = self.plan._rng(_FOR_REUSED, cell_class, slot)
+        rng = self.plan.rng(_FOR_REUSED, cell_class, slot)
         return Cell(CLASSES[cell_class], variant, rng, None, (cell_class, slot, variant))
 
 

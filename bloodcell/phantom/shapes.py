@@ -50,15 +50,14 @@ def _band(along: FloatMap, across: FloatMap, radius: float, rng: np.random.Gener
 def _thread(
     along: FloatMap, across: FloatMap, start: Sequence[float], end: Sequence[float]
 ) -> FloatMap:
-    length_along, length_across = end[0] - start[0], end[1] - start[1]
+    thread_along, thread_across = np.float32(end[0] - start[0]), np.float32(end[1] - start[1])
     along, across = along - np.float32(start[0]), across - np.float32(start[1])
-    square = length_along**2 + length_across**2
-    share = (along * np.float32(length_along) + across * np.float32(length_across)) / np.float32(
-        square
-    )
-    share = np.asarray(np.clip(share, 0.0, 1.0), np.float32)
-    beside_along = along - share * np.float32(length_along)
-    return disc(beside_along, across - share * np.float32(length_across), 2.2)
+    share: FloatMap = along * thread_along + across * thread_across
+    share /= thread_along * thread_along + thread_across * thread_across
+    np.clip(share, 0.0, 1.0, out=share)
+    beside_along: FloatMap = along - share * thread_along
+    beside_across: FloatMap = across - share * thread_across
+    return disc(beside_along, beside_across, 2.2)
 
 
 def _lobed(
