@@ -115,6 +115,10 @@ def report(run: Path) -> None:
 @click.option("--epochs", type=click.IntRange(min=1), default=18, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@click.option(
+    "--data-source", default="not stated", help="Where the images are from, for the card."
+)
+@click.option("--data-licence", default="not stated", help="Their licence state, for the card.")
 @_reporting_errors
 def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
     """Train a network on the labelled cells in DATA and write a model folder."""
@@ -171,3 +175,7 @@ def phantom(out: Path, **options: Any) -> None:
 
     summary = write_phantoms(out, **options)
     print_pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
+
+
+if __name__ == "__main__":
+    main()

@@ -77,15 +77,21 @@ class RunStore:
         return self._cells / f"part-{part:05d}.parquet"
 
     def read_part(self, part: int) -> pa.Table:
-        """A finished part; RunError if it cannot be read."""
+        """A finished part; RunError if it is damaged or holds other rows than its own."""
         path = self.part_path(part)
         try:
             with pq.ParquetFile(path) as file:
-                return file.read()
+                table = file.read()
         except (OSError, pa.ArrowInvalid) as error:
             raise RunError(
                 f"{path} cannot be read ({error}): delete it and score again to redo its cells"
             ) from error
+        if not table["row"].equals(self.rows_of(part)["row"]):
+            raise RunError(
+                f"{path} does not hold the rows that belong there: delete it and score again to "
+                "redo its cells"
+            )
+        return table
 
     def write_part(self, part: int, table: pa.Table) -> None:
         """Write a part; it appears under its name only when it is whole and on disk."""

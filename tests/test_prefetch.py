@@ -35,11 +35,10 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         yield 2
         raise OSError("disk gone")
 
-    seen = []
+    items = prefetched(source(), 4)
+    assert [next(items), next(items)] == [1, 2]
     with pytest.raises(OSError, match="disk gone"):
-        for item in prefetched(source(), 4):
-            seen.append(item)  # noqa: PERF402 - the list must keep what came before the error
-    assert seen == [1, 2]
+        next(items)
 
 
 def test_closing_early_ends_the_thread_and_closes_the_source() -> None:

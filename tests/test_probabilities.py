@@ -30,7 +30,11 @@ def test_a_row_depends_on_itself_alone(cells: int, classes: int, seed: int) -> N
     steps = together / PROBABILITY_STEP
     assert np.array_equal(steps, np.rint(steps))
     assert np.abs(together.sum(axis=1) - 1).max() <= classes * PROBABILITY_STEP
-    assert np.array_equal(together.argmax(axis=1), logits.argmax(axis=1)) or (
-        # Two logits so close that they share a step.
-        np.sort(together, axis=1)[:, -1] - np.sort(together, axis=1)[:, -2]
-    ).min() <= PROBABILITY_STEP
+    assert (
+        np.array_equal(together.argmax(axis=1), logits.argmax(axis=1))
+        or (
+            # Two logits so close that they share a step.
+            np.sort(together, axis=1)[:, -1] - np.sort(together, axis=1)[:, -2]
+        ).min()
+        <= PROBABILITY_STEP
+    )

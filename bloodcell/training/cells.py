@@ -59,7 +59,7 @@ def hold_out_patients(
     blast_share = [float(is_blast[cells.patients == name].mean()) for name in names]
     order = np.argsort(blast_share, kind="stable")
     step = max(2, round(1 / share))
-    start = int(np.random.default_rng(seed).integers(step))
+    start = int(np.random.default_rng(seed).integers(min(step, len(names))))
     return np.isin(cells.patients, names[order[start::step]])
 
 

@@ -32,6 +32,7 @@ def write_model_folder(
     scheme: Scheme,
     preprocessing: Preprocessing,
     options: TrainingOptions,
+    data: dict[str, Any],
     validation: "Validation",
     history: list[dict[str, float]],
 ) -> None:
@@ -53,7 +54,7 @@ def write_model_folder(
             "temperature": temperature,
             "rests_on": "the held-out patients of [metrics.validation]",
         },
-        "training": {**asdict(options), "torch": torch.__version__},
+        "training": {**asdict(options), "torch": torch.__version__, "data": data},
         "metrics": {"validation": figures},
     }
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from bloodcell.errors import InputError
 from bloodcell.metrics import auroc
 from bloodcell.training.augment import augment
 from bloodcell.training.resnext import Architecture, ResNeXt
@@ -49,6 +50,7 @@ class Trainer:
 
     ``training``: canvases (see ``augment``), float16; ``validation``: the network's exact
     input. A second trainer on the same folder continues after the last whole epoch.
+    Raises InputError if there are fewer training cells than a batch holds.
     """
 
     def __init__(
@@ -61,6 +63,11 @@ class Trainer:
         class_count: int,
         blast_index: int,
     ) -> None:
+        if len(training.labels) < options.batch_size:
+            raise InputError(
+                f"{len(training.labels)} cells are left for training, at least one batch of "
+                f"{options.batch_size} is needed: label more cells"
+            )
         self.folder, self.options = folder, options
         self.training, self.validation = training, validation
         self.class_count, self.blast_index = class_count, blast_index

@@ -11,6 +11,7 @@ from torch import nn
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
 from bloodcell.metrics import auroc, expected_calibration_error
+from bloodcell.model import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.training.cells import (
     LabelledCells,
@@ -58,12 +59,15 @@ def train(
     epochs: int = 18,
     seed: int = 1,
     threads: int | None = None,
+    data_source: str = "not stated",
+    data_licence: str = "not stated",
 ) -> None:
     """Train on the images below ``data`` and write the model folder ``out``.
 
     ``labels``: CSV with ``path`` (relative to ``data``), ``patient``, ``class``. About a sixth of
     the patients is held out for choosing the epoch and the temperature. A second call on the
-    same ``out`` continues after the last whole epoch. Raises InputError, ModelError.
+    same ``out`` continues after the last whole epoch. ``data_source`` and ``data_licence`` go
+    into the card. Raises InputError, ModelError.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -89,12 +93,20 @@ def train(
     )
     network = trainer.fit()
     figures = _validate(network, validation, known, len(set(cells.patients[held_out])))
+    provenance = {
+        "source": data_source,
+        "licence": data_licence,
+        "labels_sha256": sha256_of(labels),
+        "patients": len(set(cells.patients[~held_out])),
+        "cells": int((~held_out).sum()),
+    }
     write_model_folder(
         out,
         network=network,
         scheme=known,
         preprocessing=PREPROCESSING,
         options=options,
+        data=provenance,
         validation=figures,
         history=trainer.history,
     )

@@ -1,0 +1,68 @@
+"""The schemes: checked by eye against their sources, since a swapped code swaps a diagnosis."""
+
+import pytest
+
+from bloodcell.errors import ModelError
+from bloodcell.model import load_model, model_names
+from bloodcell.scheme import load_scheme, scheme_names
+
+
+def test_there_are_four() -> None:
+    assert scheme_names() == ["bm21", "jhu18", "lmu15", "pbc8"]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "blasts"),
+    [
+        ("jhu18", 18, ["blast_no_lineage_spec"]),
+        ("lmu15", 15, ["MOB", "MYO"]),
+        ("bm21", 21, ["BLA"]),
+        ("pbc8", 8, []),
+    ],
+)
+def test_sizes_and_blasts(name: str, classes: int, blasts: list[str]) -> None:
+    scheme = load_scheme(name)
+    assert len(set(scheme.codes)) == len(scheme.codes) == classes
+    assert [c.code for c in scheme.classes if c.role == "blast"] == blasts
+    assert not (scheme.is_blast & ~scheme.is_leukocyte).any()
+
+
+def test_myo_is_the_myeloblast_and_myb_the_myelocyte() -> None:
+    names = {c.code: c.name for c in load_scheme("lmu15").classes}
+    assert names["MYO"] == "Myeloblast"
+    assert names["MYB"] == "Myelocyte"
+
+
+def test_outside_the_denominator() -> None:
+    outside = {
+        name: [c.code for c in scheme.classes if c.role not in ("blast", "leukocyte")]
+        for name in scheme_names()
+        for scheme in [load_scheme(name)]
+    }
+    assert outside["jhu18"] == [
+        "erythroblast", "giant_thrombocyte", "smudge_cells", "thrombocyte_aggregation",
+    ]  # fmt: skip
+    assert outside["lmu15"] == ["EBO", "KSC"]
+    assert outside["bm21"] == ["ART", "EBO", "KSC", "NIF", "OTH", "PEB"]
+    assert outside["pbc8"] == ["erythroblast", "platelet"]
+
+
+def test_equivalents_by_profile() -> None:
+    equivalents = {c.code: c.blast_equivalent for c in load_scheme("jhu18").classes}
+    assert equivalents["promonocyte"] == ("aml",)
+    assert equivalents["promyelocyte"] == ("apl",)
+    assert equivalents["monocyte"] == ()
+
+
+def test_an_unknown_scheme_names_the_known() -> None:
+    with pytest.raises(ModelError, match="known are bm21, jhu18, lmu15, pbc8"):
+        load_scheme("lmu16")
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_shipped_models_load_and_say_what_they_are_for(name: str) -> None:
+    model = load_model(name)
+    assert model.name == name
+    assert model.network.weights.stat().st_size < 20e6
+    assert "Research use only" in model.card["intended_use"]
+    assert model.card["training"]["data"]["licence"]
