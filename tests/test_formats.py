@@ -283,11 +283,11 @@ def compressed_tiffs() -> None:
                 add(f"tiff_{name}_{kind}_{rows}_rows", data, right)
     data = pillow(noise, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
     add("tiff_lzw_predictor", data, noise)
-    images = {"rgb": smooth, "gray": smooth[..., 0], "cmyk": ink}
-    images["ycbcr"] = Image.fromarray(smooth).convert("YCbCr")
-    for name, image in images.items():
+    images = {"rgb": Image.fromarray(smooth), "gray": Image.fromarray(smooth[..., 0]), "cmyk": ink}
+    images["ycbcr"] = images["rgb"].convert("YCbCr")
+    for name, picture in images.items():
         for rows in (8, SIDE):
-            data = pillow(image, "TIFF", compression="jpeg", quality=92, tiffinfo={278: rows})
+            data = pillow(picture, "TIFF", compression="jpeg", quality=92, tiffinfo={278: rows})
             add(f"tiff_jpeg_{name}_{rows}_rows", data, by_pillow(data), tolerance=4)
 
 
