@@ -31,7 +31,9 @@ class ImageHeader:
     def height(self) -> int:
         """Pixels as stored, before any turn by an EXIF orientation; 0 where unknown."""
 
-def inspect(data: Buffer, *, min_side_px: int = 16, max_side_px: int = 8192) -> ImageHeader:
+def inspect(
+    data: Buffer | NDArray[np.uint8], *, min_side_px: int = 16, max_side_px: int = 8192
+) -> ImageHeader:
     """Look at one whole encoded image without decoding it, in microseconds.
 
     Args:

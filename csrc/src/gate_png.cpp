@@ -49,7 +49,8 @@ Reason image_header(Bytes file, const Limits& limits, ImageHeader& header) noexc
     const Reason sides =
         set_sides(header, file.big_endian(at + 8, 4), file.big_endian(at + 12, 4), limits);
     if (sides != Reason::none) return sides;
-    const std::uint8_t* kind = file.data + at + 16;  // depth, colour, compression, filter, interlace
+    // Depth, colour, compression, filter, interlace.
+    const std::uint8_t* kind = file.data + at + 16;
     const bool known = is_known_kind(kind[0], kind[1]) && kind[2] == 0 && kind[3] == 0;
     return known && kind[4] <= 1 ? Reason::none : Reason::corrupt;
 }

@@ -222,7 +222,7 @@ bool TiffDirectory::is_supported_packing() const noexcept {
         case packing::jpeg: {
             const std::uint64_t color = single(photometric, 0);
             return bits_ == 8 && (color == photo::black_is_zero || color == photo::ycbcr ||
-                                  (color == photo::rgb && samples_ == 3));
+                                  color == photo::cmyk || (color == photo::rgb && samples_ == 3));
         }
         default: return false;
     }

@@ -1,1 +1,310 @@
-int main() { return 0; }
+// The header gate on images built byte by byte; 20 x 17 pixels where nothing else is said.
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "bloodcell/gate.hpp"
+#include "check.hpp"
+
+namespace {
+
+using bloodcell::Format;
+using bloodcell::ImageHeader;
+using bloodcell::Reason;
+using Bytes = std::vector<std::uint8_t>;
+
+ImageHeader inspect(const Bytes& bytes, const bloodcell::Limits& limits = {}) {
+    // An allocation of exactly this size, so that the sanitizer sees a read one byte past it.
+    const std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[bytes.size()]);
+    std::copy(bytes.begin(), bytes.end(), exact.get());
+    return bloodcell::inspect(exact.get(), bytes.size(), limits);
+}
+
+Reason reason(const Bytes& bytes, const bloodcell::Limits& limits = {}) {
+    return inspect(bytes, limits).reason;
+}
+
+Bytes operator+(Bytes left, const Bytes& right) {
+    left.insert(left.end(), right.begin(), right.end());
+    return left;
+}
+
+Bytes text(const char* letters) {
+    Bytes bytes;
+    for (; *letters != '\0'; ++letters) bytes.push_back(static_cast<std::uint8_t>(*letters));
+    return bytes;
+}
+
+Bytes number(std::uint64_t value, int width, bool big_endian) {
+    Bytes bytes;
+    for (int i = 0; i < width; ++i) {
+        const int shift = 8 * (big_endian ? width - 1 - i : i);
+        bytes.push_back(static_cast<std::uint8_t>(value >> shift));
+    }
+    return bytes;
+}
+Bytes be(std::uint64_t value, int width) { return number(value, width, true); }
+Bytes le(std::uint64_t value, int width) { return number(value, width, false); }
+
+void every_prefix_is_rejected(const Bytes& whole) {
+    CHECK(reason(whole) == Reason::none);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+        const Bytes prefix(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+        CHECK(reason(prefix) != Reason::none);
+    }
+}
+
+// --- JPEG
+
+Bytes segment(std::uint8_t marker, const Bytes& payload) {
+    return Bytes{0xFF, marker} + be(payload.size() + 2, 2) + payload;
+}
+
+Bytes frame(std::uint8_t marker, unsigned width, unsigned height, std::uint8_t components,
+            std::uint8_t precision = 8) {
+    Bytes payload = Bytes{precision} + be(height, 2) + be(width, 2) + Bytes{components};
+    for (std::uint8_t i = 0; i < components; ++i) payload = payload + Bytes{i, 0x11, 0};
+    return segment(marker, payload);
+}
+
+Bytes scan(std::uint8_t components) {
+    Bytes payload = {components};
+    for (std::uint8_t i = 0; i < components; ++i) payload = payload + Bytes{i, 0};
+    // With a stuffed 0xFF, a restart marker and a fill byte, none of which ends the scan.
+    return segment(0xDA, payload + Bytes{0, 63, 0}) + Bytes{1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 0xFF};
+}
+
+const Bytes soi = {0xFF, 0xD8};
+const Bytes eoi = {0xFF, 0xD9};
+
+void jpeg_structure() {
+    const Bytes thumbnail = segment(0xE1, text("Exif") + soi + frame(0xC0, 8, 8, 3) + eoi);
+    const Bytes good = soi + thumbnail + frame(0xC0, 20, 17, 3) + scan(3) + eoi;
+    const ImageHeader header = inspect(good);
+    CHECK(header.reason == Reason::none && header.format == Format::jpeg);
+    CHECK(header.width == 20 && header.height == 17);
+    every_prefix_is_rejected(good);
+    every_prefix_is_rejected(soi + frame(0xC2, 20, 17, 3) + scan(3) + scan(1) + scan(1) + eoi);
+    CHECK(reason(good + text("trailing bytes")) == Reason::none);
+
+    const Bytes cut(good.begin(), good.end() - 1);
+    CHECK(reason(cut) == Reason::truncated);
+    CHECK(reason(soi + eoi) == Reason::corrupt);
+    CHECK(reason(soi + frame(0xC0, 20, 17, 3) + eoi) == Reason::corrupt);
+    CHECK(reason(soi + scan(3) + eoi) == Reason::corrupt);
+    CHECK(reason(soi + text("lost") + good) == Reason::corrupt);
+    CHECK(reason(soi + Bytes{0xFF, 0xE0, 0, 1} + good) == Reason::corrupt);
+    CHECK(reason(soi + frame(0xC0, 20, 17, 3) + frame(0xC0, 20, 17, 3)) == Reason::corrupt);
+}
+
+void jpeg_kinds() {
+    const auto kind = [](std::uint8_t marker, std::uint8_t components, std::uint8_t precision) {
+        return reason(soi + frame(marker, 20, 17, components, precision) + scan(components) + eoi);
+    };
+    CHECK(kind(0xC0, 1, 8) == Reason::none);
+    CHECK(kind(0xC1, 3, 8) == Reason::none);
+    CHECK(kind(0xC1, 3, 12) == Reason::unsupported);
+    CHECK(kind(0xC3, 3, 8) == Reason::unsupported);  // lossless
+    CHECK(kind(0xC9, 3, 8) == Reason::unsupported);  // arithmetic
+    CHECK(kind(0xC0, 2, 8) == Reason::unsupported);
+    CHECK(kind(0xC0, 4, 8) == Reason::unsupported);  // CMYK, inverted or not?
+    const Bytes adobe = segment(0xEE, text("Adobe") + Bytes(7, 0));
+    CHECK(reason(soi + adobe + frame(0xC0, 20, 17, 4) + scan(4) + eoi) == Reason::none);
+}
+
+// --- PNG
+
+Bytes chunk(const char* type, const Bytes& data, std::uint32_t crc = 0) {
+    return be(data.size(), 4) + text(type) + data + be(crc, 4);
+}
+
+const Bytes png_magic = Bytes{0x89} + text("PNG\r\n") + Bytes{0x1A, '\n'};
+const Bytes ihdr_data = be(20, 4) + be(17, 4) + Bytes{8, 2, 0, 0, 0};  // 8-bit RGB
+
+std::uint32_t crc_of(const Bytes& bytes) {
+    std::uint32_t crc = 0xFFFFFFFFU;
+    for (const std::uint8_t byte : bytes) {
+        crc ^= byte;
+        for (int bit = 0; bit < 8; ++bit) crc = (crc & 1U) ? (crc >> 1) ^ 0xEDB88320U : crc >> 1;
+    }
+    return ~crc;
+}
+
+Bytes ihdr(const Bytes& data) { return chunk("IHDR", data, crc_of(text("IHDR") + data)); }
+
+void png_structure() {
+    const Bytes idat = chunk("IDAT", Bytes(9, 7));
+    const Bytes iend = chunk("IEND", {});
+    const Bytes good = png_magic + ihdr(ihdr_data) + chunk("tEXt", text("x")) + idat + iend;
+    const ImageHeader header = inspect(good);
+    CHECK(header.reason == Reason::none && header.format == Format::png);
+    CHECK(header.width == 20 && header.height == 17);
+    every_prefix_is_rejected(good);
+
+    CHECK(reason(png_magic + ihdr(ihdr_data) + iend) == Reason::corrupt);
+    CHECK(reason(png_magic + ihdr(ihdr_data) + idat) == Reason::truncated);
+    CHECK(reason(png_magic + idat + ihdr(ihdr_data) + iend) == Reason::corrupt);
+    CHECK(reason(png_magic + chunk("IHDR", ihdr_data, 1) + idat + iend) == Reason::corrupt);
+    const Bytes palette_kind = be(20, 4) + be(17, 4) + Bytes{8, 3, 0, 0, 0};
+    CHECK(reason(png_magic + ihdr(palette_kind) + idat + iend) == Reason::corrupt);
+    const Bytes odd_kind = be(20, 4) + be(17, 4) + Bytes{3, 2, 0, 0, 0};
+    CHECK(reason(png_magic + ihdr(odd_kind) + idat + iend) == Reason::corrupt);
+    const Bytes endless = be(0xFFFFFFFF, 4) + text("IDAT") + Bytes(8, 0);
+    CHECK(reason(png_magic + ihdr(ihdr_data) + endless) == Reason::corrupt);
+}
+
+// --- BMP
+
+Bytes bmp(std::uint64_t width, std::uint64_t height, int bits, std::uint64_t compression,
+          const Bytes& pixels, std::uint64_t offset = 54) {
+    return text("BM") + le(0, 8) + le(offset, 4) + le(40, 4) + le(width, 4) + le(height, 4) +
+           le(1, 2) + le(static_cast<std::uint64_t>(bits), 2) + le(compression, 4) +
+           le(pixels.size(), 4) + Bytes(16, 0) + pixels;
+}
+
+void bmp_structure() {
+    const Bytes good = bmp(20, 17, 24, 0, Bytes(20 * 3 * 17, 1));
+    const ImageHeader header = inspect(good);
+    CHECK(header.reason == Reason::none && header.format == Format::bmp);
+    CHECK(header.width == 20 && header.height == 17);
+    every_prefix_is_rejected(good);
+    // 21 pixels take 63 bytes, padded to 64.
+    CHECK(reason(bmp(21, 17, 24, 0, Bytes(64 * 17, 1))) == Reason::none);
+    CHECK(reason(bmp(21, 17, 24, 0, Bytes(63 * 17, 1))) == Reason::truncated);
+    const std::uint64_t top_down = 0x100000000U - 17;
+    CHECK(inspect(bmp(20, top_down, 32, 0, Bytes(20 * 4 * 17, 1))).height == 17);
+    CHECK(reason(bmp(20, 17, 24, 0, Bytes(20 * 3 * 17, 1), 0)) == Reason::corrupt);
+    CHECK(reason(bmp(20, 17, 8, 0, Bytes(20 * 17, 1))) == Reason::corrupt);  // no palette
+    CHECK(reason(bmp(20, 17, 16, 0, Bytes(40 * 17, 1))) == Reason::unsupported);
+    CHECK(reason(bmp(20, 0x80000000U, 24, 0, {})) == Reason::too_large);
+}
+
+// --- TIFF
+
+struct Tag {
+    std::uint16_t tag;
+    std::uint16_t type;  // 3 SHORT, 4 LONG
+    std::uint64_t count;
+    std::uint64_t value;  // or where the values lie
+};
+
+// The directory last, as many writers have it: magic, `pixels` from byte 8 on, directory.
+Bytes tiff(const std::vector<Tag>& tags, const Bytes& pixels, bool big_endian = false) {
+    const auto put = [big_endian](std::uint64_t value, int width) {
+        return number(value, width, big_endian);
+    };
+    Bytes file = text(big_endian ? "MM" : "II") + put(42, 2) + put(8 + pixels.size(), 4) + pixels;
+    file = file + put(tags.size(), 2);
+    for (const Tag& tag : tags) {
+        file = file + put(tag.tag, 2) + put(tag.type, 2) + put(tag.count, 4);
+        const bool is_short = tag.type == 3 && tag.count == 1;
+        file = file + (is_short ? put(tag.value, 2) + put(0, 2) : put(tag.value, 4));
+    }
+    return file;
+}
+
+// Gray, two strips of 9 and 8 rows; their offsets and sizes stand in front of the pixels.
+std::vector<Tag> gray_tags() {
+    return {{256, 3, 1, 20}, {257, 3, 1, 17}, {258, 3, 1, 8},  {259, 3, 1, 1}, {262, 3, 1, 1},
+            {273, 4, 2, 8},  {277, 3, 1, 1},  {278, 3, 1, 9}, {279, 4, 2, 16}};
+}
+
+Bytes gray_pixels(bool big_endian = false) {
+    Bytes table;
+    for (const std::uint64_t value : {24U, 24U + 180U, 180U, 160U}) {
+        table = table + number(value, 4, big_endian);
+    }
+    return table + Bytes(340, 5);
+}
+
+Reason with_tag(std::uint16_t tag, std::uint16_t type, std::uint64_t count, std::uint64_t value) {
+    std::vector<Tag> tags = gray_tags();
+    bool found = false;
+    for (Tag& known : tags) {
+        if (known.tag != tag) continue;
+        known = {tag, type, count, value};
+        found = true;
+    }
+    if (!found) tags.push_back({tag, type, count, value});
+    return reason(tiff(tags, gray_pixels()));
+}
+
+void tiff_structure() {
+    for (const bool big_endian : {false, true}) {
+        const Bytes good = tiff(gray_tags(), gray_pixels(big_endian), big_endian);
+        const ImageHeader header = inspect(good);
+        CHECK(header.reason == Reason::none && header.format == Format::tiff);
+        CHECK(header.width == 20 && header.height == 17);
+        every_prefix_is_rejected(good);
+    }
+    CHECK(with_tag(279, 4, 2, 8) == Reason::corrupt);  // a strip of 24 bytes for 9 rows of 20
+}
+
+void tiff_claims() {
+    CHECK(with_tag(256, 4, 1, 70000) == Reason::too_large);
+    CHECK(with_tag(256, 3, 1, 0) == Reason::corrupt);
+    CHECK(with_tag(256, 2, 1, 20) == Reason::corrupt);  // a width made of text
+    CHECK(with_tag(273, 4, 0xFFFFFFFF, 8) == Reason::truncated);
+    CHECK(with_tag(273, 4, 2, 0xFFFFFFFF) == Reason::truncated);
+    CHECK(with_tag(273, 4, 1, 24) == Reason::corrupt);  // one strip of two
+    CHECK(with_tag(278, 3, 1, 0) == Reason::corrupt);
+    CHECK(with_tag(278, 4, 1, 1) == Reason::corrupt);
+    CHECK(with_tag(322, 4, 1, 16) == Reason::corrupt);  // tiles without a height
+    CHECK(with_tag(258, 3, 1, 1) == Reason::unsupported);
+    CHECK(with_tag(259, 3, 1, 2) == Reason::unsupported);
+    CHECK(with_tag(339, 3, 1, 3) == Reason::unsupported);  // float
+    CHECK(with_tag(284, 3, 1, 2) == Reason::none);         // one sample has but one plane
+    CHECK(with_tag(266, 3, 1, 2) == Reason::unsupported);
+    CHECK(with_tag(262, 3, 1, 8) == Reason::unsupported);
+}
+
+// --- all
+
+void sides_and_sizes() {
+    const auto sides = [](unsigned width, unsigned height, const bloodcell::Limits& limits = {}) {
+        return reason(soi + frame(0xC0, width, height, 3) + scan(3) + eoi, limits);
+    };
+    CHECK(sides(16, 16) == Reason::none);
+    CHECK(sides(15, 16) == Reason::too_small);
+    CHECK(sides(16, 15) == Reason::too_small);
+    CHECK(sides(8192, 8192) == Reason::none);
+    CHECK(sides(8193, 16) == Reason::too_large);
+    CHECK(sides(0, 16) == Reason::corrupt);
+    CHECK(sides(16, 0) == Reason::corrupt);
+    bloodcell::Limits limits;
+    limits.max_file_bytes = 20;
+    CHECK(sides(16, 16, limits) == Reason::too_large);
+
+    // A bomb is called by its name even if the file is cut right behind the claim.
+    CHECK(reason(soi + frame(0xC0, 65535, 65535, 3)) == Reason::too_large);
+    CHECK(reason(png_magic + ihdr(be(70000, 4) + be(70000, 4) + Bytes{8, 2, 0, 0, 0})) ==
+          Reason::too_large);
+    CHECK(reason(bmp(70000, 70000, 24, 0, {})) == Reason::too_large);
+    const Bytes cut_directory = text("II") + le(42, 2) + le(8, 4) + le(9, 2) + le(256, 2) +
+                                le(4, 2) + le(1, 4) + le(70000, 4) + le(257, 2) + le(4, 2) +
+                                le(1, 4) + le(70000, 4);
+    CHECK(reason(cut_directory) == Reason::too_large);
+}
+
+void other_bytes() {
+    CHECK(bloodcell::inspect(nullptr, 0, {}).reason == Reason::empty);
+    CHECK(reason(text("hello, this is not an image")) == Reason::not_an_image);
+    CHECK(reason({0xFF}) == Reason::not_an_image);
+    CHECK(reason(text("GIF89a")) == Reason::unsupported);
+    for (const char* magic : {"BM", "II*", "MM"}) CHECK(reason(text(magic)) != Reason::none);
+}
+
+}  // namespace
+
+int main() {
+    jpeg_structure();
+    jpeg_kinds();
+    png_structure();
+    bmp_structure();
+    tiff_structure();
+    tiff_claims();
+    sides_and_sizes();
+    other_bytes();
+    return check_result();
+}

@@ -1,1 +1,170 @@
-int main() { return 0; }
+// Reading a batch: what the file system can offer in place of an image. That a shortage of file
+// descriptors throws is tested from Python: the vptr sanitizer itself needs a descriptor to look.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "bloodcell/read.hpp"
+#include "check.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using bloodcell::EncodedBatch;
+using bloodcell::Reason;
+
+// The smallest BMP that passes: 16 x 16, 24 bits, no palette.
+std::string image(char fill) {
+    const std::array<unsigned char, 54> head = {'B', 'M', 0, 0, 0, 0, 0, 0, 0,  0, 54, 0, 0, 0,
+                                                40,  0,   0, 0, 16, 0, 0, 0, 16, 0, 0,  0, 1, 0,
+                                                24,  0};
+    return std::string(head.begin(), head.end()) + std::string(16 * 16 * 3, fill);
+}
+
+class Folder {
+public:
+    Folder() {
+        std::string name = (fs::temp_directory_path() / "bloodcell-XXXXXX").string();
+        if (::mkdtemp(name.data()) == nullptr) {
+            throw std::system_error(errno, std::generic_category(), name);
+        }
+        root_ = name;
+    }
+    ~Folder() { fs::remove_all(root_); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+
+    fs::path write(const std::string& name, const std::string& content) const {
+        std::ofstream(root_ / name, std::ios::binary) << content;
+        return root_ / name;
+    }
+    const fs::path& root() const { return root_; }
+
+private:
+    fs::path root_;
+};
+
+EncodedBatch read(const std::string& root, const std::vector<std::string>& names,
+                  const bloodcell::Limits& limits = {}) {
+    std::vector<std::int64_t> offsets = {0};
+    std::string bytes;
+    for (const std::string& name : names) {
+        bytes += name;
+        offsets.push_back(static_cast<std::int64_t>(bytes.size()));
+    }
+    return bloodcell::read_files(root, {offsets.data(), bytes.data(), names.size()}, limits);
+}
+
+std::string image_at(const EncodedBatch& batch, std::size_t i) {
+    const std::uint8_t* data = batch.buffer.data();
+    return {data + batch.offsets[i], data + batch.offsets[i + 1]};
+}
+
+Reason reason_at(const EncodedBatch& batch, std::size_t i) {
+    return static_cast<Reason>(batch.reasons[i]);
+}
+
+void good_and_bad_side_by_side() {
+    const Folder folder;
+    folder.write("a", image('a'));
+    folder.write("cut", image('x').substr(0, 700));
+    folder.write("empty", "");
+    folder.write("note", "a text of some length");
+    const std::string absolute = folder.write("b", image('b')).string();
+    const EncodedBatch batch =
+        read(folder.root().string(), {"a", "cut", "gone", "empty", "note", absolute, "a"});
+    const std::vector<Reason> expected = {Reason::none,  Reason::truncated,    Reason::missing,
+                                          Reason::empty, Reason::not_an_image, Reason::none,
+                                          Reason::none};
+    CHECK(batch.reasons.size() == expected.size() && batch.offsets.size() == expected.size() + 1);
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(reason_at(batch, i) == expected[i]);
+    CHECK(image_at(batch, 0) == image('a') && image_at(batch, 6) == image('a'));
+    CHECK(image_at(batch, 5) == image('b'));
+    for (const std::size_t i : {1U, 2U, 3U, 4U}) CHECK(image_at(batch, i).empty());
+    CHECK(batch.buffer.size() == 3 * image('a').size());
+}
+
+void things_that_are_no_files() {
+    const Folder folder;
+    folder.write("file", image('a'));
+    fs::create_directory(folder.root() / "directory");
+    fs::create_symlink("nowhere", folder.root() / "dangling");
+    fs::create_symlink("loop", folder.root() / "loop");
+    fs::create_symlink("file", folder.root() / "link");
+    CHECK(::mkfifo((folder.root() / "fifo").c_str(), 0600) == 0);
+    const std::string with_nul("file\0.jpg", 9);
+    const EncodedBatch batch =
+        read(folder.root().string() + "/", {"directory", "dangling", "loop", "link", "fifo",
+                                            "file/below", "", with_nul, "/dev/null",
+                                            std::string(5000, 'n')});
+    const std::vector<Reason> expected = {
+        Reason::unreadable, Reason::missing, Reason::unreadable, Reason::none,
+        Reason::unreadable, Reason::missing, Reason::missing,    Reason::missing,
+        Reason::unreadable, Reason::unreadable};
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(reason_at(batch, i) == expected[i]);
+}
+
+void large_files_are_not_read() {
+    const Folder folder;
+    const fs::path path = folder.write("large", image('a'));
+    // Sparse: a terabyte that takes no disk, and would take a terabyte of memory.
+    CHECK(::truncate(path.c_str(), off_t{1} << 40) == 0);
+    CHECK(reason_at(read(folder.root().string(), {"large"}), 0) == Reason::too_large);
+    bloodcell::Limits limits;
+    folder.write("small", image('a'));
+    limits.max_file_bytes = image('a').size();
+    CHECK(reason_at(read(folder.root().string(), {"small"}, limits), 0) == Reason::none);
+    limits.max_file_bytes -= 1;
+    CHECK(reason_at(read(folder.root().string(), {"small"}, limits), 0) == Reason::too_large);
+}
+
+// Many images, so that the buffer has to grow and move.
+void the_buffer_grows() {
+    const Folder folder;
+    std::vector<std::string> names;
+    for (int i = 0; i < 500; ++i) {
+        names.push_back(std::to_string(i));
+        folder.write(names.back(), image(static_cast<char>(i)));
+    }
+    const EncodedBatch batch = read(folder.root().string(), names);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        CHECK(image_at(batch, i) == image(static_cast<char>(i)));
+    }
+}
+
+void images_in_memory() {
+    const std::string bytes = image('a') + image('b');
+    const auto size = static_cast<std::int64_t>(image('a').size());
+    const std::vector<std::int64_t> offsets = {0, size, size, 2 * size - 1, 2 * size - 1};
+    const std::vector<std::uint8_t> reasons = bloodcell::gate_encoded(
+        reinterpret_cast<const std::uint8_t*>(bytes.data()), offsets.data(), 4, {});
+    CHECK(static_cast<Reason>(reasons[0]) == Reason::none);
+    CHECK(static_cast<Reason>(reasons[1]) == Reason::empty);
+    CHECK(static_cast<Reason>(reasons[2]) == Reason::truncated);
+    CHECK(static_cast<Reason>(reasons[3]) == Reason::empty);
+}
+
+void an_empty_batch() {
+    const EncodedBatch batch = read("/", {});
+    CHECK(batch.offsets.size() == 1 && batch.offsets[0] == 0 && batch.reasons.empty());
+}
+
+}  // namespace
+
+int main() {
+    good_and_bad_side_by_side();
+    things_that_are_no_files();
+    large_files_are_not_read();
+    the_buffer_grows();
+    images_in_memory();
+    an_empty_batch();
+    return check_result();
+}
