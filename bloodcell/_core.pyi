@@ -104,7 +104,7 @@ class Accumulator:
         is_blast: bool, shape (C,), C from 1 to 255: classes whose probabilities add up to the
             blast probability.
         is_leukocyte: bool, shape (C,): classes in the denominator; every blast class is one.
-        suspicious_per_patient: K, 0 to 65535: how many of the most suspicious cells to keep.
+        suspicious_per_patient: K, 1 to 65535: how many of the most suspicious cells to keep.
 
     Raises:
         TypeError: An argument is no array, or of another dtype.

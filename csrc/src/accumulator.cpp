@@ -40,17 +40,6 @@ std::size_t first_outside(const Integer* values, std::size_t count, std::uint64_
     refuse("cell ", cell, ": patient index ", found, ", expected 0 to ", patients - 1);
 }
 
-// `kept` is sorted and stays so, and stays as long as it is: the least suspicious falls out.
-void keep_if_suspicious(Suspect* kept, std::size_t count, Suspect candidate) {
-    if (count == 0 || !more_suspicious(candidate, kept[count - 1])) {
-        return;
-    }
-    Suspect* const end = kept + count;
-    Suspect* const place = std::upper_bound(kept, end, candidate, more_suspicious);
-    std::move_backward(place, end - 1, end);
-    *place = candidate;
-}
-
 void add_each(std::vector<std::int64_t>& sums, const std::vector<std::int64_t>& terms) {
     std::transform(sums.begin(), sums.end(), terms.begin(), sums.begin(), std::plus<>());
 }
@@ -75,7 +64,7 @@ Accumulator::Accumulator(int patients, const std::vector<ClassRole>& roles,
     if (roles.empty() || roles.size() > max_classes) {
         refuse("expected 1 to ", max_classes, " classes, found ", roles.size());
     }
-    check_range("suspicious cells per patient", suspicious_per_patient, 0, max_suspicious);
+    check_range("suspicious cells per patient", suspicious_per_patient, 1, max_suspicious);
     for (std::size_t c = 0; c < roles.size(); ++c) {
         if (roles[c].blast && !roles[c].leukocyte) {
             refuse("class ", c, " is a blast class, expected it to be a leukocyte class too");
@@ -91,10 +80,7 @@ void Accumulator::add(const std::int32_t* patient_index, const std::int64_t* row
                       const float* probabilities, std::size_t cells) {
     // Everything that can fail happens here; it costs 4 bytes a cell until the call returns.
     const Calls calls = checked_calls(patient_index, row, probabilities, cells);
-    const BlastBinTable& bins = blast_bin_table();
-    for (std::size_t i = 0; i < cells; ++i) {
-        count(static_cast<std::size_t>(patient_index[i]), row[i], calls[i], bins);
-    }
+    count(patient_index, row, calls.get(), cells);
 }
 
 Accumulator::Calls Accumulator::checked_calls(const std::int32_t* patient_index,
@@ -120,14 +106,34 @@ Accumulator::Calls Accumulator::checked_calls(const std::int32_t* patient_index,
            ", expected 0 to 1");
 }
 
-void Accumulator::count(std::size_t patient, std::int64_t row, CellCall call,
-                        const BlastBinTable& bins) {
-    ++class_counts_[patient * classes() + called_class(call)];
-    if (roles_[called_class(call)].leukocyte) {
-        const std::uint32_t blast = blast_probability(call);
-        ++blast_histogram_[patient * blast_bins + bins[blast]];
-        keep_if_suspicious(suspects_.data() + patient * kept_, kept_, {blast, row});
+void Accumulator::count(const std::int32_t* patient_index, const std::int64_t* row,
+                        const CellCall* calls, std::size_t cells) {
+    const BlastBinTable& bins = blast_bin_table();
+    for (std::size_t i = 0; i < cells; ++i) {
+        const auto patient = static_cast<std::size_t>(patient_index[i]);
+        const std::size_t called = called_class(calls[i]);
+        const std::uint32_t blast = blast_probability(calls[i]);
+        // Adding 0 or 1 instead of branching: whether a cell is a leukocyte is hard to predict.
+        const bool leukocyte = roles_[called].leukocyte;
+        ++class_counts_[patient * roles_.size() + called];
+        blast_histogram_[patient * blast_bins + bins[blast]] += leukocyte;
+        const Suspect& least = suspects_[patient * kept_ + kept_ - 1];
+        if (leukocyte & (blast >= least.blast_probability)) {  // rare; only now is the row read
+            keep(patient, {blast, row[i]});
+        }
     }
+}
+
+// The kept cells of a patient stay sorted and as many: the least suspicious falls out.
+void Accumulator::keep(std::size_t patient, Suspect candidate) {
+    Suspect* const begin = suspects_.data() + patient * kept_;
+    Suspect* const end = begin + kept_;
+    if (!more_suspicious(candidate, end[-1])) {
+        return;
+    }
+    Suspect* const place = std::upper_bound(begin, end, candidate, more_suspicious);
+    std::move_backward(place, end - 1, end);
+    *place = candidate;
 }
 
 void Accumulator::reject(const std::int32_t* patient_index, const std::uint8_t* reason,

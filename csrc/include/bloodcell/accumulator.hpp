@@ -80,7 +80,9 @@ private:
 
     Calls checked_calls(const std::int32_t* patient_index, const std::int64_t* row,
                         const float* probabilities, std::size_t cells) const;
-    void count(std::size_t patient, std::int64_t row, CellCall call, const BlastBinTable& bins);
+    void count(const std::int32_t* patient_index, const std::int64_t* row, const CellCall* calls,
+               std::size_t cells);
+    void keep(std::size_t patient, Suspect candidate);
     void check_mergeable(const Accumulator& other) const;
     std::int64_t rejected_total(std::size_t patient) const;
     std::int64_t leukocytes(std::size_t patient) const;
