@@ -98,6 +98,7 @@ private:
     ImageHeader& header_;
     bool big_endian_ = false;
     bool is_big_tiff_ = false;
+    bool is_ambiguous_ = false;  // a tag twice: decoders differ on which holds, and one crashed
     std::uint64_t samples_ = 1;
     std::uint64_t bits_ = 1;
     std::array<Entry, field_count> entries_{};
@@ -165,9 +166,9 @@ void TiffDirectory::read_entry(std::uint64_t at) noexcept {
     // Values that fit stand in the entry itself.
     const bool is_inline = entry.value_size != 0 && entry.count <= word / entry.value_size;
     entry.at = is_inline ? value_at : number(value_at, word);
-    // Of two entries with the same tag libtiff takes the first; a bomb must not hide in that.
     Entry& known = entries_[static_cast<std::size_t>(tag - tags.begin())];
-    if (known.count == 0) known = entry;
+    is_ambiguous_ = is_ambiguous_ || known.count != 0;
+    known = entry;
 }
 
 bool TiffDirectory::is_readable(const Entry& entry) const noexcept {
@@ -176,6 +177,7 @@ bool TiffDirectory::is_readable(const Entry& entry) const noexcept {
 }
 
 Reason TiffDirectory::check_values() const noexcept {
+    if (is_ambiguous_) return Reason::corrupt;
     for (const Entry& entry : entries_) {
         if (entry.count == 0) continue;
         if (entry.value_size == 0) return Reason::corrupt;

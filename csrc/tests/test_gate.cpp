@@ -245,6 +245,9 @@ void tiff_claims() {
     CHECK(with_tag(256, 4, 1, 70000) == Reason::too_large);
     CHECK(with_tag(256, 3, 1, 0) == Reason::corrupt);
     CHECK(with_tag(256, 2, 1, 20) == Reason::corrupt);  // a width made of text
+    std::vector<Tag> twice = gray_tags();
+    twice.push_back({256, 3, 1, 16});
+    CHECK(reason(tiff(twice, gray_pixels())) == Reason::corrupt);
     CHECK(with_tag(273, 4, 0xFFFFFFFF, 8) == Reason::truncated);
     CHECK(with_tag(273, 4, 2, 0xFFFFFFFF) == Reason::truncated);
     CHECK(with_tag(273, 4, 1, 24) == Reason::corrupt);  // one strip of two
