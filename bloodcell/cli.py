@@ -24,6 +24,10 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
         except BloodcellError as error:
             click.echo(f"bloodcell: {error}", err=True)
             sys.exit(error.exit_status)
+        except OSError as error:
+            # A full disk or a forbidden folder where no better message is known.
+            click.echo(f"bloodcell: {error}", err=True)
+            sys.exit(BloodcellError.exit_status)
 
     return run
 

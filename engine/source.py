@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 
 from bloodcell import _core
 from bloodcell.engine.batches import EncodedBatch
+from bloodcell.errors import EngineError
 
 
 def read_files(root: Path, tables: Iterable[pa.Table], batch_size: int) -> Iterator[EncodedBatch]:
     """Read and gate the files of ``tables`` (columns ``row`` int64, ``path`` string).
 
     Relative paths are taken from ``root``. Batches never reach across two tables. A file that
-    cannot be read becomes a rejected cell, never an exception.
+    cannot be read becomes a rejected cell; EngineError only when the machine is short of file
+    handles or memory.
     """
     for table in tables:
         for start in range(0, table.num_rows, batch_size):
@@ -25,7 +27,11 @@ def read_files(root: Path, tables: Iterable[pa.Table], batch_size: int) -> Itera
 
 
 def _read_batch(root: Path, rows: npt.NDArray[np.int64], paths: pa.ChunkedArray) -> EncodedBatch:
-    buffer, byte_offsets, reasons = _core.read_files(str(root), *string_buffers(paths))
+    try:
+        buffer, byte_offsets, reasons = _core.read_files(str(root), *string_buffers(paths))
+    except OSError as error:
+        # A shortage of this machine (file handles, memory) must not pass for rejected cells.
+        raise EngineError(f"cannot read images below {root}: {error}") from error
     return EncodedBatch(rows, buffer, byte_offsets, reasons)
 
 
