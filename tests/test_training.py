@@ -15,8 +15,9 @@ from bloodcell.training import train
 from bloodcell.training.augment import augment
 from bloodcell.training.cells import LabelledCells, decode_all, hold_out_patients, read_labels
 from bloodcell.training.fit import Pixels, Trainer, TrainingOptions
-from bloodcell.training.recipe import PREPROCESSING, fit_temperature
+from bloodcell.training.recipe import PREPROCESSING
 from bloodcell.training.resnext import Architecture, ResNeXt
+from bloodcell.training.validation import fit_temperature
 
 TINY = Architecture(
     blocks=(1, 1, 1, 1), cardinality=2, base_width=2, output_channels=8, stem_channels=4

@@ -4,7 +4,7 @@ import csv
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,9 +17,7 @@ from bloodcell.errors import ModelError
 from bloodcell.model import sha256_of
 from bloodcell.scheme import Scheme
 from bloodcell.training.fit import TrainingOptions
-
-if TYPE_CHECKING:
-    from bloodcell.training.recipe import Validation
+from bloodcell.training.validation import Validation
 
 _OPSET = 17
 _TOLERANCE = 1e-3
@@ -33,7 +31,7 @@ def write_model_folder(
     preprocessing: Preprocessing,
     options: TrainingOptions,
     data: dict[str, Any],
-    validation: "Validation",
+    validation: Validation,
     history: list[dict[str, float]],
 ) -> None:
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's."""

@@ -1,16 +1,13 @@
 """From a folder of labelled cells to a model folder that ``score`` takes as it is."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
-from bloodcell.metrics import auroc, expected_calibration_error
 from bloodcell.model import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.training.cells import (
@@ -21,7 +18,8 @@ from bloodcell.training.cells import (
     whole_image,
 )
 from bloodcell.training.export import write_model_folder
-from bloodcell.training.fit import Pixels, Trainer, TrainingOptions, infer
+from bloodcell.training.fit import Pixels, Trainer, TrainingOptions
+from bloodcell.training.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +33,6 @@ PREPROCESSING = Preprocessing(
     mean=(0.839, 0.705, 0.704),
     std=(0.183, 0.226, 0.111),
 )
-
-
-@dataclass(frozen=True)
-class Validation:
-    """How the network does on the patients that were held out, after calibration."""
-
-    patients: int
-    cells: int
-    blasts: int
-    temperature: float
-    blast_auroc: float
-    accuracy: float
-    blast_calibration_error: float
 
 
 def train(
@@ -92,7 +77,7 @@ def train(
         blast_index=blast_index,
     )
     network = trainer.fit()
-    figures = _validate(network, validation, known, len(set(cells.patients[held_out])))
+    figures = validate(network, validation, known, len(set(cells.patients[held_out])))
     provenance = {
         "source": data_source,
         "licence": data_licence,
@@ -128,31 +113,3 @@ def _pixels(cells: LabelledCells, preprocessing: Preprocessing) -> Pixels:
 def _blast_code(scheme: Scheme) -> str:
     """The blast class whose ranking chooses the epoch: the scheme's first."""
     return next(c.code for c in scheme.classes if c.role == "blast")
-
-
-def _validate(network: nn.Module, validation: Pixels, scheme: Scheme, patients: int) -> Validation:
-    logits = infer(network, validation.pixels)
-    temperature = fit_temperature(logits, validation.labels)
-    probabilities = torch.softmax(logits / temperature, 1).numpy()
-    labels = validation.labels.numpy()
-    is_blast = scheme.is_blast[labels]
-    blast = probabilities[:, scheme.is_blast].sum(axis=1)
-    return Validation(
-        patients=patients,
-        cells=len(labels),
-        blasts=int(is_blast.sum()),
-        temperature=temperature,
-        blast_auroc=auroc(blast, is_blast),
-        accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
-        blast_calibration_error=expected_calibration_error(blast, is_blast),
-    )
-
-
-def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The temperature with the smallest log loss (Guo et al. 2017, arXiv 1706.04599).
-
-    ``logits`` float32 (N, C), ``labels`` int64 (N,). Searched from 0.1 to 10 in steps of 1 %.
-    """
-    candidates = torch.logspace(-1, 1, 464).tolist()
-    losses = [float(nn.functional.cross_entropy(logits / t, labels)) for t in candidates]
-    return float(candidates[int(np.argmin(losses))])
