@@ -233,6 +233,23 @@ def test_merging_with_itself_counts_twice(batch):
     assert once.to_bytes() == twice.to_bytes()
 
 
+def test_one_large_call_gives_the_bytes_of_many_small_ones():
+    n = 600_000  # enough for the call to use threads of its own
+    rng = np.random.default_rng(1)
+    patient = rng.integers(0, 3, n).astype(np.int32)
+    row = np.arange(n)
+    probability = (rng.integers(0, 65537, (n, 3)) / 65536).astype(np.float32)
+    large, small = make(patients=3), make(patients=3)
+    large.add(patient, row, probability)
+    for part in np.split(row, 100):
+        small.add(patient[part], row[part], probability[part])
+    assert large.to_bytes() == small.to_bytes()
+    probability[[n // 2 - 1, n - 1], [2, 0]] = np.nan
+    with pytest.raises(ValueError, match=f"cell {n // 2 - 1} .* class 2 is nan"):
+        large.add(patient, row, probability)
+    assert large.to_bytes() == small.to_bytes()
+
+
 def test_two_threads_give_the_bytes_of_one():
     rng = np.random.default_rng(0)
     n, per_call = 40_000, 500
