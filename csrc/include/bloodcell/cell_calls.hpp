@@ -23,6 +23,9 @@ constexpr std::uint32_t blast_probability(CellCall call) { return call >> 8; }
 
 class CellCaller {
 public:
+    // Four lanes of any 128-bit instruction set.
+    using Words = std::uint32_t __attribute__((vector_size(16)));
+
     // Expects 1 to 255 classes.
     explicit CellCaller(const std::vector<ClassRole>& roles);
 
@@ -36,8 +39,8 @@ public:
 
 private:
     bool call_block(const float* probabilities, std::size_t cells, CellCall* calls) const;
-    bool call_four(const float* probabilities, CellCall* calls) const;
-    bool call_one(const float* probabilities, CellCall* call) const;
+    Words call_four(const float* probabilities, CellCall* calls) const;
+    std::uint32_t call_one(const float* probabilities, CellCall* call) const;
 
     std::size_t classes_;
     std::vector<std::uint32_t> class_tags_;
