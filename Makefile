@@ -35,7 +35,7 @@ bench: .venv/.testing
 
 .venv/.environment:
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(PIP) --upgrade pip
 	touch $@
 
 .venv/.scoring: .venv/.environment $(SOURCES)

@@ -64,7 +64,7 @@ def read_files(
         three arrays own the memory that was read into.
 
     Raises:
-        TypeError: A path array has another dtype or rank, or is not contiguous.
+        TypeError: An argument is no array, or of another dtype.
         ValueError: The offsets do not ascend from 0 on within ``path_bytes``.
         OSError: The process has run out of file descriptors or the kernel out of memory.
         MemoryError: The batch does not fit into memory.
@@ -81,7 +81,7 @@ def gate(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.ui
         The reasons, uint8 (N,), indices of ``REASONS``.
 
     Raises:
-        TypeError: An array has another dtype or rank, or is not contiguous.
+        TypeError: An argument is no array, or of another dtype.
         ValueError: The offsets do not ascend from 0 on within ``buffer``.
     """
 
@@ -211,6 +211,11 @@ class Accumulator:
 def hash_strings(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """64-bit hash of each of N strings, uint64 (N,).
 
-    String i is ``data[offsets[i]:offsets[i + 1]]``; ``offsets`` int64 (N + 1,). Raises
-    ValueError if the offsets do not ascend within ``data``.
+    Args:
+        offsets: int64 (N + 1,).
+        data: uint8 (B,); string i is ``data[offsets[i]:offsets[i + 1]]``.
+
+    Raises:
+        TypeError: An argument is no array, or of another dtype.
+        ValueError: The offsets do not ascend within ``data``.
     """

@@ -10,7 +10,15 @@ from bloodcell.engine.backends import choose_backend
 from bloodcell.errors import BloodcellError
 from bloodcell.model import load_model, model_names
 
-_PACKAGES = ("nvidia-dali-cuda130", "onnxruntime", "numpy", "pyarrow", "torch", "tensorrt", "cupy")
+_PACKAGES = (
+    "nvidia-dali-cuda130",
+    "onnxruntime",
+    "numpy",
+    "pyarrow",
+    "torch",
+    "tensorrt",
+    "cupy-cuda13x",
+)
 
 
 def examine() -> dict[str, Any]:

@@ -25,7 +25,8 @@ class Run:
 
     def cells(self, columns: list[str] | None = None) -> pa.Table:
         """One row a cell, in row order; all columns or the named ones."""
-        return pq.ParquetDataset(self.folder / "cells", filters=None).read(columns=columns)
+        parts = sorted((self.folder / "cells").glob("part-*.parquet"))
+        return pq.ParquetDataset(parts).read(columns=columns)
 
     @property
     def reject_rate(self) -> float:

@@ -248,10 +248,10 @@ Call = Callable[[npt.NDArray[Any], npt.NDArray[Any]], object]
 @pytest.mark.parametrize(
     ("data", "offsets", "error", "message"),
     [
-        (np.zeros(4, np.int8), [0, 4], TypeError, "1-d array of uint8, found a 1-d array of int8"),
-        (np.zeros((2, 2), np.uint8), [0, 4], TypeError, "found a 2-d array of uint8"),
-        (np.zeros(8, np.uint8)[::2], [0, 4], TypeError, "found a non-contiguous 1-d array"),
-        (np.zeros(4, np.uint8), [0.0, 4.0], TypeError, "of int64, found a 1-d array of float64"),
+        (np.zeros(4, np.int8), [0, 4], TypeError, "expected dtype uint8, found int8"),
+        (np.zeros((2, 2), np.uint8), [0, 4], ValueError, r"expected shape \(N,\), found \(2, 2\)"),
+        (np.zeros(8, np.uint8)[::2], [0, 4], ValueError, "expected a C-contiguous, aligned array"),
+        (np.zeros(4, np.uint8), [0.0, 4.0], TypeError, "expected dtype int64, found float64"),
         (np.zeros(4, np.uint8), np.zeros(0, np.int64), ValueError, r"N \+ 1 offsets, found none"),
         (np.zeros(4, np.uint8), [-1, 4], ValueError, "offsets from 0 on, found -1"),
         (np.zeros(4, np.uint8), [0, 3, 2], ValueError, "ascending offsets, found 2 behind 3"),

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bloodcell import _core
 from bloodcell.errors import InputError
 from bloodcell.manifest import freeze_manifest, patient_names, same_manifest
 
@@ -72,6 +74,19 @@ def test_parquet_equals_csv(tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), tmp_path / "m.parquet")
     (tmp_path / "m.csv").write_text("path,patient\na.jpg,p\nb.jpg,q\n")
     assert _freeze(tmp_path / "m.parquet", tmp_path) == _freeze(tmp_path / "m.csv", tmp_path)
+
+
+def test_equal_strings_have_equal_hashes() -> None:
+    from bloodcell.engine.source import string_buffers
+
+    offsets, data = string_buffers(pa.array(["a.jpg", "b.jpg", "", "a.jpg"]))
+    first, other, empty, again = _core.hash_strings(offsets, data).tolist()
+    assert first == again
+    # FNV-1a of nothing is its published offset basis.
+    assert empty == 0xCBF29CE484222325
+    assert len({first, other, empty}) == 3
+    with pytest.raises(ValueError, match="offsets up to 15"):
+        _core.hash_strings(np.array([0, 99]), data)
 
 
 def test_row_groups_hold_whole_parts(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "arrays.hpp"
 #include "bindings.hpp"
 
 namespace py = pybind11;
@@ -26,59 +27,6 @@ struct SharedAccumulator {
     Accumulator core;
     std::mutex mutex;
 };
-
-std::string shape_text(const std::vector<py::ssize_t>& shape) {
-    std::string text;
-    for (const py::ssize_t length : shape) {
-        text += (text.empty() ? "" : ", ") + (length < 0 ? "N" : std::to_string(length));
-    }
-    return "(" + text + (shape.size() == 1 ? ",)" : ")");
-}
-
-bool has_shape(const py::array& array, const std::vector<py::ssize_t>& expected) {
-    if (array.ndim() != static_cast<py::ssize_t>(expected.size())) {
-        return false;
-    }
-    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-        const py::ssize_t length = expected[static_cast<std::size_t>(axis)];
-        if (length >= 0 && array.shape(axis) != length) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// The elements of a NumPy array of exactly this dtype and shape (-1: any length), viewed and
-// never converted. O(1): contents are for the core to judge.
-template <typename T>
-const T* view(const char* name, const py::object& object, const std::vector<py::ssize_t>& shape) {
-    if (!py::isinstance<py::array>(object)) {
-        throw py::type_error(std::string(name) + ": expected numpy.ndarray, found " +
-                             Py_TYPE(object.ptr())->tp_name);
-    }
-    const auto array = py::reinterpret_borrow<py::array>(object);
-    const py::dtype expected = py::dtype::of<T>();
-    if (!array.dtype().equal(expected)) {
-        throw py::type_error(std::string(name) + ": expected dtype " +
-                             py::str(expected).cast<std::string>() + ", found " +
-                             py::str(array.dtype()).cast<std::string>());
-    }
-    if (!has_shape(array, shape)) {
-        const std::vector<py::ssize_t> found(array.shape(), array.shape() + array.ndim());
-        throw py::value_error(std::string(name) + ": expected shape " + shape_text(shape) +
-                              ", found " + shape_text(found));
-    }
-    constexpr int usable = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-    if ((array.flags() & usable) != usable) {
-        throw py::value_error(std::string(name) +
-                              ": expected a C-contiguous, aligned array, found one that is not");
-    }
-    return static_cast<const T*>(array.data());
-}
-
-py::ssize_t length_of(const py::object& viewed) {
-    return py::reinterpret_borrow<py::array>(viewed).shape(0);
-}
 
 std::unique_ptr<SharedAccumulator> construct(int patients, const py::object& is_blast,
                                              const py::object& is_leukocyte, int suspicious) {

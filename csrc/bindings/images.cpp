@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "arrays.hpp"
 #include "bindings.hpp"
 #include "bloodcell/gate.hpp"
 #include "bloodcell/read.hpp"
@@ -16,7 +17,6 @@ namespace {
 
 using bloodcell::Limits;
 using ByteArray = py::array_t<std::uint8_t>;
-using OffsetArray = py::array_t<std::int64_t>;
 
 // A borrowed view of any object with contiguous bytes; CPython keeps them in place meanwhile.
 class BufferView {
@@ -37,42 +37,6 @@ private:
     Py_buffer view_{};
 };
 
-template <typename T>
-const T* vector_data(const py::array& array, const char* name) {
-    const py::dtype expected = py::dtype::of<T>();
-    const bool contiguous = (array.flags() & py::array::c_style) != 0;
-    if (array.dtype().equal(expected) && array.ndim() == 1 && contiguous) {
-        return static_cast<const T*>(array.data());
-    }
-    throw py::type_error(std::string(name) + ": expected a contiguous 1-d array of " +
-                         py::str(expected).cast<std::string>() + ", found a " +
-                         (contiguous ? "" : "non-contiguous ") + std::to_string(array.ndim()) +
-                         "-d array of " + py::str(array.dtype()).cast<std::string>());
-}
-
-// Copies the offsets, so that no other thread can change them once they have been checked.
-std::vector<std::int64_t> checked_offsets(const py::array& array, const char* name,
-                                          py::ssize_t bytes) {
-    const std::int64_t* data = vector_data<std::int64_t>(array, name);
-    const std::string prefix = std::string(name) + ": expected ";
-    if (array.size() == 0) throw py::value_error(prefix + "N + 1 offsets, found none");
-    std::vector<std::int64_t> offsets(data, data + array.size());
-    if (offsets.front() < 0) {
-        throw py::value_error(prefix + "offsets from 0 on, found " +
-                              std::to_string(offsets.front()));
-    }
-    for (std::size_t i = 1; i < offsets.size(); ++i) {
-        if (offsets[i] >= offsets[i - 1]) continue;
-        throw py::value_error(prefix + "ascending offsets, found " + std::to_string(offsets[i]) +
-                              " behind " + std::to_string(offsets[i - 1]));
-    }
-    if (offsets.back() > bytes) {
-        throw py::value_error(prefix + "offsets up to " + std::to_string(bytes) + ", found " +
-                              std::to_string(offsets.back()));
-    }
-    return offsets;
-}
-
 // Hands memory over to an array without copying; the array's capsule owns `owner` from then on.
 template <typename T, typename Owner>
 py::array_t<T> adopt(std::shared_ptr<Owner> owner, T* data, std::size_t count) {
@@ -84,11 +48,11 @@ py::array_t<T> adopt(std::shared_ptr<Owner> owner, T* data, std::size_t count) {
     return py::array_t<T>(static_cast<py::ssize_t>(count), data, capsule);
 }
 
-py::tuple read_files(const std::string& root, const py::array& path_offsets,
-                     const py::array& path_bytes) {
-    const std::uint8_t* bytes = vector_data<std::uint8_t>(path_bytes, "path_bytes");
+py::tuple read_files(const std::string& root, const py::object& path_offsets,
+                     const py::object& path_bytes) {
+    const std::uint8_t* bytes = view<std::uint8_t>("path_bytes", path_bytes, {-1});
     const std::vector<std::int64_t> offsets =
-        checked_offsets(path_offsets, "path_offsets", path_bytes.size());
+        checked_offsets("path_offsets", path_offsets, length_of(path_bytes));
     const bloodcell::StringColumn paths{offsets.data(), reinterpret_cast<const char*>(bytes),
                                         offsets.size() - 1};
     auto batch = std::make_shared<bloodcell::EncodedBatch>();
@@ -103,10 +67,10 @@ py::tuple read_files(const std::string& root, const py::array& path_offsets,
                           adopt(batch, batch->reasons.data(), batch->reasons.size()));
 }
 
-ByteArray gate(const py::array& buffer, const py::array& offsets_array) {
-    const std::uint8_t* bytes = vector_data<std::uint8_t>(buffer, "buffer");
+ByteArray gate(const py::object& buffer, const py::object& offsets_array) {
+    const std::uint8_t* bytes = view<std::uint8_t>("buffer", buffer, {-1});
     const std::vector<std::int64_t> offsets =
-        checked_offsets(offsets_array, "offsets", buffer.size());
+        checked_offsets("offsets", offsets_array, length_of(buffer));
     auto reasons = std::make_shared<std::vector<std::uint8_t>>();
     {
         // Safe: no Python object is touched, and our caller's reference keeps the buffer alive.
