@@ -208,7 +208,7 @@ def test_merging_with_itself_counts_twice(batch):
 
 
 def test_one_large_call_gives_the_bytes_of_many_small_ones():
-    n = 200_000
+    n = 600_000  # enough for the call to use threads of its own
     rng = np.random.default_rng(1)
     patient = rng.integers(0, 3, n).astype(np.int32)
     row = np.arange(n)

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
+#include <thread>
 
 #include "bloodcell/blast_bins.hpp"
 
@@ -76,6 +78,15 @@ void prefetch_beyond(const float* first, std::size_t count) {
     }
 }
 
+// Cells are called independently, each into its own place, so threads cannot change the result.
+// Only calls of half a million cells or more use any: those of a scoring run are far smaller.
+std::size_t threads_for(std::size_t cells) {
+    constexpr std::size_t most = 4;  // about what it takes to use up the bandwidth of memory
+    constexpr std::size_t cells_per_thread = std::size_t{1} << 18;
+    const std::size_t processors = std::thread::hardware_concurrency();  // 0 if unknown
+    return std::max<std::size_t>(1, std::min({most, processors, cells / cells_per_thread}));
+}
+
 bool is_probability(float value) { return value >= 0.0f && value <= 1.0f; }
 
 }  // namespace
@@ -91,10 +102,29 @@ CellCaller::CellCaller(const std::vector<ClassRole>& roles) : classes_(roles.siz
 
 std::optional<std::size_t> CellCaller::call(const float* probabilities, std::size_t cells,
                                             CellCall* calls) const {
+    const std::size_t parts = threads_for(cells);
+    const auto begin_of = [=](std::size_t part) { return cells * part / parts; };
+    // A future joins its thread when it goes, also when starting the next one throws.
+    std::vector<std::future<std::optional<std::size_t>>> others;
+    for (std::size_t part = 1; part < parts; ++part) {
+        others.push_back(std::async(std::launch::async, [=] {
+            return call_range(probabilities, begin_of(part), begin_of(part + 1), calls);
+        }));
+    }
+    std::optional<std::size_t> first_bad = call_range(probabilities, 0, begin_of(1), calls);
+    for (auto& other : others) {
+        const std::optional<std::size_t> bad = other.get();
+        first_bad = first_bad ? first_bad : bad;
+    }
+    return first_bad;
+}
+
+std::optional<std::size_t> CellCaller::call_range(const float* probabilities, std::size_t first_cell,
+                                                  std::size_t end_cell, CellCall* calls) const {
     // A block is looked at again only when in doubt, so the fast loop may doubt too much.
     constexpr std::size_t block = 1024;
-    for (std::size_t begin = 0; begin < cells; begin += block) {
-        const std::size_t count = std::min(block, cells - begin);
+    for (std::size_t begin = first_cell; begin < end_cell; begin += block) {
+        const std::size_t count = std::min(block, end_cell - begin);
         const float* const first = probabilities + begin * classes_;
         if (call_block(first, count, calls + begin)) {
             const float* const last = first + count * classes_;
