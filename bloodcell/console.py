@@ -162,7 +162,8 @@ def print_evaluation(result: dict[str, Any]) -> None:
         click.echo(f"accuracy over all classes: {_share(result['accuracy'])}")
     click.echo(
         f"blast against rest: AUROC {_share(blast['auroc'], 4)} ({blast['n']} blasts), "
-        f"calibration error {_share(blast['calibration_error'])}"
+        f"calibration error {_share(blast['calibration_error'])}, blast probability of 0.5 or more "
+        f"in {_share(blast['called_share_of_others'])} of the other cells"
     )
     _print_table(
         ("patient", "leukocytes", "true blast %", "naive %", "error"),
