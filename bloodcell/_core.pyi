@@ -32,7 +32,7 @@ class ImageHeader:
         """Pixels as stored, before any turn by an EXIF orientation; 0 where unknown."""
 
 def inspect(
-    data: Buffer | NDArray[np.uint8], *, min_side_px: int = 16, max_side_px: int = 8192
+    data: Buffer | NDArray[np.uint8], *, min_side_px: int = 16, max_side_px: int = 4096
 ) -> ImageHeader:
     """Look at one whole encoded image without decoding it, in microseconds.
 

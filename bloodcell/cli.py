@@ -84,7 +84,7 @@ def score(input_: Path, out: Path, max_reject_rate: float, as_json: bool, **opti
 @main.command()
 @click.argument("run", type=_FOLDER)
 @click.option("--labels", required=True, type=_FOLDER, help="CSV with path and class.")
-@click.option("--json", "as_json", is_flag=True, help="Print evaluation.json instead of tables.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @_reporting_errors
 def evaluate(run: Path, labels: Path, as_json: bool) -> None:
     """Compare a run with labels: by class, blast ROC, by patient."""

@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from bloodcell.model import Model
 from bloodcell.run import Run
@@ -118,7 +119,7 @@ def print_patients(run: Run) -> None:
         f"{about['cells']} cells = {about['scored']} scored + "
         f"{about['cells'] - about['scored']} rejected{f' ({reasons})' if reasons else ''}"
     )
-    if about["session"]["cells_per_s"]:
+    if "session" in about:
         click.echo(f"{about['session']['cells_per_s']} cells/s, {about['backend']['name']}")
     click.echo(f"report: {run.folder / 'report' / 'index.html'}")
     click.echo("Research use only: never a diagnosis.")
@@ -149,7 +150,8 @@ def print_evaluation(result: dict[str, Any]) -> None:
     cells, blast = result["cells"], result["blast"]
     click.echo(
         f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
-        f"{cells['unlabelled']} cells without a label"
+        f"{cells['unlabelled']} cells without a label, {cells['labels_not_in_run']} labels of "
+        "cells that are not in the run"
     )
     if result["classes"]:
         _print_table(
@@ -173,6 +175,10 @@ def print_evaluation(result: dict[str, Any]) -> None:
         ],
     )
     click.echo(f"mean absolute error of the naive share: {_percent(result['naive_error'])} points")
+    if result["coverage"] is None:
+        click.echo("no adjusted shares in this run, so no coverage of their intervals")
+    else:
+        click.echo(f"true share inside the adjusted interval: {_share(result['coverage'])}")
 
 
 def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
@@ -180,7 +186,8 @@ def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*map(str, row))
+        # As Text: a patient named [bold] is a name, not a style.
+        table.add_row(*(Text(str(value)) for value in row))
     console = Console()
     if not console.is_terminal:
         # Piped output is for programs and logs: never cut it at 80 columns.

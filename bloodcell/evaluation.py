@@ -1,6 +1,5 @@
 """A run against labels: by class, blast against rest, by patient."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bloodcell.errors import InputError
+from bloodcell.labels import read_labels
 from bloodcell.metrics import auroc, expected_calibration_error
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme, scheme_names
@@ -36,7 +36,7 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
     Labels may be of another scheme than the model's; then classes cannot be compared one by
     one and only the blast figures are given. Raises InputError naming file and fault.
     """
-    truth = read_labels(labels_csv)
+    truth = {row["path"]: row["class"] for row in read_labels(labels_csv, ("path", "class"))}
     label_scheme = _scheme_of(sorted(set(truth.values())), run.about["scheme"], labels_csv)
     cells, unlabelled = _join(run, truth, labels_csv)
     classes: list[dict[str, Any]] = []
@@ -45,6 +45,7 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
         classes, accuracy = _by_class(cells, label_scheme)
     patients = _by_patient(run, cells, label_scheme)
     errors = [p["error"] for p in patients if p["error"] is not None]
+    covered = [p["covered"] for p in patients if p["covered"] is not None]
     return {
         "labels": str(labels_csv),
         "label_scheme": label_scheme.name,
@@ -52,30 +53,15 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
             "labelled": len(cells.label),
             "rejected": int((~cells.scored).sum()),
             "unlabelled": unlabelled,
+            "labels_not_in_run": len(truth) - len(cells.label),
         },
         "classes": classes,
         "accuracy": accuracy,
         "blast": _blast(cells, label_scheme),
         "patients": patients,
         "naive_error": float(np.mean(errors)) if errors else None,
+        "coverage": float(np.mean(covered)) if covered else None,
     }
-
-
-def read_labels(labels_csv: Path) -> dict[str, str]:
-    """Class of each path; InputError if columns are missing or a path has two labels."""
-    try:
-        with labels_csv.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            lacking = {"path", "class"} - set(reader.fieldnames or [])
-            if lacking:
-                raise InputError(f"{labels_csv} lacks the columns {sorted(lacking)}")
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read labels {labels_csv}: {error}") from error
-    truth = {row["path"]: row["class"] for row in rows}
-    if len(truth) < len(rows):
-        raise InputError(f"{labels_csv} labels {len(rows) - len(truth)} paths more than once")
-    return truth
 
 
 def _scheme_of(labels: Sequence[str], run_scheme: str, labels_csv: Path) -> Scheme:
@@ -108,7 +94,7 @@ def _join(run: Run, truth: dict[str, str], labels_csv: Path) -> tuple[_Joined, i
     return joined, len(table["path"]) - len(places)
 
 
-def _by_class(cells: _Joined, scheme: Scheme) -> tuple[list[dict[str, Any]], float]:
+def _by_class(cells: _Joined, scheme: Scheme) -> tuple[list[dict[str, Any]], float | None]:
     label, called = cells.label[cells.scored], cells.called[cells.scored]
     rows = []
     for code in scheme.codes:
@@ -123,7 +109,7 @@ def _by_class(cells: _Joined, scheme: Scheme) -> tuple[list[dict[str, Any]], flo
                     "n": n,
                 }
             )
-    return rows, float((label == called).mean())
+    return rows, float((label == called).mean()) if len(label) else None
 
 
 def _blast(cells: _Joined, scheme: Scheme) -> dict[str, Any]:
@@ -141,23 +127,32 @@ def _blast(cells: _Joined, scheme: Scheme) -> dict[str, Any]:
 
 
 def _by_patient(run: Run, cells: _Joined, scheme: Scheme) -> list[dict[str, Any]]:
-    codes = np.array(scheme.codes)
-    is_blast = np.isin(cells.label, codes[scheme.is_blast])
-    is_leukocyte = np.isin(cells.label, codes[scheme.is_leukocyte])
+    """True and counted shares over the same cells: the labelled ones, as far as scored."""
+    own = load_scheme(run.about["scheme"])
+    columns = ["patient", "blast_percent", "blast_percent_low", "blast_percent_high"]
     rows = []
-    for patient in run.patients.select(["patient", "blast_percent_naive"]).to_pylist():
-        of_patient = cells.patient == patient["patient"]
-        leukocytes = int((of_patient & is_leukocyte).sum())
-        true = 100.0 * int((of_patient & is_blast).sum()) / leukocytes if leukocytes else None
-        naive = patient["blast_percent_naive"]
-        both = true is not None and naive is not None
+    for patient in run.patients.select(columns).to_pylist():
+        of_patient = cells.scored & (cells.patient == patient["patient"])
+        leukocytes, true = _share(cells.label[of_patient], scheme)
+        _, naive = _share(cells.called[of_patient], own)
+        low, high = patient["blast_percent_low"], patient["blast_percent_high"]
         rows.append(
             {
                 "patient": patient["patient"],
                 "leukocytes": leukocytes,
                 "true": true,
                 "naive": naive,
-                "error": abs(naive - true) if both else None,
+                "error": None if true is None or naive is None else abs(naive - true),
+                "adjusted": patient["blast_percent"],
+                "covered": low <= true <= high if None not in (low, true, high) else None,
             }
         )
     return rows
+
+
+def _share(codes: npt.NDArray[Any], scheme: Scheme) -> tuple[int, float | None]:
+    """Leukocytes among ``codes``, and blasts in percent of them."""
+    known = np.array(scheme.codes)
+    leukocytes = int(np.isin(codes.astype(str), known[scheme.is_leukocyte]).sum())
+    blasts = int(np.isin(codes.astype(str), known[scheme.is_blast]).sum())
+    return leukocytes, 100.0 * blasts / leukocytes if leukocytes else None

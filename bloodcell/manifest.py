@@ -1,9 +1,11 @@
 """The manifest: one row a cell, frozen before the first cell is scored.
 
-Folders and tables of any size are streamed through; only the patients' names stay in memory.
+Folders and tables are streamed through. What stays in memory is the patients' names, one
+patient's file names at a time, and of a table nine bytes a cell while it is checked for duplicates.
 """
 
 import csv
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ import pyarrow.parquet as pq
 from bloodcell import _core
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
+
+log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 _REQUIRED = ("path", "patient")
@@ -35,10 +39,8 @@ def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> None:
     """
     try:
         rows = _write(source, target, rows_per_group)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
-    except OSError as error:
-        raise InputError(f"cannot list the cells of {source}: {error}") from error
     if rows == 0:
         raise InputError(f"{source} holds no cells")
     if not source.is_dir():
@@ -59,25 +61,26 @@ def patient_names(manifest: Path) -> pa.Array:
     return pa.array(sorted(names), pa.string())
 
 
-def same_manifest(one: Path, other: Path) -> bool:
-    """Whether two frozen manifests hold the same rows."""
-    with pq.ParquetFile(one) as a, pq.ParquetFile(other) as b:
-        if a.schema_arrow != b.schema_arrow or a.num_row_groups != b.num_row_groups:
-            return False
-        return all(
-            a.read_row_group(group).equals(b.read_row_group(group))
-            for group in range(a.num_row_groups)
-        )
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as text; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _read_source(source: Path) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from _batches_of(source)
+    except OSError as error:
+        raise InputError(f"cannot list the cells of {source}: {error}") from error
+
+
+def _batches_of(source: Path) -> Iterator[pa.RecordBatch]:
     if source.is_dir():
         return _walk_patients(source)
     if not source.exists():
         raise InputError(f"{source} does not exist: a folder, .csv or .parquet is expected")
-    if source.suffix == ".csv":
+    if source.suffix.lower() == ".csv":
         return _read_csv(source)
-    if source.suffix == ".parquet":
+    if source.suffix.lower() == ".parquet":
         return _read_parquet(source)
     raise InputError(f"{source} is neither a folder nor a .csv or .parquet manifest")
 
@@ -109,42 +112,52 @@ def _check_columns(source: Path, columns: list[str]) -> None:
 
 def _walk_patients(folder: Path) -> Iterator[pa.RecordBatch]:
     """One subfolder a patient; a folder without subfolders is one patient, named like it."""
+    seen: set[tuple[int, int]] = set()
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     entries = [entry for entry in entries if not entry.name.startswith(".")]
     patients = [entry.name for entry in entries if entry.is_dir()]
     if not patients:
-        yield _batch_of(folder.resolve().name, sorted(_files_below(folder, folder)))
+        yield _batch_of(folder.resolve().name, sorted(_files_below(folder, folder, seen)))
         return
-    stray = [e.name for e in entries if e.name.lower().endswith(IMAGE_SUFFIXES) and e.is_file()]
-    if stray:
+    others = [entry.name for entry in entries if not entry.is_dir()]
+    if stray := [name for name in others if name.lower().endswith(IMAGE_SUFFIXES)]:
         raise InputError(
             f"{folder} holds {len(stray)} images beside its patients' folders ({stray[0]}, ...): "
             "put them into a patient's folder, or list all cells in a manifest"
         )
     for name in patients:
-        yield _batch_of(name, sorted(_files_below(folder / name, folder)))
+        paths = sorted(_files_below(folder / name, folder, seen))
+        if not paths:
+            log.warning("%s is empty: the patient does not appear in the run", folder / name)
+        yield _batch_of(name, paths)
 
 
-def _files_below(folder: Path, root: Path) -> Iterator[str]:
-    """Every file at any depth but hidden ones: what is no image becomes a rejected row."""
+def _files_below(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Every file at any depth but hidden ones: what is no image becomes a rejected row.
+
+    A folder reached a second time, through a link, would count its cells twice: InputError.
+    """
 
     def fail(error: OSError) -> None:
-        raise InputError(f"cannot list {error.filename}: {error.strerror}") from error
+        raise error
 
     for parent, _, files in os.walk(folder, followlinks=True, onerror=fail):
+        status = Path(parent).stat()
+        identity = status.st_dev, status.st_ino
+        if identity in seen:
+            raise InputError(
+                f"{parent} leads to a folder that was listed already: its cells would count twice. "
+                "Remove the link"
+            )
+        seen.add(identity)
         relative = os.path.relpath(parent, root)
         for name in files:
             if not name.startswith("."):
-                yield _printable(name if relative == "." else f"{relative}/{name}")
-
-
-def _printable(path: str) -> str:
-    """A name that is not UTF-8 is escaped: the cell stays in the count, rejected as missing."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+                yield printable(name if relative == "." else f"{relative}/{name}")
 
 
 def _batch_of(patient: str, paths: list[str]) -> pa.RecordBatch:
-    names = pa.repeat(pa.scalar(_printable(patient), pa.string()), len(paths))
+    names = pa.repeat(pa.scalar(printable(patient), pa.string()), len(paths))
     return pa.record_batch({"path": pa.array(paths, pa.string()), "patient": names})
 
 
@@ -199,9 +212,13 @@ def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
 
 def _refuse_duplicates(source: Path, manifest: Path) -> None:
     """Compare 64-bit hashes, eight bytes a cell, and look closer only where two agree."""
-    hashes = np.concatenate([_hashes(column) for column in _path_columns(manifest)])
-    order = np.argsort(hashes, kind="stable")
-    suspects = hashes[order][1:][np.diff(hashes[order]) == 0]
+    hashes = np.empty(pq.read_metadata(manifest).num_rows, np.uint64)
+    rows = 0
+    for column in _path_columns(manifest):
+        hashes[rows : rows + len(column)] = _hashes(column)
+        rows += len(column)
+    hashes.sort()
+    suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if len(suspects) == 0:
         return
     seen: set[str] = set()
@@ -217,7 +234,9 @@ def _refuse_duplicates(source: Path, manifest: Path) -> None:
 def _path_columns(manifest: Path) -> Iterator[pa.Array]:
     with pq.ParquetFile(manifest) as file:
         for batch in file.iter_batches(columns=["path"]):
-            yield batch["path"]
+            # a/./b and a//b are a/b; links are not followed here.
+            inside = pc.replace_substring_regex(batch["path"], r"/(?:\.?/)+", "/")
+            yield pc.replace_substring_regex(inside, r"^(?:\./)+", "")
 
 
 def _hashes(paths: pa.Array) -> np.typing.NDArray[np.uint64]:

@@ -1,13 +1,14 @@
 """Model folders: a card that says everything about a network, and its weights."""
 
-import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bloodcell.engine.backends import Network
-from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.preprocessing import Interpolation, Preprocessing
 from bloodcell.errors import ModelError
+from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.toml import read_toml
 
@@ -59,7 +60,7 @@ def load_model(name_or_folder: str | Path | None = None) -> Model:
     except KeyError as missing:
         raise ModelError(f"{card_path} lacks the entry {missing}") from missing
     except (TypeError, ValueError) as wrong:
-        raise ModelError(f"{card_path} has an entry of the wrong kind: {wrong}") from wrong
+        raise ModelError(f"{card_path} has a wrong entry: {wrong}") from wrong
 
 
 def _from_card(folder: Path, card: dict[str, Any]) -> Model:
@@ -83,21 +84,36 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
 
 
 def _preprocessing(table: dict[str, Any]) -> Preprocessing:
-    mean, std = table["mean"], table["std"]
-    if len(mean) != 3 or len(std) != 3:
-        raise ValueError("preprocessing.mean and .std have three values, for R, G, B")
+    if table["interpolation"] not in get_args(Interpolation):
+        raise ValueError(
+            f"preprocessing.interpolation is {table['interpolation']!r}, one of "
+            f"{get_args(Interpolation)} is expected"
+        )
+    if not isinstance(table["antialias"], bool):
+        raise ValueError(f"preprocessing.antialias is {table['antialias']!r}, not true or false")
+    region = _positive(table["region"], "preprocessing.region")
+    if region > 1:
+        raise ValueError(f"preprocessing.region is {region}, at most 1 is expected")
     return Preprocessing(
-        input_px=int(table["input_px"]),
-        region=_positive(table["region"], "preprocessing.region"),
+        input_px=int(_positive(table["input_px"], "preprocessing.input_px")),
+        region=region,
         interpolation=table["interpolation"],
-        antialias=bool(table["antialias"]),
-        mean=(float(mean[0]), float(mean[1]), float(mean[2])),
-        std=(float(std[0]), float(std[1]), float(std[2])),
+        antialias=table["antialias"],
+        mean=_rgb(table["mean"], "preprocessing.mean"),
+        std=_rgb(table["std"], "preprocessing.std"),
     )
 
 
+def _rgb(values: Any, name: str) -> tuple[float, float, float]:
+    if not isinstance(values, list) or len(values) != 3:
+        raise ValueError(f"{name} is {values!r}, three values for R, G, B are expected")
+    red, green, blue = (_positive(value, name) for value in values)
+    return red, green, blue
+
+
 def _positive(value: Any, name: str) -> float:
-    if not isinstance(value, int | float) or not value > 0:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and value > 0):
         raise ValueError(f"{name} is {value!r}, a number above 0 is expected")
     return float(value)
 
@@ -112,15 +128,6 @@ def _check_weights(path: Path, expected: str) -> str:
             f"{expected}. Restore the file or take the model folder anew."
         )
     return found
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _find(name_or_folder: str | Path | None) -> Path:

@@ -24,14 +24,22 @@ class Run:
         return pq.read_table(RunStore(self.folder).patients)
 
     def cells(self, columns: list[str] | None = None) -> pa.Table:
-        """One row a cell, in row order; all columns or the named ones."""
+        """One row a cell, in row order; RunError if parts are gone. None reads all columns."""
         parts = sorted((self.folder / "cells").glob("part-*.parquet"))
-        return pq.ParquetDataset(parts).read(columns=columns)
+        # Without partitioning=None a run folder named a=b would add a column a.
+        rows = sum(pq.read_metadata(part).num_rows for part in parts)
+        if rows != self.about["cells"]:
+            raise RunError(
+                f"{self.folder} holds {rows} of its {self.about['cells']} cells: run the same "
+                "`bloodcell score` again to redo the others"
+            )
+        return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
 
     @property
     def reject_rate(self) -> float:
         """Share of the cells that were rejected, 0 to 1."""
-        return 1.0 - float(self.about["scored"]) / float(self.about["cells"])
+        cells, scored = int(self.about["cells"]), int(self.about["scored"])
+        return (cells - scored) / cells
 
 
 def open_run(folder: str | Path) -> Run:

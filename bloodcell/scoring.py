@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bloodcell import manifest
-from bloodcell.engine.backends import BackendName, Choice, choose_backend
-from bloodcell.errors import BloodcellError, InputError, RunError, Stopped
+from bloodcell.engine.backends import BackendName, Choice, choose_backend, open_backend
+from bloodcell.errors import InputError, RunError, Stopped
+from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model, load_model
 from bloodcell.report import write_report
 from bloodcell.run import Run
@@ -43,30 +45,33 @@ def score(
     """
     _check_options(batch_size, threads, backend)
     source, store = Path(input), RunStore(Path(out))
+    cpu_threads = threads or usable_cores()
     chosen, loaded = choose_backend(backend), load_model(model)
-    _check_folders(source, store.folder, resume=resume)
+    network = open_backend(chosen, loaded.network, cpu_threads)
+    _check_folders(source, store, resume=resume)
     with store.locked():
         about = _open(store, source, loaded, chosen)
         session = Session(
             store=store,
             root=manifest.root_of(source),
             model=loaded,
-            backend=chosen,
+            backend=network,
             batch_size=batch_size,
-            threads=threads or usable_cores(),
+            threads=cpu_threads,
             progress=progress or (lambda _done, _cells: None),
             stop=stop or threading.Event(),
         )
         try:
-            about |= session.run()
-        except BloodcellError as error:
-            state = "stopped" if isinstance(error, Stopped) else "failed"
-            store.write_about(about | {"state": state})
+            about |= session.run() | {"state": "done", "finished": _now()}
+            write_report(Run(store.folder, about))
+        except BaseException as error:
+            about["state"] = "stopped" if isinstance(error, Stopped) else "failed"
+            # On a full disk this fails too; what went wrong first is what to say.
+            with suppress(RunError):
+                store.write_about(about)
             raise
-        run = Run(store.folder, about | {"state": "done", "finished": _now()})
-        write_report(run)
-        store.write_about(run.about)
-    return run
+        store.write_about(about)
+    return Run(store.folder, about)
 
 
 def usable_cores() -> int:
@@ -81,77 +86,88 @@ def _check_options(batch_size: int, threads: int | None, backend: str) -> None:
         raise InputError(f"backend is one of {get_args(BackendName)}, not {backend!r}")
 
 
-def _check_folders(source: Path, folder: Path, *, resume: bool) -> None:
-    if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+def _check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
+    inside, outside = store.folder.resolve(), source.resolve()
+    if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(
-            f"the run folder {folder} lies inside the input {source}: its files would be taken "
-            "for cells. Choose an --out elsewhere"
+            f"the run folder {store.folder} lies inside the input {source}: its files would be "
+            "taken for cells. Choose an --out elsewhere"
         )
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise RunError(f"{folder} is a file: --out names a folder")
-    if (folder / "run.json").exists():
-        if not resume:
-            raise RunError(f"{folder} already holds a run: choose another --out, or --resume")
-    elif foreign := sorted({path.name for path in folder.iterdir()} - RunStore.OWN_NAMES):
-        raise RunError(
-            f"{folder} is not empty and holds no run ({foreign[0]}, ...): choose a new --out"
+    if outside.is_relative_to(inside):
+        raise InputError(
+            f"the input {source} lies inside the run folder {store.folder}: choose another --out"
         )
+    store.refuse_foreign()
+    if store.is_begun and not resume:
+        raise RunError(f"{store.folder} already holds a run: choose another --out, or --resume")
 
 
 def _open(store: RunStore, source: Path, model: Model, backend: Choice) -> dict[str, Any]:
-    """Freeze the manifest and write the first ``run.json``, or check that they are the same."""
-    frozen = store.manifest.with_name("manifest.parquet.new")
-    manifest.freeze_manifest(source, frozen, ROWS_PER_PART)
-    job = _identity(model, backend)
-    if (store.folder / "run.json").exists():
+    """Begin a run, or take one up if it is the same job; returns what ``run.json`` says."""
+    job = _job(source, model, backend)
+    if store.is_begun:
         about = store.read_about()
-        if about["job"] != job:
-            raise RunError(f"{store.folder} belongs to another job: {_difference(about, job)}")
-        if not manifest.same_manifest(frozen, store.manifest):
-            raise RunError(
-                f"{store.folder} belongs to another job: {source} no longer lists the cells that "
-                "this run froze in its manifest.parquet. Choose a new --out"
-            )
-        frozen.unlink()
-        return about
-    frozen.replace(store.manifest)
-    about = _first_about(source, model, backend) | {"job": job}
+        _refuse_other_job(store, about["job"], job)
+        _refuse_other_cells(store, source, about["manifest_sha256"])
+    else:
+        write_whole(
+            store.manifest,
+            lambda path: manifest.freeze_manifest(source, path, ROWS_PER_PART),
+        )
+        about = {
+            "job": job,
+            "manifest_sha256": sha256_of(store.manifest),
+            "scheme": model.scheme.name,
+            "backend": asdict(backend),
+            "preprocessing": asdict(model.preprocessing),
+            "temperature": model.temperature,
+            "started": _now(),
+        }
+    about["state"] = "running"
     store.write_about(about)
     return about
 
 
-def _identity(model: Model, backend: Choice) -> dict[str, Any]:
-    """What a run's result is a function of, besides its manifest."""
+def _job(source: Path, model: Model, backend: Choice) -> dict[str, Any]:
+    """What, with the manifest, a run's result is a function of."""
     return {
+        "input": manifest.printable(source.resolve()),
         "model": model.name,
         "model_version": model.version,
         "model_sha256": model.weights_sha256,
         "card_sha256": model.card_sha256,
         "backend": backend.name,
         "rows_per_part": ROWS_PER_PART,
-    }
-
-
-def _difference(about: dict[str, Any], job: dict[str, Any]) -> str:
-    name = next(name for name in job if about["job"].get(name) != job[name])
-    return (
-        f"its {name} is {about['job'].get(name)}, now it would be {job[name]}. Choose a new --out"
-    )
-
-
-def _first_about(source: Path, model: Model, backend: Choice) -> dict[str, Any]:
-    return {
-        "state": "running",
-        "input": str(source.resolve()),
-        "scheme": model.scheme.name,
-        "backend": asdict(backend),
-        "preprocessing": asdict(model.preprocessing),
-        "temperature": model.temperature,
         "versions": {name: metadata.version(name) for name in _PACKAGES},
-        "started": _now(),
     }
+
+
+def _refuse_other_job(store: RunStore, begun: dict[str, Any], job: dict[str, Any]) -> None:
+    for name, value in job.items():
+        if begun.get(name) != value:
+            raise RunError(
+                f"{store.folder} belongs to another job: its {name} is {begun.get(name)}, now it "
+                f"would be {value}. Choose a new --out"
+            )
+
+
+def _refuse_other_cells(store: RunStore, source: Path, begun_sha256: str) -> None:
+    """Hold the frozen manifest, and one frozen now, against the one the run began with."""
+    if not store.manifest.is_file() or sha256_of(store.manifest) != begun_sha256:
+        raise RunError(
+            f"{store.manifest} is missing or not the file that this run froze: restore it, or "
+            "choose a new --out"
+        )
+    now = store.folder / "manifest.parquet.new"
+    try:
+        manifest.freeze_manifest(source, now, ROWS_PER_PART)
+        if sha256_of(now) != begun_sha256:
+            raise RunError(
+                f"{store.folder} belongs to another job: {source} no longer lists the cells that "
+                "this run froze in its manifest.parquet. Choose a new --out"
+            )
+    finally:
+        now.unlink(missing_ok=True)
 
 
 def _now() -> str:

@@ -13,14 +13,15 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
-from bloodcell.engine.backends import Choice, open_backend
+from bloodcell.engine.backends import Backend
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.source import read_files
 from bloodcell.engine.stream import score_stream
 from bloodcell.errors import Stopped
+from bloodcell.files import write_whole
 from bloodcell.model import Model
-from bloodcell.store import PartAssembler, RunStore, write_whole
+from bloodcell.store import PartAssembler, RunStore
 
 Progress = Callable[[int, int], None]
 """Called with (cells done, cells in all) after every batch."""
@@ -34,7 +35,7 @@ class Session:
     root: Path
     """What the manifest's relative paths start from."""
     model: Model
-    backend: Choice
+    backend: Backend
     batch_size: int
     threads: int
     progress: Progress
@@ -59,59 +60,60 @@ class Session:
         elapsed_s = time.monotonic() - started
         patients.reconcile(accumulator, cells)
         self._write_patients(patients.patient_table(accumulator, names, self.model.scheme))
-        return {
+        counts = {
             "cells": cells,
             "scored": int(accumulator.scored.sum()),
             "rejected": patients.rejected_by_reason(accumulator),
             "patients": len(names),
-            "session": self._figures(cells - done, elapsed_s),
         }
+        # A call that found everything finished leaves the figures of the one that did the work.
+        return counts | ({"session": self._figures(cells - done, elapsed_s)} if missing else {})
 
     def _score_parts(self, parts: list[int], done: int, cells: int) -> Iterator[pa.Table]:
         """Score, write and yield ``parts`` in order."""
         if not parts:
             return
-        scheme = self.model.scheme
+        scheme, kept = self.model.scheme, done
         with closing(self._stream(parts)) as batches:
             for part in parts:
                 rows = self.store.rows_of(part)
                 assembler = PartAssembler(rows["row"][0].as_py(), rows.num_rows, scheme)
                 while not assembler.complete:
                     if self.stop.is_set():
-                        raise Stopped(self._stopped_message(done, cells))
+                        raise Stopped(self._stopped_message(kept, cells))
                     batch = next(batches)
                     assembler.add(batch)
                     done += len(batch.rows)
                     self.progress(done, cells)
                 table = assembler.table(rows)
                 self.store.write_part(part, table)
+                kept += rows.num_rows
                 yield table
 
     def _stream(self, parts: list[int]) -> Generator[ScoreBatch]:
-        backend = open_backend(self.backend, self.model.network, self.threads)
         decoder = Decoder(
             self.model.preprocessing, batch_size=self.batch_size, threads=self.threads
         )
         tables = (self.store.rows_of(part) for part in parts)
         encoded = read_files(self.root, tables, self.batch_size)
-        return score_stream(encoded, decoder, backend, self.model.temperature)
+        return score_stream(encoded, decoder, self.backend, self.model.temperature)
 
     def _write_patients(self, table: pa.Table) -> None:
         write_whole(self.store.patients, lambda path: pq.write_table(table, path))
         csv = self.store.folder / "patients.csv"
         write_whole(csv, lambda path: pyarrow.csv.write_csv(table, path))
 
-    def _stopped_message(self, done: int, cells: int) -> str:
+    def _stopped_message(self, kept: int, cells: int) -> str:
         return (
-            f"stopped after {done} of {cells} cells. Finished parts are kept in "
-            f"{self.store.folder}; the same command continues there"
+            f"stopped: {kept} of {cells} cells are finished and kept in {self.store.folder}; "
+            "the same command continues there"
         )
 
     def _figures(self, scored_now: int, elapsed_s: float) -> dict[str, Any]:
         return {
             "cells": scored_now,
             "elapsed_s": round(elapsed_s, 3),
-            "cells_per_s": round(scored_now / elapsed_s, 1) if scored_now else None,
+            "cells_per_s": round(scored_now / elapsed_s, 1),
             "batch_size": self.batch_size,
             "threads": self.threads,
         }

@@ -2,8 +2,7 @@
 
 import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,48 @@ import pyarrow.parquet as pq
 from bloodcell._core import REASONS
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
+from bloodcell.files import write_whole
 from bloodcell.scheme import Scheme
 
 ROWS_PER_PART = 4096
 """Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
 
 _NOT_SCORED = 255
+_COLUMNS = [
+    "row", "patient", "path", "status", "reason", "class", "blast_probability", "probabilities",
+]  # fmt: skip
 
 
 class RunStore:
     """Paths, parts and ``run.json`` of one run folder."""
-
-    OWN_NAMES = frozenset({".lock", "cells", "manifest.parquet", "manifest.parquet.new"})
-    """What a run folder may hold before it has its ``run.json``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = folder / "manifest.parquet"
         self.patients = folder / "patients.parquet"
         self._cells = folder / "cells"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a ``run.json``."""
+        return (self.folder / "run.json").exists()
+
+    def refuse_foreign(self) -> None:
+        """RunError if the folder exists but is neither a run nor free to become one."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise RunError(f"{self.folder} is a file: --out names a folder")
+        if self.is_begun:
+            self.read_about()
+        elif self.folder.exists():
+            # What a first attempt may leave behind before it has a run.json.
+            own = {".lock", "cells", self.manifest.name, f"{self.manifest.name}.new"}
+            foreign = sorted({path.name for path in self.folder.iterdir()} - own)
+            foreign += sorted(f"cells/{path.name}" for path in self._cells.glob("*"))
+            if foreign:
+                raise RunError(
+                    f"{self.folder} is not empty and holds no run ({foreign[0]}, ...): choose a "
+                    "new --out"
+                )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -55,11 +77,13 @@ class RunStore:
         """What ``run.json`` says; RunError if the folder is no run."""
         path = self.folder / "run.json"
         try:
-            about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            about = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise RunError(f"{self.folder} is not a run folder: it has no run.json") from error
         except ValueError as error:
             raise RunError(f"{path} is damaged: {error}") from error
+        if not isinstance(about, dict) or not {"state", "job"} <= about.keys():
+            raise RunError(f"{path} is not of bloodcell: it has no 'state' and 'job'")
         return about
 
     def write_about(self, about: dict[str, Any]) -> None:
@@ -86,7 +110,8 @@ class RunStore:
             raise RunError(
                 f"{path} cannot be read ({error}): delete it and score again to redo its cells"
             ) from error
-        if not table["row"].equals(self.rows_of(part)["row"]):
+        own = ["row", "patient", "path"]
+        if table.schema.names != _COLUMNS or table.select(own) != self.rows_of(part).select(own):
             raise RunError(
                 f"{path} does not hold the rows that belong there: delete it and score again to "
                 "redo its cells"
@@ -96,27 +121,6 @@ class RunStore:
     def write_part(self, part: int, table: pa.Table) -> None:
         """Write a part; it appears under its name only when it is whole and on disk."""
         write_whole(self.part_path(part), lambda path: pq.write_table(table, path))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``path``, sync it, then give it its name."""
-    beside = path.with_name(path.name + ".new")
-    try:
-        write(beside)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}. What is finished is kept; "
-            "mend the cause and run the same command again"
-        ) from error
 
 
 class PartAssembler:
@@ -147,17 +151,17 @@ class PartAssembler:
         best = self._probabilities.argmax(axis=1).astype(np.int32)
         blast = self._probabilities[:, self._scheme.is_blast].sum(axis=1, dtype=np.float32)
         reason = pa.array(self._reasons.astype(np.int32), mask=~rejected)
-        columns = {
-            "row": manifest["row"],
-            "patient": manifest["patient"],
-            "path": manifest["path"],
-            "status": pc.if_else(pa.array(rejected), "rejected", "scored"),
-            "reason": pa.array(REASONS).take(reason),
-            "class": pa.array(codes).take(pa.array(best, mask=rejected)),
+        columns = [
+            manifest["row"],
+            manifest["patient"],
+            manifest["path"],
+            pc.if_else(pa.array(rejected), "rejected", "scored"),
+            pa.array(REASONS).take(reason),
+            pa.array(codes).take(pa.array(best, mask=rejected)),
             # Rounding each class may lift the sum of several a step above one.
-            "blast_probability": pa.array(np.minimum(blast, np.float32(1)), mask=rejected),
-            "probabilities": pa.FixedSizeListArray.from_arrays(
+            pa.array(np.minimum(blast, np.float32(1)), mask=rejected),
+            pa.FixedSizeListArray.from_arrays(
                 pa.array(self._probabilities.ravel()), len(codes), mask=pa.array(rejected)
             ),
-        }
-        return pa.table(columns).combine_chunks()
+        ]
+        return pa.table(columns, names=_COLUMNS).combine_chunks()

@@ -1,5 +1,6 @@
 """Sources of encoded bytes: from paths on disk to gated batches."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def read_files(root: Path, tables: Iterable[pa.Table], batch_size: int) -> Itera
 
 def _read_batch(root: Path, rows: npt.NDArray[np.int64], paths: pa.ChunkedArray) -> EncodedBatch:
     try:
-        buffer, byte_offsets, reasons = _core.read_files(str(root), *string_buffers(paths))
+        buffer, byte_offsets, reasons = _core.read_files(os.fsencode(root), *string_buffers(paths))
     except OSError as error:
         # A shortage of this machine (file handles, memory) must not pass for rejected cells.
         raise EngineError(f"cannot read images below {root}: {error}") from error

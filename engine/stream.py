@@ -9,6 +9,7 @@ from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.prefetch import prefetched
 from bloodcell.engine.probabilities import calibrated_probabilities
+from bloodcell.errors import EngineError
 
 _QUEUE_DEPTH = 2
 
@@ -36,5 +37,11 @@ def _score(images: ImageBatch, backend: Backend, temperature: float) -> ScoreBat
     probabilities = np.full((len(images.rows), backend.class_count), np.nan, np.float32)
     if len(images.pixels):
         logits = backend.infer(images.pixels)
+        if not np.isfinite(logits).all():
+            faulty = images.rows[images.reasons == 0][~np.isfinite(logits).all(axis=1)]
+            raise EngineError(
+                f"the network gave logits that are no numbers for rows {faulty[:5].tolist()}: "
+                "its weights or the card's preprocessing are at fault"
+            )
         probabilities[images.reasons == 0] = calibrated_probabilities(logits, temperature)
     return ScoreBatch(images.rows, images.reasons, probabilities)

@@ -83,7 +83,7 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 4
-    assert re.search(r"stopped after \d+ of 3000 cells", errors)
+    assert re.search(r"stopped: \d+ of 3000 cells are finished", errors)
     assert json.loads(about.read_text())["state"] == "stopped"
 
 
@@ -145,6 +145,15 @@ def test_phantom_writes_what_score_takes(tmp_path: Path) -> None:
     refused = invoke("phantom", tmp_path / "p")
     assert refused.exit_code == 1
     assert str(tmp_path / "p") in refused.stderr
+
+
+def test_a_patients_name_is_printed_as_it_is(smears: Path, tmp_path: Path) -> None:
+    (tmp_path / "in" / "[bold]Z <b>").mkdir(parents=True)
+    for image in list((smears / "phantom-000").iterdir())[:2]:
+        (tmp_path / "in" / "[bold]Z <b>" / image.name).symlink_to(image)
+    result = invoke("score", tmp_path / "in", "--out", tmp_path / "run")
+    assert "[bold]Z <b>" in result.output
+    assert "[bold]Z &lt;b&gt;" in (tmp_path / "run" / "report" / "index.html").read_text()
 
 
 def test_evaluate_prints_classes_and_patients(run_folder: Path, smears: Path) -> None:

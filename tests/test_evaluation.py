@@ -24,9 +24,14 @@ def run(tmp_path: Path) -> Run:
         "blast_probability": pa.array([0.9, 0.2, 0.4, 0.0, None], pa.float32()),
     }
     pq.write_table(pa.table(cells), tmp_path / "cells" / "part-00000.parquet")
-    patients = {"patient": ["a", "b"], "blast_percent_naive": [100 / 3, None]}
+    patients = {
+        "patient": ["a", "b"],
+        "blast_percent": [60.0, None],
+        "blast_percent_low": [50.0, None],
+        "blast_percent_high": [65.0, None],
+    }
     pq.write_table(pa.table(patients), tmp_path / "patients.parquet")
-    return Run(tmp_path, {"scheme": "jhu18"})
+    return Run(tmp_path, {"scheme": "jhu18", "cells": 5})
 
 
 def labels(tmp_path: Path, *rows: str) -> Path:
@@ -48,7 +53,7 @@ def test_by_class_blast_and_patient(run: Run, tmp_path: Path) -> None:
             f"b2,{blast}",
         ),
     )
-    assert found["cells"] == {"labelled": 5, "rejected": 1, "unlabelled": 0}
+    assert found["cells"] == {"labelled": 5, "rejected": 1, "unlabelled": 0, "labels_not_in_run": 0}
     by_class = {row["class"]: row for row in found["classes"]}
     assert by_class[blast] == {"class": blast, "precision": 1.0, "sensitivity": 0.5, "n": 2}
     assert by_class["lymphocyte"]["precision"] == 0.5
@@ -58,7 +63,9 @@ def test_by_class_blast_and_patient(run: Run, tmp_path: Path) -> None:
     first, second = found["patients"]
     assert first["true"] == pytest.approx(200 / 3)
     assert first["error"] == pytest.approx(100 / 3)
-    assert (second["true"], second["naive"], second["error"]) == (100.0, None, None)
+    # 66.7 % lies outside 50 to 65; of patient b no leukocyte was scored.
+    assert (first["adjusted"], first["covered"], found["coverage"]) == (60.0, False, 0.0)
+    assert (second["true"], second["naive"], second["error"]) == (None, None, None)
     assert found["naive_error"] == pytest.approx(100 / 3)
 
 
@@ -68,6 +75,18 @@ def test_labels_of_another_scheme_give_the_blast_figures_alone(run: Run, tmp_pat
     assert found["classes"] == []
     assert found["blast"]["n"] == 2
     assert found["cells"]["unlabelled"] == 2
+
+
+def test_the_naive_share_is_counted_over_the_labelled_cells(run: Run, tmp_path: Path) -> None:
+    found = evaluate(run, labels(tmp_path, "a1,blast_no_lineage_spec", "z,lymphocyte"))
+    assert found["cells"]["labels_not_in_run"] == 1
+    assert (found["patients"][0]["true"], found["patients"][0]["naive"]) == (100.0, 100.0)
+
+
+def test_only_rejected_cells_have_no_accuracy(run: Run, tmp_path: Path) -> None:
+    found = evaluate(run, labels(tmp_path, "b2,lymphocyte"))
+    assert found["accuracy"] is None
+    assert found["blast"]["auroc"] is None
 
 
 def test_faulty_labels_are_refused(run: Run, tmp_path: Path) -> None:
@@ -81,6 +100,12 @@ def test_faulty_labels_are_refused(run: Run, tmp_path: Path) -> None:
         evaluate(run, tmp_path / "absent.csv")
     (tmp_path / "l.csv").write_text("file,class\n")
     with pytest.raises(InputError, match=r"lacks the columns \['path'\]"):
+        evaluate(run, tmp_path / "l.csv")
+    (tmp_path / "l.csv").write_text("path,class\n")
+    with pytest.raises(InputError, match="holds no labels"):
+        evaluate(run, tmp_path / "l.csv")
+    (tmp_path / "l.csv").write_text("path,class\na1\n")
+    with pytest.raises(InputError, match="line 2"):
         evaluate(run, tmp_path / "l.csv")
 
 

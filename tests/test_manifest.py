@@ -9,7 +9,7 @@ import pytest
 
 from bloodcell import _core
 from bloodcell.errors import InputError
-from bloodcell.manifest import freeze_manifest, patient_names, same_manifest
+from bloodcell.manifest import freeze_manifest, patient_names
 
 
 def _freeze(source: Path, tmp_path: Path, rows_per_group: int = 3) -> pa.Table:
@@ -98,12 +98,30 @@ def test_row_groups_hold_whole_parts(tmp_path: Path) -> None:
     assert patient_names(tmp_path / "frozen.parquet").to_pylist() == ["p0", "p1"]
 
 
-def test_same_manifest_sees_a_changed_row(tmp_path: Path) -> None:
+def test_the_same_rows_freeze_to_the_same_bytes(tmp_path: Path) -> None:
     for name, path in (("one", "a.jpg"), ("two", "a.jpg"), ("other", "b.jpg")):
         (tmp_path / "m.csv").write_text(f"path,patient\n{path},p\n")
         freeze_manifest(tmp_path / "m.csv", tmp_path / name, 3)
-    assert same_manifest(tmp_path / "one", tmp_path / "two")
-    assert not same_manifest(tmp_path / "one", tmp_path / "other")
+    one, two, other = ((tmp_path / name).read_bytes() for name in ("one", "two", "other"))
+    assert one == two != other
+
+
+def test_a_folder_reached_twice_is_refused(tmp_path: Path) -> None:
+    root = _touch(tmp_path / "in", "a/1.jpg", "b/2.jpg")
+    (root / "b" / "again").symlink_to(root / "a")
+    with pytest.raises(InputError, match="would count twice"):
+        _freeze(root, tmp_path)
+    (root / "b" / "again").unlink()
+    (root / "b" / "again").symlink_to(".")
+    with pytest.raises(InputError, match="would count twice"):
+        _freeze(root, tmp_path)
+
+
+def test_an_empty_patient_is_spoken_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = _touch(tmp_path / "in", "a/1.jpg")
+    (root / "b").mkdir()
+    assert _freeze(root, tmp_path)["patient"].to_pylist() == ["a"]
+    assert f"{root / 'b'} is empty" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -113,6 +131,7 @@ def test_same_manifest_sees_a_changed_row(tmp_path: Path) -> None:
         ("", "lacks the columns"),
         ("path,patient\n", "holds no cells"),
         ("path,patient\na.jpg,p\na.jpg,q\n", r"lists a\.jpg more than once"),
+        ("path,patient\na/b.jpg,p\n./a//b.jpg,q\n", r"lists a/b\.jpg more than once"),
         ("path,patient\na.jpg,\n", "empty 'patient'"),
         ("path,patient,path\na.jpg,p,b\n", "more than once"),
         ("path,patient,row\na.jpg,p,1\n", "'row'"),

@@ -30,11 +30,6 @@ def test_a_row_depends_on_itself_alone(cells: int, classes: int, seed: int) -> N
     steps = together / PROBABILITY_STEP
     assert np.array_equal(steps, np.rint(steps))
     assert np.abs(together.sum(axis=1) - 1).max() <= classes * PROBABILITY_STEP
-    assert (
-        np.array_equal(together.argmax(axis=1), logits.argmax(axis=1))
-        or (
-            # Two logits so close that they share a step.
-            np.sort(together, axis=1)[:, -1] - np.sort(together, axis=1)[:, -2]
-        ).min()
-        <= PROBABILITY_STEP
-    )
+    # Rounding may make the best two equal, but never puts another class before the best.
+    best = np.take_along_axis(together, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
+    assert np.array_equal(best, together.max(axis=1))

@@ -51,11 +51,12 @@ def test_twelve_patients_and_no_cell_lost(smears_run: bloodcell.Run) -> None:
     assert sum(smears_run.patients["cells"].to_pylist()) == 1659
 
 
+@pytest.mark.parametrize(("batch_size", "threads"), [(23, 1), (500, 3)])
 def test_batch_size_and_threads_change_no_byte(
-    real_data: Path, smears_run: bloodcell.Run, tmp_path: Path
+    real_data: Path, smears_run: bloodcell.Run, tmp_path: Path, batch_size: int, threads: int
 ) -> None:
     source = real_data / "aml-apl" / "test"
-    bloodcell.score(source, tmp_path / "run", batch_size=23, threads=1)
+    bloodcell.score(source, tmp_path / "run", batch_size=batch_size, threads=threads)
     assert digests(tmp_path / "run") == digests(smears_run.folder)
 
 

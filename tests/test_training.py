@@ -13,7 +13,7 @@ from bloodcell.model import load_model
 from bloodcell.phantom import write_phantoms
 from bloodcell.training import train
 from bloodcell.training.augment import augment
-from bloodcell.training.cells import LabelledCells, decode_all, hold_out_patients, read_labels
+from bloodcell.training.cells import LabelledCells, decode_all, hold_out_patients, labelled_cells
 from bloodcell.training.fit import Pixels, Trainer, TrainingOptions
 from bloodcell.training.recipe import PREPROCESSING
 from bloodcell.training.resnext import Architecture, ResNeXt
@@ -36,6 +36,7 @@ def trainer(folder: Path) -> Trainer:
         validation=Pixels(exact, torch.arange(6) % 3),
         class_count=3,
         blast_index=0,
+        data={"labels_sha256": "00"},
     )
 
 
@@ -63,10 +64,25 @@ def test_training_resumed_after_a_stop_ends_with_the_same_weights(
         assert torch.equal(resumed.averaged.state_dict()[name], expected), name
 
 
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    trainer(tmp_path).fit()
+    other = trainer(tmp_path)
+    other.job["seed"] = 2
+    with pytest.raises(InputError, match="belongs to a training with other options"):
+        other.fit()
+
+
+def test_an_image_that_scoring_would_reject_is_not_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    cells = LabelledCells([str(tmp_path / "cut.jpg")], np.zeros(1, np.int64), np.array(["p"]))
+    with pytest.raises(InputError, match=r"cut\.jpg would be rejected: truncated"):
+        decode_all(cells, PREPROCESSING, threads=1)
+
+
 def test_whole_patients_are_held_out() -> None:
     patients = np.repeat([f"p{i}" for i in range(20)], 5)
     labels = np.tile([0, 1, 1, 2, 2], 20)
-    cells = LabelledCells([Path("x")] * 100, labels, patients)
+    cells = LabelledCells(["x"] * 100, labels, patients)
     held_out = hold_out_patients(cells, share=0.15, blast_index=0, seed=3)
     chosen, kept = set(patients[held_out]), set(patients[~held_out])
     assert 2 <= len(chosen) <= 4
@@ -86,7 +102,9 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, tmp_path: Path) -> N
 
 def test_training_and_scoring_see_the_same_pixels(smears: Path) -> None:
     paths = sorted((smears / "phantom-000").iterdir())
-    cells = LabelledCells(paths, np.zeros(len(paths), np.int64), np.array(["p"] * len(paths)))
+    cells = LabelledCells(
+        [str(p) for p in paths], np.zeros(len(paths), np.int64), np.array(["p"] * len(paths))
+    )
     in_training = decode_all(cells, PREPROCESSING, threads=2).numpy()
     decoder = Decoder(PREPROCESSING, batch_size=5, threads=1)
     in_scoring = np.concatenate([decoder.decode([np.fromfile(p, np.uint8)])[0] for p in paths])
@@ -118,13 +136,15 @@ def test_the_default_architecture_is_as_described() -> None:
 
 def test_labels_that_do_not_fit_are_refused(smears: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
+    with pytest.raises(InputError, match="'pbc8' has no blast class"):
+        train(smears, smears / "labels.csv", tmp_path / "model", scheme="pbc8")
     with pytest.raises(InputError, match="at least one batch of 64"):
         train(smears, smears / "labels.csv", tmp_path / "model")
-    with pytest.raises(InputError, match="does not exist"):
-        read_labels(smears, labels, ["a"])
-    labels.write_text("path,class\n")
+    with pytest.raises(InputError, match="cannot read labels"):
+        labelled_cells(smears, labels, ["a"])
+    labels.write_text("path,class\nx.jpg,a\n")
     with pytest.raises(InputError, match=r"lacks the columns \['patient'\]"):
-        read_labels(smears, labels, ["a"])
+        labelled_cells(smears, labels, ["a"])
     labels.write_text("path,patient,class\nx.jpg,p,b\n")
     with pytest.raises(InputError, match=r"does not know: \['b'\]"):
-        read_labels(smears, labels, ["a"])
+        labelled_cells(smears, labels, ["a"])

@@ -5,9 +5,9 @@ from typing import Any
 
 import jinja2
 
+from bloodcell.files import write_whole
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme
-from bloodcell.store import write_whole
 
 
 def write_report(run: Run) -> None:

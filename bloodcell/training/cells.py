@@ -1,46 +1,42 @@
 """Labelled cells for training: read once, decoded once by the scoring graph, kept in memory."""
 
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 
+from bloodcell._core import REASONS
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.source import read_files
 from bloodcell.errors import InputError
+from bloodcell.labels import read_labels
 
 _BATCH = 64
 
 
 @dataclass(frozen=True)
 class LabelledCells:
-    """Paths, class index int64 (N,) and patient name of each of N cells."""
+    """Absolute paths, class index int64 (N,) and patient name of each of N cells."""
 
-    paths: list[Path]
+    paths: list[str]
     labels: np.ndarray
     patients: np.ndarray
 
 
-def read_labels(folder: Path, labels_csv: Path, classes: list[str]) -> LabelledCells:
+def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> LabelledCells:
     """Read ``path,patient,class`` rows; paths are relative to ``folder``.
 
-    Raises InputError for a missing file or column or a class that is not in ``classes``.
+    Raises InputError if the labels cannot be read or have a class that is not in ``classes``.
     """
-    if not labels_csv.is_file():
-        raise InputError(f"labels file {labels_csv} does not exist")
-    with labels_csv.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        lacking = {"path", "patient", "class"} - set(reader.fieldnames or [])
-        if lacking:
-            raise InputError(f"{labels_csv} lacks the columns {sorted(lacking)}")
-        rows = list(reader)
+    rows = read_labels(labels_csv, ("path", "patient", "class"))
     unknown = sorted({row["class"] for row in rows} - set(classes))
     if unknown:
         raise InputError(f"{labels_csv} has classes that the scheme does not know: {unknown}")
     return LabelledCells(
-        paths=[folder / row["path"] for row in rows],
+        paths=[str(folder.resolve() / row["path"]) for row in rows],
         labels=np.array([classes.index(row["class"]) for row in rows], np.int64),
         patients=np.array([row["patient"] for row in rows]),
     )
@@ -64,20 +60,24 @@ def hold_out_patients(
 
 
 def decode_all(cells: LabelledCells, preprocessing: Preprocessing, threads: int) -> torch.Tensor:
-    """Decode every cell: float16 (N, 3, input_px, input_px). Raises InputError for a bad image."""
+    """Read, gate and decode as scoring does: float16 (N, 3, input_px, input_px).
+
+    Raises InputError naming the first image that scoring would reject, and why.
+    """
     decoder = Decoder(preprocessing, batch_size=_BATCH, threads=threads)
     side = preprocessing.input_px
     out = torch.empty(len(cells.paths), 3, side, side, dtype=torch.float16)
-    for start in range(0, len(cells.paths), _BATCH):
-        paths = cells.paths[start : start + _BATCH]
-        try:
-            encoded = [np.fromfile(path, np.uint8) for path in paths]
-        except OSError as error:
-            raise InputError(f"cannot read training image: {error}") from error
-        pixels, decoded = decoder.decode(encoded)
-        if not decoded.all():
-            raise InputError(f"cannot decode training image {paths[int(decoded.argmin())]}")
-        out[start : start + len(paths)] = torch.from_numpy(pixels)
+    table = pa.table({"row": np.arange(len(cells.paths)), "path": cells.paths})
+    for encoded in read_files(Path("/"), [table], _BATCH):
+        images = decoder.decode_batch(encoded)
+        if images.reasons.any():
+            bad = int(images.reasons.argmax())
+            raise InputError(
+                f"training image {cells.paths[images.rows[bad]]} would be rejected: "
+                f"{REASONS[images.reasons[bad]]}"
+            )
+        first = int(images.rows[0])
+        out[first : first + len(images.rows)] = torch.from_numpy(images.pixels)
     return out
 
 

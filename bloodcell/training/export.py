@@ -14,7 +14,7 @@ from torch import nn
 
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import ModelError
-from bloodcell.model import sha256_of
+from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme
 from bloodcell.training.fit import TrainingOptions
 from bloodcell.training.validation import Validation

@@ -48,9 +48,10 @@ class Pixels:
 class Trainer:
     """Trains a ResNeXt; after every epoch ``folder/checkpoint.pt`` holds all that is needed.
 
-    ``training``: canvases (see ``augment``), float16; ``validation``: the network's exact
-    input. A second trainer on the same folder continues after the last whole epoch.
-    Raises InputError if there are fewer training cells than a batch holds.
+    ``training``: canvases (see ``augment``), float16; ``validation``: the network's exact input;
+    ``data``: what else tells this training from another. A second trainer on the same folder
+    continues after the last whole epoch. Raises InputError if there are fewer training cells than
+    a batch holds, or if the folder belongs to another training.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Trainer:
         validation: Pixels,
         class_count: int,
         blast_index: int,
+        data: dict[str, str],
     ) -> None:
         if len(training.labels) < options.batch_size:
             raise InputError(
@@ -71,6 +73,7 @@ class Trainer:
         self.folder, self.options = folder, options
         self.training, self.validation = training, validation
         self.class_count, self.blast_index = class_count, blast_index
+        self.job = asdict(options) | data
         self.side_px = validation.pixels.shape[-1]
         torch.manual_seed(options.seed)
         model = ResNeXt(options.architecture, class_count)
@@ -161,7 +164,7 @@ class Trainer:
 
     def _save(self) -> None:
         state = {
-            "options": asdict(self.options),
+            "job": self.job,
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -177,6 +180,12 @@ class Trainer:
         if not path.exists():
             return
         state = torch.load(path, weights_only=True)
+        if state["job"] != self.job:
+            # With another seed, patients held out now may have been trained on before.
+            raise InputError(
+                f"{path} belongs to a training with other options, scheme or labels: choose a new "
+                "--out"
+            )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -8,13 +8,13 @@ import torch
 
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
-from bloodcell.model import sha256_of
+from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.training.cells import (
     LabelledCells,
     decode_all,
     hold_out_patients,
-    read_labels,
+    labelled_cells,
     whole_image,
 )
 from bloodcell.training.export import write_model_folder
@@ -59,7 +59,7 @@ def train(
     options = TrainingOptions(epochs=epochs, seed=seed)
     known = load_scheme(scheme)
     blast_index = known.codes.index(_blast_code(known))
-    cells = read_labels(data, labels, known.codes)
+    cells = labelled_cells(data, labels, known.codes)
     held_out = hold_out_patients(cells, options.validation_share, blast_index, seed)
     log.info(
         "%d cells of %d patients, %d cells held out",
@@ -75,6 +75,7 @@ def train(
         validation=validation,
         class_count=len(known.classes),
         blast_index=blast_index,
+        data={"scheme": known.name, "labels_sha256": sha256_of(labels)},
     )
     network = trainer.fit()
     figures = validate(network, validation, known, len(set(cells.patients[held_out])))
@@ -112,4 +113,7 @@ def _pixels(cells: LabelledCells, preprocessing: Preprocessing) -> Pixels:
 
 def _blast_code(scheme: Scheme) -> str:
     """The blast class whose ranking chooses the epoch: the scheme's first."""
-    return next(c.code for c in scheme.classes if c.role == "blast")
+    for cell_class in scheme.classes:
+        if cell_class.role == "blast":
+            return cell_class.code
+    raise InputError(f"scheme {scheme.name!r} has no blast class to train for")

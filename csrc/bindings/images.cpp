@@ -133,7 +133,7 @@ void register_images(py::module_& module) {
         .def_readonly("height", &bloodcell::ImageHeader::height)
         .def("__repr__", &describe);
     module.def("inspect", &inspect, py::arg("data"), py::kw_only(), py::arg("min_side_px") = 16,
-               py::arg("max_side_px") = 8192);
+               py::arg("max_side_px") = 4096);
     module.def("read_files", &read_files, py::arg("root"), py::arg("path_offsets"),
                py::arg("path_bytes"));
     module.def("gate", &gate, py::arg("buffer"), py::arg("offsets"));

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from bloodcell.engine.backends import Network
-from bloodcell.errors import ModelError
+from bloodcell.errors import EngineError, ModelError
 
 
 class OnnxRuntimeBackend:
@@ -20,8 +20,9 @@ class OnnxRuntimeBackend:
         # Decoding shares the cores: a thread that spins while it waits takes them away.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
+            # From bytes, the file whose digest the card states: nothing else can be loaded.
             self._session = onnxruntime.InferenceSession(
-                str(network.weights), options, providers=["CPUExecutionProvider"]
+                network.weights.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's own exceptions share no public base
             raise ModelError(f"{network.weights} cannot be loaded as ONNX: {error}") from error
@@ -31,14 +32,23 @@ class OnnxRuntimeBackend:
 
     def infer(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """See ``Backend.infer``."""
-        logits: npt.NDArray[np.float32] = self._session.run(None, {self._input: pixels})[0]
+        try:
+            logits: npt.NDArray[np.float32] = self._session.run(None, {self._input: pixels})[0]
+        except Exception as error:
+            raise EngineError(f"ONNX Runtime failed on {len(pixels)} cells: {error}") from error
         return logits
 
     def _check_shapes(self, network: Network) -> None:
-        found = self._session.get_inputs()[0].shape[1:], self._session.get_outputs()[0].shape[1:]
+        taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        found = taken.shape[1:], given.shape[1:]
         expected = [3, network.input_px, network.input_px], [network.class_count]
         if found != expected:
             raise ModelError(
                 f"{network.weights} takes {found[0]} and gives {found[1]} for each image; "
                 f"its card says {expected[0]} and {expected[1]}"
+            )
+        if isinstance(taken.shape[0], int) or {taken.type, given.type} != {"tensor(float)"}:
+            raise ModelError(
+                f"{network.weights} takes {taken.type} of shape {taken.shape}: float32 in batches "
+                "of any size is expected. Export it with a dynamic first axis"
             )

@@ -20,7 +20,7 @@ struct Limits {
     // Pixels; an image with a shorter side is no cell. 0 and 1 are the same: 0 px is corrupt.
     std::uint32_t min_side_px = 16;
     // Pixels; bounds the memory that a decoder takes on the word of a header.
-    std::uint32_t max_side_px = 8192;
+    std::uint32_t max_side_px = 4096;
     // Bytes; a larger file is not even read. 0 rejects every file.
     std::uint64_t max_file_bytes = std::uint64_t{256} << 20;
 };
