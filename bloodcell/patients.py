@@ -25,19 +25,14 @@ def accumulate_part(accumulator: Accumulator, names: pa.Array, part: pa.Table) -
     patient = pc.cast(pc.index_in(part["patient"], value_set=names), pa.int32())
     rejected = pc.equal(part["status"], "rejected")
     scored = part.filter(pc.invert(rejected))
-    # Flattening leaves the rejected cells' nulls out.
-    flat = part["probabilities"].combine_chunks().flatten().to_numpy()
+    classes = part.schema.field("probabilities").type.list_size
     accumulator.add(
         patient.filter(pc.invert(rejected)).to_numpy(),
         scored["row"].to_numpy(),
-        flat.reshape(scored.num_rows, -1) if scored.num_rows else _no_cells(part),
+        scored["probabilities"].combine_chunks().flatten().to_numpy().reshape(-1, classes),
     )
     reasons = pc.index_in(part["reason"].filter(rejected), value_set=pa.array(REASONS))
     accumulator.reject(patient.filter(rejected).to_numpy(), reasons.to_numpy().astype(np.uint8))
-
-
-def _no_cells(part: pa.Table) -> np.typing.NDArray[np.float32]:
-    return np.empty((0, part.schema.field("probabilities").type.list_size), np.float32)
 
 
 def reconcile(accumulator: Accumulator, cells: int) -> None:

@@ -160,8 +160,10 @@ class PartAssembler:
             pa.array(codes).take(pa.array(best, mask=rejected)),
             # Rounding each class may lift the sum of several a step above one.
             pa.array(np.minimum(blast, np.float32(1)), mask=rejected),
+            # A list of nulls, not a null list: Arrow before 26 cannot read that from Parquet.
             pa.FixedSizeListArray.from_arrays(
-                pa.array(self._probabilities.ravel()), len(codes), mask=pa.array(rejected)
+                pa.array(self._probabilities.ravel(), mask=np.repeat(rejected, len(codes))),
+                len(codes),
             ),
         ]
         return pa.table(columns, names=_COLUMNS).combine_chunks()
