@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from drawn_runs import ROWS_PER_PART
+
+import bloodcell
+from bloodcell import scoring
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,17 @@ def smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn") / "smears"
     write_phantoms(folder, patients=3, cells=24, image_format="mixed", seed=5)
     return folder
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of 16 cells, so that the 72 drawn ones make five."""
+    monkeypatch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
+
+
+@pytest.fixture(scope="session")
+def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+    """A run over the drawn smears, in small parts, that nothing disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
+        return bloodcell.score(smears, tmp_path_factory.mktemp("runs") / "run")
