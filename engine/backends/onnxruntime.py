@@ -17,8 +17,6 @@ class OnnxRuntimeBackend:
     def __init__(self, network: Network, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Decoding shares the cores: a thread that spins while it waits takes them away.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             # From bytes, the file whose digest the card states: nothing else can be loaded.
             self._session = onnxruntime.InferenceSession(
