@@ -18,10 +18,10 @@ import bloodcell
 from bloodcell.engine.backends import choose_backend, open_backend
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import Decoder
+from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.source import read_files
 from bloodcell.model import load_model
 from bloodcell.phantom import write_phantoms
-from bloodcell.scoring import usable_cores
 
 BATCH_SIZE = 64
 REPEATS = 3

@@ -1,12 +1,11 @@
-"""What this machine offers, found without touching what could crash."""
+"""What this machine offers, for people to read."""
 
-import ctypes
-import os
 import platform
 from importlib import metadata
 from typing import Any
 
 from bloodcell.engine.backends import choose_backend
+from bloodcell.engine.machine import nvidia_gpus, usable_cores
 from bloodcell.errors import BloodcellError
 from bloodcell.model import load_model, model_names
 
@@ -27,7 +26,7 @@ def examine() -> dict[str, Any]:
     findings: dict[str, Any] = {
         "bloodcell": metadata.version("bloodcell"),
         "Python": platform.python_version(),
-        "CPU cores usable": len(os.sched_getaffinity(0)),
+        "CPU cores usable": usable_cores(),
         "GPU": _gpu(),
     }
     findings |= {name: _version(name) for name in _PACKAGES}
@@ -37,15 +36,10 @@ def examine() -> dict[str, Any]:
 
 
 def _gpu() -> str:
-    """Ask the driver itself; no CUDA library is loaded before it says that there is a GPU."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
+    gpus = nvidia_gpus()
+    if gpus is None:
         return "none (no NVIDIA driver)"
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return "none (the NVIDIA driver does not start)"
-    return f"{count.value} NVIDIA; this version computes on the CPU"
+    return f"{gpus} NVIDIA; this version computes on the CPU"
 
 
 def _version(package: str) -> str:

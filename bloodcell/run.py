@@ -25,14 +25,14 @@ class Run:
 
     def cells(self, columns: list[str] | None = None) -> pa.Table:
         """One row a cell, in row order; RunError if parts are gone. None reads all columns."""
-        parts = sorted((self.folder / "cells").glob("part-*.parquet"))
-        # Without partitioning=None a run folder named a=b would add a column a.
+        parts = RunStore(self.folder).parts()
         rows = sum(pq.read_metadata(part).num_rows for part in parts)
         if rows != self.about["cells"]:
             raise RunError(
                 f"{self.folder} holds {rows} of its {self.about['cells']} cells: run the same "
                 "`bloodcell score` again to redo the others"
             )
+        # Without partitioning=None a run folder named a=b would add a column a.
         return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
 
     @property

@@ -1,6 +1,5 @@
 """The main job: a manifest in, a run folder out, resumable at every part."""
 
-import os
 import threading
 from contextlib import suppress
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any, get_args
 
 from bloodcell import manifest
 from bloodcell.engine.backends import BackendName, Choice, choose_backend, open_backend
+from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import InputError, RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model, load_model
@@ -72,11 +72,6 @@ def score(
             raise
         store.write_about(about)
     return Run(store.folder, about)
-
-
-def usable_cores() -> int:
-    """CPU cores that this process may run on."""
-    return len(os.sched_getaffinity(0))
 
 
 def _check_options(batch_size: int, threads: int | None, backend: str) -> None:

@@ -100,6 +100,10 @@ class RunStore:
         """Where part ``part`` is, once it is there."""
         return self._cells / f"part-{part:05d}.parquet"
 
+    def parts(self) -> list[Path]:
+        """The finished parts, in row order."""
+        return sorted(self._cells.glob("part-*.parquet"))
+
     def read_part(self, part: int) -> pa.Table:
         """A finished part; RunError if it is damaged or holds other rows than its own."""
         path = self.part_path(part)

@@ -123,6 +123,7 @@ def test_missing_parts_are_noticed_when_cells_are_read(run: bloodcell.Run, tmp_p
     folder = tmp_path / "patient=3"
     shutil.copytree(run.folder, folder)
     assert bloodcell.open_run(folder).cells().equals(run.cells())
+    assert bloodcell.open_run(folder).patients.equals(run.patients)
     (folder / "cells" / "part-00001.parquet").unlink()
     with pytest.raises(RunError, match="holds 56 of its 72 cells"):
         bloodcell.open_run(folder).cells()
