@@ -115,34 +115,37 @@ def report(run: Path) -> None:
 @click.argument("data", type=_FOLDER)
 @click.option("--labels", required=True, type=_FOLDER, help="CSV with path, patient and class.")
 @click.option("--out", required=True, type=_FOLDER, help="Model folder, made or resumed.")
-@click.option("--scheme", default="jhu18", show_default=True, help="Which classes there are.")
-@click.option("--epochs", type=click.IntRange(min=1), default=18, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(
-    "--data-source", default="not stated", help="Where the images are from, for the card."
-)
-@click.option("--data-licence", default="not stated", help="Their licence state, for the card.")
+    "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
+    help="All options of a training: one that comes with bloodcell, or your own file.",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @_reporting_errors
 def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
     """Train a network on the labelled cells in DATA and write a model folder."""
-    from bloodcell.console import log_lines
-
-    log_lines()
+    from bloodcell.console import log_lines, progress_shown
     from bloodcell.training import train as run_training
 
-    run_training(data, labels, out, **options)
+    log_lines()
+    with progress_shown("training", unit="batches") as progress:
+        run_training(data, labels, out, progress=progress, **options)
     click.echo(f"model folder: {out}")
 
 
 @main.command()
+@click.option("--recipes", is_flag=True, help="List what `train` offers instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @_reporting_errors
-def models() -> None:
-    """List the models that come with bloodcell."""
-    from bloodcell.console import print_models
-    from bloodcell.model import load_model, model_names
+def models(recipes: bool, as_json: bool) -> None:
+    """List the models that come with bloodcell and measure their speed here."""
+    from bloodcell.catalogue import shipped_models, trainable_recipes
+    from bloodcell.console import print_json, print_networks
 
-    print_models([load_model(name) for name in model_names()])
+    entries = trainable_recipes() if recipes else shipped_models()
+    if as_json:
+        print_json(entries)
+    else:
+        print_networks(entries)
 
 
 @main.command()

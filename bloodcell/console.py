@@ -23,7 +23,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from bloodcell.model import Model
 from bloodcell.run import Run
 
 _LINE_EVERY_S = 10.0
@@ -82,8 +81,19 @@ class _LineProgress:
 
 
 def log_lines() -> None:
-    """Show the package's log on standard error, one line a message."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    """Show the package's log on standard error, one line a message, above a progress bar."""
+    handler = logging.StreamHandler(_StandardError())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler])
+
+
+class _StandardError:
+    """Whatever ``sys.stderr`` is now: while a bar is shown, rich puts its own there."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def print_json(content: Any) -> None:
@@ -125,23 +135,20 @@ def print_patients(run: Run) -> None:
     click.echo("Research use only: never a diagnosis.")
 
 
-def print_models(models: list[Model]) -> None:
-    """Print the shipped models, one a row."""
+def print_networks(entries: list[dict[str, Any]]) -> None:
+    """Print what the catalogue says of models or recipes, one a row."""
+    shown: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "input_px": ("input px", str),
+        "parameters": ("parameters", lambda value: f"{value / 1e6:.2f} M"),
+        "gmacs": ("GMACs", lambda value: f"{value:.2f}"),
+        "cells_per_s": ("cells/s here", lambda value: f"{value:.0f}"),
+        "blast_auroc_held_out": ("blast AUROC, held out", _share),
+    }
+    header = tuple(shown[key][0] if key in shown else key for key in entries[0])
     rows = [
-        (
-            model.name,
-            model.version,
-            model.scheme.name,
-            f"{model.preprocessing.input_px} px",
-            f"{model.card['parameters'] / 1e6:.1f} M",
-            f"{model.card['metrics']['validation']['blast_auroc']:.3f}",
-            model.weights_sha256[:12],
-        )
-        for model in models
+        tuple(shown[key][1](value) if key in shown else value for key, value in entry.items())
+        for entry in entries
     ]
-    header = (
-        "model", "version", "scheme", "input", "parameters", "blast AUROC, held out", "SHA-256",
-    )  # fmt: skip
     _print_table(header, rows)
 
 

@@ -1,7 +1,7 @@
 """Model folders: a card that says everything about a network, and its weights."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -77,13 +77,17 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
         weights_sha256=_check_weights(folder / "model.onnx", card["weights_sha256"]),
         card_sha256=sha256_of(folder / "card.toml"),
         scheme=scheme,
-        preprocessing=_preprocessing(card["preprocessing"]),
+        preprocessing=preprocessing_from_table(card["preprocessing"]),
         temperature=_positive(card["calibration"]["temperature"], "calibration.temperature"),
         card=card,
     )
 
 
-def _preprocessing(table: dict[str, Any]) -> Preprocessing:
+def preprocessing_from_table(table: Any) -> Preprocessing:
+    """Check the table ``[preprocessing]``; raises ValueError naming the entry at fault."""
+    expected = [field.name for field in fields(Preprocessing)]
+    if not isinstance(table, dict) or sorted(table) != sorted(expected):
+        raise ValueError(f"preprocessing is {table!r}, a table of {expected} is expected")
     if table["interpolation"] not in get_args(Interpolation):
         raise ValueError(
             f"preprocessing.interpolation is {table['interpolation']!r}, one of "

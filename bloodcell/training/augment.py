@@ -6,13 +6,16 @@ import torch
 from torch.nn import functional
 
 
-def augment(canvas: torch.Tensor, side_px: int, generator: torch.Generator) -> torch.Tensor:
+def augment(
+    canvas: torch.Tensor, side_px: int, region: float, generator: torch.Generator
+) -> torch.Tensor:
     """Cut a randomly turned, scaled, shifted and stained view from each canvas.
 
     ``canvas``: float32 (N, 3, S, S), normalised, S larger than ``side_px``. Returns float32
-    (N, 3, side_px, side_px); without randomness that would be the central crop.
+    (N, 3, side_px, side_px): the central ``region`` of the canvas, give or take, at that size.
+    All randomness is the generator's, on its device, which must be the canvas's.
     """
-    view = _random_view(canvas, side_px, generator)
+    view = _random_view(canvas, side_px, region, generator)
     view = _random_stain(view, generator)
     return _random_blur(view, generator)
 
@@ -20,16 +23,22 @@ def augment(canvas: torch.Tensor, side_px: int, generator: torch.Generator) -> t
 def _uniform(
     n: int, low: float, high: float, generator: torch.Generator, *shape: int
 ) -> torch.Tensor:
-    return torch.rand(n, *shape, generator=generator) * (high - low) + low
+    return torch.rand(n, *shape, generator=generator, device=generator.device) * (high - low) + low
 
 
-def _random_view(canvas: torch.Tensor, side_px: int, generator: torch.Generator) -> torch.Tensor:
+def _normal(n: int, generator: torch.Generator, *shape: int) -> torch.Tensor:
+    return torch.randn(n, *shape, generator=generator, device=generator.device)
+
+
+def _random_view(
+    canvas: torch.Tensor, side_px: int, region: float, generator: torch.Generator
+) -> torch.Tensor:
     n = len(canvas)
     angle = _uniform(n, -math.pi, math.pi, generator)
-    zoom = torch.exp(_uniform(n, -0.2, 0.2, generator)) * side_px / canvas.shape[-1]
-    mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
+    zoom = torch.exp(_uniform(n, -0.2, 0.2, generator)) * region
+    mirror = torch.where(_uniform(n, 0, 1, generator) < 0.5, -1.0, 1.0)
     shift = _uniform(n, -0.08, 0.08, generator, 2)
-    theta = torch.empty(n, 2, 3)
+    theta = torch.empty(n, 2, 3, device=canvas.device)
     theta[:, 0, 0] = zoom * angle.cos() * mirror
     theta[:, 0, 1] = -zoom * angle.sin()
     theta[:, 1, 0] = zoom * angle.sin() * mirror
@@ -44,17 +53,17 @@ def _random_view(canvas: torch.Tensor, side_px: int, generator: torch.Generator)
 def _random_stain(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Mix and scale the normalised channels, as another stain batch or lamp would."""
     n = len(view)
-    mix = torch.eye(3) + 0.06 * torch.randn(n, 3, 3, generator=generator)
-    contrast = torch.exp(0.12 * torch.randn(n, 1, 1, generator=generator))
-    offset = 0.15 * torch.randn(n, 1, 1, 1, generator=generator)
-    offset = offset + 0.12 * torch.randn(n, 3, 1, 1, generator=generator)
+    mix = torch.eye(3, device=view.device) + 0.06 * _normal(n, generator, 3, 3)
+    contrast = torch.exp(0.12 * _normal(n, generator, 1, 1))
+    offset = 0.15 * _normal(n, generator, 1, 1, 1) + 0.12 * _normal(n, generator, 3, 1, 1)
     mixed = torch.einsum("nij,njhw->nihw", mix * contrast, view)
     return mixed + offset
 
 
 def _random_blur(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Blend a fifth of the views with their 3x3 mean: slightly out of focus."""
-    strength = torch.rand(len(view), 1, 1, 1, generator=generator)
-    strength = torch.where(torch.rand(len(view), 1, 1, 1, generator=generator) < 0.2, strength, 0.0)
+    strength = _uniform(len(view), 0, 1, generator, 1, 1, 1)
+    blurred = _uniform(len(view), 0, 1, generator, 1, 1, 1) < 0.2
+    strength = torch.where(blurred, strength, 0.0)
     mean = functional.avg_pool2d(view, 3, stride=1, padding=1, count_include_pad=False)
     return torch.lerp(view, mean, strength)

@@ -1,9 +1,10 @@
 """Labelled cells for training: read once, decoded once by the scoring graph, kept in memory."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
 
@@ -22,8 +23,14 @@ class LabelledCells:
     """Absolute paths, class index int64 (N,) and patient name of each of N cells."""
 
     paths: list[str]
-    labels: np.ndarray
-    patients: np.ndarray
+    labels: npt.NDArray[np.int64]
+    patients: npt.NDArray[np.str_]
+
+    def chosen(self, which: npt.NDArray[np.bool_]) -> "LabelledCells":
+        """Return the cells where ``which``, bool (N,), is true."""
+        places = np.flatnonzero(which)
+        paths = [self.paths[place] for place in places]
+        return LabelledCells(paths, self.labels[places], self.patients[places])
 
 
 def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> LabelledCells:
@@ -43,30 +50,38 @@ def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> Labell
 
 
 def hold_out_patients(
-    cells: LabelledCells, share: float, blast_index: int, seed: int
-) -> np.ndarray:
-    """Choose whole patients for validation; bool (N,), true for their cells.
+    cells: LabelledCells, *, folds: int, fold: int, blast_index: int
+) -> npt.NDArray[np.bool_]:
+    """Choose whole patients for validation; bool (N,), true for the cells of fold ``fold``.
 
-    Patients are drawn evenly over the order of their blast share, so that the held-out part
-    holds patients with few and with many blasts.
+    Patients are dealt to the folds in the order of their blast share, so that every fold holds
+    patients with few and with many blasts. Raises InputError if there are fewer than ``folds``.
     """
     names = np.unique(cells.patients)
+    if len(names) < folds:
+        raise InputError(
+            f"{folds} folds need at least {folds} patients, the labels have {len(names)}: label "
+            "more patients or ask for fewer folds"
+        )
     is_blast = cells.labels == blast_index
     blast_share = [float(is_blast[cells.patients == name].mean()) for name in names]
     order = np.argsort(blast_share, kind="stable")
-    step = max(2, round(1 / share))
-    start = int(np.random.default_rng(seed).integers(min(step, len(names))))
-    return np.isin(cells.patients, names[order[start::step]])
+    return np.isin(cells.patients, names[order[fold::folds]])
 
 
-def decode_all(cells: LabelledCells, preprocessing: Preprocessing, threads: int) -> torch.Tensor:
-    """Read, gate and decode as scoring does: float16 (N, 3, input_px, input_px).
+def decode_all(
+    cells: LabelledCells,
+    preprocessing: Preprocessing,
+    threads: int,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Read, gate and decode as scoring does: (N, 3, input_px, input_px), bit-equal in float32.
 
     Raises InputError naming the first image that scoring would reject, and why.
     """
     decoder = Decoder(preprocessing, batch_size=_BATCH, threads=threads)
     side = preprocessing.input_px
-    out = torch.empty(len(cells.paths), 3, side, side, dtype=torch.float16)
+    out = torch.empty(len(cells.paths), 3, side, side, dtype=dtype)
     table = pa.table({"row": np.arange(len(cells.paths)), "path": cells.paths})
     for encoded in read_files(Path("/"), [table], _BATCH):
         images = decoder.decode_batch(encoded)
@@ -79,9 +94,3 @@ def decode_all(cells: LabelledCells, preprocessing: Preprocessing, threads: int)
         first = int(images.rows[0])
         out[first : first + len(images.rows)] = torch.from_numpy(images.pixels)
     return out
-
-
-def whole_image(preprocessing: Preprocessing) -> Preprocessing:
-    """The same pixels with their surroundings: the canvas that augmentation cuts views from."""
-    side = round(preprocessing.input_px / preprocessing.region)
-    return replace(preprocessing, input_px=side, region=1.0)

@@ -11,12 +11,13 @@ import onnxruntime
 import tomli_w
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme
-from bloodcell.training.fit import TrainingOptions
+from bloodcell.training.cells import LabelledCells
+from bloodcell.training.options import TrainingOptions
 from bloodcell.training.validation import Validation
 
 _OPSET = 17
@@ -28,31 +29,38 @@ def write_model_folder(
     *,
     network: nn.Module,
     scheme: Scheme,
-    preprocessing: Preprocessing,
     options: TrainingOptions,
-    data: dict[str, Any],
+    labels_sha256: str,
+    training: LabelledCells,
     validation: Validation,
     history: list[dict[str, float]],
 ) -> None:
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's."""
     weights = folder / "model.onnx"
-    _export(network, preprocessing.input_px, weights)
+    export_onnx(network, options.preprocessing.input_px, weights)
     figures = asdict(validation)
     temperature = figures.pop("temperature")
+    table = asdict(options, dict_factory=_without_none)
+    data = table.pop("data") | {
+        "labels_sha256": labels_sha256,
+        "patients": len(set(training.patients)),
+        "cells": len(training.paths),
+    }
     card: dict[str, Any] = {
         "name": folder.name,
         "version": "1",
-        "scheme": scheme.name,
+        "scheme": table.pop("scheme"),
         "classes": scheme.codes,
         "weights_sha256": sha256_of(weights),
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": parameters_of(network),
+        "gmacs": gmacs_of(network, options.preprocessing.input_px),
         "intended_use": "Research use only: not a medical device, never a diagnosis.",
-        "preprocessing": asdict(preprocessing),
+        "preprocessing": table.pop("preprocessing"),
         "calibration": {
             "temperature": temperature,
             "rests_on": "the held-out patients of [metrics.validation]",
         },
-        "training": {**asdict(options), "torch": torch.__version__, "data": data},
+        "training": {**table, "torch": torch.__version__, "data": data},
         "metrics": {"validation": figures},
     }
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
@@ -62,7 +70,24 @@ def write_model_folder(
         writer.writerows(history)
 
 
-def _export(network: nn.Module, input_px: int, path: Path) -> None:
+def _without_none(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if value is not None}
+
+
+def parameters_of(network: nn.Module) -> int:
+    """Number of trained weights."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def gmacs_of(network: nn.Module, input_px: int) -> float:
+    """Thousand millions of multiply-adds for one cell, convolutions and head."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, 3, input_px, input_px))
+    return float(counter.get_total_flops()) / 2e9
+
+
+def export_onnx(network: nn.Module, input_px: int, path: Path) -> None:
+    """Write ``network`` with a free first axis; ModelError if ONNX Runtime computes otherwise."""
     example = torch.randn(2, 3, input_px, input_px, generator=torch.Generator().manual_seed(0))
     network = network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     with warnings.catch_warnings():

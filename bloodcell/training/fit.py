@@ -1,10 +1,11 @@
-"""The training loop: weighted cross entropy, averaged weights, validation by patient."""
+"""The training loop: augmented views, averaged weights, validation by patient, exact resume."""
 
+import copy
 import logging
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from bloodcell.errors import InputError
 from bloodcell.metrics import auroc
 from bloodcell.training.augment import augment
-from bloodcell.training.resnext import Architecture, ResNeXt
+from bloodcell.training.losses import Loss
+from bloodcell.training.options import Course
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What a training run depends on, besides the images."""
-
-    epochs: int = 18
-    batch_size: int = 64
-    peak_learning_rate: float = 3e-3
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.05
-    average_decay: float = 0.998
-    validation_share: float = 0.15
-    """Share of the patients (never of the cells) that is held out."""
-    seed: int = 1
-    architecture: Architecture = field(default_factory=Architecture)
 
 
 @dataclass(frozen=True)
@@ -45,124 +31,151 @@ class Pixels:
     labels: torch.Tensor
 
 
-class Trainer:
-    """Trains a ResNeXt; after every epoch ``folder/checkpoint.pt`` holds all that is needed.
+@dataclass(frozen=True)
+class Task:
+    """Cells to learn from and cells of other patients to judge by.
 
-    ``training``: canvases (see ``augment``), float16; ``validation``: the network's exact input;
-    ``data``: what else tells this training from another. A second trainer on the same folder
-    continues after the last whole epoch. Raises InputError if there are fewer training cells than
-    a batch holds, or if the folder belongs to another training.
+    ``training`` holds canvases (see ``augment``) of which a network sees ``region``;
+    ``validation`` the network's exact input. ``log_prior``, float32 (C,): what the training loss
+    added to each class's logit beyond its share of the cells, taken off before judging.
+    """
+
+    training: Pixels
+    validation: Pixels
+    region: float
+    log_prior: torch.Tensor
+    blast_index: int
+
+
+class Trainer:
+    """Trains a network; after every epoch ``folder/checkpoint.pt`` holds all that is needed.
+
+    ``job``: what tells this training from any other. A second trainer on the same folder
+    continues after the last whole epoch and ends with the same weights. ``steps_done`` is told
+    of batches, those of earlier sessions too. Raises InputError if there are fewer training
+    cells than a batch holds, or if the folder belongs to another training.
     """
 
     def __init__(
         self,
         folder: Path,
+        network: nn.Module,
         *,
-        options: TrainingOptions,
-        training: Pixels,
-        validation: Pixels,
-        class_count: int,
-        blast_index: int,
-        data: dict[str, str],
+        task: Task,
+        course: Course,
+        loss: Loss,
+        seed: int,
+        job: dict[str, Any],
+        steps_done: Callable[[int], None],
     ) -> None:
-        if len(training.labels) < options.batch_size:
+        if len(task.training.labels) < course.batch_size:
             raise InputError(
-                f"{len(training.labels)} cells are left for training, at least one batch of "
-                f"{options.batch_size} is needed: label more cells"
+                f"{len(task.training.labels)} cells are left for training, at least one batch of "
+                f"{course.batch_size} is needed: label more cells"
             )
-        self.folder, self.options = folder, options
-        self.training, self.validation = training, validation
-        self.class_count, self.blast_index = class_count, blast_index
-        self.job = asdict(options) | data
-        self.side_px = validation.pixels.shape[-1]
-        torch.manual_seed(options.seed)
-        model = ResNeXt(options.architecture, class_count)
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = get_ema_multi_avg_fn(options.average_decay)  # type: ignore[no-untyped-call]
+        self.folder, self.task, self.course, self.loss = folder, task, course, loss
+        self.seed, self.job, self.steps_done = seed, job, steps_done
+        self.device = next(network.parameters()).device
+        self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = get_ema_multi_avg_fn(course.average_decay)  # type: ignore[no-untyped-call]
         self.averaged = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=options.peak_learning_rate,
-            weight_decay=options.weight_decay,
-        )
-        self.loss = nn.CrossEntropyLoss(
-            self._class_weights(), label_smoothing=options.label_smoothing
+            self.model.parameters(), lr=course.peak_learning_rate, weight_decay=course.weight_decay
         )
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {}
 
     def fit(self) -> nn.Module:
-        """Train to the last epoch; returns the averaged network of the best epoch, in eval mode."""
+        """Train to the end; returns the averaged network of the best epoch, in eval mode."""
         self._restore()
-        for epoch in range(len(self.history), self.options.epochs):
-            started = time.monotonic()
+        while not self._finished():
+            epoch, started = len(self.history), time.monotonic()
             training_loss = self._train_epoch(epoch)
             entry = {"epoch": epoch + 1, "training_loss": training_loss, **self._validate()}
             entry["elapsed_s"] = time.monotonic() - started
             self.history.append(entry)
-            if entry["blast_auroc"] >= max(past["blast_auroc"] for past in self.history):
-                self.best = {k: v.clone() for k, v in self.averaged.module.state_dict().items()}
+            if self._best_epoch() == epoch:
+                self.best = copy.deepcopy(self.averaged.module.state_dict())
             self._save()
             log.info(" ".join(f"{key}={value:.4g}" for key, value in entry.items()))
-        network = ResNeXt(self.options.architecture, self.class_count)
-        network.load_state_dict(self.best)
-        return network.eval()
+        best: nn.Module = copy.deepcopy(self.model)
+        best.load_state_dict(self.best)
+        return best.eval()
 
-    def _class_weights(self) -> torch.Tensor:
-        """Inverse square root of the class size: rare classes count more, but not all alike."""
-        counts = torch.bincount(self.training.labels, minlength=self.class_count).float()
-        weights = counts.clamp(min=1.0).rsqrt()
-        return weights * counts.sum() / (weights * counts).sum()
+    def _best_epoch(self) -> int:
+        return int(np.argmin([entry["validation_loss"] for entry in self.history]))
+
+    def _finished(self) -> bool:
+        done = len(self.history)
+        if done == 0:
+            return False
+        waited = done - 1 - self._best_epoch()
+        return done >= self.course.epochs or waited >= self.course.patience_epochs
 
     def _train_epoch(self, epoch: int) -> float:
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would.
-        torch.manual_seed(self.options.seed * 1_000_003 + epoch)
-        generator = torch.Generator().manual_seed(self.options.seed * 7_919 + epoch)
+        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        order = torch.Generator().manual_seed(self.seed * 7_919 + epoch)
+        views = torch.Generator(self.device).manual_seed(self.seed * 15_485_863 + epoch)
         self.model.train()
-        batches = list(self._shuffled(generator))
+        batches = list(self._shuffled(order))
         total = 0.0
         for step, rows in enumerate(batches):
             for group in self.optimizer.param_groups:
                 group["lr"] = self._learning_rate(epoch + step / len(batches))
-            canvas = self.training.pixels[rows].float()
-            view = augment(canvas, self.side_px, generator)
-            logits = self.model(view.contiguous(memory_format=torch.channels_last))
-            loss = self.loss(logits, self.training.labels[rows])
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            self.averaged.update_parameters(self.model)
-            total += loss.item()
+            total += self._train_batch(rows, self._side_px(epoch), views)
+            self.steps_done(1)
         return total / len(batches)
 
+    def _train_batch(self, rows: torch.Tensor, side_px: int, generator: torch.Generator) -> float:
+        canvas = self.task.training.pixels[rows].to(self.device, torch.float32)
+        labels = self.task.training.labels[rows].to(self.device)
+        view = augment(canvas, side_px, self.task.region, generator)
+        view = view.contiguous(memory_format=torch.channels_last)
+        with mixed_precision(self.device):
+            logits = self.model(view)
+            loss = self.loss(logits.float(), view, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.averaged.update_parameters(self.model)
+        return loss.item()
+
+    def _side_px(self, epoch: int) -> int:
+        """Small views first, which cost less (Tan and Le 2021, arXiv 2104.00298)."""
+        third = min(3 * epoch // self.course.epochs, 2)
+        first, last = self.course.first_side_px, self.task.validation.pixels.shape[-1]
+        return first + (last - first) * third // 2
+
     def _shuffled(self, generator: torch.Generator) -> Iterator[torch.Tensor]:
-        order = torch.randperm(len(self.training.labels), generator=generator)
-        size = self.options.batch_size
+        order = torch.randperm(len(self.task.training.labels), generator=generator)
+        size = self.course.batch_size
         # The last, smaller batch is left out: batch statistics of a few cells are noise.
         for start in range(0, len(order) - size + 1, size):
             yield order[start : start + size]
 
     def _learning_rate(self, epoch: float) -> float:
         """Linear warm-up over the first tenth, then half a cosine down to zero."""
-        progress = epoch / self.options.epochs
+        progress = epoch / self.course.epochs
+        peak = self.course.peak_learning_rate
         if progress < 0.1:
-            return self.options.peak_learning_rate * (0.04 + 0.96 * progress / 0.1)
-        return (
-            self.options.peak_learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
-        )
+            return peak * (0.04 + 0.96 * progress / 0.1)
+        return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
 
     def _validate(self) -> dict[str, float]:
-        logits = infer(self.averaged.module, self.validation.pixels)
+        validation = self.task.validation
+        logits = infer(self.averaged.module, validation.pixels) - self.task.log_prior
         probabilities = torch.softmax(logits, 1).numpy()
-        labels = self.validation.labels.numpy()
-        blast = self.blast_index
+        labels = validation.labels.numpy()
+        blast = self.task.blast_index
         return {
-            "validation_loss": float(nn.functional.cross_entropy(logits, self.validation.labels)),
+            "validation_loss": float(nn.functional.cross_entropy(logits, validation.labels)),
             "accuracy": float(np.mean(probabilities.argmax(1) == labels)),
             "blast_auroc": auroc(probabilities[:, blast], labels == blast),
         }
 
     def _save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "job": self.job,
             "model": self.model.state_dict(),
@@ -179,9 +192,9 @@ class Trainer:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location=self.device)
         if state["job"] != self.job:
-            # With another seed, patients held out now may have been trained on before.
+            # With another fold, patients held out now may have been trained on before.
             raise InputError(
                 f"{path} belongs to a training with other options, scheme or labels: choose a new "
                 "--out"
@@ -190,16 +203,26 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.best = state["history"], state["best"]
+        batches = len(self.task.training.labels) // self.course.batch_size
+        self.steps_done(len(self.history) * batches)
         log.info("continuing after epoch %d of %s", len(self.history), path)
 
 
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """On a GPU bfloat16 where it is safe; on a CPU float32 throughout."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
 def infer(network: nn.Module, pixels: torch.Tensor, batch_size: int = 64) -> torch.Tensor:
-    """Logits float32 (N, classes) of ``pixels`` (N, 3, H, W), without gradients."""
+    """Logits float32 (N, classes), on the CPU, of ``pixels`` (N, 3, H, W), without gradients."""
+    device = next(network.parameters()).device
     network.eval()
     with torch.no_grad():
         return torch.cat(
             [
-                network(part.float().contiguous(memory_format=torch.channels_last))
+                network(
+                    part.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
+                ).cpu()
                 for part in torch.split(pixels, batch_size)
             ]
         )

@@ -1,38 +1,27 @@
 """From a folder of labelled cells to a model folder that ``score`` takes as it is."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from torch import nn
 
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
-from bloodcell.training.cells import (
-    LabelledCells,
-    decode_all,
-    hold_out_patients,
-    labelled_cells,
-    whole_image,
-)
+from bloodcell.training.cells import LabelledCells, decode_all, hold_out_patients, labelled_cells
 from bloodcell.training.export import write_model_folder
-from bloodcell.training.fit import Pixels, Trainer, TrainingOptions
+from bloodcell.training.fit import Pixels, Task, Trainer
+from bloodcell.training.losses import LabelLoss, Loss, TaughtLoss, class_weights
+from bloodcell.training.options import Course, TrainingOptions, read_options
+from bloodcell.training.resnext import ARCHITECTURES, Architecture, ResNeXt
 from bloodcell.training.validation import validate
 
 log = logging.getLogger(__name__)
-
-PREPROCESSING = Preprocessing(
-    input_px=112,
-    # The cell lies in the middle; 0.7 of a 360 px CellaVision image still holds the largest.
-    region=0.7,
-    interpolation="linear",
-    antialias=True,
-    # Measured over the 12,101 images of the training patients, whole images, RGB, 0 to 1.
-    mean=(0.839, 0.705, 0.704),
-    std=(0.183, 0.226, 0.111),
-)
 
 
 def train(
@@ -40,79 +29,144 @@ def train(
     labels: Path,
     out: Path,
     *,
-    scheme: str = "jhu18",
-    epochs: int = 18,
-    seed: int = 1,
+    recipe: str | Path = "resnext26",
     threads: int | None = None,
-    data_source: str = "not stated",
-    data_licence: str = "not stated",
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Train on the images below ``data`` and write the model folder ``out``.
 
-    ``labels``: CSV with ``path`` (relative to ``data``), ``patient``, ``class``. About a sixth of
-    the patients is held out for choosing the epoch and the temperature. A second call on the
-    same ``out`` continues after the last whole epoch. ``data_source`` and ``data_licence`` go
-    into the card. Raises InputError, ModelError.
+    ``labels``: CSV with ``path`` (relative to ``data``), ``patient``, ``class``. ``recipe``: the
+    name of one that comes with bloodcell, or a TOML file. One fold of the patients is held out
+    for choosing the epoch and for calibration. A second call on the same ``out`` continues
+    after the last whole epoch. ``progress`` is called with batches done and in all.
+    Raises InputError, ModelError.
     """
     if threads:
         torch.set_num_threads(threads)
-    options = TrainingOptions(epochs=epochs, seed=seed)
-    known = load_scheme(scheme)
-    blast_index = known.codes.index(_blast_code(known))
-    cells = labelled_cells(data, labels, known.codes)
-    held_out = hold_out_patients(cells, options.validation_share, blast_index, seed)
+    options = read_options(recipe)
+    scheme = load_scheme(options.scheme)
+    blast_index = scheme.codes.index(_blast_code(scheme))
+    cells = labelled_cells(data, labels, scheme.codes)
+    fold = asdict(options.validation)
+    held_out = hold_out_patients(cells, **fold, blast_index=blast_index)
+    training, validation = cells.chosen(~held_out), cells.chosen(held_out)
     log.info(
-        "%d cells of %d patients, %d cells held out",
-        len(cells.paths), len(set(cells.patients)), held_out.sum(),
+        "%d cells of %d patients to learn from, %d of %d held out",
+        len(training.paths), len(set(training.patients)),
+        len(validation.paths), len(set(validation.patients)),
     )  # fmt: skip
-    training = _pixels(_chosen(cells, ~held_out), whole_image(PREPROCESSING))
-    validation = _pixels(_chosen(cells, held_out), PREPROCESSING)
-    out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(
-        out,
-        options=options,
-        training=training,
-        validation=validation,
-        class_count=len(known.classes),
-        blast_index=blast_index,
-        data={"scheme": known.name, "labels_sha256": sha256_of(labels)},
-    )
-    network = trainer.fit()
-    figures = validate(network, validation, known, len(set(cells.patients[held_out])))
-    provenance = {
-        "source": data_source,
-        "licence": data_licence,
-        "labels_sha256": sha256_of(labels),
-        "patients": len(set(cells.patients[~held_out])),
-        "cells": int((~held_out).sum()),
+    task = _task(training, validation, options.preprocessing, len(scheme.classes), blast_index)
+    job = asdict(options) | {
+        "architecture": asdict(_architecture(options)),
+        "data": {"labels_sha256": sha256_of(labels)},
     }
+    steps = _Steps(progress, task, options)
+    network, history = _fit(out, task, options, job, steps)
     write_model_folder(
         out,
         network=network,
-        scheme=known,
-        preprocessing=PREPROCESSING,
+        scheme=scheme,
         options=options,
-        data=provenance,
-        validation=figures,
-        history=trainer.history,
+        labels_sha256=job["data"]["labels_sha256"],
+        training=training,
+        validation=validate(network, task.validation, validation.patients, scheme),
+        history=history,
     )
 
 
-def _chosen(cells: LabelledCells, which: np.typing.NDArray[np.bool_]) -> LabelledCells:
-    places = np.flatnonzero(which)
-    if len(places) == 0:
-        raise InputError("training and held-out patients each need cells: label more patients")
-    paths = [cells.paths[place] for place in places]
-    return LabelledCells(paths, cells.labels[places], cells.patients[places])
+def _fit(
+    out: Path, task: Task, options: TrainingOptions, job: dict[str, Any], steps: "_Steps"
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Teacher first, if there is one; returns the network, its head corrected for the prior."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    classes = len(task.log_prior)
+    weights = task.log_prior.exp().to(device)
+
+    def trainer(folder: Path, network: nn.Module, course: Course, loss: Loss) -> Trainer:
+        return Trainer(
+            folder, network.to(device), task=task, course=course, loss=loss,
+            seed=options.seed, job=job, steps_done=steps,
+        )  # fmt: skip
+
+    loss: Loss = LabelLoss(weights, options.course.label_smoothing)
+    if options.teacher:
+        from bloodcell.training.teacher import ImageNetTeacher
+
+        torch.manual_seed(options.seed)
+        course = options.teacher.course
+        teacher = ImageNetTeacher(options.preprocessing, classes)
+        label_loss = LabelLoss(weights, course.label_smoothing)
+        log.info("training the teacher")
+        taught = trainer(out / "teacher", teacher, course, label_loss).fit()
+        loss = TaughtLoss(loss, taught, options.teacher.share)
+    log.info("training the network")
+    final = trainer(out, new_network(options), options.course, loss)
+    best = final.fit().cpu()
+    assert isinstance(best, ResNeXt)
+    best.lower_logits(task.log_prior)
+    return best, final.history
 
 
-def _pixels(cells: LabelledCells, preprocessing: Preprocessing) -> Pixels:
-    pixels = decode_all(cells, preprocessing, torch.get_num_threads())
-    return Pixels(pixels, torch.from_numpy(cells.labels))
+def new_network(options: TrainingOptions) -> ResNeXt:
+    """The recipe's network with the random weights of its seed."""
+    torch.manual_seed(options.seed)
+    return ResNeXt(_architecture(options), len(load_scheme(options.scheme).classes))
+
+
+def _task(
+    training: LabelledCells,
+    validation: LabelledCells,
+    preprocessing: Preprocessing,
+    classes: int,
+    blast_index: int,
+) -> Task:
+    threads = torch.get_num_threads()
+    labels = torch.from_numpy(training.labels)
+    canvas = decode_all(training, whole_image(preprocessing), threads, torch.float16)
+    exact = decode_all(validation, preprocessing, threads)
+    return Task(
+        training=Pixels(canvas, labels),
+        validation=Pixels(exact, torch.from_numpy(validation.labels)),
+        region=preprocessing.region,
+        log_prior=class_weights(labels, classes).log(),
+        blast_index=blast_index,
+    )
+
+
+def whole_image(preprocessing: Preprocessing) -> Preprocessing:
+    """The same pixels with their surroundings: the canvas that augmentation cuts views from."""
+    side = round(preprocessing.input_px / preprocessing.region)
+    return replace(preprocessing, input_px=side, region=1.0)
+
+
+class _Steps:
+    """Counts batches over teacher and network for the progress display."""
+
+    def __init__(
+        self, progress: Callable[[int, int], None] | None, task: Task, options: TrainingOptions
+    ) -> None:
+        courses = [options.course] + ([options.teacher.course] if options.teacher else [])
+        cells = len(task.training.labels)
+        self._total = sum(course.epochs * (cells // course.batch_size) for course in courses)
+        self._done = 0
+        self._progress = progress
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        if self._progress:
+            self._progress(self._done, self._total)
+
+
+def _architecture(options: TrainingOptions) -> Architecture:
+    if options.architecture not in ARCHITECTURES:
+        raise InputError(
+            f"unknown architecture {options.architecture!r}: known are {', '.join(ARCHITECTURES)}"
+        )
+    return ARCHITECTURES[options.architecture]
 
 
 def _blast_code(scheme: Scheme) -> str:
-    """The blast class whose ranking chooses the epoch: the scheme's first."""
+    """The blast class whose ranking is followed: the scheme's first."""
     for cell_class in scheme.classes:
         if cell_class.role == "blast":
             return cell_class.code

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -15,17 +16,19 @@ from bloodcell.training.fit import Pixels, infer
 class Validation:
     """How the network does on the patients that were held out, after calibration."""
 
+    temperature: float
     patients: int
     cells: int
     blasts: int
-    temperature: float
     blast_auroc: float
     accuracy: float
     blast_calibration_error: float
 
 
-def validate(network: nn.Module, validation: Pixels, scheme: Scheme, patients: int) -> Validation:
-    """Calibrate and measure on held-out cells of ``patients`` patients."""
+def validate(
+    network: nn.Module, validation: Pixels, patients: npt.NDArray[np.str_], scheme: Scheme
+) -> Validation:
+    """Calibrate and measure on held-out cells; ``patients``: the patient of each."""
     logits = infer(network, validation.pixels)
     temperature = fit_temperature(logits, validation.labels)
     probabilities = torch.softmax(logits / temperature, 1).numpy()
@@ -33,10 +36,10 @@ def validate(network: nn.Module, validation: Pixels, scheme: Scheme, patients: i
     is_blast = scheme.is_blast[labels]
     blast = probabilities[:, scheme.is_blast].sum(axis=1)
     return Validation(
-        patients=patients,
+        temperature=temperature,
+        patients=len(set(patients)),
         cells=len(labels),
         blasts=int(is_blast.sum()),
-        temperature=temperature,
         blast_auroc=auroc(blast, is_blast),
         accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
         blast_calibration_error=expected_calibration_error(blast, is_blast),

@@ -1,0 +1,88 @@
+"""What there is to score with and what there is to train, with its speed measured here."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bloodcell.engine.backends import Backend, Network, choose_backend, open_backend
+from bloodcell.engine.machine import usable_cores
+from bloodcell.errors import InputError
+from bloodcell.model import load_model, model_names
+
+_BATCH = 32
+_SECONDS = 1.0
+
+
+def shipped_models() -> list[dict[str, Any]]:
+    """One entry a model that comes with bloodcell."""
+    models = [load_model(name) for name in model_names()]
+    return [
+        {
+            "model": model.name,
+            "scheme": model.scheme.name,
+            "input_px": model.preprocessing.input_px,
+            "parameters": model.card["parameters"],
+            "gmacs": model.card["gmacs"],
+            "cells_per_s": measured_cells_per_s(model.network),
+            "blast_auroc_held_out": model.card["metrics"]["validation"]["blast_auroc"],
+        }
+        for model in models
+    ]
+
+
+def trainable_recipes() -> list[dict[str, Any]]:
+    """One entry a recipe of ``bloodcell train``; networks with random weights are measured.
+
+    Raises InputError if the ``train`` extra is not installed.
+    """
+    try:
+        from bloodcell.training.export import export_onnx, gmacs_of, parameters_of
+        from bloodcell.training.options import read_options, recipe_names
+        from bloodcell.training.recipe import new_network
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"--recipes needs {missing.name}, which is not installed: "
+            "pip install 'bloodcell[train]'"
+        ) from missing
+    entries = []
+    for name in recipe_names():
+        options = read_options(name)
+        input_px = options.preprocessing.input_px
+        network = new_network(options)
+        with tempfile.TemporaryDirectory() as folder:
+            weights = Path(folder) / "model.onnx"
+            export_onnx(network, input_px, weights)
+            speed = measured_cells_per_s(Network(weights, input_px, network.class_count))
+        entries.append(
+            {
+                "recipe": name,
+                "architecture": options.architecture,
+                "input_px": input_px,
+                "parameters": parameters_of(network),
+                "gmacs": gmacs_of(network, input_px),
+                "cells_per_s": speed,
+            }
+        )
+    return entries
+
+
+def measured_cells_per_s(network: Network) -> float:
+    """Cells a second of the network alone, without decoding, on the backend ``auto`` takes."""
+    backend = open_backend(choose_backend("auto"), network, threads=usable_cores())
+    shape = (_BATCH, 3, network.input_px, network.input_px)
+    pixels = np.random.default_rng(0).standard_normal(shape, np.float32)
+    _duration_s(backend, pixels)  # the first batch also allocates
+    durations = [_duration_s(backend, pixels) for _ in range(3)]
+    while sum(durations) < _SECONDS:
+        durations.append(_duration_s(backend, pixels))
+    # The median, so that another program's burst does not count.
+    return _BATCH / float(np.median(durations))
+
+
+def _duration_s(backend: Backend, pixels: Any) -> float:
+    started = time.perf_counter()
+    backend.infer(pixels)
+    return time.perf_counter() - started

@@ -1,0 +1,161 @@
+"""The training loop: what it is pushed towards, when it stops, that it resumes exactly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bloodcell.errors import InputError
+from bloodcell.training.augment import augment
+from bloodcell.training.fit import Pixels, Task, Trainer
+from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
+from bloodcell.training.options import Course
+from bloodcell.training.resnext import Architecture, ResNeXt
+from bloodcell.training.validation import fit_temperature
+
+TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
+COURSE = Course(
+    epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
+    label_smoothing=0.0, average_decay=0.9, first_side_px=24,
+)  # fmt: skip
+
+
+def task() -> Task:
+    generator = torch.Generator().manual_seed(0)
+    return Task(
+        training=Pixels(
+            torch.randn(16, 3, 46, 46, generator=generator).half(), torch.arange(16) % 3
+        ),
+        validation=Pixels(torch.randn(6, 3, 32, 32, generator=generator), torch.arange(6) % 3),
+        region=0.7,
+        log_prior=torch.zeros(3),
+        blast_index=0,
+    )
+
+
+def trainer(folder: Path, course: Course = COURSE, steps: list[int] | None = None) -> Trainer:
+    torch.manual_seed(4)
+    teacher, network = ResNeXt(TINY, 3), ResNeXt(TINY, 3)
+    return Trainer(
+        folder, network, task=task(), course=course,
+        loss=TaughtLoss(LabelLoss(torch.ones(3), 0.0), teacher, share=0.5),
+        seed=1, job={"labels_sha256": "00"},
+        steps_done=steps.append if steps is not None else lambda count: None,  # noqa: ARG005
+    )  # fmt: skip
+
+
+def test_training_resumed_after_a_kill_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = trainer(tmp_path / "through")
+    expected = through.fit().state_dict()
+
+    killed = trainer(tmp_path / "killed")
+    train_batch, batches = killed._train_batch, []
+
+    def die_amid_the_second_epoch(*arguments: object) -> float:
+        batches.append(arguments)
+        if len(batches) == 4:
+            raise KeyboardInterrupt
+        return train_batch(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(killed, "_train_batch", die_amid_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    steps: list[int] = []
+    resumed = trainer(tmp_path / "killed", steps=steps)
+    found = resumed.fit().state_dict()
+    assert steps == [2, 1, 1, 1, 1]  # the two batches of the epoch that was whole, then the rest
+    assert [entry["epoch"] for entry in resumed.history] == [1, 2, 3]
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    trainer(tmp_path).fit()
+    other = trainer(tmp_path)
+    other.job = {"labels_sha256": "01"}
+    with pytest.raises(InputError, match="belongs to a training with other options"):
+        other.fit()
+
+
+def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = Course(**{**vars(COURSE), "epochs": 9, "patience_epochs": 2})
+    stopping = trainer(tmp_path, course)
+    losses = iter([0.9, 0.5, 0.7, 0.6, 0.1])
+    weights = []
+
+    def validate() -> dict[str, float]:
+        weights.append(stopping.averaged.module.head[1].bias.clone())
+        return {"validation_loss": next(losses), "accuracy": 0.0, "blast_auroc": 0.0}
+
+    monkeypatch.setattr(stopping, "_validate", validate)
+    best = stopping.fit()
+    assert len(stopping.history) == 4
+    assert torch.equal(best.head[1].bias, weights[1])
+    assert not torch.equal(best.head[1].bias, weights[3])
+
+
+def test_views_grow_over_thirds_of_the_epochs(tmp_path: Path) -> None:
+    assert [trainer(tmp_path)._side_px(epoch) for epoch in range(3)] == [24, 28, 32]
+
+
+def test_rare_classes_weigh_more_and_the_mean_over_cells_is_one() -> None:
+    labels = torch.tensor([0] * 16 + [1] * 4)
+    weights = class_weights(labels, 3)
+    assert weights[1] / weights[0] == pytest.approx(2)  # square root of 16 / 4
+    assert weights[2] / weights[0] == pytest.approx(4)  # no cells: as if it had one
+    assert weights[labels].mean() == pytest.approx(1)
+
+
+def test_undoing_the_weights_gives_the_frequencies_back() -> None:
+    """Logits that minimise the weighted loss, lowered by the weights' logarithm, are log shares."""
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    weights = class_weights(labels, 3)
+    logits = torch.zeros(3, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=100)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = LabelLoss(weights, 0.0)(logits.expand(100, 3), torch.empty(0), labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    shares = torch.softmax(logits.detach() - weights.log(), 0)
+    assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=1e-3)
+
+
+def test_the_teacher_is_followed_on_the_very_same_view() -> None:
+    class Teacher(nn.Module):
+        def forward(self, views: torch.Tensor) -> torch.Tensor:
+            return views.flatten(1)
+
+    views = torch.tensor([[[[2.0, 0.0, 1.0]]]])
+    label = torch.tensor([1])
+    only_teacher = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=1.0)
+    assert only_teacher(views.flatten(1), views, label) == pytest.approx(0, abs=1e-6)
+    assert only_teacher(torch.zeros(1, 3), views, label) > 0.2
+    half = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=0.5)
+    # The labels' half alone is left: log of the sum of exp(2, 0, 1), less the label's 0.
+    expected = 0.5 * np.log(np.exp(2) + 1 + np.e)
+    assert half(views.flatten(1), views, label) == pytest.approx(expected, rel=1e-5)
+
+
+def test_augmentation_changes_views_but_not_their_size() -> None:
+    canvas = torch.randn(4, 3, 46, 46, generator=torch.Generator().manual_seed(0))
+    first = augment(canvas, 32, 0.7, torch.Generator().manual_seed(1))
+    assert first.shape == (4, 3, 32, 32)
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, augment(canvas, 32, 0.7, torch.Generator().manual_seed(1)))
+    assert not torch.equal(first, augment(canvas, 32, 0.7, torch.Generator().manual_seed(2)))
+
+
+def test_temperature_undoes_a_known_sharpening() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4000, 3, generator=generator) * 2
+    labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).squeeze(1)
+    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.1)
