@@ -10,6 +10,7 @@ from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
 from bloodcell.model import preprocessing_from_table
 from bloodcell.toml import read_toml
+from bloodcell.training.resnext import ARCHITECTURES
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -99,6 +100,11 @@ def read_options(name_or_file: str | Path) -> TrainingOptions:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise InputError(f"{path}: {'; '.join(faults)}") from None
+    if options.architecture not in ARCHITECTURES:
+        raise InputError(
+            f"{path}: unknown architecture {options.architecture!r}: known are "
+            f"{', '.join(ARCHITECTURES)}"
+        )
     if options.validation.fold >= options.validation.folds:
         raise InputError(f"{path}: validation.fold counts from 0 to validation.folds - 1")
     return options

@@ -18,7 +18,7 @@ from bloodcell.training.export import write_model_folder
 from bloodcell.training.fit import Pixels, Task, Trainer
 from bloodcell.training.losses import LabelLoss, Loss, TaughtLoss, class_weights
 from bloodcell.training.options import Course, TrainingOptions, read_options
-from bloodcell.training.resnext import ARCHITECTURES, Architecture, ResNeXt
+from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 from bloodcell.training.validation import validate
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def train(
     )  # fmt: skip
     task = _task(training, validation, options.preprocessing, len(scheme.classes), blast_index)
     job = asdict(options) | {
-        "architecture": asdict(_architecture(options)),
+        "architecture": asdict(ARCHITECTURES[options.architecture]),
         "data": {"labels_sha256": sha256_of(labels)},
     }
     steps = _Steps(progress, task, options)
@@ -110,7 +110,7 @@ def _fit(
 def new_network(options: TrainingOptions) -> ResNeXt:
     """The recipe's network with the random weights of its seed."""
     torch.manual_seed(options.seed)
-    return ResNeXt(_architecture(options), len(load_scheme(options.scheme).classes))
+    return ResNeXt(ARCHITECTURES[options.architecture], len(load_scheme(options.scheme).classes))
 
 
 def _task(
@@ -155,14 +155,6 @@ class _Steps:
         self._done += count
         if self._progress:
             self._progress(self._done, self._total)
-
-
-def _architecture(options: TrainingOptions) -> Architecture:
-    if options.architecture not in ARCHITECTURES:
-        raise InputError(
-            f"unknown architecture {options.architecture!r}: known are {', '.join(ARCHITECTURES)}"
-        )
-    return ARCHITECTURES[options.architecture]
 
 
 def _blast_code(scheme: Scheme) -> str:
