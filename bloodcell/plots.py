@@ -30,16 +30,14 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return figure
 
 
-def new_axes(figure: Figure, title: str, x_label: str, y_label: str) -> Axes:
-    """The axes of a figure that has one plot; labels are whole words with their unit."""
-    axes = figure.add_subplot()
+def label_axes(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    """Put axes (``figure.subplots()``) in the house style; labels are whole words with units."""
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
     axes.grid(color="#e6e6ec", linewidth=0.6)
-    return axes
 
 
 def save_svg(figure: Figure, path: Path) -> None:

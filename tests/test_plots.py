@@ -6,12 +6,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from bloodcell.errors import RunError
-from bloodcell.plots import BLUE, new_axes, new_figure, save_svg
+from bloodcell.plots import BLUE, label_axes, new_figure, save_svg
 
 
 def drawn() -> Figure:
     figure = new_figure(3, 2)
-    new_axes(figure, "A title", "epoch", "loss").plot([1, 2, 3], [3, 2, 1], color=BLUE)
+    axes = figure.subplots()
+    label_axes(axes, "A title", "epoch", "loss")
+    axes.plot([1, 2, 3], [3, 2, 1], color=BLUE)
     return figure
 
 
