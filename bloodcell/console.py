@@ -176,8 +176,8 @@ def _print_classes(figures: dict[str, Any]) -> None:
 def _print_blast(blast: dict[str, Any]) -> None:
     click.echo(
         f"blast against rest: AUROC {_with_interval(blast, 'auroc', 4)}, calibration error "
-        f"{_with_interval(blast, 'calibration_error', 3)}; {blast['cells']} cells of "
-        f"{blast['patients']} patients, {blast['blasts']} blasts"
+        f"{_with_interval(blast, 'calibration_error', 3)}; {blast['cells']} cells, "
+        f"{blast['blasts']} of them blasts; patients: {blast['patients']}"
     )
     click.echo(
         f"at blast probability {blast['threshold']}: sensitivity {_share(blast['sensitivity'])}, "
@@ -219,13 +219,13 @@ def _print_shares(figures: dict[str, Any]) -> None:
     totals = figures["totals"]
     click.echo(
         f"mean absolute error of the naive share: {_percent(totals['naive_error_points'])} points "
-        f"({totals['patients']} patients)"
+        f"(patients: {totals['patients']})"
     )
     if totals["adjusted_patients"]:
         click.echo(
-            f"mean absolute error of the adjusted share: "
-            f"{_percent(totals['adjusted_error_points'])} points ({totals['adjusted_patients']} "
-            f"patients; the naive share of these: "
+            "mean absolute error of the adjusted share: "
+            f"{_percent(totals['adjusted_error_points'])} points (patients: "
+            f"{totals['adjusted_patients']}; error of their naive share: "
             f"{_percent(totals['naive_error_points_of_adjusted'])}); true share inside the "
             f"interval: {totals['covered']} of {totals['intervals']}"
         )

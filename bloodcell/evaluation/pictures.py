@@ -90,17 +90,18 @@ def draw_shares(figures: dict[str, Any]) -> Figure | None:
         "estimated share of blasts (% of leukocytes)",
     )
     _diagonal(axes, 100, "no error")
-    naive = [row for row in rows if row["naive_percent"] is not None]
-    _points(axes, naive, "naive_percent", marker="o", color=ORANGE, mfc="none", label="naive")
     adjusted = [row for row in rows if row["adjusted_percent"] is not None]
     if adjusted:
         _draw_adjusted(axes, adjusted)
+    naive = [row for row in rows if row["naive_percent"] is not None]
+    _points(axes, naive, "naive_percent", marker="o", color=ORANGE, mfc="none", label="naive")
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     return figure
 
 
 def _draw_adjusted(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    _points(axes, rows, "adjusted_percent", marker="s", color=BLUE, label="adjusted, 95 % interval")
+    label = "adjusted, 95 % interval"
+    _points(axes, rows, "adjusted_percent", marker="s", color=BLUE, label=label)
     with_interval = [row for row in rows if row["adjusted_percent_low"] is not None]
     axes.vlines(
         [row["true_percent"] for row in with_interval],
@@ -113,21 +114,27 @@ def _draw_adjusted(axes: Axes, rows: list[dict[str, Any]]) -> None:
 
 def _points(axes: Axes, rows: list[dict[str, Any]], column: str, **style: Any) -> None:
     true, estimated = [row["true_percent"] for row in rows], [row[column] for row in rows]
-    axes.plot(true, estimated, linestyle="none", markersize=6, clip_on=False, **style)
+    axes.plot(true, estimated, linestyle="none", markersize=5, clip_on=False, **style)
 
 
 def _shares_title(figures: dict[str, Any], leukocytes: int) -> str:
     totals = figures["totals"]
-    naive = totals["naive_error_points"]
-    error = f"{figures['model']}\nmean error: naive " + ("-" if naive is None else f"{naive:.1f}")
     if totals["adjusted_patients"]:
-        error += f", adjusted {totals['adjusted_error_points']:.1f}"
-    error += " points"
+        # Both over the same patients: those with an adjusted share.
+        errors = (
+            f"naive off by {_points_off(totals['naive_error_points_of_adjusted'])}, "
+            f"adjusted by {_points_off(totals['adjusted_error_points'])}"
+        )
+    else:
+        errors = f"naive off by {_points_off(totals['naive_error_points'])} on average"
     if totals["intervals"]:
-        error += f"; {totals['covered']} of {totals['intervals']} intervals cover the truth"
-    return f"{error}\n{_number_of(leukocytes, 'leukocyte')} of " + _number_of(
-        totals["patients"], "patient"
-    )
+        errors += f"; {totals['covered']} of {totals['intervals']} covered"
+    cells, patients = _number_of(leukocytes, "leukocyte"), _number_of(totals["patients"], "patient")
+    return f"{figures['model']}\n{errors}\n{cells} of {patients}"
+
+
+def _points_off(error: float | None) -> str:
+    return "-" if error is None else f"{error:.1f} points"
 
 
 def draw_confusion(figures: dict[str, Any]) -> Figure | None:
@@ -142,7 +149,11 @@ def draw_confusion(figures: dict[str, Any]) -> Figure | None:
     label_axes(axes, _confusion_title(figures), "called class", "labelled class")
     axes.grid(visible=False)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1.2, aspect="auto", interpolation="none")
+    # As paths, not as an embedded bitmap.
+    axes.pcolormesh(
+        range(columns), range(rows), share, cmap="Blues", vmin=0, vmax=1.2, edgecolors="white"
+    )
+    axes.invert_yaxis()
     axes.set_xticks(range(columns), confusion["called"], rotation=90, fontsize=8)
     axes.set_yticks(range(rows), confusion["labels"], fontsize=8)
     for row, column in np.argwhere(counts):
