@@ -59,14 +59,18 @@ def test_by_class(run: Run, of_own_scheme: Path) -> None:
     }
 
 
-def test_a_class_that_is_only_called_has_precision_and_no_weight(tmp_path: Path) -> None:
-    run = run_of(tmp_path, [("a1", "a", "monocyte", 0.1), ("a2", "a", "lymphocyte", 0.1)])
-    found = evaluate(run, labels(tmp_path, "a1,lymphocyte", "a2,lymphocyte"))
+def test_balanced_accuracy_counts_unrecognised_classes_but_none_without_labels(
+    tmp_path: Path,
+) -> None:
+    calls = {"a1": "monocyte", "a2": "lymphocyte", "a3": "monocyte"}
+    run = run_of(tmp_path, [(path, "a", called, 0.1) for path, called in calls.items()])
+    found = evaluate(run, labels(tmp_path, "a1,lymphocyte", "a2,lymphocyte", "a3,basophil"))
     assert found["classes"] == [
+        {"class": "basophil", "precision": None, "sensitivity": 0.0, "n": 1},
         {"class": "lymphocyte", "precision": 1.0, "sensitivity": 0.5, "n": 2},
         {"class": "monocyte", "precision": 0.0, "sensitivity": None, "n": 0},
     ]
-    assert found["balanced_accuracy"] == 0.5
+    assert found["balanced_accuracy"] == 0.25
 
 
 def test_blast_against_rest(run: Run, of_own_scheme: Path) -> None:
