@@ -87,16 +87,21 @@ def score(input_: Path, out: Path, max_reject_rate: float, as_json: bool, **opti
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @_reporting_errors
 def evaluate(run: Path, labels: Path, as_json: bool) -> None:
-    """Compare a run with labels: by class, blast ROC, by patient."""
+    """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
     from bloodcell.console import print_evaluation, print_json
     from bloodcell.evaluation import evaluate as run_evaluation
+    from bloodcell.evaluation import write_evaluation
     from bloodcell.run import open_run
 
-    result = run_evaluation(open_run(run), labels)
+    opened = open_run(run)
+    figures = run_evaluation(opened, labels)
+    folder = write_evaluation(opened, figures)
     if as_json:
-        print_json(result)
+        print_json(figures)
     else:
-        print_evaluation(result)
+        print_evaluation(figures)
+        click.echo(f"figures and pictures: {folder}")
+        click.echo("Research use only: never a diagnosis.")
 
 
 @main.command()

@@ -152,40 +152,102 @@ def print_networks(entries: list[dict[str, Any]]) -> None:
     _print_table(header, rows)
 
 
-def print_evaluation(result: dict[str, Any]) -> None:
+def print_evaluation(figures: dict[str, Any]) -> None:
     """Print what ``evaluate`` found."""
-    cells, blast = result["cells"], result["blast"]
+    cells = figures["cells"]
     click.echo(
         f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
         f"{cells['unlabelled']} cells without a label, {cells['labels_not_in_run']} labels of "
         "cells that are not in the run"
     )
-    if result["classes"]:
-        _print_table(
-            ("class", "precision", "sensitivity", "n"),
-            [
-                (c["class"], _share(c["precision"]), _share(c["sensitivity"]), c["n"])
-                for c in result["classes"]
-            ],
-        )
-        click.echo(f"accuracy over all classes: {_share(result['accuracy'])}")
-    click.echo(
-        f"blast against rest: AUROC {_share(blast['auroc'], 4)} ({blast['n']} blasts), "
-        f"calibration error {_share(blast['calibration_error'])}, blast probability of 0.5 or more "
-        f"in {_share(blast['called_share_of_others'])} of the other cells"
-    )
+    if figures["classes"]:
+        _print_classes(figures)
+    _print_blast(figures["blast"])
+    _print_shares(figures)
+
+
+def _print_classes(figures: dict[str, Any]) -> None:
     _print_table(
-        ("patient", "leukocytes", "true blast %", "naive %", "error"),
+        ("class", "precision", "sensitivity", "n"),
         [
-            (p["patient"], p["leukocytes"], *map(_percent, (p["true"], p["naive"], p["error"])))
-            for p in result["patients"]
+            (c["class"], _share(c["precision"]), _share(c["sensitivity"]), c["n"])
+            for c in figures["classes"]
         ],
     )
-    click.echo(f"mean absolute error of the naive share: {_percent(result['naive_error'])} points")
-    if result["coverage"] is None:
-        click.echo("no adjusted shares in this run, so no coverage of their intervals")
+    click.echo(
+        f"accuracy over all classes: {_share(figures['accuracy'])}, balanced accuracy: "
+        f"{_share(figures['balanced_accuracy'])}"
+    )
+
+
+def _print_blast(blast: dict[str, Any]) -> None:
+    click.echo(
+        f"blast against rest: AUROC {_with_interval(blast, 'auroc', 4)}, calibration error "
+        f"{_with_interval(blast, 'calibration_error', 3)}; {blast['cells']} cells, "
+        f"{blast['blasts']} of them blasts; patients: {blast['patients']}"
+    )
+    click.echo(
+        f"at blast probability {blast['threshold']}: sensitivity {_share(blast['sensitivity'])}, "
+        f"specificity {_share(blast['specificity'])}"
+    )
+    for name, text in (
+        ("leukocytes", "leukocytes"),
+        ("leukocytes_not_blast", "leukocytes that are no blasts"),
+    ):
+        called = blast[name]
+        click.echo(
+            f"{text}: {called['called_blast']} of {called['n']} called blast "
+            f"({_percent(called['called_blast_percent'], 2)} %), blast probability of "
+            f"{blast['threshold']} or more in {_percent(called['reached_percent'], 2)} %"
+        )
+
+
+def _print_shares(figures: dict[str, Any]) -> None:
+    _print_table(
+        (
+            "patient", "leukocytes", "true blast %", "naive %", "error", "adjusted %",
+            "95 % interval", "error", "covered",
+        ),
+        [
+            (
+                row["patient"],
+                row["leukocytes"],
+                _percent(row["true_percent"]),
+                _percent(row["naive_percent"]),
+                _percent(row["naive_error_points"]),
+                _percent(row["adjusted_percent"]),
+                _from_to(row["adjusted_percent_low"], row["adjusted_percent_high"], _percent),
+                _percent(row["adjusted_error_points"]),
+                {None: "-", True: "yes", False: "no"}[row["covered"]],
+            )
+            for row in figures["patients"]
+        ],
+    )  # fmt: skip
+    totals = figures["totals"]
+    click.echo(
+        f"mean absolute error of the naive share: {_percent(totals['naive_error_points'])} points "
+        f"(patients: {totals['patients']})"
+    )
+    if totals["adjusted_patients"]:
+        click.echo(
+            "mean absolute error of the adjusted share: "
+            f"{_percent(totals['adjusted_error_points'])} points (patients: "
+            f"{totals['adjusted_patients']}; error of their naive share: "
+            f"{_percent(totals['naive_error_points_of_adjusted'])}); true share inside the "
+            f"interval: {totals['covered']} of {totals['intervals']}"
+        )
     else:
-        click.echo(f"true share inside the adjusted interval: {_share(result['coverage'])}")
+        click.echo("no adjusted shares in this run, so no coverage of their intervals")
+
+
+def _with_interval(blast: dict[str, Any], name: str, digits: int) -> str:
+    low, high = blast[f"{name}_low"], blast[f"{name}_high"]
+    interval = _from_to(low, high, lambda value: _share(value, digits))
+    return f"{_share(blast[name], digits)} (95 % interval over patients: {interval})"
+
+
+def _from_to(low: float | None, high: float | None, text: Callable[[float], str]) -> str:
+    return "-" if low is None or high is None else f"{text(low)} to {text(high)}"
 
 
 def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
@@ -202,8 +264,8 @@ def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     console.print(table)
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _share(value: float | None, digits: int = 3) -> str:

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from labelled_runs import BLAST, labels, run_of
 
 from bloodcell.cli import main
+from bloodcell.console import print_evaluation
+from bloodcell.evaluation import evaluate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -160,4 +163,35 @@ def test_evaluate_prints_classes_and_patients(run_folder: Path, smears: Path) ->
     result = invoke("evaluate", run_folder, "--labels", smears / "labels.csv")
     assert result.exit_code == 0
     assert "blast against rest: AUROC" in result.output
+    assert "balanced accuracy" in result.output
     assert "phantom-001" in result.output
+    assert "no adjusted shares in this run" in result.output
+    assert f"figures and pictures: {run_folder / 'evaluation'}" in result.output
+    assert "Research use only" in result.output
+
+
+def test_evaluate_prints_the_json_that_it_writes(run_folder: Path, smears: Path) -> None:
+    result = invoke("evaluate", run_folder, "--labels", smears / "labels.csv", "--json")
+    written = json.loads((run_folder / "evaluation" / "evaluation.json").read_text())
+    assert json.loads(result.stdout) == written
+    assert written["cells"]["labelled"] == 72
+
+
+def test_evaluate_prints_adjusted_shares_and_dashes_for_what_there_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [
+        ("a1", "a", BLAST, 0.9),
+        ("a2", "a", "monocyte", 0.1),
+        ("b1", "b", "smudge_cells", 0.1),
+    ]
+    run = run_of(tmp_path, cells, adjusted={"a": (60.0, 40.0, 90.0)})
+    rows = (f"a1,{BLAST}", "a2,monocyte", "b1,smudge_cells")
+    print_evaluation(evaluate(run, labels(tmp_path, *rows)))
+    printed = capsys.readouterr().out
+    table = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.split()}
+    assert table["a"] == ["2", "50.0", "50.0", "0.0", "60.0", "40.0", "to", "90.0", "10.0", "yes"]
+    assert table["b"] == ["0", *["-"] * 7]
+    assert "leukocytes that are no blasts: 0 of 1 called blast (0.00 %)" in printed
+    assert "adjusted share: 10.0 points (patients: 1; error of their naive share: 0.0)" in printed
+    assert "true share inside the interval: 1 of 1" in printed

@@ -64,7 +64,7 @@ def test_the_default_network_ranks_blasts_of_unseen_patients(
     real_data: Path, smears_run: bloodcell.Run
 ) -> None:
     found = evaluate(smears_run, real_data / "aml-apl" / "test.csv")
-    assert found["blast"]["n"] == 295
+    assert found["blast"]["blasts"] == 295
     assert found["blast"]["auroc"] >= 0.93
 
 

@@ -1,0 +1,65 @@
+"""A run against labels: by class, blast against rest, by patient; and pictures of it.
+
+Labels and run are joined once (join), figures come from what was joined (classes, blast, shares),
+pictures from the figures alone (pictures).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bloodcell.errors import RunError
+from bloodcell.evaluation.blast import blast_figures
+from bloodcell.evaluation.classes import class_figures
+from bloodcell.evaluation.join import join
+from bloodcell.evaluation.shares import share_figures
+from bloodcell.files import write_whole
+from bloodcell.run import Run
+
+__all__ = ["evaluate", "write_evaluation"]
+
+
+def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
+    """Compare ``run`` with ``labels_csv`` (columns ``path`` as in the run, ``class``).
+
+    Labels may be of another scheme than the model's; then classes cannot be compared one by one,
+    the other figures are given all the same. The result is what docs/run-folder.md says of
+    ``evaluation.json``. Raises InputError naming file and fault.
+    """
+    cells = join(run, labels_csv)
+    return {
+        "labels": str(labels_csv),
+        "label_scheme": cells.label_scheme.name,
+        "run_scheme": cells.run_scheme.name,
+        "model": run.about["job"]["model"],
+        "model_sha256": run.about["job"]["model_sha256"],
+        "cells": cells.cells,
+        **class_figures(cells),
+        "blast": blast_figures(cells),
+        **share_figures(run, cells),
+    }
+
+
+def write_evaluation(run: Run, figures: dict[str, Any]) -> Path:
+    """Write what ``evaluate`` found, and its pictures, to ``evaluation/`` of ``run``.
+
+    Returns that folder. A picture of an earlier evaluation that cannot be drawn now is removed.
+    Raises RunError if the folder cannot be written.
+    """
+    from bloodcell.evaluation.pictures import PICTURES
+    from bloodcell.plots import save_svg
+
+    folder = run.folder / "evaluation"
+    try:
+        folder.mkdir(exist_ok=True)
+        for name, draw in PICTURES.items():
+            picture = draw(figures)
+            if picture is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                save_svg(picture, folder / name)
+    except OSError as error:
+        raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+    text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(folder / "evaluation.json", lambda path: path.write_text(text, "utf-8"))
+    return folder

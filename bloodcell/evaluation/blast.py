@@ -1,0 +1,124 @@
+"""Blast against rest: ranking, decisions at one half, calibration, and false blasts."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.evaluation.bootstrap import (
+    DRAWS,
+    SEED,
+    PatientCells,
+    auroc_interval,
+    calibration_interval,
+    draw_patients,
+)
+from bloodcell.evaluation.join import Joined
+from bloodcell.metrics import (
+    CALIBRATION_BINS,
+    auroc,
+    calibration_bin,
+    expected_calibration_error,
+    roc_curve,
+)
+
+_THRESHOLD = 0.5
+_ROC_POINTS = 1000
+"""More corners than these are thinned evenly: for a picture, ten million cells need no more."""
+
+
+def blast_figures(cells: Joined) -> dict[str, Any]:
+    """Figures of the blast probability over the labelled and scored cells.
+
+    Intervals are at 95 %, from draws of patients; null with fewer than two patients. What needs
+    blasts (or other cells) is null without them.
+    """
+    probability, is_blast = cells.blast_probability, cells.true.is_blast
+    reached = probability >= _THRESHOLD
+    return {
+        "cells": len(probability),
+        "patients": len(np.unique(cells.patient)),
+        "blasts": int(is_blast.sum()),
+        **_with_intervals(cells),
+        "threshold": _THRESHOLD,
+        "sensitivity": _mean(reached[is_blast]),
+        "specificity": _mean(~reached[~is_blast]),
+        "leukocytes": _called_blast(cells, cells.true.is_leukocyte),
+        "leukocytes_not_blast": _called_blast(cells, cells.true.is_leukocyte & ~is_blast),
+        "roc": _roc(probability, is_blast),
+        "reliability": _reliability(probability, is_blast),
+    }
+
+
+def _with_intervals(cells: Joined) -> dict[str, Any]:
+    probability, is_blast = cells.blast_probability, cells.true.is_blast
+    names, patient = np.unique(cells.patient, return_inverse=True)
+    by_patient = PatientCells(patient, probability, is_blast, len(names))
+    times = draw_patients(len(names))
+    ranking = auroc_interval(by_patient, times)
+    calibration = calibration_interval(by_patient, times)
+    area = auroc(probability, is_blast)
+    error = expected_calibration_error(probability, is_blast) if len(probability) else None
+    return {
+        "auroc": None if np.isnan(area) else area,
+        "auroc_low": ranking.low,
+        "auroc_high": ranking.high,
+        "calibration_error": error,
+        "calibration_error_low": calibration.low,
+        "calibration_error_high": calibration.high,
+        "bootstrap": {
+            "draws": DRAWS,
+            "seed": SEED,
+            "auroc_draws_used": ranking.draws,
+            "calibration_error_draws_used": calibration.draws,
+        },
+    }
+
+
+def _called_blast(cells: Joined, among: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """How many of the cells ``among`` (N,) are blasts to the network, by class and at one half."""
+    return {
+        "n": int(among.sum()),
+        "called_blast": int(cells.naive.is_blast[among].sum()),
+        "called_blast_percent": _mean(100.0 * cells.naive.is_blast[among]),
+        "reached_percent": _mean(100.0 * (cells.blast_probability[among] >= _THRESHOLD)),
+    }
+
+
+def _roc(
+    probability: npt.NDArray[np.float64], is_blast: npt.NDArray[np.bool_]
+) -> list[dict[str, float | None]]:
+    """Corners of the ROC curve; empty unless there are blasts and others."""
+    if is_blast.all() or not is_blast.any():
+        return []
+    points = np.stack(roc_curve(probability, is_blast), axis=1)
+    kept = np.unique(np.linspace(0, len(points) - 1, _ROC_POINTS).round().astype(np.int64))
+    return [
+        {
+            "threshold": None if np.isinf(threshold) else float(threshold),
+            "false_positive_rate": float(alarms),
+            "sensitivity": float(hits),
+        }
+        for alarms, hits, threshold in points[kept]
+    ]
+
+
+def _reliability(
+    probability: npt.NDArray[np.float64], is_blast: npt.NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """One row a bin of probability: its bounds, cells, mean probability and share of blasts."""
+    place = calibration_bin(probability)
+    return [
+        {
+            "low": number / CALIBRATION_BINS,
+            "high": (number + 1) / CALIBRATION_BINS,
+            "n": int((place == number).sum()),
+            "mean_probability": _mean(probability[place == number]),
+            "blast_share": _mean(is_blast[place == number]),
+        }
+        for number in range(CALIBRATION_BINS)
+    ]
+
+
+def _mean(values: npt.NDArray[Any]) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,102 @@
+"""Labels joined to the cells of a run, and what counts as a blast or a leukocyte there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.errors import InputError
+from bloodcell.labels import read_labels
+from bloodcell.run import Run
+from bloodcell.scheme import Scheme, load_scheme, scheme_names
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What each of N cells counts as; both bool (N,). A blast is a leukocyte too."""
+
+    is_leukocyte: npt.NDArray[np.bool_]
+    is_blast: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The N cells of a run that are labelled and scored; all arrays (N,)."""
+
+    patient: npt.NDArray[np.str_]
+    label: npt.NDArray[np.str_]
+    """Class by the labels, a code of ``label_scheme``."""
+    called: npt.NDArray[np.str_]
+    """Most probable class, a code of ``run_scheme``."""
+    blast_probability: npt.NDArray[np.float64]
+    label_scheme: Scheme
+    run_scheme: Scheme
+    cells: dict[str, int]
+    """How many cells were ``labelled``, of these ``rejected``, how many were ``unlabelled``, and
+    how many ``labels_not_in_run`` there were."""
+
+    @property
+    def true(self) -> Counted:
+        """What the cells count as by their labels, in the labels' own scheme."""
+        return _counted(self.label, self.label_scheme)
+
+    @property
+    def naive(self) -> Counted:
+        """What the cells count as by their most probable class."""
+        return _counted(self.called, self.run_scheme)
+
+
+def join(run: Run, labels_csv: Path) -> Joined:
+    """Find the labelled cells of ``run``; InputError naming file and fault if there are none.
+
+    Labels may be of another scheme than the model's: the run's own scheme is taken if it has all
+    their classes, else the first that does.
+    """
+    truth = {row["path"]: row["class"] for row in read_labels(labels_csv, ("path", "class"))}
+    label_scheme = _scheme_of(sorted(set(truth.values())), run.about["scheme"], labels_csv)
+    table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
+    labelled = [row for row, path in enumerate(table["path"]) if path in truth]
+    if not labelled:
+        raise InputError(
+            f"no path of {labels_csv} is in the run: it has {table['path'][0]!r}, the labels "
+            f"have {next(iter(truth), None)!r}"
+        )
+    scored = [row for row in labelled if table["class"][row] is not None]
+    return Joined(
+        patient=np.array([table["patient"][row] for row in scored], np.str_),
+        label=np.array([truth[table["path"][row]] for row in scored], np.str_),
+        called=np.array([table["class"][row] for row in scored], np.str_),
+        blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
+        label_scheme=label_scheme,
+        run_scheme=load_scheme(run.about["scheme"]),
+        cells={
+            "labelled": len(labelled),
+            "rejected": len(labelled) - len(scored),
+            "unlabelled": len(table["path"]) - len(labelled),
+            "labels_not_in_run": len(truth) - len(labelled),
+        },
+    )
+
+
+def _scheme_of(labels: Sequence[str], run_scheme: str, labels_csv: Path) -> Scheme:
+    names = [run_scheme, *(name for name in scheme_names() if name != run_scheme)]
+    for name in names:
+        scheme = load_scheme(name)
+        if set(labels) <= set(scheme.codes):
+            return scheme
+    unknown = sorted(set(labels) - set(load_scheme(run_scheme).codes))
+    raise InputError(
+        f"no scheme ({', '.join(names)}) has all classes of {labels_csv}; "
+        f"the run's own lacks {unknown}"
+    )
+
+
+def _counted(codes: npt.NDArray[Any], scheme: Scheme) -> Counted:
+    known = np.array(scheme.codes)
+    return Counted(
+        is_leukocyte=np.isin(codes, known[scheme.is_leukocyte]),
+        is_blast=np.isin(codes, known[scheme.is_blast]),
+    )

@@ -1,0 +1,72 @@
+"""Figures by patient: the true share of blasts, the naive and the adjusted one."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.evaluation.join import Counted, Joined
+from bloodcell.run import Run
+
+
+def share_figures(run: Run, cells: Joined) -> dict[str, Any]:
+    """One row a patient of the run, and totals over those with a true share.
+
+    True and naive share are counted over the same cells: the labelled ones, as far as scored. The
+    adjusted share and its interval are the run's, over all the patient's cells. Shares are in
+    percent of the leukocytes, errors in percentage points; null where there is nothing to count.
+    """
+    columns = ["patient", "blast_percent", "blast_percent_low", "blast_percent_high"]
+    patients = [_row(row, cells) for row in run.patients.select(columns).to_pylist()]
+    return {"patients": patients, "totals": _totals(patients)}
+
+
+def _row(row: dict[str, Any], cells: Joined) -> dict[str, Any]:
+    own = cells.patient == row["patient"]
+    true, naive = _share(cells.true, own), _share(cells.naive, own)
+    adjusted, low, high = (
+        row["blast_percent"], row["blast_percent_low"], row["blast_percent_high"],
+    )  # fmt: skip
+    return {
+        "patient": row["patient"],
+        "leukocytes": int(cells.true.is_leukocyte[own].sum()),
+        "true_percent": true,
+        "naive_percent": naive,
+        "naive_error_points": _distance(naive, true),
+        "adjusted_percent": adjusted,
+        "adjusted_percent_low": low,
+        "adjusted_percent_high": high,
+        "adjusted_error_points": _distance(adjusted, true),
+        "covered": None if None in (true, low, high) else low <= true <= high,
+    }
+
+
+def _share(counted: Counted, among: npt.NDArray[np.bool_]) -> float | None:
+    """Blasts in percent of the leukocytes, over the cells ``among`` (N,)."""
+    leukocytes = int(counted.is_leukocyte[among].sum())
+    return 100.0 * int(counted.is_blast[among].sum()) / leukocytes if leukocytes else None
+
+
+def _distance(share: float | None, true: float | None) -> float | None:
+    return None if share is None or true is None else abs(share - true)
+
+
+def _totals(patients: list[dict[str, Any]]) -> dict[str, Any]:
+    adjusted = [row for row in patients if row["adjusted_error_points"] is not None]
+    covered = [row["covered"] for row in patients if row["covered"] is not None]
+    return {
+        "patients": sum(row["true_percent"] is not None for row in patients),
+        "naive_error_points": _mean(patients, "naive_error_points"),
+        "adjusted_patients": len(adjusted),
+        "adjusted_error_points": _mean(adjusted, "adjusted_error_points"),
+        # The adjusted share is not given for every patient: this is what to hold it against.
+        "naive_error_points_of_adjusted": _mean(adjusted, "naive_error_points"),
+        "intervals": len(covered),
+        "covered": sum(covered),
+        "coverage": sum(covered) / len(covered) if covered else None,
+    }
+
+
+def _mean(rows: list[dict[str, Any]], column: str) -> float | None:
+    values = [row[column] for row in rows if row[column] is not None]
+    return float(np.mean(values)) if values else None
