@@ -41,7 +41,13 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     card = load_model(folder).card
     assert card["training"]["data"]["source"] == "drawn cells"
     assert card["training"]["teacher"]["course"]["epochs"] == 1
-    assert card["metrics"]["validation"]["patients"] == 1
+    held_out = card["metrics"]["validation"]
+    assert held_out["patients"] == 1
+    assert held_out["cells"] == 24 == sum(row["n"] for row in held_out["class"])
+    assert [row["patient"] for row in held_out["patient"]] == ["phantom-002"]
+    assert card["training"]["data"]["patients"] == ["phantom-000", "phantom-001", "phantom-003"]
+    assert (folder / "training.svg").read_text().startswith("<?xml")
+    assert (folder / "training.csv").read_text().startswith("epoch,training_loss,")
     run = bloodcell.score(smears, tmp_path / "run", model=folder)
     assert run.about["scored"] == 72
 

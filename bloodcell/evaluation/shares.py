@@ -21,18 +21,26 @@ def share_figures(run: Run, cells: Joined) -> dict[str, Any]:
     return {"patients": patients, "totals": _totals(patients)}
 
 
-def _row(row: dict[str, Any], cells: Joined) -> dict[str, Any]:
-    own = cells.patient == row["patient"]
+def naive_share(cells: Joined, own: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """The true and the naive share over the cells ``own`` (N,) of one patient."""
     true, naive = _share(cells.true, own), _share(cells.naive, own)
+    return {
+        "leukocytes": int(cells.true.is_leukocyte[own].sum()),
+        "true_percent": true,
+        "naive_percent": naive,
+        "naive_error_points": _distance(naive, true),
+    }
+
+
+def _row(row: dict[str, Any], cells: Joined) -> dict[str, Any]:
+    counted = naive_share(cells, cells.patient == row["patient"])
+    true = counted["true_percent"]
     adjusted, low, high = (
         row["blast_percent"], row["blast_percent_low"], row["blast_percent_high"],
     )  # fmt: skip
     return {
         "patient": row["patient"],
-        "leukocytes": int(cells.true.is_leukocyte[own].sum()),
-        "true_percent": true,
-        "naive_percent": naive,
-        "naive_error_points": _distance(naive, true),
+        **counted,
         "adjusted_percent": adjusted,
         "adjusted_percent_low": low,
         "adjusted_percent_high": high,

@@ -1,4 +1,4 @@
-"""A trained network as a model folder: ``model.onnx``, ``card.toml``, ``training.csv``."""
+"""A trained network as a model folder: weights, card, and what the training went through."""
 
 import csv
 import warnings
@@ -14,11 +14,14 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bloodcell.errors import ModelError
+from bloodcell.evaluation.join import Joined
 from bloodcell.files import sha256_of
+from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme
 from bloodcell.training.cells import LabelledCells
+from bloodcell.training.curves import draw_curves
 from bloodcell.training.options import TrainingOptions
-from bloodcell.training.validation import Validation
+from bloodcell.training.validation import held_out_figures
 
 _OPSET = 17
 _TOLERANCE = 1e-3
@@ -32,18 +35,17 @@ def write_model_folder(
     options: TrainingOptions,
     labels_sha256: str,
     training: LabelledCells,
-    validation: Validation,
+    temperature: float,
+    held_out: Joined,
     history: list[dict[str, float]],
 ) -> None:
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's."""
     weights = folder / "model.onnx"
     export_onnx(network, options.preprocessing.input_px, weights)
-    figures = asdict(validation)
-    temperature = figures.pop("temperature")
     table = asdict(options, dict_factory=_without_none)
     data = table.pop("data") | {
         "labels_sha256": labels_sha256,
-        "patients": len(set(training.patients)),
+        "patients": sorted(set(training.patients.tolist())),
         "cells": len(training.paths),
     }
     card: dict[str, Any] = {
@@ -61,10 +63,15 @@ def write_model_folder(
             "rests_on": "the held-out patients of [metrics.validation]",
         },
         "training": {**table, "torch": torch.__version__, "data": data},
-        "metrics": {"validation": figures},
+        "metrics": {"validation": held_out_figures(held_out)},
     }
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
-    with (folder / "training.csv").open("w", newline="", encoding="utf-8") as file:
+    _write_history(folder / "training.csv", history)
+    save_svg(draw_curves(history, folder.name), folder / "training.svg")
+
+
+def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)

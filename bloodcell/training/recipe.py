@@ -62,6 +62,7 @@ def train(
     }
     steps = _Steps(progress, task, options)
     network, history = _fit(out, task, options, job, steps)
+    temperature, cells_held_out = validate(network, task.validation, validation.patients, scheme)
     write_model_folder(
         out,
         network=network,
@@ -69,7 +70,8 @@ def train(
         options=options,
         labels_sha256=job["data"]["labels_sha256"],
         training=training,
-        validation=validate(network, task.validation, validation.patients, scheme),
+        temperature=temperature,
+        held_out=cells_held_out,
         history=history,
     )
 

@@ -1,49 +1,71 @@
 """What a trained network is worth on patients that were held out, after calibration."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from bloodcell.metrics import auroc, expected_calibration_error
+from bloodcell.engine.probabilities import calibrated_probabilities
+from bloodcell.evaluation.blast import blast_figures
+from bloodcell.evaluation.classes import class_figures
+from bloodcell.evaluation.join import Joined
+from bloodcell.evaluation.shares import naive_share
 from bloodcell.scheme import Scheme
 from bloodcell.training.fit import Pixels, infer
 
 
-@dataclass(frozen=True)
-class Validation:
-    """How the network does on the patients that were held out, after calibration."""
-
-    temperature: float
-    patients: int
-    cells: int
-    blasts: int
-    blast_auroc: float
-    accuracy: float
-    blast_calibration_error: float
-
-
 def validate(
     network: nn.Module, validation: Pixels, patients: npt.NDArray[np.str_], scheme: Scheme
-) -> Validation:
-    """Calibrate and measure on held-out cells; ``patients``: the patient of each."""
+) -> tuple[float, Joined]:
+    """Fit the temperature on held-out cells; ``patients``: the patient of each.
+
+    Returns it and the cells as a run would hold them, with their labels.
+    """
     logits = infer(network, validation.pixels)
     temperature = fit_temperature(logits, validation.labels)
-    probabilities = torch.softmax(logits / temperature, 1).numpy()
-    labels = validation.labels.numpy()
-    is_blast = scheme.is_blast[labels]
-    blast = probabilities[:, scheme.is_blast].sum(axis=1)
-    return Validation(
-        temperature=temperature,
-        patients=len(set(patients)),
-        cells=len(labels),
-        blasts=int(is_blast.sum()),
-        blast_auroc=auroc(blast, is_blast),
-        accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
-        blast_calibration_error=expected_calibration_error(blast, is_blast),
+    probabilities = calibrated_probabilities(logits.numpy(), temperature)
+    codes = np.array(scheme.codes)
+    cells = Joined(
+        patient=patients,
+        label=codes[validation.labels.numpy()],
+        called=codes[probabilities.argmax(axis=1)],
+        blast_probability=probabilities[:, scheme.is_blast].sum(axis=1, dtype=np.float64),
+        label_scheme=scheme,
+        run_scheme=scheme,
+        cells={"labelled": len(patients), "rejected": 0, "unlabelled": 0, "labels_not_in_run": 0},
     )
+    return temperature, cells
+
+
+def held_out_figures(cells: Joined) -> dict[str, Any]:
+    """What the model card states of the held-out cells: in all, by class, by patient."""
+    by_class, blast = class_figures(cells), blast_figures(cells)
+    figures = {
+        "patients": blast["patients"],
+        "cells": blast["cells"],
+        "blasts": blast["blasts"],
+        "blast_auroc": blast["auroc"],
+        "blast_auroc_low": blast["auroc_low"],
+        "blast_auroc_high": blast["auroc_high"],
+        "blast_calibration_error": blast["calibration_error"],
+        "accuracy": by_class["accuracy"],
+        "balanced_accuracy": by_class["balanced_accuracy"],
+    }
+    by_patient = [
+        {"patient": str(name), **naive_share(cells, cells.patient == name)}
+        for name in np.unique(cells.patient)
+    ]
+    return _known(figures) | {
+        "class": [_known(row) for row in by_class["classes"]],
+        "patient": [_known(row) for row in by_patient],
+    }
+
+
+def _known(figures: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is not known is not stated."""
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
