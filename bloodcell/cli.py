@@ -125,6 +125,11 @@ def report(run: Path) -> None:
     help="All options of a training: one that comes with bloodcell, or your own file.",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@click.option(
+    "--data-source", default="not stated", help="For the card: where the images are from."
+)
+@click.option("--data-licence", default="not stated", help="For the card: their licence state.")
+@click.option("--data-limits", default="not stated", help="For the card: what they lack.")
 @_reporting_errors
 def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
     """Train a network on the labelled cells in DATA and write a model folder."""

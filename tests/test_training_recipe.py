@@ -33,13 +33,14 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     write_phantoms(data, patients=4, cells=24)
     steps: list[tuple[int, int]] = []
     train(
-        data, data / "labels.csv", folder, recipe=recipe,
+        data, data / "labels.csv", folder, recipe=recipe, data_source="drawn cells",
         progress=lambda done, total: steps.append((done, total)),
     )  # fmt: skip
     assert steps[-1] == (8, 8)  # 4 batches of 16 for teacher and network
     assert (folder / "teacher" / "checkpoint.pt").is_file()
     card = load_model(folder).card
     assert card["training"]["data"]["source"] == "drawn cells"
+    assert card["training"]["data"]["licence"] == "not stated"
     assert card["training"]["teacher"]["course"]["epochs"] == 1
     held_out = card["metrics"]["validation"]
     assert held_out["patients"] == 1

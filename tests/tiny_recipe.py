@@ -31,7 +31,4 @@ fold = 0
 share = 0.7
 [teacher.course]
 {_COURSE}
-[data]
-source = "drawn cells"
-licence = "ours"
 """

@@ -18,7 +18,6 @@ from bloodcell.evaluation.join import Joined
 from bloodcell.files import sha256_of
 from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme
-from bloodcell.training.cells import LabelledCells
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.options import TrainingOptions
 from bloodcell.training.validation import held_out_figures
@@ -33,8 +32,7 @@ def write_model_folder(
     network: nn.Module,
     scheme: Scheme,
     options: TrainingOptions,
-    labels_sha256: str,
-    training: LabelledCells,
+    data: dict[str, Any],
     temperature: float,
     held_out: Joined,
     history: list[dict[str, float]],
@@ -43,11 +41,6 @@ def write_model_folder(
     weights = folder / "model.onnx"
     export_onnx(network, options.preprocessing.input_px, weights)
     table = asdict(options, dict_factory=_without_none)
-    data = table.pop("data") | {
-        "labels_sha256": labels_sha256,
-        "patients": sorted(set(training.patients.tolist())),
-        "cells": len(training.paths),
-    }
     card: dict[str, Any] = {
         "name": folder.name,
         "version": "1",

@@ -77,8 +77,9 @@ class Trainer:
         self.seed, self.job, self.steps_done = seed, job, steps_done
         self.device = next(network.parameters()).device
         self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = get_ema_multi_avg_fn(course.average_decay)  # type: ignore[no-untyped-call]
-        self.averaged = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
+        self.averaged = AveragedModel(
+            self.model, multi_avg_fn=_exponential_average(course.average_decay), use_buffers=True
+        )
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=course.peak_learning_rate, weight_decay=course.weight_decay
         )
@@ -206,6 +207,21 @@ class Trainer:
         batches = len(self.task.training.labels) // self.course.batch_size
         self.steps_done(len(self.history) * batches)
         log.info("continuing after epoch %d of %s", len(self.history), path)
+
+
+def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Step n keeps ``min(decay, (1 + n) / (10 + n))`` of the average.
+
+    Otherwise the random start weighs for epochs, the validation loss of the average rises, and
+    early stopping takes that for over-fitting. The rule is that of TensorFlow's
+    ``ExponentialMovingAverage(num_updates=...)``.
+    """
+
+    def update(averaged: Any, current: Any, count: Any) -> None:
+        kept = min(decay, (1.0 + int(count)) / (10.0 + int(count)))
+        get_ema_multi_avg_fn(kept)(averaged, current, count)  # type: ignore[no-untyped-call]
+
+    return update
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:

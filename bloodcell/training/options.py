@@ -55,14 +55,6 @@ class Validation:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Data:
-    """What the card says of the images."""
-
-    source: str
-    licence: str
-
-
-@dataclass(frozen=True, config=_STRICT)
 class TrainingOptions:
     """One recipe; see recipes/*.toml, where each entry is explained."""
 
@@ -72,7 +64,6 @@ class TrainingOptions:
     preprocessing: Annotated[Preprocessing, BeforeValidator(preprocessing_from_table)]
     validation: Validation
     course: Course
-    data: Data
     teacher: Teacher | None = None
 
 

@@ -30,6 +30,9 @@ def train(
     out: Path,
     *,
     recipe: str | Path = "resnext26",
+    data_source: str = "not stated",
+    data_licence: str = "not stated",
+    data_limits: str = "not stated",
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -38,8 +41,9 @@ def train(
     ``labels``: CSV with ``path`` (relative to ``data``), ``patient``, ``class``. ``recipe``: the
     name of one that comes with bloodcell, or a TOML file. One fold of the patients is held out
     for choosing the epoch and for calibration. A second call on the same ``out`` continues
-    after the last whole epoch. ``progress`` is called with batches done and in all.
-    Raises InputError, ModelError.
+    after the last whole epoch. The card says of the data what ``data_source`` (where the images
+    are from), ``data_licence`` and ``data_limits`` (what they lack) say. ``progress`` is called
+    with batches done and in all. Raises InputError, ModelError.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -68,8 +72,14 @@ def train(
         network=network,
         scheme=scheme,
         options=options,
-        labels_sha256=job["data"]["labels_sha256"],
-        training=training,
+        data={
+            "source": data_source,
+            "licence": data_licence,
+            "limits": data_limits,
+            **job["data"],
+            "patients": sorted(set(training.patients.tolist())),
+            "cells": len(training.paths),
+        },
         temperature=temperature,
         held_out=cells_held_out,
         history=history,
