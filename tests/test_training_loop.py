@@ -99,6 +99,18 @@ def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
     assert not torch.equal(best.head[1].bias, weights[3])
 
 
+def test_the_average_forgets_its_random_start(tmp_path: Path) -> None:
+    started = trainer(tmp_path, Course(**{**vars(COURSE), "average_decay": 0.998}))
+    weight, averaged = started.model.head[1].weight, started.averaged.module.head[1].weight
+    started.averaged.update_parameters(started.model)  # the first one copies the random start
+    with torch.no_grad():
+        weight += 1.0
+    for _ in range(50):
+        started.averaged.update_parameters(started.model)
+    # A plain average of that decay would still keep 0.998 ** 50 = 0.90 of the start.
+    assert torch.allclose(averaged, weight, atol=1e-3)
+
+
 def test_views_grow_over_thirds_of_the_epochs(tmp_path: Path) -> None:
     assert [trainer(tmp_path)._side_px(epoch) for epoch in range(3)] == [24, 28, 32]
 
