@@ -1,4 +1,4 @@
-"""Header gate, batch reader, patient accumulator and string hashes; see csrc/."""
+"""Header gate, batch reader, patient accumulator, blast shares and string hashes; see csrc/."""
 
 from typing import ClassVar, Final, Literal, final
 
@@ -205,6 +205,90 @@ class Accumulator:
     @property
     def suspicious_probability(self) -> NDArray[np.float32]:
         """Blast probability of each of `suspicious_rows`, shape (P, K); 0 where there is none."""
+
+# --- blast shares: csrc/bindings/shares.cpp
+
+@final
+class ShiftModel:
+    """The reported estimator; csrc/include/bloodcell/share_posterior.hpp has its formulas.
+
+    Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothing is converted.
+
+    Args:
+        blast_shape: float64 (56,), masses of a blast's log-odds, -14 to 14 by 0.5; scaled to sum 1.
+        other_shape: float64 (56,), the same for other leukocytes.
+        blast_scale: scale of the shifts of blasts between patients, in log-odds, 0 or more.
+        other_scale: the same for other leukocytes.
+        tail: Johnson's tail parameter of both, above 0, at most 2.
+        worth_cells: most independent cells that one patient's cells are worth, above 0.
+
+    Raises:
+        TypeError: An argument is no array, or of another dtype.
+        ValueError: An array's shape or a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        blast_shape: NDArray[np.float64],
+        other_shape: NDArray[np.float64],
+        blast_scale: float,
+        other_scale: float,
+        tail: float,
+        worth_cells: float,
+    ) -> None: ...
+    def estimate_shares(
+        self, histogram: NDArray[np.int64], threads: int = 1
+    ) -> NDArray[np.float64]:
+        """Estimate each patient's blast share; the GIL is released.
+
+        Args:
+            histogram: int64 (P, 64), as of `Accumulator.blast_histogram`.
+            threads: CPU threads, 1 or more; they never change the result.
+
+        Returns:
+            float64 (P, 9): posterior median, low and high end of the 95 % interval, and chances of
+            under 5, 5 to under 10, 10 to under 20 and 20 % or more, all 0 to 1; misfit score;
+            length of the standardised shifts. NaN for a patient without cells.
+
+        Raises:
+            TypeError: ``histogram`` is no array, or of another dtype.
+            ValueError: Its shape is wrong or a count negative, or ``threads`` is below 1.
+        """
+
+def label_shift_shares(
+    histogram: NDArray[np.int64], blast: NDArray[np.float64], other: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Textbook estimates that take the network to err alike on all; the GIL is released.
+
+    Args:
+        histogram: int64 (P, 64), as of `Accumulator.blast_histogram`.
+        blast: float64 (64,), the chance of each bin for a blast, above 0.
+        other: float64 (64,), the same for other leukocytes.
+
+    Returns:
+        float64 (P, 3): adjusted count (Rogan & Gladen 1978), adjusted probability (Bella et al.
+        2010), likeliest share (Saerens et al. 2002), 0 to 1. NaN for a patient without cells.
+
+    Raises:
+        TypeError: An argument is no array, or of another dtype.
+        ValueError: An array's shape or a value is out of its range.
+    """
+
+def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Exact 95 % interval of a binomial share (Clopper & Pearson 1934).
+
+    Args:
+        hits: int64 (N,), 0 to ``trials``.
+        trials: int64 (N,).
+
+    Returns:
+        float64 (N, 2): low and high end, 0 to 1; NaN where ``trials`` is 0.
+
+    Raises:
+        TypeError: An argument is no array, or of another dtype.
+        ValueError: The shapes differ or a count is out of its range.
+    """
 
 # --- strings: csrc/bindings/strings.cpp
 

@@ -55,6 +55,18 @@ def main() -> None:
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(
+    "--profile", type=click.Choice(["blood", "marrow"]), default="blood", show_default=True,
+    help="What blasts are a share of: leukocytes, or all nucleated cells.",
+)  # fmt: skip
+@click.option(
+    "--blast-equivalents", type=click.Choice(["none", "aml", "apl"]), default="none",
+    show_default=True, help="What counts as a blast besides blasts.",
+)  # fmt: skip
+@click.option(
+    "--interval-width", type=click.FloatRange(min=0, min_open=True), default=10.0,
+    show_default=True, help="Points up to which an interval is narrow enough.",
+)  # fmt: skip
+@click.option(
     "--max-reject-rate", type=click.FloatRange(0, 1), default=0.01, show_default=True,
     help="Exit with status 3 if a larger share of the cells was rejected.",
 )  # fmt: skip
@@ -102,6 +114,28 @@ def evaluate(run: Path, labels: Path, as_json: bool) -> None:
         print_evaluation(figures)
         click.echo(f"figures and pictures: {folder}")
         click.echo("Research use only: never a diagnosis.")
+
+
+@main.command()
+@click.argument("run", type=_FOLDER)
+@click.option("--labels", required=True, type=_FOLDER, help="CSV with path and class.")
+@click.option("--out", required=True, type=_FOLDER, help="Model folder to make.")
+@_reporting_errors
+def calibrate(run: Path, labels: Path, out: Path) -> None:
+    """Copy the run's model with an error model of the run's labelled patients."""
+    from bloodcell.calibration import calibrate as run_calibration
+    from bloodcell.console import print_pairs
+    from bloodcell.run import open_run
+
+    error_model = run_calibration(open_run(run), labels, out)
+    print_pairs(
+        {
+            "patients": error_model.patients,
+            "cells": error_model.cells,
+            "blasts": error_model.blasts,
+            "model folder": out,
+        }
+    )
 
 
 @main.command()

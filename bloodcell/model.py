@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from bloodcell.engine.backends import Network
 from bloodcell.engine.preprocessing import Interpolation, Preprocessing
+from bloodcell.error_model import ErrorModel
 from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
@@ -30,6 +31,8 @@ class Model:
     preprocessing: Preprocessing
     temperature: float
     """Divides the logits before the softmax; from patients that were held out of training."""
+    error_model: ErrorModel | None
+    """What adjusted shares rest on; None if the card has none."""
     card: dict[str, Any]
     """The whole card, as read."""
 
@@ -79,6 +82,7 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
         scheme=scheme,
         preprocessing=preprocessing_from_table(card["preprocessing"]),
         temperature=_positive(card["calibration"]["temperature"], "calibration.temperature"),
+        error_model=ErrorModel.from_card(card["error_model"]) if "error_model" in card else None,
         card=card,
     )
 

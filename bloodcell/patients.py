@@ -1,18 +1,18 @@
 """From accumulated integers to the table of patients."""
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bloodcell._core import REASONS, Accumulator
 from bloodcell.errors import RunError
+from bloodcell.model import Model
 from bloodcell.scheme import Scheme
+from bloodcell.shares import ADJUSTED, Counting, adjusted_columns, naive_columns
 
 SUSPICIOUS_PER_PATIENT = 24
 """How many of a patient's cells are kept as most likely blasts."""
-
-_ADJUSTED = ("blast_percent", "blast_percent_low", "blast_percent_high")
-_BANDS = ("band_under_5", "band_5_9", "band_10_19", "band_20_up")
 
 
 def new_accumulator(patients: int, scheme: Scheme) -> Accumulator:
@@ -51,18 +51,20 @@ def rejected_by_reason(accumulator: Accumulator) -> dict[str, int]:
     return {reason: int(count) for reason, count in zip(REASONS, counts, strict=True) if count > 0}
 
 
-def patient_table(accumulator: Accumulator, names: pa.Array, scheme: Scheme) -> pa.Table:
+def patient_table(
+    accumulator: Accumulator, names: pa.Array, model: Model, counting: Counting, threads: int = 1
+) -> pa.Table:
     """One row a patient, sorted by name; columns as docs/run-folder.md lists them.
 
-    The naive share counts each cell as its most probable class; it is null for a patient
-    without a leukocyte. The adjusted share, its interval, the bands and ``sufficient`` are null
-    as long as the model card holds no error model.
+    The naive share counts each cell as its most probable class. Shares and their intervals are
+    null for a patient without a cell in the denominator; what ``adjustment`` says is null.
     """
-    counts = accumulator.class_counts
+    scheme, counts = model.scheme, accumulator.class_counts
     rejected = accumulator.rejected.sum(axis=1)
     denominator = counts[:, scheme.is_leukocyte].sum(axis=1)
     blasts = counts[:, scheme.is_blast].sum(axis=1)
-    naive = 100.0 * blasts / np.maximum(denominator, 1)
+    naive = naive_columns(blasts, denominator)
+    adjusted = adjusted_columns(accumulator.blast_histogram, model.error_model, counting, threads)
     columns: dict[str, pa.Array] = {
         "patient": names,
         "cells": pa.array(accumulator.scored + rejected),
@@ -70,11 +72,22 @@ def patient_table(accumulator: Accumulator, names: pa.Array, scheme: Scheme) -> 
         "rejected": pa.array(rejected),
         "denominator": pa.array(denominator),
         "blasts_counted": pa.array(blasts),
-        "blast_percent_naive": pa.array(naive, mask=denominator == 0),
+        "blast_percent_naive": naive.pop("blast_percent_naive"),
+        **{name: adjusted.pop(name) for name in ADJUSTED},
+        **naive,
+        **{f"n_{code}": pa.array(counts[:, i]) for i, code in enumerate(scheme.codes)},
+        **_per_100_leukocytes(counts, scheme),
+        **adjusted,
     }
-    unknown = pa.nulls(len(names), pa.float64())
-    columns |= dict.fromkeys(_ADJUSTED, unknown)
-    columns |= {f"n_{code}": pa.array(counts[:, i]) for i, code in enumerate(scheme.codes)}
-    columns |= dict.fromkeys(_BANDS, unknown)
-    columns["sufficient"] = pa.nulls(len(names), pa.bool_())
     return pa.table(columns)
+
+
+def _per_100_leukocytes(counts: npt.NDArray[np.int64], scheme: Scheme) -> dict[str, pa.Array]:
+    """Cells that are no leukocytes, for each 100 that are; null without leukocytes."""
+    role = np.array([c.role for c in scheme.classes])
+    leukocytes = counts[:, np.isin(role, ["blast", "leukocyte"])].sum(axis=1)
+    columns = {}
+    for outside in ("erythroid", "excluded", "unidentified"):
+        rate = 100.0 * counts[:, role == outside].sum(axis=1) / np.maximum(leukocytes, 1)
+        columns[f"{outside}_per_100"] = pa.array(rate, mask=leukocytes == 0)
+    return columns

@@ -1,17 +1,19 @@
 """Classification schemes: which classes there are and what each counts as."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.errors import ModelError
+from bloodcell.errors import InputError, ModelError
 from bloodcell.toml import read_toml
 
 Role: TypeAlias = Literal["blast", "leukocyte", "erythroid", "excluded", "unidentified"]
 Profile: TypeAlias = Literal["aml", "apl"]
+Specimen: TypeAlias = Literal["blood", "marrow"]
+Equivalents: TypeAlias = Literal["none", "aml", "apl"]
 
 _FOLDER = Path(__file__).parent / "schemes"
 
@@ -37,6 +39,23 @@ class Scheme:
     title: str
     source: str
     classes: tuple[CellClass, ...]
+    erythroid_counted: bool = False
+    """Whether the denominator takes in erythroid cells, as in bone marrow."""
+
+    def counted_as(self, specimen: Specimen, equivalents: Equivalents) -> "Scheme":
+        """The scheme as a specimen counts it, with blast equivalents in the role of blasts.
+
+        Marrow: blasts are a share of all nucleated cells, erythroid ones included (WHO 2016).
+        Raises InputError if the scheme marks no equivalent of the kind asked for.
+        """
+        chosen = [c.code for c in self.classes if equivalents in c.blast_equivalent]
+        if equivalents != "none" and not chosen:
+            raise InputError(
+                f"scheme {self.name!r} has no class that is a blast equivalent in "
+                f"{equivalents.upper()}: use --blast-equivalents none"
+            )
+        classes = tuple(replace(c, role="blast") if c.code in chosen else c for c in self.classes)
+        return replace(self, classes=classes, erythroid_counted=specimen == "marrow")
 
     @property
     def codes(self) -> list[str]:
@@ -51,7 +70,8 @@ class Scheme:
     @property
     def is_leukocyte(self) -> npt.NDArray[np.bool_]:
         """Bool (C,): true for what the denominator counts, blasts included."""
-        return np.array([c.role in ("blast", "leukocyte") for c in self.classes])
+        counted = {"blast", "leukocyte"} | ({"erythroid"} if self.erythroid_counted else set())
+        return np.array([c.role in counted for c in self.classes])
 
 
 def scheme_names() -> list[str]:

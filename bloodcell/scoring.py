@@ -2,7 +2,7 @@
 
 import threading
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +16,9 @@ from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model, load_model
 from bloodcell.report import write_report
 from bloodcell.run import Run
+from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.session import Progress, Session
+from bloodcell.shares import Counting, rests_on, why_not_adjusted
 from bloodcell.store import ROWS_PER_PART, RunStore
 
 _PACKAGES = ("bloodcell", "numpy", "nvidia-dali-cuda130", "onnxruntime", "pyarrow")
@@ -30,6 +32,9 @@ def score(
     *,
     batch_size: int = 64,
     threads: int | None = None,
+    profile: Specimen = "blood",
+    blast_equivalents: Equivalents = "none",
+    interval_width: float = 10.0,
     resume: bool = True,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
@@ -38,23 +43,29 @@ def score(
 
     ``input``: a folder with one subfolder a patient, or a ``.csv`` / ``.parquet`` manifest with
     the columns ``path`` and ``patient``. ``threads``: CPU threads, all usable ones by default.
-    Neither it nor ``batch_size`` changes the result. Setting ``stop`` ends the run in good order.
+    Neither it nor ``batch_size`` changes the result. ``profile`` says what the denominator is,
+    ``blast_equivalents`` which classes count as blasts besides the scheme's own, and
+    ``interval_width``, in points, when a patient's cells suffice. Setting ``stop`` ends the run
+    in good order.
 
     Raises InputError, ModelError, RunError or EngineError (see ``bloodcell.errors``), and
     Stopped; whatever was finished by then is kept, and the same call takes it up again.
     """
     _check_options(batch_size, threads, backend)
+    counting = Counting(profile, blast_equivalents, interval_width)
     source, store = Path(input), RunStore(Path(out))
     cpu_threads = threads or usable_cores()
     chosen, loaded = choose_backend(backend), load_model(model)
+    loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
     network = open_backend(chosen, loaded.network, cpu_threads)
     _check_folders(source, store, resume=resume)
     with store.locked():
-        about = _open(store, source, loaded, chosen)
+        about = _open(store, source, loaded, chosen, counting)
         session = Session(
             store=store,
             root=manifest.root_of(source),
             model=loaded,
+            counting=counting,
             backend=network,
             batch_size=batch_size,
             threads=cpu_threads,
@@ -97,9 +108,11 @@ def _check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
         raise RunError(f"{store.folder} already holds a run: choose another --out, or --resume")
 
 
-def _open(store: RunStore, source: Path, model: Model, backend: Choice) -> dict[str, Any]:
+def _open(
+    store: RunStore, source: Path, model: Model, backend: Choice, counting: Counting
+) -> dict[str, Any]:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says."""
-    job = _job(source, model, backend)
+    job = _job(source, model, backend, counting)
     if store.is_begun:
         about = store.read_about()
         _refuse_other_job(store, about["job"], job)
@@ -113,6 +126,9 @@ def _open(store: RunStore, source: Path, model: Model, backend: Choice) -> dict[
             "job": job,
             "manifest_sha256": sha256_of(store.manifest),
             "scheme": model.scheme.name,
+            "error_model": rests_on(model.error_model),
+            "why_not_adjusted": why_not_adjusted(model.error_model, counting),
+            "model_folder": manifest.printable(model.folder.resolve()),
             "backend": asdict(backend),
             "preprocessing": asdict(model.preprocessing),
             "temperature": model.temperature,
@@ -123,7 +139,7 @@ def _open(store: RunStore, source: Path, model: Model, backend: Choice) -> dict[
     return about
 
 
-def _job(source: Path, model: Model, backend: Choice) -> dict[str, Any]:
+def _job(source: Path, model: Model, backend: Choice, counting: Counting) -> dict[str, Any]:
     """What, with the manifest, a run's result is a function of."""
     return {
         "input": manifest.printable(source.resolve()),
@@ -131,6 +147,7 @@ def _job(source: Path, model: Model, backend: Choice) -> dict[str, Any]:
         "model_version": model.version,
         "model_sha256": model.weights_sha256,
         "card_sha256": model.card_sha256,
+        **asdict(counting),
         "backend": backend.name,
         "rows_per_part": ROWS_PER_PART,
         "versions": {name: metadata.version(name) for name in _PACKAGES},

@@ -21,6 +21,7 @@ from bloodcell.engine.stream import score_stream
 from bloodcell.errors import Stopped
 from bloodcell.files import write_whole
 from bloodcell.model import Model
+from bloodcell.shares import Counting
 from bloodcell.store import PartAssembler, RunStore
 
 Progress = Callable[[int, int], None]
@@ -29,12 +30,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Session:
-    """How this process works on the run; nothing here changes the result but the model."""
+    """How this process works on the run; only model and counting change the result."""
 
     store: RunStore
     root: Path
     """What the manifest's relative paths start from."""
     model: Model
+    counting: Counting
     backend: Backend
     batch_size: int
     threads: int
@@ -59,7 +61,11 @@ class Session:
             patients.accumulate_part(accumulator, names, table)
         elapsed_s = time.monotonic() - started
         patients.reconcile(accumulator, cells)
-        self._write_patients(patients.patient_table(accumulator, names, self.model.scheme))
+        self._write_patients(
+            patients.patient_table(
+                accumulator, names, self.model, self.counting, threads=self.threads
+            )
+        )
         counts = {
             "cells": cells,
             "scored": int(accumulator.scored.sum()),

@@ -6,8 +6,12 @@ from typing import Any
 import jinja2
 
 from bloodcell.files import write_whole
+from bloodcell.report.readings import readings
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme
+
+_LEUKOCYTE = ("blast", "leukocyte")
+_DENOMINATORS = {"blood": "leukocytes", "marrow": "nucleated cells, erythroid ones included"}
 
 
 def write_report(run: Run) -> None:
@@ -23,14 +27,24 @@ def write_report(run: Run) -> None:
 
 
 def _content(run: Run) -> dict[str, Any]:
+    job = run.about["job"]
     scheme = load_scheme(run.about["scheme"])
+    scheme = scheme.counted_as(job["profile"], job["blast_equivalents"])
+    rests_on, why_not = run.about["error_model"], run.about["why_not_adjusted"]
     return {
         "about": run.about,
         "patients": [_row(patient, scheme) for patient in run.patients.to_pylist()],
-        "leukocytes": [c for c in scheme.classes if c.role in ("blast", "leukocyte")],
-        "outside": [c for c in scheme.classes if c.role not in ("blast", "leukocyte")],
+        "leukocytes": [c for c in scheme.classes if c.role in _LEUKOCYTE],
+        "outside": [c for c in scheme.classes if c.role not in _LEUKOCYTE],
+        "denominator": _DENOMINATORS[job["profile"]],
+        "equivalents": job["blast_equivalents"],
+        "rests_on": None if why_not else rests_on,
+        "why_not": why_not,
+        "bands": readings(job["profile"]),
     }
 
 
 def _row(patient: dict[str, Any], scheme: Scheme) -> dict[str, Any]:
-    return patient | {"counts": {code: patient[f"n_{code}"] for code in scheme.codes}}
+    counts = {code: patient[f"n_{code}"] for code in scheme.codes}
+    leukocytes = sum(counts[c.code] for c in scheme.classes if c.role in _LEUKOCYTE)
+    return patient | {"counts": counts, "leukocytes": leukocytes}

@@ -6,4 +6,5 @@
 
 void register_images(pybind11::module_& module);
 void register_accumulator(pybind11::module_& module);
+void register_shares(pybind11::module_& module);
 void register_strings(pybind11::module_& module);

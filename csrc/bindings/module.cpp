@@ -2,8 +2,9 @@
 #include "bindings.hpp"
 
 PYBIND11_MODULE(_core, module) {
-    module.doc() = "Header gate, batch reader, patient accumulator and string hashes of bloodcell.";
+    module.doc() = "Header gate, batch reader, patient accumulator, blast shares and string hashes of bloodcell.";
     register_images(module);
     register_accumulator(module);
+    register_shares(module);
     register_strings(module);
 }

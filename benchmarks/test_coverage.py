@@ -1,0 +1,142 @@
+"""Coverage and error of the adjusted share on simulated patients; run with `pytest -s`.
+
+True share 0 to 40 %, 200 to 5,000 cells, 2,000 patients a point, fixed seeds. Two ways of differing
+between patients:
+
+as estimated: the shapes, shifts and worth of cells of an error model, that of the default network
+    where its card has one, else the stand-in below. Shifts are drawn for each patient and kind,
+    then chances of bins from a Dirichlet distribution whose concentration is the worth of cells.
+otherwise: each patient has a sensitivity and a false-positive rate from Beta distributions, with
+    the means of the same shapes and standard deviations 0.10 and half the mean. Scores above and below
+    log-odds 0 have the pooled shape of their side, which no shift gives.
+"""
+
+import numpy as np
+import pytest
+
+from bloodcell._core import clopper_pearson, label_shift_shares
+from bloodcell.error_model import ErrorModel
+from bloodcell.model import load_model
+from bloodcell.shift_fit import moved
+
+PATIENTS = 2000
+SHARES = (0.0, 0.01, 0.05, 0.10, 0.20, 0.40)
+CELLS = (200, 500, 5000)
+MIDDLE = slice(12, 44)
+
+
+def bell(centre: float, deviation: float) -> tuple[float, ...]:
+    log_odds = np.arange(-13.75, 14, 0.5)
+    return tuple(np.exp(-0.5 * ((log_odds - centre) / deviation) ** 2))
+
+
+# Spread and worth as fitted to 12 held-out patients of the network jhu18-resnext26-112.
+STAND_IN = ErrorModel(
+    blast_shape=bell(2.5, 2.5),
+    other_shape=bell(-5.0, 2.5),
+    blast_scale=0.61,
+    other_scale=1.18,
+    tail=0.5,
+    worth_cells=443.0,
+    misfit_limit=3.0,
+    shift_limit=3.255,
+    profile="blood",
+    blast_equivalents="none",
+    patients=12,
+    cells=1282,
+    blasts=390,
+    held_out="drawn",
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> ErrorModel:
+    return load_model().error_model or STAND_IN
+
+
+def pairs(shapes: np.ndarray) -> np.ndarray:
+    """Shapes (S, 56) as chances of the histogram's 32 pairs of bins, tails in the outermost."""
+    inner = shapes[:, MIDDLE].copy()
+    inner[:, 0] += shapes[:, : MIDDLE.start].sum(axis=1)
+    inner[:, -1] += shapes[:, MIDDLE.stop :].sum(axis=1)
+    return inner / inner.sum(axis=1, keepdims=True)
+
+
+def chances_as_estimated(rng: np.random.Generator, model: ErrorModel, share: float) -> np.ndarray:
+    kinds = []
+    for shape, scale in (
+        (model.blast_shape, model.blast_scale),
+        (model.other_shape, model.other_scale),
+    ):
+        shift = scale * np.sinh(model.tail * rng.standard_normal(PATIENTS)) / model.tail
+        kinds.append(pairs(moved(np.array(shape) / sum(shape), shift)))
+    mixed = share * kinds[0] + (1 - share) * kinds[1]
+    drawn = rng.standard_gamma(model.worth_cells * mixed)
+    return drawn / drawn.sum(axis=1, keepdims=True)
+
+
+def chances_otherwise(rng: np.random.Generator, model: ErrorModel, share: float) -> np.ndarray:
+    mixed = np.zeros((PATIENTS, 32))
+    for shape, weight, is_blast in (
+        (model.blast_shape, share, True),
+        (model.other_shape, 1 - share, False),
+    ):
+        pooled = pairs(moved(np.array(shape) / sum(shape), np.zeros(1)))[0]
+        above = np.arange(32) >= 16
+        mean = pooled[above].sum()
+        deviation = 0.10 if is_blast else mean / 2
+        size = mean * (1 - mean) / deviation**2 - 1
+        called = rng.beta(mean * size, (1 - mean) * size, PATIENTS)[:, None]
+        mixed += weight * called * np.where(above, pooled, 0) / mean
+        mixed += weight * (1 - called) * np.where(above, 0, pooled) / (1 - mean)
+    return mixed
+
+
+def histograms(rng: np.random.Generator, chances: np.ndarray, cells: int) -> np.ndarray:
+    counts = np.zeros((PATIENTS, 64), np.int64)
+    counts[:, ::2] = rng.multinomial(cells, chances)
+    return counts
+
+
+def figures(model: ErrorModel, counts: np.ndarray, share: float) -> dict[str, float]:
+    estimates = model.core().estimate_shares(counts)
+    shapes = (np.array([shape]) / sum(shape) for shape in (model.blast_shape, model.other_shape))
+    blast, other = (np.repeat(pairs(moved(s[0], np.zeros(1)))[0] / 2, 2) for s in shapes)
+    textbook = label_shift_shares(counts, blast, other)
+    called, cells = counts[:, 32:].sum(axis=1), counts.sum(axis=1)
+    naive = clopper_pearson(called, cells)
+    low, high = estimates[:, 1:3].T
+    return {
+        "covered": float(((low <= share) & (share <= high)).mean()),
+        "width": 100 * float((high - low).mean()),
+        "error": 100 * float(np.abs(estimates[:, 0] - share).mean()),
+        "acc": 100 * float(np.abs(textbook[:, 0] - share).mean()),
+        "pacc": 100 * float(np.abs(textbook[:, 1] - share).mean()),
+        "em": 100 * float(np.abs(textbook[:, 2] - share).mean()),
+        "naive_error": 100 * float(np.abs(called / cells - share).mean()),
+        "naive_covered": float(((naive[:, 0] <= share) & (share <= naive[:, 1])).mean()),
+        "refused": float(
+            ((estimates[:, 7] > model.misfit_limit) | (estimates[:, 8] > model.shift_limit)).mean()
+        ),
+    }
+
+
+@pytest.mark.parametrize("draw", [chances_as_estimated, chances_otherwise])
+def test_intervals_cover(draw, model: ErrorModel) -> None:
+    print(f"\n{draw.__name__}, {PATIENTS} patients a point; widths and errors in points")
+    print("  true  cells  covered  width  error   ACC  PACC    EM  naive  naive cov.  refused")
+    wrong = []
+    for point, (share, cells) in enumerate((s, c) for s in SHARES for c in CELLS):
+        rng = np.random.default_rng(point)
+        f = figures(model, histograms(rng, draw(rng, model, share), cells), share)
+        print(
+            f"{100 * share:6.0f} {cells:6d} {f['covered']:8.3f} {f['width']:6.1f} "
+            f"{f['error']:6.2f} {f['acc']:5.2f} {f['pacc']:5.2f} {f['em']:5.2f} {f['naive_error']:6.2f} "
+            f"{f['naive_covered']:11.3f} {f['refused']:8.3f}"
+        )
+        least, most = (0.93, 0.98) if draw is chances_as_estimated else (0.90, 1.0)
+        if share == 0:
+            least, most = 0.93, 1.0  # no interval can miss 0 on both sides
+        if not least <= f["covered"] <= most:
+            wrong.append((share, cells, f["covered"]))
+    assert not wrong

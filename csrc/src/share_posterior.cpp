@@ -1,0 +1,194 @@
+#include "bloodcell/share_posterior.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "shift_likelihood.hpp"
+
+namespace bloodcell {
+namespace {
+
+constexpr double pi_number = 3.14159265358979323846;
+constexpr double interval_mass = 0.95;
+constexpr std::size_t search_nodes = 13;
+constexpr std::size_t final_nodes = 33;
+constexpr std::size_t between_nodes = 8;  // places of the fine grid a step of the final one
+
+// What lies this far below the top in log density does not matter.
+constexpr double negligible = 11.0;
+
+// Equal steps of the angle are about equally informative steps of the share (the arcsine
+// transform), and it has 0 and 1 as its exact ends.
+double share_at(double angle) {
+    if (angle >= 1) return 1;
+    const double s = std::sin(0.5 * pi_number * angle);
+    return s * s;
+}
+
+double angle_of(double share) { return std::asin(std::sqrt(share)); }
+
+struct Grid {
+    double first, last;  // angles
+    std::vector<double> log_density;
+    std::size_t top;
+    Place top_mode;
+
+    double angle(std::size_t i) const {
+        const auto steps = static_cast<double>(log_density.size() - 1);
+        return i + 1 == log_density.size() ? last
+                                           : first + (last - first) * static_cast<double>(i) / steps;
+    }
+};
+
+using Density = ShareDensity (ShiftLikelihood::*)(double, Place) const;
+
+Grid evaluate(const ShiftLikelihood& likelihood, Density density_at, double first, double last,
+              std::size_t nodes, Place start) {
+    Grid grid{first, last, std::vector<double>(nodes), 0, start};
+    Place place = start;
+    for (std::size_t i = 0; i < nodes; ++i) {
+        const ShareDensity density = (likelihood.*density_at)(share_at(grid.angle(i)), place);
+        place = density.mode;
+        grid.log_density[i] = density.log_density;
+        if (i == 0 || density.log_density > grid.log_density[grid.top]) {
+            grid.top = i;
+            grid.top_mode = density.mode;
+        }
+    }
+    return grid;
+}
+
+// The grid where the posterior is: searched by ever narrower grids, then evaluated well.
+Grid located(const ShiftLikelihood& likelihood) {
+    double first = 0;
+    double last = 1;
+    Place start;
+    for (int round = 0; round < 4; ++round) {
+        const Grid grid =
+            evaluate(likelihood, &ShiftLikelihood::approximate, first, last, search_nodes, start);
+        start = grid.top_mode;
+        const auto matters = [&](double log_density) {
+            return log_density > grid.log_density[grid.top] - negligible;
+        };
+        const auto& values = grid.log_density;
+        const auto begin = std::find_if(values.begin(), values.end(), matters) - values.begin();
+        const auto end = values.rend() - std::find_if(values.rbegin(), values.rend(), matters);
+        const auto nodes = static_cast<std::ptrdiff_t>(search_nodes);
+        first = grid.angle(static_cast<std::size_t>(std::max<std::ptrdiff_t>(begin - 1, 0)));
+        last = grid.angle(static_cast<std::size_t>(std::min(end, nodes - 1)));
+        if (2 * (end - begin) > nodes) break;
+    }
+    return evaluate(likelihood, &ShiftLikelihood::integrate, first, last, final_nodes, start);
+}
+
+// The cubic through the four nodes around [i, i + 1], at i + t.
+double interpolated(const std::vector<double>& y, std::size_t i, double t) {
+    const std::size_t left = std::min(std::max<std::size_t>(i, 1) - 1, y.size() - 4);
+    const double x = static_cast<double>(i - left) + t;
+    const double* v = y.data() + left;
+    return -v[0] * (x - 1) * (x - 2) * (x - 3) / 6 + v[1] * x * (x - 2) * (x - 3) / 2 -
+           v[2] * x * (x - 1) * (x - 3) / 2 + v[3] * x * (x - 1) * (x - 2) / 6;
+}
+
+// Shares in ascending order with the posterior mass up to each.
+class Cumulative {
+public:
+    explicit Cumulative(const Grid& grid) {
+        const double top = grid.log_density[grid.top];
+        const std::size_t steps = (grid.log_density.size() - 1) * between_nodes;
+        const double width = (grid.last - grid.first) / static_cast<double>(steps);
+        double previous = 0;
+        for (std::size_t i = 0; i <= steps; ++i) {
+            const std::size_t node = std::min(i / between_nodes, grid.log_density.size() - 2);
+            const double t = static_cast<double>(i - node * between_nodes) / between_nodes;
+            const double angle = i == steps ? grid.last : grid.first + width * static_cast<double>(i);
+            const double share = share_at(angle);
+            const double density = std::exp(interpolated(grid.log_density, node, t) - top);
+            masses_.push_back(i == 0 ? 0.0
+                                     : masses_.back() +
+                                           0.5 * (density + previous) * width);
+            shares_.push_back(share);
+            previous = density;
+        }
+        for (double& mass : masses_) mass /= masses_.back();
+    }
+
+    double mass_below(double share) const { return read(shares_, masses_, share); }
+    double quantile(double mass) const { return read(masses_, shares_, mass); }
+
+    // The interval that holds `mass` and is shortest in angle, where the prior is flat, among those
+    // that begin at a place of the grid.
+    void shortest(double mass, double& low, double& high) const {
+        // One that ends at the upper end of the grid begins between places.
+        low = quantile(1 - mass);
+        high = shares_.back();
+        for (std::size_t i = 0; i < masses_.size() && masses_[i] + mass <= 1; ++i) {
+            const double end = quantile(masses_[i] + mass);
+            if (angle_of(end) - angle_of(shares_[i]) < angle_of(high) - angle_of(low)) {
+                low = shares_[i];
+                high = end;
+            }
+        }
+    }
+
+private:
+    static double read(const std::vector<double>& from, const std::vector<double>& to, double x) {
+        const auto above = std::upper_bound(from.begin(), from.end(), x);
+        if (above == from.begin()) return to.front();
+        if (above == from.end()) return to.back();
+        const auto i = static_cast<std::size_t>(above - from.begin());
+        const double t = (x - from[i - 1]) / (from[i] - from[i - 1]);
+        return to[i - 1] + t * (to[i] - to[i - 1]);
+    }
+
+    std::vector<double> shares_;
+    std::vector<double> masses_;
+};
+
+// Pearson's statistic over neighbouring pairs of bins joined to 5 expected cells or more.
+double misfit_score(const ShiftLikelihood& likelihood, const PairValues& chance,
+                    const std::int64_t* histogram) {
+    double chi_square = 0;
+    double expected = 0;
+    double found = 0;
+    int groups = 0;
+    double expected_left = likelihood.cells();
+    for (std::size_t k = 0; k < pair_bins; ++k) {
+        expected += likelihood.cells() * chance[k];
+        expected_left -= likelihood.cells() * chance[k];
+        found += static_cast<double>(histogram[2 * k] + histogram[2 * k + 1]);
+        if (k + 1 == pair_bins || (expected >= 5 && expected_left >= 5)) {
+            chi_square += (found - expected) * (found - expected) / expected;
+            ++groups;
+            expected = 0;
+            found = 0;
+        }
+    }
+    // The share takes one degree of freedom, the total another; shifts have their own prior.
+    const double freedom = std::max(groups - 2, 1);
+    const double spread = 2 / (9 * freedom);
+    return (std::cbrt(likelihood.weight() * chi_square / freedom) - (1 - spread)) / std::sqrt(spread);
+}
+
+}  // namespace
+
+ShareEstimate estimate_share(const ShiftModel& model, const std::int64_t* histogram) {
+    const ShiftLikelihood likelihood(model, histogram);
+    const Grid grid = located(likelihood);
+    const Cumulative posterior(grid);
+    ShareEstimate estimate{};
+    estimate.share = posterior.quantile(0.5);
+    posterior.shortest(interval_mass, estimate.low, estimate.high);
+    const double five = posterior.mass_below(0.05);
+    const double ten = posterior.mass_below(0.10);
+    const double twenty = posterior.mass_below(0.20);
+    estimate.bands = {five, ten - five, twenty - ten, 1 - twenty};
+    const PairValues chance =
+        likelihood.pair_chances(share_at(grid.angle(grid.top)), grid.top_mode);
+    estimate.misfit = misfit_score(likelihood, chance, histogram);
+    estimate.shift = std::hypot(grid.top_mode.blast, grid.top_mode.other);
+    return estimate;
+}
+
+}  // namespace bloodcell
