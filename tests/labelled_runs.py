@@ -14,6 +14,8 @@ def run_of(
     folder: Path,
     cells: list[tuple[str, str, str | None, float | None]],
     adjusted: dict[str, tuple[float, float, float]] | None = None,
+    profile: str = "blood",
+    blast_equivalents: str = "none",
 ) -> Run:
     """A run of cells (path, patient, class, blast probability); None, None: rejected.
 
@@ -36,7 +38,12 @@ def run_of(
         for place, column in enumerate(columns)
     }
     pq.write_table(pa.table({"patient": names, **adjusted_columns}), folder / "patients.parquet")
-    job = {"model": "a-model", "model_sha256": "0" * 64}
+    job = {
+        "model": "a-model",
+        "model_sha256": "0" * 64,
+        "profile": profile,
+        "blast_equivalents": blast_equivalents,
+    }
     return Run(folder, {"scheme": "jhu18", "cells": len(cells), "job": job})
 
 

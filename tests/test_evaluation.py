@@ -122,6 +122,22 @@ def test_by_patient(run: Run, of_own_scheme: Path) -> None:
     assert {second[name] for name in second if name not in ("patient", "leukocytes")} == {None}
 
 
+def test_shares_are_counted_as_the_run_counted_them(tmp_path: Path) -> None:
+    """In APL promyelocytes are blasts, in marrow erythroblasts are in the denominator."""
+    cells = [
+        ("a/1", "a", BLAST, 0.9),
+        ("a/2", "a", "promyelocyte", 0.8),
+        ("a/3", "a", "erythroblast", 0.0),
+        ("a/4", "a", "lymphocyte", 0.0),
+    ]
+    rows = [f"a/1,{BLAST}", "a/2,promyelocyte", "a/3,erythroblast", "a/4,promyelocyte"]
+    run = run_of(tmp_path, cells, profile="marrow", blast_equivalents="apl")
+    found = evaluate(run, labels(tmp_path, *rows))["patients"][0]
+    assert found["leukocytes"] == 4
+    assert found["true_percent"] == 75.0  # a blast and two promyelocytes of four cells
+    assert found["naive_percent"] == 50.0
+
+
 def test_adjusted_is_held_against_naive_over_the_same_patients(tmp_path: Path) -> None:
     cells = [
         ("a1", "a", BLAST, 0.9),

@@ -53,8 +53,11 @@ def join(run: Run, labels_csv: Path) -> Joined:
     """Find the labelled cells of ``run``; InputError naming file and fault if there are none.
 
     Labels may be of another scheme than the model's: the run's own scheme is taken if it has all
-    their classes, else the first that does.
+    their classes, else the first that does. Both count as the run's profile and blast equivalents
+    say; InputError if the labels' scheme has no such equivalents.
     """
+    job = run.about["job"]
+    counting = job["profile"], job["blast_equivalents"]
     truth = {row["path"]: row["class"] for row in read_labels(labels_csv, ("path", "class"))}
     label_scheme = _scheme_of(sorted(set(truth.values())), run.about["scheme"], labels_csv)
     table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
@@ -70,8 +73,8 @@ def join(run: Run, labels_csv: Path) -> Joined:
         label=np.array([truth[table["path"][row]] for row in scored], np.str_),
         called=np.array([table["class"][row] for row in scored], np.str_),
         blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
-        label_scheme=label_scheme,
-        run_scheme=load_scheme(run.about["scheme"]),
+        label_scheme=label_scheme.counted_as(*counting),
+        run_scheme=load_scheme(run.about["scheme"]).counted_as(*counting),
         cells={
             "labelled": len(labelled),
             "rejected": len(labelled) - len(scored),

@@ -20,7 +20,7 @@ from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.options import TrainingOptions
-from bloodcell.training.validation import held_out_figures
+from bloodcell.training.validation import held_out_error_model, held_out_figures
 
 _OPSET = 17
 _TOLERANCE = 1e-3
@@ -58,6 +58,14 @@ def write_model_folder(
         "training": {**table, "torch": torch.__version__, "data": data},
         "metrics": {"validation": held_out_figures(held_out)},
     }
+    fold = options.validation
+    error_model = held_out_error_model(
+        held_out,
+        f"held out of training as fold {fold.fold} of {fold.folds}; the epoch and the temperature "
+        "were chosen on them too",
+    )
+    if error_model:
+        card["error_model"] = error_model.to_card()
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     _write_history(folder / "training.csv", history)
     save_svg(draw_curves(history, folder.name), folder / "training.svg")

@@ -1,5 +1,6 @@
 """What a trained network is worth on patients that were held out, after calibration."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,16 @@ import torch
 from torch import nn
 
 from bloodcell.engine.probabilities import calibrated_probabilities
+from bloodcell.error_model import ErrorModel, fit_error_model
+from bloodcell.errors import InputError
 from bloodcell.evaluation.blast import blast_figures
 from bloodcell.evaluation.classes import class_figures
 from bloodcell.evaluation.join import Joined
 from bloodcell.evaluation.shares import naive_share
 from bloodcell.scheme import Scheme
 from bloodcell.training.fit import Pixels, infer
+
+log = logging.getLogger(__name__)
 
 
 def validate(
@@ -61,6 +66,26 @@ def held_out_figures(cells: Joined) -> dict[str, Any]:
         "class": [_known(row) for row in by_class["classes"]],
         "patient": [_known(row) for row in by_patient],
     }
+
+
+def held_out_error_model(cells: Joined, held_out: str) -> ErrorModel | None:
+    """What adjusted shares will rest on; None, with a warning, if the cells are too few for it.
+
+    ``held_out``: how these patients were held out, for the card.
+    """
+    scheme = cells.run_scheme
+    counted = np.array(scheme.codes)[scheme.is_leukocyte]
+    try:
+        return fit_error_model(
+            cells.blast_probability,
+            cells.true.is_blast,
+            np.isin(cells.called, counted),
+            cells.patient,
+            held_out=held_out,
+        )
+    except InputError as too_few:
+        log.warning("the model will give naive shares only: %s", too_few)
+        return None
 
 
 def _known(figures: dict[str, Any]) -> dict[str, Any]:
