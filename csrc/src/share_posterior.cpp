@@ -12,8 +12,8 @@ namespace {
 constexpr double pi_number = 3.14159265358979323846;
 constexpr double interval_mass = 0.95;
 constexpr std::size_t search_nodes = 13;
-constexpr std::size_t final_nodes = 33;
-constexpr std::size_t between_nodes = 8;  // places of the fine grid a step of the final one
+constexpr std::size_t final_nodes = 25;
+constexpr std::size_t between_nodes = 10;  // places of the fine grid a step of the final one
 
 // What lies this far below the top in log density does not matter.
 constexpr double negligible = 11.0;
