@@ -14,12 +14,11 @@ EDGES = [-4.0, -2.0, 0.0, 2.0, 4.0]
 
 
 def test_clopper_pearson_equals_statsmodels():
-    from statsmodels.stats.proportion import proportion_confint
-
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
     pairs = [(k, n) for n in (1, 2, 17, 200, 5000, 10**6) for k in {0, 1, n // 7, n // 2, n - 1, n}]
     hits, trials = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
     found = clopper_pearson(hits, trials)
-    expected = np.transpose(proportion_confint(hits, trials, method="beta"))
+    expected = np.transpose(proportion.proportion_confint(hits, trials, method="beta"))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
     assert np.isnan(clopper_pearson(np.array([0]), np.array([0]))).all()
     with pytest.raises(ValueError, match="expected 0 to 3, found 4"):
@@ -36,7 +35,7 @@ def chances():
 
 
 def test_likeliest_share_equals_quapy(chances, monkeypatch):
-    from quapy.method.aggregative import EMQ
+    EMQ = pytest.importorskip("quapy.method.aggregative").EMQ  # noqa: N806 - its name
 
     monkeypatch.setattr(EMQ, "MAX_ITER", 100_000)
     blast, other = chances
