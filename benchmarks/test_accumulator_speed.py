@@ -1,7 +1,8 @@
 """Accumulator.add against pandas and NumPy doing the same count; run with `pytest benchmarks -s`.
 
 BLOODCELL_BENCH_CELLS sets the number of cells (default 10 million, which needs about 4 GB). All
-sides start from the same arrays in memory. pandas and NumPy use one thread, are not asked for the
+sides start from the same arrays in memory. pandas and NumPy use one thread, polars as many as
+it likes; they are not asked for the
 most suspicious rows, and check nothing; the accumulator does both, with a thread a core (to four).
 Times are the best of several rounds, taken in turn, so that a busy machine slows all alike.
 """
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 
 from bloodcell._core import BLAST_LOG_ODDS_EDGES, Accumulator
+
+pl = pytest.importorskip("polars")
 
 CELLS = int(os.environ.get("BLOODCELL_BENCH_CELLS", "10_000_000"))
 PATIENTS = 500
@@ -64,6 +67,17 @@ def pandas_frame(patient, probability):
     return pd.DataFrame({"patient": patient, "class": called, "bin": bins})
 
 
+def polars_groupby(frame):
+    classes = frame.group_by("patient", "class").len()
+    leukocytes = frame.filter(pl.Series(IS_LEUKOCYTE[frame["class"].to_numpy()]))
+    return classes, leukocytes.group_by("patient", "bin").len()
+
+
+def polars_frame(patient, probability):
+    called, bins = called_and_bin(probability)
+    return pl.DataFrame({"patient": patient, "class": called, "bin": bins})
+
+
 def pandas_as_written(patient, probability):
     """Count with pandas alone: idxmax, cut and groupby, as one would write it first."""
     frame = pd.DataFrame(probability)
@@ -110,13 +124,58 @@ def test_all_agree(cells):
         np.testing.assert_array_equal(accumulator.blast_histogram, dense(histogram, BINS))
 
 
+def dense_polars(counts, columns):
+    table = np.zeros((PATIENTS, columns), dtype=np.int64)
+    patient, column, count = (series.to_numpy() for series in counts.get_columns())
+    table[patient, column] = count
+    return table
+
+
+def test_polars_agrees(cells):
+    patient, row, probability = cells
+    accumulator = accumulate(patient, row, probability)
+    classes, histogram = polars_groupby(polars_frame(patient, probability))
+    np.testing.assert_array_equal(accumulator.class_counts, dense_polars(classes, CLASSES))
+    np.testing.assert_array_equal(accumulator.blast_histogram, dense_polars(histogram, BINS))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot keep to one core here")
+def test_against_a_copy_of_the_probabilities_on_one_core(cells):
+    patient, row, probability = cells
+    target = np.zeros_like(probability)
+    usable = os.sched_getaffinity(0)
+    best = {"copy": float("inf"), "accumulator.add": float("inf")}
+    try:
+        # Threads that the accumulator starts share the core too.
+        os.sched_setaffinity(0, {min(usable)})
+        for _ in range(ROUNDS):
+            # Processor time: what other programs take of the core does not count.
+            started = time.process_time()
+            np.copyto(target, probability)
+            copied = time.process_time() - started
+            started = time.process_time()
+            accumulate(patient, row, probability)
+            counted = time.process_time() - started
+            best["copy"] = min(best["copy"], copied)
+            best["accumulator.add"] = min(best["accumulator.add"], counted)
+    finally:
+        os.sched_setaffinity(0, usable)
+    rate = best["copy"] / best["accumulator.add"]
+    print(f"\none core: copy {1000 * best['copy']:.1f} ms, ", end="")
+    print(f"accumulator.add {1000 * best['accumulator.add']:.1f} ms, {rate:.2f} of its rate")
+    assert rate >= 0.4
+
+
 def test_ratios(cells):
     patient, row, probability = cells
     frame = pandas_frame(patient, probability)
+    polars = polars_frame(patient, probability)
     contenders = {
         "accumulator.add": lambda: accumulate(patient, row, probability),
         "one read of the probabilities": lambda: probability.view(np.int32).max(),
         "pandas groupby calls alone": lambda: pandas_groupby(frame),
+        "polars groupby calls alone": lambda: polars_groupby(polars),
+        "polars from probabilities": lambda: polars_groupby(polars_frame(patient, probability)),
         "pandas from probabilities": lambda: pandas_groupby(pandas_frame(patient, probability)),
         "pandas as first written": lambda: pandas_as_written(patient, probability),
         "NumPy argmax and bincount": lambda: numpy_bincount(patient, probability),

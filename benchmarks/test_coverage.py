@@ -7,8 +7,8 @@ as estimated: the shapes, shifts and worth of cells of an error model, that of t
     where its card has one, else the stand-in below. Shifts are drawn for each patient and kind,
     then chances of bins from a Dirichlet distribution whose concentration is the worth of cells.
 otherwise: each patient has a sensitivity and a false-positive rate from Beta distributions, with
-    the means of the same shapes and standard deviations 0.10 and half the mean. Scores above and below
-    log-odds 0 have the pooled shape of their side, which no shift gives.
+    the means of the same shapes and standard deviations 0.10 and half the mean. Scores on each
+    side of log-odds 0 have the pooled shape of that side, which no shift gives.
 """
 
 import numpy as np
@@ -131,8 +131,8 @@ def test_intervals_cover(draw, model: ErrorModel) -> None:
         f = figures(model, histograms(rng, draw(rng, model, share), cells), share)
         print(
             f"{100 * share:6.0f} {cells:6d} {f['covered']:8.3f} {f['width']:6.1f} "
-            f"{f['error']:6.2f} {f['acc']:5.2f} {f['pacc']:5.2f} {f['em']:5.2f} {f['naive_error']:6.2f} "
-            f"{f['naive_covered']:11.3f} {f['refused']:8.3f}"
+            f"{f['error']:6.2f} {f['acc']:5.2f} {f['pacc']:5.2f} {f['em']:5.2f} "
+            f"{f['naive_error']:6.2f} {f['naive_covered']:11.3f} {f['refused']:8.3f}"
         )
         least, most = (0.93, 0.98) if draw is chances_as_estimated else (0.90, 1.0)
         if share == 0:

@@ -16,7 +16,7 @@ double determinant_of(const Steepness& s) {
 }
 
 Place limited(Place step) {
-    const double length = std::hypot(step.blast, step.other);
+    const double length = std::sqrt(step.blast * step.blast + step.other * step.other);
     const double factor = length > 1.5 ? 1.5 / length : 1.0;
     return {step.blast * factor, step.other * factor};
 }
