@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -110,6 +111,7 @@ def print_pairs(pairs: dict[str, Any]) -> None:
 
 def print_patients(run: Run) -> None:
     """Print the table of patients and where everything is."""
+    patients = run.patients.to_pylist()
     rows = [
         (
             patient["patient"],
@@ -118,11 +120,19 @@ def print_patients(run: Run) -> None:
             patient["denominator"],
             patient["blasts_counted"],
             _percent(patient["blast_percent_naive"]),
+            _percent(patient["blast_percent"]),
+            _interval(patient["blast_percent_low"], patient["blast_percent_high"]),
         )
-        for patient in run.patients.to_pylist()
+        for patient in patients
     ]
-    header = ("patient", "cells", "rejected", "leukocytes", "called blast", "blasts, naive %")
+    header = (
+        "patient", "cells", "rejected", "denominator", "called blast", "blasts, naive %",
+        "adjusted %", "95 %",
+    )  # fmt: skip
     _print_table(header, rows)
+    reasons_not = Counter(p["adjustment"] for p in patients if p["blast_percent"] is None)
+    for reason, count in sorted(reasons_not.items()):
+        click.echo(f"not adjusted: {count} patients, {reason}")
     about = run.about
     reasons = ", ".join(f"{count} {reason}" for reason, count in about["rejected"].items())
     click.echo(
@@ -266,6 +276,10 @@ def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
 
 def _percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None else f"{_percent(low)} to {_percent(high)}"
 
 
 def _share(value: float | None, digits: int = 3) -> str:

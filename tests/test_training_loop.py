@@ -13,7 +13,7 @@ from bloodcell.training.fit import Pixels, Task, Trainer
 from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
 from bloodcell.training.options import Course
 from bloodcell.training.resnext import Architecture, ResNeXt
-from bloodcell.training.validation import fit_temperature
+from bloodcell.training.validation import calibrated_by_others, fit_calibration
 
 TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
 COURSE = Course(
@@ -166,8 +166,30 @@ def test_augmentation_changes_views_but_not_their_size() -> None:
     assert not torch.equal(first, augment(canvas, 32, 0.7, torch.Generator().manual_seed(2)))
 
 
-def test_temperature_undoes_a_known_sharpening() -> None:
+def test_calibration_undoes_a_known_sharpening_and_a_known_prior() -> None:
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(4000, 3, generator=generator) * 2
+    logits = torch.randn(6000, 3, generator=generator) * 2
     labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).squeeze(1)
-    assert fit_temperature(logits * 3, labels) == pytest.approx(3, rel=0.1)
+    patients = np.array(["a", "b", "c", "d"])[torch.arange(6000) % 4]
+    found = fit_calibration((logits + torch.tensor([1.0, 0.0, -1.0])) * 3, labels, patients)
+    assert found.temperature == pytest.approx(3, rel=0.1)
+    # Only differences between classes count.
+    assert (found.offsets - found.offsets[1]).tolist() == pytest.approx([-3, 0, 3], abs=0.3)
+
+
+def test_every_patient_weighs_alike_in_calibration() -> None:
+    # One patient of 1,000 cells is all of class 0, four of 10 cells all of class 1; no logit tells.
+    labels = torch.tensor([0] * 1000 + [1] * 40)
+    patients = np.array(["big"] * 1000 + ["a", "b", "c", "d"] * 10)
+    found = fit_calibration(torch.zeros(1040, 2), labels, patients)
+    share = torch.softmax(found.offsets / found.temperature, 0)[1].item()
+    assert share == pytest.approx(0.8, abs=0.02)
+
+
+def test_a_patient_has_no_say_in_its_own_calibration() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    patients = np.array(["a", "a", "b", "b"])
+    by_others = calibrated_by_others(torch.zeros(4, 2), labels, patients)
+    assert (by_others[:2, 1] > 0.9).all()  # by patient b, of class 1 alone
+    assert (by_others[2:, 0] > 0.9).all()
+    assert (calibrated_by_others(torch.zeros(2, 2), labels[:2], patients[:2])[:, 0] > 0.9).all()

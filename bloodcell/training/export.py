@@ -20,7 +20,11 @@ from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.options import TrainingOptions
-from bloodcell.training.validation import held_out_error_model, held_out_figures
+from bloodcell.training.validation import (
+    Calibration,
+    held_out_error_model,
+    held_out_figures,
+)
 
 _OPSET = 17
 _TOLERANCE = 1e-3
@@ -33,7 +37,7 @@ def write_model_folder(
     scheme: Scheme,
     options: TrainingOptions,
     data: dict[str, Any],
-    temperature: float,
+    calibration: Calibration,
     held_out: Joined,
     history: list[dict[str, float]],
 ) -> None:
@@ -52,8 +56,10 @@ def write_model_folder(
         "intended_use": "Research use only: not a medical device, never a diagnosis.",
         "preprocessing": table.pop("preprocessing"),
         "calibration": {
-            "temperature": temperature,
-            "rests_on": "the held-out patients of [metrics.validation]",
+            "temperature": calibration.temperature,
+            "offsets_in_weights": [round(float(o), 4) for o in calibration.offsets],
+            "rests_on": "the held-out patients of [metrics.validation], whose figures are by the "
+            "calibration of the others among them",
         },
         "training": {**table, "torch": torch.__version__, "data": data},
         "metrics": {"validation": held_out_figures(held_out)},
@@ -61,8 +67,7 @@ def write_model_folder(
     fold = options.validation
     error_model = held_out_error_model(
         held_out,
-        f"held out of training as fold {fold.fold} of {fold.folds}; the epoch and the temperature "
-        "were chosen on them too",
+        f"held out of training as fold {fold.fold} of {fold.folds}; they also chose the epoch",
     )
     if error_model:
         card["error_model"] = error_model.to_card()

@@ -15,11 +15,11 @@ from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.training.cells import LabelledCells, decode_all, hold_out_patients, labelled_cells
 from bloodcell.training.export import write_model_folder
-from bloodcell.training.fit import Pixels, Task, Trainer
+from bloodcell.training.fit import Pixels, Task, Trainer, infer
 from bloodcell.training.losses import LabelLoss, Loss, TaughtLoss, class_weights
 from bloodcell.training.options import Course, TrainingOptions, read_options
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
-from bloodcell.training.validation import validate
+from bloodcell.training.validation import fit_calibration, held_out_cells
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,9 @@ def train(
     }
     steps = _Steps(progress, task, options)
     network, history = _fit(out, task, options, job, steps)
-    temperature, cells_held_out = validate(network, task.validation, validation.patients, scheme)
+    logits, truth = infer(network, task.validation.pixels), task.validation.labels
+    calibration = fit_calibration(logits, truth, validation.patients)
+    network.raise_logits(calibration.offsets)
     write_model_folder(
         out,
         network=network,
@@ -80,15 +82,15 @@ def train(
             "patients": sorted(set(training.patients.tolist())),
             "cells": len(training.paths),
         },
-        temperature=temperature,
-        held_out=cells_held_out,
+        calibration=calibration,
+        held_out=held_out_cells(logits, truth, validation.patients, scheme),
         history=history,
     )
 
 
 def _fit(
     out: Path, task: Task, options: TrainingOptions, job: dict[str, Any], steps: "_Steps"
-) -> tuple[nn.Module, list[dict[str, float]]]:
+) -> tuple[ResNeXt, list[dict[str, float]]]:
     """Teacher first, if there is one; returns the network, its head corrected for the prior."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classes = len(task.log_prior)
@@ -115,7 +117,7 @@ def _fit(
     final = trainer(out, new_network(options), options.course, loss)
     best = final.fit().cpu()
     assert isinstance(best, ResNeXt)
-    best.lower_logits(task.log_prior)
+    best.raise_logits(-task.log_prior)
     return best, final.history
 
 

@@ -97,9 +97,9 @@ class ResNeXt(nn.Module):
         logits: torch.Tensor = self.head(self.features(x))
         return logits
 
-    def lower_logits(self, by: torch.Tensor) -> None:
-        """Subtract ``by``, float32 (classes,), from all logits to come, in the head's bias."""
+    def raise_logits(self, by: torch.Tensor) -> None:
+        """Add ``by``, float32 (classes,), to all logits to come, in the head's bias."""
         with torch.no_grad():
             linear = self.head[-1]
             assert isinstance(linear, nn.Linear)
-            linear.bias.sub_(by)
+            linear.bias.add_(by)

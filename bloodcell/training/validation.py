@@ -1,12 +1,13 @@
 """What a trained network is worth on patients that were held out, after calibration."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch.nn import functional
 
 from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.error_model import ErrorModel, fit_error_model
@@ -16,32 +17,89 @@ from bloodcell.evaluation.classes import class_figures
 from bloodcell.evaluation.join import Joined
 from bloodcell.evaluation.shares import naive_share
 from bloodcell.scheme import Scheme
-from bloodcell.training.fit import Pixels, infer
 
 log = logging.getLogger(__name__)
 
+_OFFSET_DECAY = 1e-3
 
-def validate(
-    network: nn.Module, validation: Pixels, patients: npt.NDArray[np.str_], scheme: Scheme
-) -> tuple[float, Joined]:
-    """Fit the temperature on held-out cells; ``patients``: the patient of each.
 
-    Returns it and the cells as a run would hold them, with their labels.
+@dataclass(frozen=True)
+class Calibration:
+    """Probabilities are the softmax of ``(logits + offsets) / temperature``.
+
+    Guo et al. 2017 (arXiv 1706.04599): their temperature, with the offsets of their vector
+    scaling, which also undo what class weights and other training patients did to the prior.
     """
-    logits = infer(network, validation.pixels)
-    temperature = fit_temperature(logits, validation.labels)
-    probabilities = calibrated_probabilities(logits.numpy(), temperature)
+
+    temperature: float
+    offsets: torch.Tensor
+    """float32 (C,)."""
+
+
+def fit_calibration(
+    logits: torch.Tensor, labels: torch.Tensor, patients: npt.NDArray[np.str_]
+) -> Calibration:
+    """Find the smallest log loss over held-out cells, every patient weighing alike.
+
+    ``logits`` float32 (N, C), ``labels`` int64 (N,), ``patients`` (N,). Offsets are drawn towards
+    0, so that a class of which there are few cells keeps the network's word.
+    """
+    _, number, cells = np.unique(patients, return_inverse=True, return_counts=True)
+    weight = torch.from_numpy(1.0 / cells[number]).float()
+    log_sharpness = torch.zeros((), requires_grad=True)
+    offsets = torch.zeros(logits.shape[1], requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [log_sharpness, offsets], max_iter=200, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        scaled = logits * log_sharpness.exp() + offsets
+        losses = functional.cross_entropy(scaled, labels, reduction="none")
+        total = (losses * weight).sum() / weight.sum() + _OFFSET_DECAY * offsets.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    temperature = float((-log_sharpness.detach()).exp())
+    return Calibration(temperature, offsets.detach() * temperature)
+
+
+def calibrated_by_others(
+    logits: torch.Tensor, labels: torch.Tensor, patients: npt.NDArray[np.str_]
+) -> npt.NDArray[np.float32]:
+    """Probabilities float32 (N, C), each patient's by the calibration of all other patients.
+
+    So what is measured on them is what a new patient may expect. With one patient only, by its
+    own.
+    """
+    names = np.unique(patients)
+    probabilities = np.empty(logits.shape, np.float32)
+    for name in names:
+        own = patients == name
+        others = ~own if len(names) > 1 else own
+        fitted = fit_calibration(logits[others], labels[others], patients[others])
+        probabilities[own] = calibrated_probabilities(
+            (logits[own] + fitted.offsets).numpy(), fitted.temperature
+        )
+    return probabilities
+
+
+def held_out_cells(
+    logits: torch.Tensor, labels: torch.Tensor, patients: npt.NDArray[np.str_], scheme: Scheme
+) -> Joined:
+    """The held-out cells as a run would hold them, with their labels."""
+    probabilities = calibrated_by_others(logits, labels, patients)
     codes = np.array(scheme.codes)
-    cells = Joined(
+    return Joined(
         patient=patients,
-        label=codes[validation.labels.numpy()],
+        label=codes[labels.numpy()],
         called=codes[probabilities.argmax(axis=1)],
         blast_probability=probabilities[:, scheme.is_blast].sum(axis=1, dtype=np.float64),
         label_scheme=scheme,
         run_scheme=scheme,
         cells={"labelled": len(patients), "rejected": 0, "unlabelled": 0, "labels_not_in_run": 0},
     )
-    return temperature, cells
 
 
 def held_out_figures(cells: Joined) -> dict[str, Any]:
@@ -91,13 +149,3 @@ def held_out_error_model(cells: Joined, held_out: str) -> ErrorModel | None:
 def _known(figures: dict[str, Any]) -> dict[str, Any]:
     """TOML has no null: what is not known is not stated."""
     return {name: value for name, value in figures.items() if value is not None}
-
-
-def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The temperature with the smallest log loss (Guo et al. 2017, arXiv 1706.04599).
-
-    ``logits`` float32 (N, C), ``labels`` int64 (N,). Searched from 0.1 to 10 in steps of 1 %.
-    """
-    candidates = torch.logspace(-1, 1, 464).tolist()
-    losses = [float(nn.functional.cross_entropy(logits / t, labels)) for t in candidates]
-    return float(candidates[int(np.argmin(losses))])
