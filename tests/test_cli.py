@@ -113,13 +113,13 @@ def test_every_command_has_help_and_stands_in_the_docs() -> None:
 
 
 def test_models_lists_the_default() -> None:
-    assert "jhu18-resnext26-112" in invoke("models").output
+    assert "jhu18-resnext26-128" in invoke("models").output
 
 
 def test_doctor_says_what_auto_takes() -> None:
     found = json.loads(invoke("doctor", "--json").output)
     assert found["auto takes"].startswith("onnxruntime")
-    assert found["model jhu18-resnext26-112"].startswith("good")
+    assert found["model jhu18-resnext26-128"].startswith("good")
     assert found["CPU cores usable"] == len(os.sched_getaffinity(0))
 
 
