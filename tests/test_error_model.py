@@ -15,7 +15,7 @@ from bloodcell.cli import main
 from bloodcell.error_model import ErrorModel, fit_error_model
 from bloodcell.errors import InputError, ModelError, RunError
 from bloodcell.model import load_model
-from bloodcell.shares import Counting, adjusted_columns, naive_columns
+from bloodcell.shares import ADJUSTED, BANDS, Counting, adjusted_columns, naive_columns
 from bloodcell.toml import read_toml
 
 BLOOD = Counting("blood", "none", 10.0)
@@ -168,7 +168,11 @@ def test_profiles_change_denominator_and_blasts(smears: Path, tmp_path: Path) ->
         smears, tmp_path / "marrow", profile="marrow", blast_equivalents="apl"
     ).patients.to_pylist()
     for one, other in zip(blood, marrow, strict=True):
-        assert one["adjustment"] == other["adjustment"] == "no error model in the model card"
+        assert one["adjustment"] == "adjusted"
+        assert one["blast_percent_low"] <= one["blast_percent"] <= one["blast_percent_high"]
+        assert sum(one[band] for band in BANDS) == pytest.approx(1)
+        assert "error model is for profile blood" in other["adjustment"]
+        assert other["blast_percent"] is other["sufficient"] is None
         assert other["denominator"] == one["denominator"] + one["n_erythroblast"]
         assert other["blasts_counted"] == one["blasts_counted"] + one["n_promyelocyte"]
         assert one["erythroid_per_100"] == other["erythroid_per_100"]
@@ -176,6 +180,23 @@ def test_profiles_change_denominator_and_blasts(smears: Path, tmp_path: Path) ->
         assert one["erythroid_per_100"] == pytest.approx(expected)
     with pytest.raises(InputError, match="profile is one of"):
         bloodcell.score(smears, tmp_path / "x", profile="urine")
+
+
+def test_a_card_without_an_error_model_gives_naive_shares_and_says_so(
+    smears: Path, tmp_path: Path
+) -> None:
+    folder = copy_of_model(tmp_path)
+    card = read_toml(folder / "card.toml", ModelError)
+    del card["error_model"]
+    (folder / "card.toml").write_text(tomli_w.dumps(card))
+    run = bloodcell.score(smears, tmp_path / "run", model=folder)
+    for patient in run.patients.to_pylist():
+        assert patient["adjustment"] == "no error model in the model card"
+        assert patient["blast_percent_naive"] is not None
+        unknown = {patient[name] for name in (*ADJUSTED, *BANDS, "sufficient")}
+        assert unknown == {None}
+    page = (run.folder / "report" / "index.html").read_text()
+    assert "No error model in the model card, so no adjusted share" in page
 
 
 def test_calibrate_writes_a_model_for_the_site(
