@@ -128,7 +128,7 @@ def _shares_title(figures: dict[str, Any], leukocytes: int) -> str:
     else:
         errors = f"naive off by {_points_off(totals['naive_error_points'])} on average"
     if totals["intervals"]:
-        errors += f"; {totals['covered']} of {totals['intervals']} covered"
+        errors += f"\n{totals['covered']} of {totals['intervals']} intervals hold the true share"
     cells, patients = _number_of(leukocytes, "leukocyte"), _number_of(totals["patients"], "patient")
     return f"{figures['model']}\n{errors}\n{cells} of {patients}"
 

@@ -24,7 +24,7 @@ def draw_curves(history: list[dict[str, float]], name: str) -> Figure:
     ranking.plot(epoch, _column(history, "blast_auroc"), color=ORANGE, label="blast AUROC")
     ranking.set_ylim(top=1.0)
     ranking.spines["top"].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(loc="outside upper right", ncols=3, frameon=False)
     return figure
 
 
