@@ -53,7 +53,8 @@ def test_pictures_say_what_they_show_and_hold_no_bitmap(run: Run, both_kinds: Pa
         "reliability.svg": ("calibration error", "cells a bin", "blast probability"),
         # Errors over patient a alone, the one with an adjusted share.
         "shares.svg": (
-            "naive off by 0.0 points, adjusted by 10.0 points; 1 of 1 covered",
+            "naive off by 0.0 points, adjusted by 10.0 points",
+            "1 of 1 intervals hold the true share",
             "4 leukocytes of 2 patients",
             "(% of leukocytes",
         ),
