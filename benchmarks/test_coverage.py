@@ -3,8 +3,7 @@
 True share 0 to 40 %, 200 to 5,000 cells, 2,000 patients a point, fixed seeds. Two ways of differing
 between patients:
 
-as estimated: the shapes, shifts and worth of cells of an error model, that of the default network
-    where its card has one, else the stand-in below. Shifts are drawn for each patient and kind,
+as estimated: the shapes, shifts and worth of cells of the default network's error model. Shifts are drawn for each patient and kind,
     then chances of bins from a Dirichlet distribution whose concentration is the worth of cells.
 otherwise: each patient has a sensitivity and a false-positive rate from Beta distributions, with
     the means of the same shapes and standard deviations 0.10 and half the mean. Scores on each
@@ -25,33 +24,11 @@ CELLS = (200, 500, 5000)
 MIDDLE = slice(12, 44)
 
 
-def bell(centre: float, deviation: float) -> tuple[float, ...]:
-    log_odds = np.arange(-13.75, 14, 0.5)
-    return tuple(np.exp(-0.5 * ((log_odds - centre) / deviation) ** 2))
-
-
-# Spread and worth as fitted to 12 held-out patients of the network jhu18-resnext26-112.
-STAND_IN = ErrorModel(
-    blast_shape=bell(2.5, 2.5),
-    other_shape=bell(-5.0, 2.5),
-    blast_scale=0.61,
-    other_scale=1.18,
-    tail=0.5,
-    worth_cells=443.0,
-    misfit_limit=3.0,
-    shift_limit=3.255,
-    profile="blood",
-    blast_equivalents="none",
-    patients=12,
-    cells=1282,
-    blasts=390,
-    held_out="drawn",
-)
-
-
 @pytest.fixture(scope="module")
 def model() -> ErrorModel:
-    return load_model().error_model or STAND_IN
+    found = load_model().error_model
+    assert found is not None
+    return found
 
 
 def pairs(shapes: np.ndarray) -> np.ndarray:
