@@ -3,8 +3,9 @@
 True share 0 to 40 %, 200 to 5,000 cells, 2,000 patients a point, fixed seeds. Two ways of differing
 between patients:
 
-as estimated: the shapes, shifts and worth of cells of the default network's error model. Shifts are drawn for each patient and kind,
-    then chances of bins from a Dirichlet distribution whose concentration is the worth of cells.
+as estimated: the shapes, shifts and worth of cells of the default network's error model.
+    Shifts are drawn for each patient and kind, then chances of bins from a Dirichlet
+    distribution whose concentration is the worth of cells.
 otherwise: each patient has a sensitivity and a false-positive rate from Beta distributions, with
     the means of the same shapes and standard deviations 0.10 and half the mean. Scores on each
     side of log-odds 0 have the pooled shape of that side, which no shift gives.
