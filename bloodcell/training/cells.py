@@ -26,6 +26,11 @@ class LabelledCells:
     labels: npt.NDArray[np.int64]
     patients: npt.NDArray[np.str_]
 
+    @property
+    def size(self) -> str:
+        """Numbers of cells and patients, for people."""
+        return f"{len(self.paths)} cells of {len(set(self.patients))} patients"
+
     def chosen(self, which: npt.NDArray[np.bool_]) -> "LabelledCells":
         """Return the cells where ``which``, bool (N,), is true."""
         places = np.flatnonzero(which)

@@ -51,14 +51,9 @@ def train(
     scheme = load_scheme(options.scheme)
     blast_index = scheme.codes.index(_blast_code(scheme))
     cells = labelled_cells(data, labels, scheme.codes)
-    fold = asdict(options.validation)
-    held_out = hold_out_patients(cells, **fold, blast_index=blast_index)
+    held_out = hold_out_patients(cells, **asdict(options.validation), blast_index=blast_index)
     training, validation = cells.chosen(~held_out), cells.chosen(held_out)
-    log.info(
-        "%d cells of %d patients to learn from, %d of %d held out",
-        len(training.paths), len(set(training.patients)),
-        len(validation.paths), len(set(validation.patients)),
-    )  # fmt: skip
+    log.info("to learn from: %s; held out: %s", training.size, validation.size)
     task = _task(training, validation, options.preprocessing, len(scheme.classes), blast_index)
     job = asdict(options) | {
         "architecture": asdict(ARCHITECTURES[options.architecture]),

@@ -131,13 +131,11 @@ def held_out_error_model(cells: Joined, held_out: str) -> ErrorModel | None:
 
     ``held_out``: how these patients were held out, for the card.
     """
-    scheme = cells.run_scheme
-    counted = np.array(scheme.codes)[scheme.is_leukocyte]
     try:
         return fit_error_model(
             cells.blast_probability,
             cells.true.is_blast,
-            np.isin(cells.called, counted),
+            cells.naive.is_leukocyte,
             cells.patient,
             held_out=held_out,
         )
