@@ -16,8 +16,8 @@ from bloodcell.run import Run
 def calibrate(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
     """Copy the model of ``run`` to ``out`` with an error model of the run's labelled patients.
 
-    ``labels_csv`` has the columns ``path`` as in the run and ``class``. The
-    patients must not be among those the network was trained on, which cannot be checked here.
+    ``labels_csv`` has the columns ``path`` as in the run and ``class``. The patients must
+    not be among those the network was trained on, which cannot be checked here.
 
     Raises InputError if labels and run do not match, patients or cells are too few, or ``out``
     exists; ModelError if the run's model is no longer where it was, or another one.
