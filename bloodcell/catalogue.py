@@ -39,9 +39,9 @@ def trainable_recipes() -> list[dict[str, Any]]:
     Raises InputError if the ``train`` extra is not installed.
     """
     try:
+        from bloodcell.training.crossvalidation import new_network
         from bloodcell.training.export import export_onnx, gmacs_of, parameters_of
         from bloodcell.training.options import read_options, recipe_names
-        from bloodcell.training.recipe import new_network
     except ModuleNotFoundError as missing:
         raise InputError(
             f"--recipes needs {missing.name}, which is not installed: "

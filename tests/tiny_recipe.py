@@ -9,6 +9,7 @@ weight_decay = 0.05
 label_smoothing = 0.0
 average_decay = 0.9
 first_side_px = 64
+last_side_px = 64
 """
 
 TINY_RECIPE = f"""
@@ -24,7 +25,6 @@ mean = [0.839, 0.705, 0.704]
 std = [0.183, 0.226, 0.111]
 [validation]
 folds = 4
-fold = 0
 [course]
 {_COURSE}
 [teacher]

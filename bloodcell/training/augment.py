@@ -17,7 +17,7 @@ def augment(
     """
     view = _random_view(canvas, side_px, region, generator)
     view = _random_stain(view, generator)
-    return _random_blur(view, generator)
+    return _random_sharpness(view, generator)
 
 
 def _uniform(
@@ -60,10 +60,13 @@ def _random_stain(view: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     return mixed + offset
 
 
-def _random_blur(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Blend a fifth of the views with their 3x3 mean: slightly out of focus."""
-    strength = _uniform(len(view), 0, 1, generator, 1, 1, 1)
-    blurred = _uniform(len(view), 0, 1, generator, 1, 1, 1) < 0.2
-    strength = torch.where(blurred, strength, 0.0)
+def _random_sharpness(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Blend half of the views with their 3x3 mean, or away from it.
+
+    Towards it: slightly out of focus. Away from it: from a sharper camera, or stored larger.
+    """
+    strength = _uniform(len(view), -1, 1, generator, 1, 1, 1)
+    chosen = _uniform(len(view), 0, 1, generator, 1, 1, 1) < 0.5
+    strength = torch.where(chosen, strength, 0.0)
     mean = functional.avg_pool2d(view, 3, stride=1, padding=1, count_include_pad=False)
     return torch.lerp(view, mean, strength)

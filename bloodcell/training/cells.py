@@ -31,12 +31,6 @@ class LabelledCells:
         """Numbers of cells and patients, for people."""
         return f"{len(self.paths)} cells of {len(set(self.patients))} patients"
 
-    def chosen(self, which: npt.NDArray[np.bool_]) -> "LabelledCells":
-        """Return the cells where ``which``, bool (N,), is true."""
-        places = np.flatnonzero(which)
-        paths = [self.paths[place] for place in places]
-        return LabelledCells(paths, self.labels[places], self.patients[places])
-
 
 def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> LabelledCells:
     """Read ``path,patient,class`` rows; paths are relative to ``folder``.
@@ -54,15 +48,13 @@ def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> Labell
     )
 
 
-def hold_out_patients(
-    cells: LabelledCells, *, folds: int, fold: int, blast_index: int
-) -> npt.NDArray[np.bool_]:
-    """Choose whole patients for validation; bool (N,), true for the cells of fold ``fold``.
+def deal_patients(cells: LabelledCells, *, folds: int, blast_index: int) -> npt.NDArray[np.int64]:
+    """Deal whole patients to folds; the fold of each cell, int64 (N,), 0 to ``folds - 1``.
 
-    Patients are dealt to the folds in the order of their blast share, so that every fold holds
-    patients with few and with many blasts. Raises InputError if there are fewer than ``folds``.
+    Patients are dealt in the order of their blast share, so that every fold holds patients with
+    few and with many blasts. Raises InputError if there are fewer than ``folds``.
     """
-    names = np.unique(cells.patients)
+    names, number = np.unique(cells.patients, return_inverse=True)
     if len(names) < folds:
         raise InputError(
             f"{folds} folds need at least {folds} patients, the labels have {len(names)}: label "
@@ -70,8 +62,9 @@ def hold_out_patients(
         )
     is_blast = cells.labels == blast_index
     blast_share = [float(is_blast[cells.patients == name].mean()) for name in names]
-    order = np.argsort(blast_share, kind="stable")
-    return np.isin(cells.patients, names[order[fold::folds]])
+    fold_of_patient = np.empty(len(names), np.int64)
+    fold_of_patient[np.argsort(blast_share, kind="stable")] = np.arange(len(names)) % folds
+    return fold_of_patient[number]
 
 
 def decode_all(

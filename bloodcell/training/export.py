@@ -64,10 +64,8 @@ def write_model_folder(
         "training": {**table, "torch": torch.__version__, "data": data},
         "metrics": {"validation": held_out_figures(held_out)},
     }
-    fold = options.validation
     error_model = held_out_error_model(
-        held_out,
-        f"held out of training as fold {fold.fold} of {fold.folds}; they also chose the epoch",
+        held_out, f"each held out of training in one of {options.validation.folds} folds"
     )
     if error_model:
         card["error_model"] = error_model.to_card()

@@ -24,24 +24,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Normalised images, channels first, with the class index of each, int64 (N,)."""
-
-    pixels: torch.Tensor
-    labels: torch.Tensor
-
-
-@dataclass(frozen=True)
 class Task:
-    """Cells to learn from and cells of other patients to judge by.
+    """Cells to learn from and cells of other patients to judge by, as rows of the same tensors.
 
-    ``training`` holds canvases (see ``augment``) of which a network sees ``region``;
-    ``validation`` the network's exact input. ``log_prior``, float32 (C,): what the training loss
-    added to each class's logit beyond its share of the cells, taken off before judging.
+    ``canvases`` float16 (N, 3, S, S): what views are cut from (see ``augment``), of which a
+    network sees ``region``; ``pixels`` float32 (N, 3, H, H): its exact input; ``labels`` int64
+    (N,). ``training`` and ``held_out``, int64 row numbers; ``held_out`` may be empty: then
+    nothing is judged. ``log_prior``, float32 (C,): what the training loss added to each class's
+    logit beyond its share of the cells, taken off before judging.
     """
 
-    training: Pixels
-    validation: Pixels
+    canvases: torch.Tensor
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    training: torch.Tensor
+    held_out: torch.Tensor
     region: float
     log_prior: torch.Tensor
     blast_index: int
@@ -50,10 +47,11 @@ class Task:
 class Trainer:
     """Trains a network; after every epoch ``folder/checkpoint.pt`` holds all that is needed.
 
-    ``job``: what tells this training from any other. A second trainer on the same folder
-    continues after the last whole epoch and ends with the same weights. ``steps_done`` is told
-    of batches, those of earlier sessions too. Raises InputError if there are fewer training
-    cells than a batch holds, or if the folder belongs to another training.
+    ``epochs``: of the course's at most so many. ``job``: what tells this training from any
+    other. A second trainer on the same folder continues after the last whole epoch and ends with
+    the same weights. ``steps_done`` is told of batches, those of earlier sessions too. Raises
+    InputError if there are fewer training cells than a batch holds, or if the folder belongs to
+    another training.
     """
 
     def __init__(
@@ -63,18 +61,19 @@ class Trainer:
         *,
         task: Task,
         course: Course,
+        epochs: int,
         loss: Loss,
         seed: int,
         job: dict[str, Any],
         steps_done: Callable[[int], None],
     ) -> None:
-        if len(task.training.labels) < course.batch_size:
+        if len(task.training) < course.batch_size:
             raise InputError(
-                f"{len(task.training.labels)} cells are left for training, at least one batch of "
+                f"{len(task.training)} cells are left for training, at least one batch of "
                 f"{course.batch_size} is needed: label more cells"
             )
         self.folder, self.task, self.course, self.loss = folder, task, course, loss
-        self.seed, self.job, self.steps_done = seed, job, steps_done
+        self.epochs, self.seed, self.job, self.steps_done = epochs, seed, job, steps_done
         self.device = next(network.parameters()).device
         self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(
@@ -87,7 +86,10 @@ class Trainer:
         self.best: dict[str, Any] = {}
 
     def fit(self) -> nn.Module:
-        """Train to the end; returns the averaged network of the best epoch, in eval mode."""
+        """Train to the end; returns the averaged network of the best epoch, in eval mode.
+
+        The best is the one with the smallest log loss of held-out cells, without any the last.
+        """
         self._restore()
         while not self._finished():
             epoch, started = len(self.history), time.monotonic()
@@ -95,7 +97,7 @@ class Trainer:
             entry = {"epoch": epoch + 1, "training_loss": training_loss, **self._validate()}
             entry["elapsed_s"] = time.monotonic() - started
             self.history.append(entry)
-            if self._best_epoch() == epoch:
+            if self.best_epoch() == epoch + 1:
                 self.best = copy.deepcopy(self.averaged.module.state_dict())
             self._save()
             log.info(" ".join(f"{key}={value:.4g}" for key, value in entry.items()))
@@ -103,15 +105,18 @@ class Trainer:
         best.load_state_dict(self.best)
         return best.eval()
 
-    def _best_epoch(self) -> int:
-        return int(np.argmin([entry["validation_loss"] for entry in self.history]))
+    def best_epoch(self) -> int:
+        """Return the number of the best epoch so far, from 1."""
+        if not len(self.task.held_out):
+            return len(self.history)
+        return 1 + int(np.argmin([entry["validation_loss"] for entry in self.history]))
 
     def _finished(self) -> bool:
         done = len(self.history)
         if done == 0:
             return False
-        waited = done - 1 - self._best_epoch()
-        return done >= self.course.epochs or waited >= self.course.patience_epochs
+        waited = done - self.best_epoch()
+        return done >= self.epochs or waited >= self.course.patience_epochs
 
     def _train_epoch(self, epoch: int) -> float:
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would.
@@ -129,8 +134,8 @@ class Trainer:
         return total / len(batches)
 
     def _train_batch(self, rows: torch.Tensor, side_px: int, generator: torch.Generator) -> float:
-        canvas = self.task.training.pixels[rows].to(self.device, torch.float32)
-        labels = self.task.training.labels[rows].to(self.device)
+        canvas = self.task.canvases[rows].to(self.device, torch.float32)
+        labels = self.task.labels[rows].to(self.device)
         view = augment(canvas, side_px, self.task.region, generator)
         view = view.contiguous(memory_format=torch.channels_last)
         with mixed_precision(self.device):
@@ -143,13 +148,18 @@ class Trainer:
         return loss.item()
 
     def _side_px(self, epoch: int) -> int:
-        """Small views first, which cost less (Tan and Le 2021, arXiv 2104.00298)."""
+        """Small views first, which cost less (Tan and Le 2021, arXiv 2104.00298).
+
+        Even the last ones may be smaller than the network's input: it does best on cells a little
+        larger than those it learnt from (Touvron et al. 2019, arXiv 1906.06423).
+        """
         third = min(3 * epoch // self.course.epochs, 2)
-        first, last = self.course.first_side_px, self.task.validation.pixels.shape[-1]
+        first, last = self.course.first_side_px, self.course.last_side_px
         return first + (last - first) * third // 2
 
     def _shuffled(self, generator: torch.Generator) -> Iterator[torch.Tensor]:
-        order = torch.randperm(len(self.task.training.labels), generator=generator)
+        rows = self.task.training
+        order = rows[torch.randperm(len(rows), generator=generator)]
         size = self.course.batch_size
         # The last, smaller batch is left out: batch statistics of a few cells are noise.
         for start in range(0, len(order) - size + 1, size):
@@ -164,15 +174,17 @@ class Trainer:
         return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
 
     def _validate(self) -> dict[str, float]:
-        validation = self.task.validation
-        logits = infer(self.averaged.module, validation.pixels) - self.task.log_prior
+        rows = self.task.held_out
+        if not len(rows):
+            return {}
+        logits = infer(self.averaged.module, self.task.pixels[rows]) - self.task.log_prior
         probabilities = torch.softmax(logits, 1).numpy()
-        labels = validation.labels.numpy()
-        blast = self.task.blast_index
+        labels = self.task.labels[rows]
+        is_blast = labels.numpy() == self.task.blast_index
         return {
-            "validation_loss": float(nn.functional.cross_entropy(logits, validation.labels)),
-            "accuracy": float(np.mean(probabilities.argmax(1) == labels)),
-            "blast_auroc": auroc(probabilities[:, blast], labels == blast),
+            "validation_loss": float(nn.functional.cross_entropy(logits, labels)),
+            "accuracy": float(np.mean(probabilities.argmax(1) == labels.numpy())),
+            "blast_auroc": auroc(probabilities[:, self.task.blast_index], is_blast),
         }
 
     def _save(self) -> None:
@@ -195,7 +207,7 @@ class Trainer:
             return
         state = torch.load(path, weights_only=True, map_location=self.device)
         if state["job"] != self.job:
-            # With another fold, patients held out now may have been trained on before.
+            # With other folds, patients held out now may have been trained on before.
             raise InputError(
                 f"{path} belongs to a training with other options, scheme or labels: choose a new "
                 "--out"
@@ -204,7 +216,7 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.best = state["history"], state["best"]
-        batches = len(self.task.training.labels) // self.course.batch_size
+        batches = len(self.task.training) // self.course.batch_size
         self.steps_done(len(self.history) * batches)
         log.info("continuing after epoch %d of %s", len(self.history), path)
 

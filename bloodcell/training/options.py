@@ -34,7 +34,8 @@ class Course:
     average_decay: _Share
     """Of the exponential average of the weights, a step; the average is what is kept."""
     first_side_px: _Count
-    """Views grow from this side to the network's input over three thirds of the epochs."""
+    last_side_px: _Count
+    """Views grow from the first side to the last over three thirds of the epochs."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -48,10 +49,9 @@ class Teacher:
 
 @dataclass(frozen=True, config=_STRICT)
 class Validation:
-    """Which patients are held out: one fold of ``folds``."""
+    """Patients are dealt to ``folds`` folds, each of which is held out once."""
 
     folds: Annotated[int, Field(ge=2)]
-    fold: Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -96,6 +96,4 @@ def read_options(name_or_file: str | Path) -> TrainingOptions:
             f"{path}: unknown architecture {options.architecture!r}: known are "
             f"{', '.join(ARCHITECTURES)}"
         )
-    if options.validation.fold >= options.validation.folds:
-        raise InputError(f"{path}: validation.fold counts from 0 to validation.folds - 1")
     return options
