@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from bloodcell.errors import InputError
-from bloodcell.training.augment import augment
-from bloodcell.training.fit import Pixels, Task, Trainer
+from bloodcell.training.augment import _random_sharpness, augment
+from bloodcell.training.fit import Task, Trainer
 from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
 from bloodcell.training.options import Course
 from bloodcell.training.resnext import Architecture, ResNeXt
@@ -18,28 +18,31 @@ from bloodcell.training.validation import calibrated_by_others, fit_calibration
 TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
 COURSE = Course(
     epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
-    label_smoothing=0.0, average_decay=0.9, first_side_px=24,
+    label_smoothing=0.0, average_decay=0.9, first_side_px=24, last_side_px=28,
 )  # fmt: skip
 
 
-def task() -> Task:
+def task(held_out: int = 6) -> Task:
     generator = torch.Generator().manual_seed(0)
     return Task(
-        training=Pixels(
-            torch.randn(16, 3, 46, 46, generator=generator).half(), torch.arange(16) % 3
-        ),
-        validation=Pixels(torch.randn(6, 3, 32, 32, generator=generator), torch.arange(6) % 3),
+        canvases=torch.randn(22, 3, 46, 46, generator=generator).half(),
+        pixels=torch.randn(22, 3, 32, 32, generator=generator),
+        labels=torch.arange(22) % 3,
+        training=torch.arange(16),
+        held_out=torch.arange(16, 16 + held_out),
         region=0.7,
         log_prior=torch.zeros(3),
         blast_index=0,
     )
 
 
-def trainer(folder: Path, course: Course = COURSE, steps: list[int] | None = None) -> Trainer:
+def trainer(
+    folder: Path, course: Course = COURSE, steps: list[int] | None = None, held_out: int = 6
+) -> Trainer:
     torch.manual_seed(4)
     teacher, network = ResNeXt(TINY, 3), ResNeXt(TINY, 3)
     return Trainer(
-        folder, network, task=task(), course=course,
+        folder, network, task=task(held_out), course=course, epochs=course.epochs,
         loss=TaughtLoss(LabelLoss(torch.ones(3), 0.0), teacher, share=0.5),
         seed=1, job={"labels_sha256": "00"},
         steps_done=steps.append if steps is not None else lambda count: None,  # noqa: ARG005
@@ -99,6 +102,17 @@ def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
     assert not torch.equal(best.head[1].bias, weights[3])
 
 
+def test_without_held_out_cells_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    alone = trainer(tmp_path, Course(**{**vars(COURSE), "patience_epochs": 1}), held_out=0)
+    alone.epochs = 2
+    kept = alone.fit()
+    assert [sorted(entry) for entry in alone.history] == [
+        ["elapsed_s", "epoch", "training_loss"]
+    ] * 2
+    assert alone.best_epoch() == 2
+    assert torch.equal(kept.head[1].bias, alone.averaged.module.head[1].bias)
+
+
 def test_the_average_forgets_its_random_start(tmp_path: Path) -> None:
     started = trainer(tmp_path, Course(**{**vars(COURSE), "average_decay": 0.998}))
     weight, averaged = started.model.head[1].weight, started.averaged.module.head[1].weight
@@ -112,7 +126,7 @@ def test_the_average_forgets_its_random_start(tmp_path: Path) -> None:
 
 
 def test_views_grow_over_thirds_of_the_epochs(tmp_path: Path) -> None:
-    assert [trainer(tmp_path)._side_px(epoch) for epoch in range(3)] == [24, 28, 32]
+    assert [trainer(tmp_path)._side_px(epoch) for epoch in range(3)] == [24, 26, 28]
 
 
 def test_rare_classes_weigh_more_and_the_mean_over_cells_is_one() -> None:
@@ -155,6 +169,18 @@ def test_the_teacher_is_followed_on_the_very_same_view() -> None:
     # The labels' half alone is left: log of the sum of exp(2, 0, 1), less the label's 0.
     expected = 0.5 * np.log(np.exp(2) + 1 + np.e)
     assert half(views.flatten(1), views, label) == pytest.approx(expected, rel=1e-5)
+
+
+def test_views_are_blurred_and_sharpened_but_flat_ones_stay_flat() -> None:
+    generator = torch.Generator().manual_seed(1)
+    edge = torch.zeros(200, 1, 8, 8)
+    edge[..., 4:] = 1.0
+    step = _random_sharpness(edge, generator)[:, 0, 4, 3:5].diff(dim=1).flatten()
+    assert 80 <= (step == 1).sum() <= 120  # half of them stay as they are
+    assert (step < 0.7).any()
+    assert (step > 1.3).any()
+    flat = torch.full((20, 1, 8, 8), 0.5)
+    assert torch.allclose(_random_sharpness(flat, generator), flat)
 
 
 def test_augmentation_changes_views_but_not_their_size() -> None:

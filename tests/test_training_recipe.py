@@ -1,5 +1,6 @@
 """Recipes: read and refused, whole patients held out, a model folder that scores."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from bloodcell.errors import InputError
 from bloodcell.model import load_model
 from bloodcell.phantom import write_phantoms
 from bloodcell.training import train
-from bloodcell.training.cells import LabelledCells, decode_all, hold_out_patients, labelled_cells
+from bloodcell.training.cells import LabelledCells, deal_patients, decode_all, labelled_cells
+from bloodcell.training.crossvalidation import CrossValidation
 from bloodcell.training.export import gmacs_of, parameters_of
+from bloodcell.training.fit import Task
+from bloodcell.training.losses import class_weights
 from bloodcell.training.options import read_options, recipe_names
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 
@@ -36,19 +40,27 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
         data, data / "labels.csv", folder, recipe=recipe, data_source="drawn cells",
         progress=lambda done, total: steps.append((done, total)),
     )  # fmt: skip
-    assert steps[-1] == (8, 8)  # 4 batches of 16 for teacher and network
+    # 72 of 96 cells for each of four folds and 96 for the last: 4 * 4 + 6 batches of 16, and
+    # as many for the teachers.
+    assert steps[-1] == (44, 44)
     assert (folder / "teacher" / "checkpoint.pt").is_file()
+    assert (folder / "fold-3" / "checkpoint.pt").is_file()
     card = load_model(folder).card
     assert card["training"]["data"]["source"] == "drawn cells"
     assert card["training"]["data"]["licence"] == "not stated"
     assert card["training"]["teacher"]["course"]["epochs"] == 1
     held_out = card["metrics"]["validation"]
-    assert held_out["patients"] == 1
-    assert held_out["cells"] == 24 == sum(row["n"] for row in held_out["class"])
-    assert [row["patient"] for row in held_out["patient"]] == ["phantom-002"]
-    assert card["training"]["data"]["patients"] == ["phantom-000", "phantom-001", "phantom-003"]
+    assert held_out["patients"] == 4
+    assert held_out["cells"] == 96 == sum(row["n"] for row in held_out["class"])
+    everybody = [f"phantom-00{number}" for number in range(4)]
+    assert [row["patient"] for row in held_out["patient"]] == everybody
+    assert card["training"]["data"]["patients"] == everybody
     assert (folder / "training.svg").read_text().startswith("<?xml")
-    assert (folder / "training.csv").read_text().startswith("epoch,training_loss,")
+    log = list(csv.DictReader((folder / "training.csv").open()))
+    parts = [f"fold-{k}{end}" for k in range(4) for end in (" teacher", "")]
+    assert [row["part"] for row in log] == [*parts, "all teacher", "all"]
+    assert float(log[0]["validation_loss"]) > 0
+    assert log[-1]["validation_loss"] == ""
     run = bloodcell.score(smears, tmp_path / "run", model=folder)
     assert run.about["scored"] == 72
 
@@ -58,7 +70,7 @@ def test_every_shipped_recipe_names_a_network_that_can_be_built() -> None:
     for name in recipe_names():
         options = read_options(name)
         assert options.architecture in ARCHITECTURES
-        assert options.validation.folds == 5
+        assert options.validation.folds == 3
 
 
 def test_resnext50_is_the_published_one() -> None:
@@ -79,7 +91,7 @@ def test_resnext50_is_the_published_one() -> None:
         ("epochs = 1", 'epochs = "many"', "course.epochs: Input should be a valid integer"),
         ("share = 0.7", "share = 1.5", "teacher.share: Input should be less than 1"),
         ("region = 0.7", "region = 7", "preprocessing.region is 7.0, at most 1 is expected"),
-        ("fold = 0", "fold = 4", "validation.fold counts from 0 to validation.folds - 1"),
+        ("folds = 4", "folds = 1", "validation.folds: Input should be greater than or equal to 2"),
         ("seed = 1", "seed = ", "not valid TOML"),
     ],
 )
@@ -101,16 +113,37 @@ def test_whole_patients_are_held_out_and_every_patient_once() -> None:
     patients = np.repeat([f"p{i:02}" for i in range(20)], 5)
     labels = np.array([[0] * (i // 4) + [1] * (5 - i // 4) for i in range(20)]).ravel()
     cells = LabelledCells(["x"] * 100, labels, patients)
-    folds = [hold_out_patients(cells, folds=5, fold=k, blast_index=0) for k in range(5)]
-    assert (np.sum(folds, axis=0) == 1).all()
-    for held_out in folds:
-        chosen = np.unique(patients[held_out])
+    fold = deal_patients(cells, folds=5, blast_index=0)
+    for number in range(5):
+        chosen = np.unique(patients[fold == number])
         assert len(chosen) == 4
-        assert held_out.sum() == 20  # all five cells of each
+        assert (fold == number).sum() == 20  # all five cells of each
     # Dealt by blast share: 0 in each of the first four patients, and so on.
-    assert np.unique(patients[folds[0]]).tolist() == ["p00", "p05", "p10", "p15"]
+    assert np.unique(patients[fold == 0]).tolist() == ["p00", "p05", "p10", "p15"]
     with pytest.raises(InputError, match="30 folds need at least 30 patients, the labels have 20"):
-        hold_out_patients(cells, folds=30, fold=0, blast_index=0)
+        deal_patients(cells, folds=30, blast_index=0)
+
+
+def test_a_network_never_sees_the_patients_that_judge_it(recipe: Path, tmp_path: Path) -> None:
+    """Nothing tells classes apart but the patient: held out, each is taken for another's class."""
+    generator = torch.Generator().manual_seed(0)
+    fold = torch.arange(64) % 4
+    labels = fold.clone()
+    task = Task(
+        canvases=torch.randn(64, 3, 91, 91, generator=generator).half(),
+        pixels=torch.zeros(64, 3, 64, 64),
+        labels=labels,
+        training=torch.arange(64),
+        held_out=torch.empty(0, dtype=torch.int64),
+        region=0.7,
+        log_prior=class_weights(labels, 18).log(),
+        blast_index=0,
+    )
+    recipe.write_text(TINY_RECIPE.split("[teacher]")[0])
+    options = read_options(recipe)
+    fitted = CrossValidation(tmp_path / "out", task, options, {}, lambda _count: None).run(fold)
+    # The class that a network never saw is the least likely of the four to it.
+    assert torch.equal(fitted.held_out_logits[:, :4].argmin(dim=1), labels)
 
 
 @pytest.mark.real_data

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from statistics import mean
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -17,13 +18,16 @@ from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 
 log = logging.getLogger(__name__)
 
+ALL_PATIENTS = "all"
+"""The ``part`` of the network that learns from all patients."""
+
 
 @dataclass(frozen=True)
 class Fitted:
     """The network that learnt from all cells, and what the others say of cells not seen.
 
     ``held_out_logits``: float32 (N, C), each cell's by the network that never saw its patient.
-    ``history``: one entry an epoch of each network, ``part`` naming it.
+    ``history``: one entry an epoch of each network and teacher, ``part`` naming it.
     """
 
     network: ResNeXt
@@ -31,9 +35,8 @@ class Fitted:
     history: list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class _Epochs:
-    """How many epochs were, or are to be, trained and kept."""
+class _Epochs(NamedTuple):
+    """How many epochs are trained at most, or were best."""
 
     teacher: int
     network: int
@@ -42,7 +45,8 @@ class _Epochs:
 class CrossValidation:
     """Trains in ``folder``: the network for all there, that of fold k in ``fold-k``.
 
-    ``job``: what tells this training from any other; ``steps_done``: see ``Trainer``.
+    ``task``: all cells to learn from, none held out. ``job``: what tells this training from any
+    other; ``steps_done``: see ``Trainer``.
     """
 
     def __init__(
@@ -60,62 +64,57 @@ class CrossValidation:
 
     def run(self, fold_of_cell: torch.Tensor) -> Fitted:
         """Train all networks; ``fold_of_cell``: int64 (N,)."""
-        task, options = self._task, self._options
-        classes = len(task.log_prior)
-        most = _Epochs(
-            options.teacher.course.epochs if options.teacher else 0, options.course.epochs
-        )
-        logits = torch.empty(len(task.labels), classes)
-        best: list[_Epochs] = []
-        for fold in range(options.validation.folds):
+        options, folds = self._options, self._options.validation.folds
+        teacher_epochs = options.teacher.course.epochs if options.teacher else 0
+        most = _Epochs(teacher_epochs, options.course.epochs)
+        logits = torch.empty(len(self._task.labels), len(self._task.log_prior))
+        best = []
+        for fold in range(folds):
             part = f"fold-{fold}"
-            training = torch.nonzero(fold_of_cell != fold).flatten()
-            held_out = torch.nonzero(fold_of_cell == fold).flatten()
-            prior = class_weights(task.labels[training], classes).log()
-            fold_task = replace(task, training=training, held_out=held_out, log_prior=prior)
-            network, epochs = self._fit(part, self._folder / part, fold_task, most)
-            logits[held_out] = infer(network, task.pixels[held_out])
+            task = _without(self._task, fold_of_cell == fold)
+            network, epochs = self._fit(part, self._folder / part, task, most)
+            logits[task.held_out] = infer(network, task.pixels[task.held_out])
             best.append(epochs)
-        kept = _Epochs(*(round(sum(e) / len(e)) for e in zip(*map(_pair, best), strict=True)))
-        log.info("best epochs of the folds: %s; for all patients: %s", best, kept)
-        network, _ = self._fit("all", self._folder, task, kept)
+        kept = _Epochs(*(round(mean(epochs)) for epochs in zip(*best, strict=True)))
+        network, _ = self._fit(ALL_PATIENTS, self._folder, self._task, kept)
         return Fitted(network, logits, self._history)
 
     def _fit(self, part: str, folder: Path, task: Task, most: _Epochs) -> tuple[ResNeXt, _Epochs]:
         """Teacher first, if there is one; returns the network, its head corrected for the prior."""
-        options = self._options
+        options, taught_epochs = self._options, 0
         loss: Loss = self._label_loss(task, options.course)
-        taught_epochs = 0
         if options.teacher:
             from bloodcell.training.teacher import ImageNetTeacher
 
             torch.manual_seed(options.seed)
-            course = options.teacher.course
             teacher = ImageNetTeacher(options.preprocessing, len(task.log_prior))
+            course = options.teacher.course
             log.info("%s: training the teacher", part)
-            teacher_loss = self._label_loss(task, course)
-            trainer = self._trainer(
-                folder / "teacher", teacher, task, course, most.teacher, teacher_loss
-            )
-            loss = TaughtLoss(loss, trainer.fit(), options.teacher.share)
-            taught_epochs = trainer.best_epoch()
-            self._keep_history(f"{part} teacher", trainer)
+            teaching = self._trainer(
+                folder / "teacher", teacher, task=task, course=course, epochs=most.teacher,
+                loss=self._label_loss(task, course),
+            )  # fmt: skip
+            loss = TaughtLoss(loss, teaching.fit(), options.teacher.share)
+            taught_epochs = teaching.best_epoch()
+            self._keep_history(f"{part} teacher", teaching)
         log.info("%s: training the network", part)
         trainer = self._trainer(
-            folder, new_network(options), task, options.course, most.network, loss
-        )
-        best = trainer.fit().cpu()
+            folder, new_network(options), task=task, course=options.course, epochs=most.network,
+            loss=loss,
+        )  # fmt: skip
+        network = trainer.fit().cpu()
         self._keep_history(part, trainer)
-        assert isinstance(best, ResNeXt)
-        best.raise_logits(-task.log_prior)
-        return best, _Epochs(taught_epochs, trainer.best_epoch())
+        assert isinstance(network, ResNeXt)
+        network.raise_logits(-task.log_prior)
+        return network, _Epochs(taught_epochs, trainer.best_epoch())
 
     def _label_loss(self, task: Task, course: Course) -> LabelLoss:
         return LabelLoss(task.log_prior.exp().to(self._device), course.label_smoothing)
 
     def _trainer(
-        self, folder: Path, network: nn.Module, task: Task, course: Course, epochs: int, loss: Loss
-    ) -> Trainer:
+        self, folder: Path, network: nn.Module, *, task: Task, course: Course, epochs: int,
+        loss: Loss,
+    ) -> Trainer:  # fmt: skip
         return Trainer(
             folder, network.to(self._device), task=task, course=course, epochs=epochs, loss=loss,
             seed=self._options.seed, job=self._job, steps_done=self._steps_done,
@@ -125,11 +124,18 @@ class CrossValidation:
         self._history += [{"part": part, **entry} for entry in trainer.history]
 
 
+def _without(task: Task, held_out: torch.Tensor) -> Task:
+    """Hold out the cells where ``held_out``, bool (N,), is true."""
+    training = torch.nonzero(~held_out).flatten()
+    return replace(
+        task,
+        training=training,
+        held_out=torch.nonzero(held_out).flatten(),
+        log_prior=class_weights(task.labels[training], len(task.log_prior)).log(),
+    )
+
+
 def new_network(options: TrainingOptions) -> ResNeXt:
     """The recipe's network with the random weights of its seed."""
     torch.manual_seed(options.seed)
     return ResNeXt(ARCHITECTURES[options.architecture], len(load_scheme(options.scheme).classes))
-
-
-def _pair(epochs: _Epochs) -> tuple[int, int]:
-    return epochs.teacher, epochs.network

@@ -39,7 +39,7 @@ def write_model_folder(
     data: dict[str, Any],
     calibration: Calibration,
     held_out: Joined,
-    history: list[dict[str, float]],
+    history: list[dict[str, Any]],
 ) -> None:
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's."""
     weights = folder / "model.onnx"
@@ -58,8 +58,8 @@ def write_model_folder(
         "calibration": {
             "temperature": calibration.temperature,
             "offsets_in_weights": [round(float(o), 4) for o in calibration.offsets],
-            "rests_on": "the held-out patients of [metrics.validation], whose figures are by the "
-            "calibration of the others among them",
+            "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
+            "patient; the figures there are by the calibration of the other patients",
         },
         "training": {**table, "torch": torch.__version__, "data": data},
         "metrics": {"validation": held_out_figures(held_out)},
@@ -74,9 +74,10 @@ def write_model_folder(
     save_svg(draw_curves(history, folder.name), folder / "training.svg")
 
 
-def _write_history(path: Path, history: list[dict[str, float]]) -> None:
+def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[0]))
+        # The network of all patients has nobody left to be judged by: those columns stay empty.
+        writer = csv.DictWriter(file, list(history[0]), restval="")
         writer.writeheader()
         writer.writerows(history)
 

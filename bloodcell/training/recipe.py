@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from bloodcell.engine.preprocessing import Preprocessing
@@ -59,8 +61,8 @@ def train(
         "architecture": asdict(ARCHITECTURES[options.architecture]),
         "data": {"labels_sha256": sha256_of(labels)},
     }
-    course = CrossValidation(out, task, options, job, _Steps(progress, task, options))
-    fitted = course.run(torch.from_numpy(fold_of_cell))
+    steps = _Steps(progress, np.bincount(fold_of_cell), options)
+    fitted = CrossValidation(out, task, options, job, steps).run(torch.from_numpy(fold_of_cell))
     calibration = fit_calibration(fitted.held_out_logits, task.labels, cells.patients)
     fitted.network.raise_logits(calibration.offsets)
     write_model_folder(
@@ -86,12 +88,17 @@ class _Steps:
     """Counts batches over all networks and teachers for the progress display."""
 
     def __init__(
-        self, progress: Callable[[int, int], None] | None, task: Task, options: TrainingOptions
+        self,
+        progress: Callable[[int, int], None] | None,
+        cells_of_fold: npt.NDArray[np.int64],
+        options: TrainingOptions,
     ) -> None:
         courses = [options.course] + ([options.teacher.course] if options.teacher else [])
-        # Of f folds each cell is in the training of f - 1 networks, and in the last one's.
-        cells = len(task.labels) * options.validation.folds
-        self._total = sum(course.epochs * (cells // course.batch_size) for course in courses)
+        cells = cells_of_fold.sum()
+        learnt_from = [*(cells - cells_of_fold), cells]
+        self._total = sum(
+            course.epochs * int(n // course.batch_size) for course in courses for n in learnt_from
+        )
         self._done = 0
         self._progress = progress
 
