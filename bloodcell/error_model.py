@@ -23,7 +23,7 @@ LEAST_CELLS = 100
 FALSE_ALARM_RATE = 0.01
 """Chance that a patient like those of the fit is refused by ``misfit_limit`` or ``shift_limit``."""
 
-_HELD_BACK_PARTS = 10
+_PARTS = 10
 _WORTHS: Floats = np.geomspace(12.5, 3200, 9)
 _INTERVAL_MISS = 2 / 0.05
 
@@ -165,13 +165,10 @@ class _Labelled:
         blast = np.asarray(is_blast, np.bool_)[used]
         log_odds = shift_fit.log_odds_of(probability[used])
         names, patient = np.unique(np.asarray(patients)[used], return_inverse=True)
-        counts = np.zeros((len(names), 64), np.int64)
-        place = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(int)
-        np.add.at(counts, (patient, place), 1)
         return _Labelled(
             shift_fit.histograms(log_odds[blast], patient[blast], len(names)),
             shift_fit.histograms(log_odds[~blast], patient[~blast], len(names)),
-            counts,
+            shift_fit.accumulated(log_odds, patient, len(names)),
         )
 
     @property
@@ -206,17 +203,20 @@ class _Labelled:
         return blasts, others
 
 
+def parts_of_patients(blast_share: Floats) -> npt.NDArray[np.intp]:
+    """Deal patients to at most ten parts alike in ``blast_share`` (P,); the part of each, (P,)."""
+    part = np.empty(len(blast_share), np.intp)
+    part[np.argsort(blast_share, kind="stable")] = np.arange(len(blast_share)) % _PARTS
+    return part
+
+
 class _Trial:
     """How one worth of cells does on patients held back in turn; all arrays (P,)."""
 
     def __init__(self, labelled: _Labelled, worth_cells: float) -> None:
         self.worth_cells = worth_cells
-        patients = len(labelled.counts)
-        # Parts alike in blast share, whatever the patients are called.
-        order = np.argsort(labelled.share, kind="stable")
-        part = np.empty(patients, np.intp)
-        part[order] = np.arange(patients) % min(_HELD_BACK_PARTS, patients)
-        estimates = np.empty((patients, 9))
+        part = parts_of_patients(labelled.share)
+        estimates = np.empty((len(part), 9))
         for held_back in (part == number for number in range(part.max() + 1)):
             blast, other = labelled.fit(~held_back, worth_cells)
             core = ShiftModel(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 TAIL = 0.5
-"""Johnson's tail parameter of the shifts, a kurtosis of about 5; docs/statistics.md says why."""
+"""Johnson's tail parameter of the shifts, a kurtosis of about 5."""
 
 SHAPE_EDGES = np.linspace(-14, 14, 57)
 """Edges of a shape's bins in log-odds; the middle 32 bins pair up those of the histogram."""
@@ -51,6 +51,15 @@ def histograms(log_odds: Floats, patient: npt.NDArray[np.intp], patients: int) -
     place = np.clip(np.digitize(log_odds, SHAPE_EDGES) - 1, 0, _BINS - 1)
     counts = np.bincount(patient * _BINS + place, minlength=patients * _BINS)
     return counts.reshape(patients, _BINS).astype(np.float64)
+
+
+def accumulated(
+    log_odds: Floats, patient: npt.NDArray[np.intp], patients: int
+) -> npt.NDArray[np.int64]:
+    """Cells by patient and bin of the accumulator's histogram, (P, 64); see _core.pyi."""
+    place = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.intp)
+    counts: npt.NDArray[np.int64] = np.bincount(patient * 64 + place, minlength=patients * 64)
+    return counts.reshape(patients, 64)
 
 
 def fit_kind(histogram: Floats, worth_cells: float) -> KindFit:

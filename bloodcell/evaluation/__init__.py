@@ -36,7 +36,7 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
         "cells": cells.cells,
         **class_figures(cells),
         "blast": blast_figures(cells),
-        **share_figures(run, cells),
+        **share_figures(run.patients, cells),
     }
 
 

@@ -4,43 +4,37 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from bloodcell.evaluation.join import Counted, Joined
-from bloodcell.run import Run
+from bloodcell.shares import ADJUSTED
 
 
-def share_figures(run: Run, cells: Joined) -> dict[str, Any]:
-    """One row a patient of the run, and totals over those with a true share.
+def share_figures(adjusted: pa.Table, cells: Joined) -> dict[str, Any]:
+    """One row a patient of ``adjusted``, and totals over those with a true share.
 
-    True and naive share are counted over the same cells: the labelled ones, as far as scored. The
-    adjusted share and its interval are the run's, over all the patient's cells. Shares are in
-    percent of the leukocytes, errors in percentage points; null where there is nothing to count.
+    ``adjusted``: the columns ``patient``, ``blast_percent``, ``blast_percent_low``, ``_high``, as
+    in patients.parquet. True and naive share are counted over the same cells: the labelled ones,
+    as far as scored. Shares are in percent of the leukocytes, errors in percentage points; null
+    where there is nothing to count.
     """
-    columns = ["patient", "blast_percent", "blast_percent_low", "blast_percent_high"]
-    patients = [_row(row, cells) for row in run.patients.select(columns).to_pylist()]
+    rows = adjusted.select(["patient", *ADJUSTED]).to_pylist()
+    patients = [_row(row, cells) for row in rows]
     return {"patients": patients, "totals": _totals(patients)}
 
 
-def naive_share(cells: Joined, own: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """The true and the naive share over the cells ``own`` (N,) of one patient."""
-    true, naive = _share(cells.true, own), _share(cells.naive, own)
-    return {
-        "leukocytes": int(cells.true.is_leukocyte[own].sum()),
-        "true_percent": true,
-        "naive_percent": naive,
-        "naive_error_points": _distance(naive, true),
-    }
-
-
 def _row(row: dict[str, Any], cells: Joined) -> dict[str, Any]:
-    counted = naive_share(cells, cells.patient == row["patient"])
-    true = counted["true_percent"]
+    own = cells.patient == row["patient"]
+    true, naive = _share(cells.true, own), _share(cells.naive, own)
     adjusted, low, high = (
         row["blast_percent"], row["blast_percent_low"], row["blast_percent_high"],
     )  # fmt: skip
     return {
         "patient": row["patient"],
-        **counted,
+        "leukocytes": int(cells.true.is_leukocyte[own].sum()),
+        "true_percent": true,
+        "naive_percent": naive,
+        "naive_error_points": _distance(naive, true),
         "adjusted_percent": adjusted,
         "adjusted_percent_low": low,
         "adjusted_percent_high": high,

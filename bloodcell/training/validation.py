@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch.nn import functional
 
@@ -15,8 +16,10 @@ from bloodcell.errors import InputError
 from bloodcell.evaluation.blast import blast_figures
 from bloodcell.evaluation.classes import class_figures
 from bloodcell.evaluation.join import Joined
-from bloodcell.evaluation.shares import naive_share
+from bloodcell.evaluation.shares import share_figures
 from bloodcell.scheme import Scheme
+from bloodcell.shares import ADJUSTED
+from bloodcell.training.left_out import shares_by_others
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +106,10 @@ def held_out_cells(
 
 
 def held_out_figures(cells: Joined) -> dict[str, Any]:
-    """What the model card states of the held-out cells: in all, by class, by patient."""
+    """What the model card states of the held-out cells: in all, by class, by patient.
+
+    Adjusted shares are by error models of other patients, and left out where these are too few.
+    """
     by_class, blast = class_figures(cells), blast_figures(cells)
     figures = {
         "patients": blast["patients"],
@@ -116,14 +122,21 @@ def held_out_figures(cells: Joined) -> dict[str, Any]:
         "accuracy": by_class["accuracy"],
         "balanced_accuracy": by_class["balanced_accuracy"],
     }
-    by_patient = [
-        {"patient": str(name), **naive_share(cells, cells.patient == name)}
-        for name in np.unique(cells.patient)
-    ]
+    shares = share_figures(_adjusted(cells), cells)
     return _known(figures) | {
+        "shares": _known(shares["totals"]),
         "class": [_known(row) for row in by_class["classes"]],
-        "patient": [_known(row) for row in by_patient],
+        "patient": [_known(row) for row in shares["patients"]],
     }
+
+
+def _adjusted(cells: Joined) -> pa.Table:
+    try:
+        return shares_by_others(cells)
+    except InputError:
+        names = np.unique(cells.patient)
+        unknown = pa.nulls(len(names), pa.float64())
+        return pa.table({"patient": names, **dict.fromkeys(ADJUSTED, unknown)})
 
 
 def held_out_error_model(cells: Joined, held_out: str) -> ErrorModel | None:
