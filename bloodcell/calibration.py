@@ -50,6 +50,8 @@ def _model_of(run: Run) -> Model:
 
 
 def _write_copy(model: Model, error_model: ErrorModel, out: Path) -> None:
-    shutil.copytree(model.folder, out)
+    # Card and weights only: a model folder fresh from training holds its checkpoints too.
+    out.mkdir(parents=True)
+    shutil.copy(model.network.weights, out)
     card = model.card | {"error_model": error_model.to_card()}
     write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))

@@ -223,4 +223,5 @@ def test_calibrate_writes_a_model_for_the_site(
     assert model.error_model is not None
     assert model.error_model.patients == 3
     assert model.weights_sha256 == load_model().weights_sha256
+    assert {path.name for path in model.folder.iterdir()} == {"card.toml", "model.onnx"}
     assert "exists" in CliRunner().invoke(main, words).output

@@ -53,9 +53,8 @@ def train(
     scheme = load_scheme(options.scheme)
     blast_index = scheme.codes.index(_blast_code(scheme))
     cells = labelled_cells(data, labels, scheme.codes)
-    folds = options.validation.folds
-    fold_of_cell = deal_patients(cells, folds=folds, blast_index=blast_index)
     log.info("to learn from: %s", cells.size)
+    fold_of_cell = deal_patients(cells, options.validation.folds, blast_index)
     task = _task(cells, options.preprocessing, len(scheme.classes), blast_index)
     job = asdict(options) | {
         "architecture": asdict(ARCHITECTURES[options.architecture]),
@@ -70,14 +69,8 @@ def train(
         network=fitted.network,
         scheme=scheme,
         options=options,
-        data={
-            "source": data_source,
-            "licence": data_licence,
-            "limits": data_limits,
-            **job["data"],
-            "patients": sorted(set(cells.patients.tolist())),
-            "cells": len(cells.paths),
-        },
+        data={"source": data_source, "licence": data_licence, "limits": data_limits, **job["data"]}
+        | {"patients": sorted(set(cells.patients.tolist())), "cells": len(cells.paths)},
         calibration=calibration,
         held_out=held_out_cells(fitted.held_out_logits, task.labels, cells.patients, scheme),
         history=fitted.history,
