@@ -48,7 +48,7 @@ def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> Labell
     )
 
 
-def deal_patients(cells: LabelledCells, *, folds: int, blast_index: int) -> npt.NDArray[np.int64]:
+def deal_patients(cells: LabelledCells, folds: int, blast_index: int) -> npt.NDArray[np.int64]:
     """Deal whole patients to folds; the fold of each cell, int64 (N,), 0 to ``folds - 1``.
 
     Patients are dealt in the order of their blast share, so that every fold holds patients with
