@@ -1,0 +1,6 @@
+"""TensorRT: an ONNX network becomes a plan for one GPU, is kept, and scores.
+
+``flavour`` says how TensorRT's versions differ, ``builder`` makes a plan, ``cache`` keeps it,
+``plan`` joins the three, ``runtime`` runs it. Nothing here imports TensorRT or CuPy before a
+function needs them.
+"""
