@@ -134,16 +134,16 @@ def test_logits_that_are_no_numbers_stop_the_run(
 ) -> None:
     from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 
-    real = OnnxRuntimeBackend.infer
+    real = OnnxRuntimeBackend.probabilities
 
     def overflow(
         self: OnnxRuntimeBackend, pixels: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        logits = real(self, pixels)
-        logits[-1, 3] = np.nan
-        return logits
+        probabilities = real(self, pixels)
+        probabilities[-1] = np.nan
+        return probabilities
 
-    monkeypatch.setattr(OnnxRuntimeBackend, "infer", overflow)
+    monkeypatch.setattr(OnnxRuntimeBackend, "probabilities", overflow)
     with pytest.raises(bloodcell.EngineError, match=r"no numbers for rows \[15\]"):
         bloodcell.score(smears, tmp_path / "run")
     assert list((tmp_path / "run" / "cells").iterdir()) == []

@@ -13,14 +13,22 @@ BackendName: TypeAlias = Literal["auto", "onnxruntime", "tensorrt", "torch"]
 
 
 class Backend(Protocol):
-    """A loaded network. A row's logits depend on that row's pixels alone, bit for bit."""
+    """A loaded network that gives what is stored of a cell: calibrated, quantised probabilities.
+
+    A row's result depends on that row's pixels alone, bit for bit.
+    """
 
     @property
     def class_count(self) -> int:
         """Number of classes C."""
 
-    def infer(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Pixels float32 (N, 3, input_px, input_px) to logits float32 (N, C)."""
+    def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Pixels float32 (N, 3, input_px, input_px) to probabilities float32 (N, C) on the host.
+
+        They are what ``calibrated_probabilities`` makes of the logits: multiples of
+        ``PROBABILITY_STEP``, and NaN in every class of a row whose logits are not all finite.
+        Raises EngineError if the network cannot be run at all.
+        """
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class Network:
     weights: Path
     input_px: int
     class_count: int
+    temperature: float
+    """Divides the logits before the softmax."""
 
 
 @dataclass(frozen=True)
