@@ -8,22 +8,25 @@ import json
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny_onnx import CLASSES, tiny_onnx
 
 from bloodcell.engine.backends import Network
+from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.backends.fp16 import to_float16
 from bloodcell.engine.backends.tensorrt import plan as plans
 from bloodcell.engine.backends.tensorrt.builder import build_plan
 from bloodcell.engine.backends.tensorrt.cache import PlanCache
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, flavour_of, installed_flavour
-from bloodcell.engine.backends.tensorrt.plan import Gpu, PlanMaker, PlanOptions
+from bloodcell.engine.backends.tensorrt.plan import PlanMaker, PlanOptions
 from bloodcell.errors import EngineError
 from bloodcell.model import load_model
 
 TARGET = "SM89"
+DEVICE = Device("test GPU", "8.9", "0-0-0-0", "13.0")
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +64,10 @@ def test_what_cannot_be_built_is_one_line(
     assert len(str(raised.value)) < 600
 
 
-def maker(rtx: Flavour, folder: Path) -> PlanMaker:
-    return PlanMaker(rtx, Gpu("test GPU", "8.9", "580.1"), PlanCache(folder), TARGET)
+def maker(
+    rtx: Flavour, folder: Path, device: Device = DEVICE, driver: str = "580.1"
+) -> PlanMaker:
+    return PlanMaker(rtx, device, driver, PlanCache(folder), TARGET)
 
 
 @pytest.fixture
@@ -97,6 +102,22 @@ def test_other_options_are_another_plan(
     kept = maker(rtx, tmp_path / "cache")
     usual = kept.plan(network, PlanOptions())
     assert kept.plan(network, options).path != usual.path
+
+
+def test_another_gpu_or_driver_is_another_plan(rtx: Flavour, tmp_path: Path) -> None:
+    def name(device: Device, driver: str = "580.1") -> Path:
+        made = maker(rtx, tmp_path / "cache", device, driver)
+        return made.cache.path(made.about(b"network", PlanOptions()), "plan")
+
+    twin = replace(DEVICE, uuid="1-1-1-1")
+    assert name(twin) == name(DEVICE)
+    others = [
+        name(replace(DEVICE, name="other")),
+        name(replace(DEVICE, compute_capability="9.0")),
+        name(replace(DEVICE, cuda_version="13.1")),
+        name(DEVICE, "580.2"),
+    ]
+    assert len({name(DEVICE), *others}) == 5
 
 
 def test_what_build_chose_is_what_scoring_takes(

@@ -4,3 +4,8 @@
 ``plan`` joins the three, ``runtime`` runs it. Nothing here imports TensorRT or CuPy before a
 function needs them.
 """
+
+from bloodcell.engine.backends.tensorrt.plan import PlanOptions
+from bloodcell.engine.backends.tensorrt.runtime import TensorRTBackend
+
+__all__ = ["PlanOptions", "TensorRTBackend"]

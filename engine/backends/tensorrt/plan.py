@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from bloodcell.engine.backends import Network
+from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.backends.fp16 import to_float16
 from bloodcell.engine.backends.tensorrt.builder import build_plan
 from bloodcell.engine.backends.tensorrt.cache import About, PlanCache
@@ -17,16 +18,6 @@ from bloodcell.engine.backends.tensorrt.flavour import Flavour
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1
 """Of the cache's files and of what is done to a network before it is built."""
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """What a plan is tied to besides TensorRT. Two equal GPUs may share a plan."""
-
-    name: str
-    compute_capability: str
-    """As in "9.0"."""
-    driver: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,9 @@ class PlanMaker:
     """Plans of one TensorRT for one GPU. ``target``: see ``build_plan``."""
 
     flavour: Flavour
-    gpu: Gpu
+    device: Device
+    driver: str
+    """The driver's version."""
     cache: PlanCache
     target: str = "CURRENT"
 
@@ -66,7 +59,7 @@ class PlanMaker:
         Raises EngineError if it cannot be built, RunError if it cannot be kept.
         """
         onnx_bytes = network.weights.read_bytes()
-        about = {**self._place(onnx_bytes), **asdict(options), "input_px": network.input_px}
+        about = self.about(onnx_bytes, options)
         content, built_s = self.cache.read(about, "plan"), None
         if content is None:
             with self.cache.locked():
@@ -78,6 +71,10 @@ class PlanMaker:
                     built_s = time.monotonic() - started
                     self.cache.write(about, "plan", content)
         return Plan(content, about, self.cache.path(about, "plan"), built_s)
+
+    def about(self, onnx_bytes: bytes, options: PlanOptions) -> About:
+        """All that a plan depends on: a change of any of it is another plan."""
+        return {**self._place(onnx_bytes), **asdict(options)}
 
     def keep_choice(self, network: Network, options: PlanOptions) -> None:
         """Let ``chosen`` answer ``options`` for this network, GPU and version from now on."""
@@ -93,7 +90,7 @@ class PlanMaker:
     def _build(self, network: Network, onnx_bytes: bytes, options: PlanOptions) -> bytes:
         _LOG.info(
             "building a %s plan for %s, batches of %d: this can take minutes, once",
-            self.flavour.name, self.gpu.name, options.largest_batch,
+            self.flavour.name, self.device.name, options.largest_batch,
         )  # fmt: skip
         timed = {"for": "timings", **self._machine()}
         built = build_plan(
@@ -117,7 +114,10 @@ class PlanMaker:
             "flavour": self.flavour.name,
             "version": self.flavour.version,
             "target": self.target,
-            **asdict(self.gpu),
+            # Without the UUID: two equal GPUs share a plan.
+            "gpu": self.device.name,
+            "compute_capability": self.device.compute_capability,
+            "driver": f"{self.driver}, CUDA {self.device.cuda_version}",
         }
 
 

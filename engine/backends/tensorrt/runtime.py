@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bloodcell.engine.backends import Network
-from bloodcell.engine.backends.cuda import why_no_cuda
+from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.backends.tensorrt import kernel
 from bloodcell.engine.backends.tensorrt.cache import About, PlanCache, user_cache
 from bloodcell.engine.backends.tensorrt.chunks import chunks
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, installed_flavour
-from bloodcell.engine.backends.tensorrt.plan import Gpu, Plan, PlanMaker, PlanOptions
+from bloodcell.engine.backends.tensorrt.plan import Plan, PlanMaker, PlanOptions
 from bloodcell.errors import EngineError
 
 if TYPE_CHECKING:
@@ -38,10 +38,12 @@ class TensorRTBackend:
     def __init__(self, network: Network, options: PlanOptions | None = None) -> None:
         # Before anything of TensorRT is imported: without a GPU it can crash the process.
         if reason := why_no_cuda():
-            raise EngineError(f"--backend tensorrt cannot run here: {reason}")
+            raise EngineError(f"TensorRT cannot be used here: {reason}")
         self._cupy = _imported_cupy()
         flavour = installed_flavour()
-        self.maker = PlanMaker(flavour, _present_gpu(self._cupy), PlanCache(user_cache()))
+        self.maker = PlanMaker(
+            flavour, first_device(), driver_version(), PlanCache(user_cache())
+        )
         self.options = options or self.maker.chosen(network)
         self.plan: Plan = self.maker.plan(network, self.options)
         self.class_count = network.class_count
@@ -69,8 +71,8 @@ class TensorRTBackend:
                     self._load(pixels[start:end])
                     self._graph.launch(self._stream)
                     # Waits for the stream: the next chunk may overwrite every buffer.
-                    self._on_device.get(stream=self._stream, out=self._pinned)
-                    result[start:end] = self._pinned[: end - start]
+                    self._on_device.get(stream=self._stream, out=self._found)
+                    result[start:end] = self._found[: end - start]
         except self._device_errors as error:
             raise self._refused(error) from error
         return result
@@ -79,7 +81,10 @@ class TensorRTBackend:
         """Fill the input buffer, rows that no cell needs with zeros."""
         taken, count = self._pixels[: len(pixels)], len(pixels)
         if isinstance(pixels, np.ndarray):
-            taken.set(np.ascontiguousarray(pixels), stream=self._stream)
+            # Through pinned memory; whoever overwrites it waited for the last chunk to come back.
+            given = self._given[:count]
+            np.copyto(given, pixels)
+            taken.set(given, stream=self._stream)
         else:
             taken[...] = pixels
         if count < self._batch:
@@ -106,7 +111,8 @@ class TensorRTBackend:
             self._pixels = cupy.zeros((rows, 3, side, side), np.float32)
             self._logits = cupy.zeros((rows, classes), np.float32)
             self._on_device = cupy.zeros((rows, classes), np.float32)
-        self._pinned = cupyx.empty_pinned((rows, classes), np.float32)
+        self._given = cupyx.empty_pinned(self._pixels.shape, np.float32)
+        self._found = cupyx.empty_pinned(self._logits.shape, np.float32)
         self._softmax = cupy.RawKernel(kernel.SOURCE, kernel.NAME)
         self._open_engine(flavour)
         for _ in range(_WARM_UPS):
@@ -219,18 +225,11 @@ def _imported_cupy() -> Any:
         return importlib.import_module("cupy")
     except ImportError as error:
         raise EngineError(
-            f"--backend tensorrt needs CuPy ({error}): pip install 'bloodcell[gpu]'"
+            f"TensorRT needs CuPy ({error}): pip install 'bloodcell[gpu]'"
         ) from error
 
 
-def _present_gpu(cupy: Any) -> Gpu:
-    found = cupy.cuda.runtime.getDeviceProperties(0)
+def driver_version() -> str:
+    """The driver's own version, where its kernel module tells it."""
     module = Path("/sys/module/nvidia/version")
-    return Gpu(
-        name=found["name"].decode(),
-        compute_capability=f"{found['major']}.{found['minor']}",
-        # The CUDA version that the driver offers, and the driver's own where it is told.
-        driver=f"{cupy.cuda.runtime.driverGetVersion()} "
-        f"{module.read_text().strip() if module.exists() else ''}".strip(),
-    )
-
+    return module.read_text().strip() if module.exists() else "unknown"
