@@ -22,6 +22,7 @@ from bloodcell.shares import Counting, rests_on, why_not_adjusted
 from bloodcell.store import ROWS_PER_PART, RunStore
 
 _PACKAGES = ("bloodcell", "numpy", "nvidia-dali-cuda130", "onnxruntime", "pyarrow")
+_PACKAGES_OF = {"torch": ("torch",), "tensorrt": ("tensorrt",)}
 
 
 def score(
@@ -149,8 +150,12 @@ def _job(source: Path, model: Model, backend: Choice, counting: Counting) -> dic
         "card_sha256": model.card_sha256,
         **asdict(counting),
         "backend": backend.name,
+        "device": backend.device,
         "rows_per_part": ROWS_PER_PART,
-        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "versions": {
+            name: metadata.version(name)
+            for name in (*_PACKAGES, *_PACKAGES_OF.get(backend.name, ()))
+        },
     }
 
 

@@ -8,6 +8,15 @@ from drawn_runs import ROWS_PER_PART
 
 import bloodcell
 from bloodcell import scoring
+from bloodcell.engine.backends.cuda import why_no_cuda
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked ``gpu`` where there is none, and say why."""
+    why_not = why_no_cuda()
+    for item in items:
+        if why_not and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason=f"needs a CUDA GPU: {why_not}"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Reading and writing ONNX networks; needs the package ``onnx``, which scoring on a CPU does not."""
+"""Reading and writing ONNX networks, by the package ``onnx``; ONNX Runtime does not need it."""
 
 from typing import TYPE_CHECKING
 
