@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import network_speed
-from bloodcell.engine.backends.cuda import why_no_cuda
 from network_speed import BATCHES, Candidate
 
 from bloodcell.engine.backends import Backend, Network
+from bloodcell.engine.backends.cuda import why_no_cuda
 from bloodcell.files import write_whole
 
 TREE = Path(__file__).resolve().parents[1]
@@ -70,14 +70,16 @@ def measure(path: Path, result: dict[str, Any]) -> None:
 def gpu_candidates() -> tuple[list[Candidate], list[str]]:
     """What can be measured here, and why the rest cannot."""
     found, missing = [], []
-    for name, opener in (("tensorrt", _tensorrt), ("torch", _torch)):
+    for name, opener, sources in (
+        ("tensorrt", _tensorrt, {"host": _as_it_is, "device": _on_device}),
+        ("torch", _torch, {"host": _as_it_is}),
+    ):
         packages = ("tensorrt or tensorrt_rtx", "cupy") if name == "tensorrt" else ("torch",)
         lacking = [p for p in packages if not any(map(version_of, p.split(" or ")))]
         if lacking:
             missing.append(f"backend {name}: {', '.join(lacking)} not importable")
             continue
-        for precision in ("float16", "float32"):
-            found.append(Candidate(name, precision, opener(precision)))
+        found += [Candidate(name, p, opener(p), sources) for p in ("float16", "float32")]
     return found, missing
 
 
@@ -167,9 +169,25 @@ def _tensorrt(precision: Any) -> Any:
 
 def _torch(precision: Any) -> Any:
     def open_for(network: Network, batch: int) -> Backend:
-        raise NotImplementedError
+        import torch
+
+        from bloodcell.engine.backends.torch import TorchBackend
+
+        # FP32 is to mean FP32, as for TensorRT.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        return TorchBackend(
+            network, threads=1, on_cuda=True, cuda_batch=batch, float16=precision == "float16"
+        )
 
     return open_for
+
+
+def _as_it_is(pixels: Any) -> Any:
+    return pixels
+
+
+def _on_device(pixels: Any) -> Any:
+    return importlib.import_module("cupy").asarray(pixels)
 
 
 if __name__ == "__main__":

@@ -3,22 +3,26 @@
 No GPU figure exists yet: on a GPU this has not been run. The measuring loop is tested on a CPU.
 """
 
+import importlib.util
+import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bloodcell.engine.backends import Backend, Network
-from bloodcell.toml import read_toml
 
+from bloodcell.engine.backends import Backend, Network
 from bloodcell.errors import BloodcellError, ModelError
+from bloodcell.toml import read_toml
 
 BATCHES = (1, 4, 16, 64, 256, 1024)
 REPEATS = 9
 REPEAT_S = 0.3
-_MODELS = Path(__file__).resolve().parents[1] / "bloodcell" / "models"
+_TREE = Path(__file__).resolve().parents[1]
 _GEMM_SIDE = 8192
 
 
@@ -29,6 +33,8 @@ class Candidate:
     backend: str
     precision: str
     open: Callable[[Network, int], Backend]
+    sources: dict[str, Callable[[Any], Any]]
+    """Where the pixels lie, ``host`` or ``device``, and what puts them there."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class NamedNetwork:
 def shipped_networks() -> list[NamedNetwork]:
     """Read without ``load_model``, which needs the compiled extension."""
     found = []
-    for card_path in sorted(_MODELS.glob("*/card.toml")):
+    for card_path in sorted((_TREE / "bloodcell" / "models").glob("*/card.toml")):
         card = read_toml(card_path, ModelError)
         network = Network(
             card_path.with_name("model.onnx"),
@@ -59,21 +65,23 @@ def random_resnext50(folder: Path, input_px: int = 224) -> NamedNetwork:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from bloodcell.training.resnext import ARCHITECTURES, Block, ResNeXt
-
+    definition = _module_from(_TREE / "bloodcell" / "training" / "resnext.py")
     torch.manual_seed(0)
-    module = ResNeXt(ARCHITECTURES["resnext50_32x4d"], classes=18).eval()
+    module = definition.ResNeXt(definition.ARCHITECTURES["resnext50_32x4d"], classes=18).eval()
     for block in module.modules():
-        if isinstance(block, Block):
+        if isinstance(block, definition.Block):
             # A new block is its shortcut, its branch all zeros; and arithmetic on zeros is faster.
             torch.nn.init.constant_(block.residual[-1].weight, 0.2)
     example = torch.zeros(2, 3, input_px, input_px)
     path = folder / "resnext50_32x4d.onnx"
     free = {"pixels": {0: "batch"}, "logits": {0: "batch"}}
-    torch.onnx.export(
-        module, (example,), str(path), dynamo=False, opset_version=17, input_names=["pixels"],
-        output_names=["logits"], dynamic_axes=free,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # torch would rather have its other exporter, which needs a further package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module, (example,), str(path), dynamo=False, opset_version=17,
+            input_names=["pixels"], output_names=["logits"], dynamic_axes=free,
+        )  # fmt: skip
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(example[:1])
     gmacs = counter.get_total_flops() / 2e9
@@ -81,26 +89,37 @@ def random_resnext50(folder: Path, input_px: int = 224) -> NamedNetwork:
     return NamedNetwork(name, Network(path, input_px, 18, 1.0), round(gmacs, 3))
 
 
+def _module_from(path: Path) -> Any:
+    """A module without its package, whose other modules a bare GPU machine cannot import."""
+    found = importlib.util.spec_from_file_location(f"alone_{path.stem}", path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module  # dataclasses look their module up
+    found.loader.exec_module(module)
+    return module
+
+
 def measure_all(
     networks: list[NamedNetwork], candidates: list[Candidate], batches: tuple[int, ...]
 ) -> Iterator[dict[str, Any]]:
-    """One entry a network, candidate and batch size; a failure is an entry with its reason."""
-    for named in networks:
-        for candidate in candidates:
-            for batch in batches:
-                entry: dict[str, Any] = {
-                    "network": named.name,
-                    "gmacs": named.gmacs,
-                    "backend": candidate.backend,
-                    "precision": candidate.precision,
-                    "batch": batch,
-                }
-                try:
-                    backend = candidate.open(named.network, batch)
-                    entry |= cells_per_s(backend, pixels_for(named.network, batch))
-                except BloodcellError as error:
-                    entry["failed"] = str(error)
-                yield entry
+    """One entry a network, candidate, batch size and source; a failure is one with its reason."""
+    for named, candidate, batch in product(networks, candidates, batches):
+        about = {
+            "network": named.name,
+            "gmacs": named.gmacs,
+            "backend": candidate.backend,
+            "precision": candidate.precision,
+            "batch": batch,
+        }
+        try:
+            backend = candidate.open(named.network, batch)
+            pixels = pixels_for(named.network, batch)
+            for source, placed in candidate.sources.items():
+                speed = cells_per_s(backend, placed(pixels))
+                yield {**about, "pixels_from": source, **speed}
+        except BloodcellError as error:
+            yield {**about, "failed": str(error)}
 
 
 def pixels_for(network: Network, batch: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -109,16 +128,15 @@ def pixels_for(network: Network, batch: int) -> np.ndarray[Any, np.dtype[np.floa
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def cells_per_s(backend: Backend, pixels: Any, repeat_s: float = REPEAT_S) -> dict[str, Any]:
-    """Median, least and most of ``REPEATS`` repeats of about ``repeat_s`` each, after warm-up.
+def cells_per_s(backend: Backend, pixels: Any) -> dict[str, Any]:
+    """Median, least and most of ``REPEATS`` repeats of about ``REPEAT_S`` each, after warm-up.
 
-    Wall time from pixels on the host to probabilities on the host: the call itself waits for
-    the device.
+    Wall time from pixels to probabilities on the host: the call itself waits for the device.
     """
     backend.probabilities(pixels)
     started = time.perf_counter()
     backend.probabilities(pixels)
-    calls = max(1, round(repeat_s / (time.perf_counter() - started)))
+    calls = max(1, round(REPEAT_S / (time.perf_counter() - started)))
     speeds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
@@ -131,26 +149,28 @@ def cells_per_s(backend: Backend, pixels: Any, repeat_s: float = REPEAT_S) -> di
         "most": round(max(speeds), 1),
         "repeats": REPEATS,
         "calls_a_repeat": calls,
-        "pixels_from": "host",
     }
 
 
 def ratios(entries: list[dict[str, Any]], tflops: dict[str, float]) -> list[dict[str, Any]]:
-    """Per network and precision, at each backend's best batch: TensorRT to torch and to the GEMM.
+    """TensorRT to torch and to the arithmetic ceiling, each backend at its best batch.
 
-    ``tflops``: of a large matrix product in each precision, in the same run.
+    One row a network, precision and source of pixels. ``tflops``: of a large matrix product in
+    each precision, in the same run.
     """
-    best: dict[tuple[str, str, str], dict[str, Any]] = {}
+    best: dict[tuple[str, ...], dict[str, Any]] = {}
     for entry in entries:
-        key = (entry["network"], entry["precision"], entry["backend"])
-        if entry.get("cells_per_s", 0) > best.get(key, {}).get("cells_per_s", 0):
-            best[key] = entry
+        if "cells_per_s" in entry:
+            key = tuple(entry[k] for k in ("network", "precision", "pixels_from", "backend"))
+            if key not in best or entry["cells_per_s"] > best[key]["cells_per_s"]:
+                best[key] = entry
     rows = []
-    for (network, precision, backend), entry in best.items():
+    for (network, precision, source, backend), entry in best.items():
         if backend != "tensorrt":
             continue
-        row = {"network": network, "precision": precision, "batch": entry["batch"]}
-        if peer := best.get((network, precision, "torch")):
+        row = {"network": network, "precision": precision, "pixels_from": source}
+        row["batch"] = entry["batch"]
+        if peer := best.get((network, precision, source, "torch")):
             row["tensorrt_to_torch"] = round(entry["cells_per_s"] / peer["cells_per_s"], 3)
         if precision in tflops:
             ceiling = tflops[precision] * 1e12 / (2e9 * entry["gmacs"])

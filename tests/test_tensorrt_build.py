@@ -37,9 +37,7 @@ def rtx() -> Flavour:
 
 def test_the_shipped_network_becomes_an_fp16_plan(rtx: Flavour) -> None:
     onnx_bytes = load_model().network.weights.read_bytes()
-    built = build_plan(
-        rtx, to_float16(onnx_bytes), largest_batch=256, float16=True, target=TARGET
-    )
+    built = build_plan(rtx, to_float16(onnx_bytes), largest_batch=256, float16=True, target=TARGET)
     # Weights in float16 are half of the ONNX file's.
     assert 0.4 * len(onnx_bytes) < len(built.plan) < 0.8 * len(onnx_bytes)
     assert built.timings == b""
@@ -64,9 +62,7 @@ def test_what_cannot_be_built_is_one_line(
     assert len(str(raised.value)) < 600
 
 
-def maker(
-    rtx: Flavour, folder: Path, device: Device = DEVICE, driver: str = "580.1"
-) -> PlanMaker:
+def maker(rtx: Flavour, folder: Path, device: Device = DEVICE, driver: str = "580.1") -> PlanMaker:
     return PlanMaker(rtx, device, driver, PlanCache(folder), TARGET)
 
 

@@ -18,8 +18,11 @@ BACKENDS = ("onnxruntime", "torch", "tensorrt")
 _MODULES: dict[str, tuple[str, ...]] = {
     "onnxruntime": (),
     "torch": ("torch", "onnx"),
-    "tensorrt": ("tensorrt", "onnx"),
+    "tensorrt": ("tensorrt|tensorrt_rtx|tensorrt_rtx_bindings", "cupy", "onnx"),
 }
+"""What must be importable; of several names one will do."""
+_PACKAGES = {"cupy": "cupy-cuda13x"}
+"""Where a package is not named as what it holds."""
 _CPU = "CPU"
 _CPU_CELLS, _CUDA_CELLS = 6, 513
 """Cells in the self-test's largest batch: more than a backend takes in one pass."""
@@ -89,7 +92,9 @@ def why_not_here(name: str) -> str | None:
     why_no_gpu = why_no_cuda() if name == "tensorrt" else None
     if why_no_gpu:
         return f"it needs a CUDA GPU, and {why_no_gpu}"
-    missing = [module for module in _MODULES[name] if find_spec(module) is None]
+    wanted = [modules.split("|") for modules in _MODULES[name]]
+    lacking = [names[0] for names in wanted if not any(map(find_spec, names))]
+    missing = [_PACKAGES.get(name, name) for name in lacking]
     if missing:
         return f"not installed: pip install {' '.join(missing)}"
     return None
@@ -136,9 +141,7 @@ def _open(choice: Choice, network: Network, threads: int) -> Backend:
         from bloodcell.engine.backends.torch import TorchBackend
 
         return TorchBackend(network, threads, on_cuda=choice.device != _CPU)
-    from bloodcell.engine.backends.tensorrt import (  # type: ignore[import-not-found]
-        TensorRTBackend,
-    )
+    from bloodcell.engine.backends.tensorrt import TensorRTBackend
 
     return TensorRTBackend(network)
 

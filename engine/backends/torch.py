@@ -25,18 +25,27 @@ Array = npt.NDArray[np.float32]
 class TorchBackend:
     """Runs ``model.onnx`` in passes of one fixed size, so that batching never changes a row's bits.
 
-    On the CPU in FP32 on ``threads`` threads, on CUDA in FP16. Raises ModelError for a network
+    On the CPU in FP32 on ``threads`` threads, on CUDA in FP16 in passes of ``cuda_batch`` cells
+    (``float16=False``: in FP32, for measurements). Raises ModelError for a network
     with an operator that ``OnnxModule`` does not know.
     """
 
-    def __init__(self, network: Network, threads: int, *, on_cuda: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        threads: int,
+        *,
+        on_cuda: bool,
+        cuda_batch: int = _CUDA_BATCH,
+        float16: bool = True,
+    ) -> None:
         self.class_count = network.class_count
         module = OnnxModule(network.weights.read_bytes()).eval()
-        self._batch = _CUDA_BATCH if on_cuda else _CPU_BATCH
+        self._batch = cuda_batch if on_cuda else _CPU_BATCH
         self._pass: Callable[[Array], Array]
         try:
             if on_cuda:
-                self._pass = _CudaPass(module, network)
+                self._pass = _CudaPass(module, network, cuda_batch, float16)
             else:
                 torch.set_num_threads(threads)
                 self._pass = _CpuPass(module, network)
@@ -90,18 +99,18 @@ class _CpuPass:
 
 
 class _CudaPass:
-    """Up to ``_CUDA_BATCH`` rows by one CUDA graph: pixels up, FP16 network, probabilities down.
+    """Up to ``batch`` rows by one CUDA graph: pixels up, FP16 network, probabilities down.
 
     Rows after the last one given are those of an earlier pass; no row depends on another.
     """
 
-    def __init__(self, module: OnnxModule, network: Network) -> None:
-        side = network.input_px
-        self._module = module.half().to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, module: OnnxModule, network: Network, batch: int, float16: bool) -> None:
+        side, self._dtype = network.input_px, torch.float16 if float16 else torch.float32
+        self._module = module.to(self._dtype).to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._temperature = network.temperature
-        self._given = torch.zeros(_CUDA_BATCH, 3, side, side, pin_memory=True)
-        self._pixels = torch.zeros(_CUDA_BATCH, 3, side, side, device="cuda")
-        self._found = torch.zeros(_CUDA_BATCH, network.class_count, pin_memory=True)
+        self._given = torch.zeros(batch, 3, side, side, pin_memory=True)
+        self._pixels = torch.zeros(batch, 3, side, side, device="cuda")
+        self._found = torch.zeros(batch, network.class_count, pin_memory=True)
         self._graph = torch.cuda.CUDAGraph()
         # torch wants a few runs on another stream first, in which libraries choose and allocate.
         warm_up = torch.cuda.Stream()
@@ -125,7 +134,7 @@ class _CudaPass:
 
     @torch.no_grad()
     def _compute(self) -> Tensor:
-        pixels = self._pixels.to(torch.float16, memory_format=torch.channels_last)
+        pixels = self._pixels.to(self._dtype, memory_format=torch.channels_last)
         return probabilities_on_device(self._module(pixels), self._temperature)
 
 

@@ -10,8 +10,8 @@ from bloodcell.engine.backends.tensorrt.flavour import Flavour
 from bloodcell.errors import EngineError
 
 if TYPE_CHECKING:
-    # All flavours share this interface; of this one stubs can be made without a GPU.
-    from tensorrt_rtx_bindings import tensorrt_rtx as trt
+    # All flavours share this interface; our stubs of it are checked against this one.
+    import tensorrt_rtx_bindings as trt
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_TENSOR = 2**31 - 1

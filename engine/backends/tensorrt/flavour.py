@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from types import ModuleType
 
 from bloodcell.errors import EngineError
@@ -50,17 +51,22 @@ def installed_flavour() -> Flavour:
 
     Raises EngineError if there is none, or it cannot load its libraries.
     """
-    for name in _MODULES:
-        try:
-            return flavour_of(importlib.import_module(name))
-        except ModuleNotFoundError as missing:
-            if missing.name != name:
-                raise EngineError(f"{name} lacks the package {missing.name}: install it") from None
-        except (ImportError, OSError) as error:
-            raise EngineError(
-                f"{name} is installed but cannot be loaded ({error}): install its libraries "
-                "for this CUDA version"
-            ) from error
-    raise EngineError(
-        "TensorRT is not installed: pip install 'bloodcell[gpu]', or use --backend torch"
-    )
+    name = next((name for name in _MODULES if _is_there(name)), None)
+    if name is None:
+        raise EngineError(
+            "TensorRT is not installed: pip install 'bloodcell[gpu]', or use --backend torch"
+        )
+    try:
+        return flavour_of(importlib.import_module(name))
+    except (ImportError, OSError) as error:
+        raise EngineError(
+            f"{name} is installed but cannot be loaded ({error}): install its libraries for "
+            "this CUDA version"
+        ) from error
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # a module that was imported without a specification
+        return False

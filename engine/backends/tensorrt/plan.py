@@ -11,6 +11,7 @@ from typing import Literal
 from bloodcell.engine.backends import Network
 from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.backends.fp16 import to_float16
+from bloodcell.engine.backends.groups import merged_groups
 from bloodcell.engine.backends.tensorrt.builder import build_plan
 from bloodcell.engine.backends.tensorrt.cache import About, PlanCache
 from bloodcell.engine.backends.tensorrt.flavour import Flavour
@@ -67,7 +68,7 @@ class PlanMaker:
                 content = self.cache.read(about, "plan")
                 if content is None:
                     started = time.monotonic()
-                    content = self._build(network, onnx_bytes, options)
+                    content = self._build(onnx_bytes, options)
                     built_s = time.monotonic() - started
                     self.cache.write(about, "plan", content)
         return Plan(content, about, self.cache.path(about, "plan"), built_s)
@@ -87,7 +88,7 @@ class PlanMaker:
         kept = self.cache.read(self._place(network.weights.read_bytes()), "options")
         return PlanOptions(**json.loads(kept)) if kept else PlanOptions()
 
-    def _build(self, network: Network, onnx_bytes: bytes, options: PlanOptions) -> bytes:
+    def _build(self, onnx_bytes: bytes, options: PlanOptions) -> bytes:
         _LOG.info(
             "building a %s plan for %s, batches of %d: this can take minutes, once",
             self.flavour.name, self.device.name, options.largest_batch,
@@ -124,8 +125,6 @@ class PlanMaker:
 def _prepared(onnx_bytes: bytes, flavour: Flavour, options: PlanOptions) -> bytes:
     """The network as this flavour takes it."""
     if options.merge_groups:
-        from bloodcell.engine.backends.groups import merged_groups
-
         onnx_bytes = merged_groups(onnx_bytes, options.merge_groups)
     if options.precision == "float16" and not flavour.fp16_flag:
         onnx_bytes = to_float16(onnx_bytes)

@@ -16,14 +16,14 @@ import numpy.typing as npt
 from bloodcell.engine.backends import Network
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.backends.tensorrt import kernel
-from bloodcell.engine.backends.tensorrt.cache import About, PlanCache, user_cache
+from bloodcell.engine.backends.tensorrt.cache import PlanCache, user_cache
 from bloodcell.engine.backends.tensorrt.chunks import chunks
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, installed_flavour
 from bloodcell.engine.backends.tensorrt.plan import Plan, PlanMaker, PlanOptions
 from bloodcell.errors import EngineError
 
 if TYPE_CHECKING:
-    from tensorrt_rtx_bindings import tensorrt_rtx as trt
+    import tensorrt_rtx_bindings as trt
 
 _WARM_UPS = 3
 
@@ -41,9 +41,7 @@ class TensorRTBackend:
             raise EngineError(f"TensorRT cannot be used here: {reason}")
         self._cupy = _imported_cupy()
         flavour = installed_flavour()
-        self.maker = PlanMaker(
-            flavour, first_device(), driver_version(), PlanCache(user_cache())
-        )
+        self.maker = PlanMaker(flavour, first_device(), driver_version(), PlanCache(user_cache()))
         self.options = options or self.maker.chosen(network)
         self.plan: Plan = self.maker.plan(network, self.options)
         self.class_count = network.class_count
@@ -80,13 +78,13 @@ class TensorRTBackend:
     def _load(self, pixels: Any) -> None:
         """Fill the input buffer, rows that no cell needs with zeros."""
         taken, count = self._pixels[: len(pixels)], len(pixels)
-        if isinstance(pixels, np.ndarray):
+        if isinstance(pixels, self._cupy.ndarray):
+            taken[...] = pixels
+        else:
             # Through pinned memory; whoever overwrites it waited for the last chunk to come back.
             given = self._given[:count]
             np.copyto(given, pixels)
             taken.set(given, stream=self._stream)
-        else:
-            taken[...] = pixels
         if count < self._batch:
             self._pixels[count:] = 0
 
@@ -224,9 +222,7 @@ def _imported_cupy() -> Any:
     try:
         return importlib.import_module("cupy")
     except ImportError as error:
-        raise EngineError(
-            f"TensorRT needs CuPy ({error}): pip install 'bloodcell[gpu]'"
-        ) from error
+        raise EngineError(f"TensorRT needs CuPy ({error}): pip install 'bloodcell[gpu]'") from error
 
 
 def driver_version() -> str:
