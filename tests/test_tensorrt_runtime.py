@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_gpu
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_onnx import CLASSES, tiny_onnx
 
+from bloodcell import plans
 from bloodcell.cli import main
 from bloodcell.engine.backends import Network
 from bloodcell.engine.backends.cuda import Device, why_no_cuda
@@ -116,8 +118,17 @@ def test_what_the_gpu_refuses_is_one_line(
         TensorRTBackend(network, PlanOptions(largest_batch=5))
 
 
-def test_build_proves_the_plan_and_scoring_takes_its_options(pretended_gpu: list[int]) -> None:
-    command = ["build", DEFAULT_MODEL, "--batch-size", "4", "--merge-groups", "32"]
+@pytest.fixture
+def tiny_model(network: Network, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model's name, under which `build` finds the tiny network."""
+    monkeypatch.setattr(plans, "load_model", lambda _name: SimpleNamespace(network=network))
+    return "tiny"
+
+
+def test_build_proves_the_plan_and_scoring_takes_its_options(
+    pretended_gpu: list[int], tiny_model: str, network: Network
+) -> None:
+    command = ["build", tiny_model, "--batch-size", "4", "--merge-groups", "32"]
     first = CliRunner().invoke(main, command)
     assert first.exit_code == 0, first.output
     assert "self-test  passed" in first.stdout
@@ -125,20 +136,21 @@ def test_build_proves_the_plan_and_scoring_takes_its_options(pretended_gpu: list
     again = CliRunner().invoke(main, command)
     assert "lay ready" in again.stdout
     assert pretended_gpu == [4]
-    assert TensorRTBackend(load_model().network).options == PlanOptions(4, 32)
+    assert TensorRTBackend(network).options == PlanOptions(4, 32)
 
 
 def test_a_plan_that_fails_its_self_test_is_not_taken(
-    pretended_gpu: list[int], monkeypatch: pytest.MonkeyPatch
+    pretended_gpu: list[int], tiny_model: str, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        TensorRTBackend, "probabilities", lambda _self, p: np.full((len(p), 18), 0.5, np.float32)
-    )
-    failed = CliRunner().invoke(main, ["build", DEFAULT_MODEL, "--batch-size", "4"])
+    def wrong(_self: object, pixels: np.ndarray) -> np.ndarray:
+        return np.full((len(pixels), CLASSES), 0.5, np.float32)
+
+    monkeypatch.setattr(TensorRTBackend, "probabilities", wrong)
+    failed = CliRunner().invoke(main, ["build", tiny_model, "--batch-size", "4"])
     assert failed.exit_code == 1
     assert "refused" in failed.stderr
     assert pretended_gpu == [4]
-    assert TensorRTBackend(load_model().network).options == PlanOptions()
+    assert TensorRTBackend(network).options == PlanOptions()
 
 
 @pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: nothing to refuse")
@@ -195,12 +207,17 @@ def test_on_a_gpu_device_memory_scores_as_host_memory(
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_too_large_a_batch_is_one_line(
+def test_on_a_gpu_too_little_memory_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, network: Network
 ) -> None:
-    pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    # Five times 43 GB: pixels and what lies between the layers.
-    with pytest.raises(EngineError) as raised:
-        TensorRTBackend(network, PlanOptions(11_184_811))
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=1)
+    try:
+        with pytest.raises(EngineError, match="too little memory .*--batch-size 2") as raised:
+            TensorRTBackend(network, PlanOptions(4))
+    finally:
+        pool.set_limit(size=0)
     assert "\n" not in str(raised.value)
