@@ -91,6 +91,18 @@ def test_torch_agrees_with_onnxruntime_and_batches_change_nothing() -> None:
     assert np.array_equal(two_threads.probabilities(golden[order]), found[order])
 
 
+@pytest.mark.gpu
+def test_torch_on_a_gpu_passes_its_self_test_and_cuts_batches() -> None:
+    network = load_model().network
+    choice = choose_backend("torch")
+    assert choice.device != "CPU"
+    opened = open_backend(choice, network, 1)
+    golden = golden_pixels(network.input_px)
+    expected = opened.probabilities(golden)
+    order = np.arange(600) % len(golden)
+    assert np.array_equal(opened.probabilities(golden[order]), expected[order])
+
+
 def test_torch_runs_a_resnext50_of_odd_sizes(tmp_path: Path) -> None:
     # 36 pixels: 18, 9, 5, 3, so that ceil_mode matters.
     network = random_resnext50(tmp_path, 36)

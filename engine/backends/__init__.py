@@ -98,7 +98,7 @@ def why_not_here(name: str) -> str | None:
 def why_not_on_gpu(name: str) -> str | None:
     """None if the backend can use this machine's GPU; else one line saying why not."""
     if name == "onnxruntime":
-        return "it runs on the CPU"
+        return "bloodcell uses it for the CPU only"
     why_not = why_no_cuda() or why_not_here(name)
     if why_not is None and name == "torch":
         import torch
@@ -136,18 +136,18 @@ def _open(choice: Choice, network: Network, threads: int) -> Backend:
         from bloodcell.engine.backends.torch import TorchBackend
 
         return TorchBackend(network, threads, on_cuda=choice.device != _CPU)
-    from bloodcell.engine.backends.tensorrt import (  # type: ignore[import-not-found]
-        TensorRTBackend,
-    )
+    from bloodcell.engine.backends.tensorrt import TensorRTBackend  # type: ignore[import-untyped]
 
-    return TensorRTBackend(network)
+    opened: Backend = TensorRTBackend(network)
+    return opened
 
 
 def _best_here() -> Choice:
     no_gpu = why_no_cuda()
     if no_gpu:
         return Choice("onnxruntime", f"it runs on the CPU, and {no_gpu}", _CPU)
-    device, against = first_device().name, []
+    device = first_device().name
+    against: list[str] = []
     for name in ("tensorrt", "torch"):
         why_not = why_not_on_gpu(name)
         if why_not is None:
