@@ -51,7 +51,7 @@ def _backend_state(name: str) -> str:
     if why_not:
         return f"cannot run: {why_not}"
     why_not = why_not_on_gpu(name)
-    return f"runs on the CPU: {why_not}" if why_not else "runs on the GPU"
+    return f"can run on the CPU, not on a GPU: {why_not}" if why_not else "can run on the GPU"
 
 
 def _version(package: str) -> str:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
+from bloodcell.engine.backends import FP16_DIFFERENCE
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.self_test import prove
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.machine import usable_cores
 from bloodcell.model import load_model
-
-_LARGEST_DIFFERENCE = 0.02
 
 
 def build(model: str, options: PlanOptions) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def build(model: str, options: PlanOptions) -> dict[str, Any]:
         backend,
         OnnxRuntimeBackend(network, usable_cores()),
         input_px=network.input_px,
-        largest_difference=_LARGEST_DIFFERENCE,
+        largest_difference=FP16_DIFFERENCE,
         rows=2 * options.largest_batch + 1,
     )
     backend.maker.keep_choice(network, options)

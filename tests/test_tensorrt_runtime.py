@@ -216,7 +216,7 @@ def test_on_a_gpu_too_little_memory_is_one_line(
     pool.free_all_blocks()
     pool.set_limit(size=1)
     try:
-        with pytest.raises(EngineError, match="too little memory .*--batch-size 2") as raised:
+        with pytest.raises(EngineError, match=r"too little memory .*--batch-size 2") as raised:
             TensorRTBackend(network, PlanOptions(4))
     finally:
         pool.set_limit(size=0)

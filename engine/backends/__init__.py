@@ -26,7 +26,7 @@ _PACKAGES = {"cupy": "cupy-cuda13x"}
 _CPU = "CPU"
 _CPU_CELLS, _CUDA_CELLS = 6, 513
 """Cells in the self-test's largest batch: more than a backend takes in one pass."""
-_FP32_DIFFERENCE, _FP16_DIFFERENCE = 1e-3, 0.02
+FP32_DIFFERENCE, FP16_DIFFERENCE = 1e-3, 0.02
 """By how much a probability may differ from ONNX Runtime's in FP32."""
 
 
@@ -103,7 +103,7 @@ def why_not_here(name: str) -> str | None:
 def why_not_on_gpu(name: str) -> str | None:
     """None if the backend can use this machine's GPU; else one line saying why not."""
     if name == "onnxruntime":
-        return "it runs on the CPU"
+        return "bloodcell uses it for the CPU only"
     why_not = why_no_cuda() or why_not_here(name)
     if why_not is None and name == "torch":
         import torch
@@ -130,7 +130,7 @@ def open_backend(choice: Choice, network: Network, threads: int) -> Backend:
         opened,
         None if opened is reference else reference,
         input_px=network.input_px,
-        largest_difference=_FP32_DIFFERENCE if on_cpu else _FP16_DIFFERENCE,
+        largest_difference=FP32_DIFFERENCE if on_cpu else FP16_DIFFERENCE,
         rows=_CPU_CELLS if on_cpu else _CUDA_CELLS,
     )
     return opened
@@ -150,7 +150,8 @@ def _best_here() -> Choice:
     no_gpu = why_no_cuda()
     if no_gpu:
         return Choice("onnxruntime", f"it runs on the CPU, and {no_gpu}", _CPU)
-    device, against = first_device().name, []
+    device = first_device().name
+    against: list[str] = []
     for name in ("tensorrt", "torch"):
         why_not = why_not_on_gpu(name)
         if why_not is None:

@@ -58,10 +58,11 @@ def _halve_weights(graph: "onnx.GraphProto") -> None:
         if tensor.data_type != TensorProto.FLOAT:
             continue
         weights = numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             halved = weights.astype(np.float16)
-        loss = float(np.linalg.norm(weights - halved.astype(np.float32)))
-        allowed = _LARGEST_LOSS * float(np.linalg.norm(weights))
+            exact = weights.astype(np.float64)
+            loss = float(np.linalg.norm(exact - halved))
+            allowed = _LARGEST_LOSS * float(np.linalg.norm(exact))
         if not (np.isfinite(halved).all() and loss <= allowed):
             raise ModelError(
                 f"float16 cannot hold the tensor {tensor.name!r}: its largest value is "

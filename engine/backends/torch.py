@@ -113,7 +113,7 @@ class _CudaPass:
         self._found = torch.zeros(batch, network.class_count, pin_memory=True)
         self._graph = torch.cuda.CUDAGraph()
         # torch wants a few runs on another stream first, in which libraries choose and allocate.
-        warm_up = torch.cuda.Stream()
+        warm_up = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         warm_up.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(warm_up):
             for _ in range(_WARM_UPS):
