@@ -7,6 +7,7 @@ from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.self_test import prove
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.machine import usable_cores
+from bloodcell.errors import EngineError
 from bloodcell.model import load_model
 
 
@@ -19,13 +20,18 @@ def build(model: str, options: PlanOptions) -> dict[str, Any]:
     """
     network = load_model(model).network
     backend = TensorRTBackend(network, options)
-    prove(
-        backend,
-        OnnxRuntimeBackend(network, usable_cores()),
-        input_px=network.input_px,
-        largest_difference=FP16_DIFFERENCE,
-        rows=2 * options.largest_batch + 1,
-    )
+    try:
+        prove(
+            backend,
+            OnnxRuntimeBackend(network, usable_cores()),
+            input_px=network.input_px,
+            largest_difference=FP16_DIFFERENCE,
+            rows=2 * options.largest_batch + 1,
+        )
+    except EngineError:
+        # Another build may choose other kernels; what was refused is never tried again.
+        backend.plan.path.unlink(missing_ok=True)
+        raise
     backend.maker.keep_choice(network, options)
     plan, maker = backend.plan, backend.maker
     return {

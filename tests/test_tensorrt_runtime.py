@@ -140,7 +140,11 @@ def test_build_proves_the_plan_and_scoring_takes_its_options(
 
 
 def test_a_plan_that_fails_its_self_test_is_not_taken(
-    pretended_gpu: list[int], tiny_model: str, network: Network, monkeypatch: pytest.MonkeyPatch
+    pretended_gpu: list[int],
+    tiny_model: str,
+    network: Network,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     def wrong(_self: object, pixels: np.ndarray) -> np.ndarray:
         return np.full((len(pixels), CLASSES), 0.5, np.float32)
@@ -149,6 +153,7 @@ def test_a_plan_that_fails_its_self_test_is_not_taken(
     failed = CliRunner().invoke(main, ["build", tiny_model, "--batch-size", "4"])
     assert failed.exit_code == 1
     assert "refused" in failed.stderr
+    assert not list((tmp_path / "cache").rglob("*.plan"))
     assert pretended_gpu == [4]
     assert TensorRTBackend(network).options == PlanOptions()
 

@@ -77,7 +77,7 @@ def _parsed(
     parser: trt.OnnxParser = api.OnnxParser(network, log)
     if not parser.parse(onnx_bytes):
         errors = (parser.get_error(number) for number in range(parser.num_errors))
-        said = "; ".join(f"{error.node_name()} {error.desc()}".strip() for error in errors)
+        said = "; ".join(f"node {error.node()}: {error.desc()}" for error in errors)
         raise EngineError(
             f"{flavour.name} {flavour.version} cannot read this network: "
             f"{_one_line(said) or log.said()}"

@@ -89,7 +89,8 @@ class PlanMaker:
         return PlanOptions(**json.loads(kept)) if kept else PlanOptions()
 
     def _build(self, onnx_bytes: bytes, options: PlanOptions) -> bytes:
-        _LOG.info(
+        # A warning, so that it is seen where no log is set up: from Python, and while scoring.
+        _LOG.warning(
             "building a %s plan for %s, batches of %d: this can take minutes, once",
             self.flavour.name, self.device.name, options.largest_batch,
         )  # fmt: skip
