@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnx.helper
 import pytest
+import torch
 from networks import normal_pixels, random_resnext50
 
 import bloodcell
@@ -49,8 +50,6 @@ def test_without_a_gpu_auto_takes_onnxruntime(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("with_gpu")
 def test_on_a_gpu_auto_takes_tensorrt_then_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     installed(monkeypatch, tensorrt=True)
     assert choose_backend("auto") == Choice("tensorrt", "it runs on the Example GPU", "Example GPU")
@@ -114,8 +113,6 @@ def test_torch_runs_a_resnext50_of_odd_sizes(tmp_path: Path) -> None:
 
 
 def test_probabilities_on_a_device_are_those_of_the_host() -> None:
-    import torch
-
     from bloodcell.engine.backends.torch import probabilities_on_device
 
     logits = np.random.default_rng(0).normal(0, 9, (500, 18)).astype(np.float32)
@@ -125,6 +122,27 @@ def test_probabilities_on_a_device_are_those_of_the_host() -> None:
     assert np.array_equal(np.isnan(found), np.isnan(expected))
     assert np.nanmax(np.abs(found - expected)) <= PROBABILITY_STEP
     assert np.array_equal(found[5:] / PROBABILITY_STEP, np.rint(found[5:] / PROBABILITY_STEP))
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (torch.OutOfMemoryError, "memory does not hold a batch of 4 cells: end what else uses it"),
+        (RuntimeError, "torch failed: first line$"),
+    ],
+)
+def test_a_failure_of_torch_is_one_line(failure: type[RuntimeError], message: str) -> None:
+    from bloodcell.engine.backends.torch import TorchBackend
+
+    network = load_model().network
+    backend = TorchBackend(network, 1, on_cuda=False)
+
+    def failing(_pixels: object) -> None:
+        raise failure("first line\nsecond line")
+
+    backend._pass = failing  # type: ignore[assignment]
+    with pytest.raises(EngineError, match=message):
+        backend.probabilities(golden_pixels(network.input_px))
 
 
 def test_an_operator_that_torch_does_not_know_is_named(tmp_path: Path) -> None:

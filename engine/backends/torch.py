@@ -91,7 +91,8 @@ class _CpuPass:
 
     def __call__(self, pixels: Array) -> Array:
         count = len(pixels)
-        self._pixels[:count] = torch.from_numpy(pixels)
+        # By NumPy, which also takes pixels that may not be written to.
+        self._pixels.numpy()[:count] = pixels
         self._pixels[count:] = 0
         with torch.inference_mode():
             logits = self._module(self._pixels)[:count]
@@ -124,7 +125,7 @@ class _CudaPass:
 
     def __call__(self, pixels: Array) -> Array:
         count = len(pixels)
-        self._given[:count] = torch.from_numpy(pixels)
+        self._given.numpy()[:count] = pixels
         self._pixels.copy_(self._given, non_blocking=True)
         self._graph.replay()
         self._found.copy_(self._on_device, non_blocking=True)
