@@ -1,5 +1,6 @@
 """`make gpu-check` without a GPU: it refuses, and its measuring loop works on the CPU."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from network_speed import Candidate, NamedNetwork
 from tiny_onnx import CLASSES, tiny_onnx
 
 from bloodcell.engine.backends import Backend, Network
-from bloodcell.engine.backends.cuda import why_no_cuda
+from bloodcell.engine.backends.cuda import Device, why_no_cuda
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.errors import EngineError
 
@@ -35,6 +36,37 @@ def test_without_a_gpu_one_line_status_5_and_no_file(tmp_path: Path) -> None:
     assert done.stderr.startswith("gpu-check: ")
     assert done.stderr.count("\n") == 1
     assert list(gpu_check.RESULTS.glob("*")) == before
+
+
+def test_what_was_done_on_a_gpu_is_written_as_it_comes(
+    tiny: NamedNetwork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device = Device("NVIDIA Test 9", "9.0", "0", "13.0")
+    random = NamedNetwork("random", tiny.network, 0.002)
+    candidate = Candidate(
+        "tensorrt",
+        "float16",
+        lambda network, _batch: OnnxRuntimeBackend(network, 1),
+        {"host": lambda pixels: pixels},
+    )
+    monkeypatch.setattr(gpu_check, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(gpu_check, "why_no_cuda", lambda: None)
+    monkeypatch.setattr(gpu_check, "first_device", lambda: device)
+    monkeypatch.setattr(gpu_check, "run_tests", lambda: "failed: 1 failed, 4 passed")
+    monkeypatch.setattr(gpu_check, "gpu_candidates", lambda: ([candidate], ["backend torch: no"]))
+    monkeypatch.setattr(gpu_check, "BATCHES", (2,))
+    monkeypatch.setattr(network_speed, "REPEAT_S", 0.001)
+    monkeypatch.setattr(network_speed, "shipped_networks", lambda: [tiny])
+    monkeypatch.setattr(network_speed, "random_resnext50", lambda _folder: random)
+    monkeypatch.setattr(network_speed, "gemm_tflops", lambda: {"float16": 700.0})
+    assert gpu_check.main() == 1  # a test failed
+    written = json.loads((tmp_path / "results" / "nvidia-test-9.json").read_text())
+    assert written["gpu"] == {"name": "NVIDIA Test 9", "compute_capability": "9.0"}
+    assert written["tests"] == "failed: 1 failed, 4 passed"
+    assert written["versions"]["onnxruntime"]
+    assert "backend torch: no" in written["missing"]
+    assert [entry["network"] for entry in written["networks"]] == ["tiny", "random"]
+    assert all(row["tensorrt_to_arithmetic_ceiling"] > 0 for row in written["ratios"])
 
 
 @pytest.fixture

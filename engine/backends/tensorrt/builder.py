@@ -50,9 +50,8 @@ def build_plan(
     config = builder.create_builder_config()
     if flavour.compiles_at_load:
         _set_target(api, config, target)
-    elif not config.set_timing_cache(config.create_timing_cache(timings), False):
-        # Timings of another GPU or version: measure anew.
-        config.set_timing_cache(config.create_timing_cache(b""), False)
+    else:
+        _set_timings(config, timings)
     if flavour.fp16_flag and float16:
         config.set_flag(api.BuilderFlag.FP16)
     if not float16:
@@ -126,6 +125,14 @@ def _set_target(api: Any, config: trt.IBuilderConfig, target: str) -> None:
     config.num_compute_capabilities = 1
     if not config.set_compute_capability(known[target], 0):
         raise EngineError(f"TensorRT cannot build for {target} here")
+
+
+def _set_timings(config: trt.IBuilderConfig, timings: bytes) -> None:
+    """Timings of earlier builds; none, to be measured anew, if TensorRT does not take them."""
+    for content in (timings, b""):
+        kept = config.create_timing_cache(content)
+        if kept is not None and config.set_timing_cache(kept, False):
+            return
 
 
 def _collecting_log(api: Any) -> Any:
