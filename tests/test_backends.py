@@ -51,10 +51,12 @@ def test_without_a_gpu_auto_takes_onnxruntime(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.usefixtures("with_gpu")
 def test_on_a_gpu_auto_takes_tensorrt_then_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    installed(monkeypatch, tensorrt=True)
+    installed(monkeypatch, tensorrt=True, cupy=True)
     assert choose_backend("auto") == Choice("tensorrt", "it runs on the Example GPU", "Example GPU")
     assert choose_backend("torch") == Choice("torch", "asked for", "Example GPU")
-    installed(monkeypatch, tensorrt=False)
+    installed(monkeypatch, tensorrt=False, tensorrt_rtx_bindings=True, cupy=True)
+    assert choose_backend("auto").name == "tensorrt"
+    installed(monkeypatch, tensorrt=False, tensorrt_rtx_bindings=False, cupy=True)
     found = choose_backend("auto")
     assert found.name == "torch"
     assert found.why.endswith("not tensorrt: not installed: pip install tensorrt")
@@ -67,10 +69,13 @@ def test_on_a_gpu_auto_takes_tensorrt_then_torch(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("with_gpu")
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed(monkeypatch, tensorrt=False, torch=False, onnx=False)
+    installed(
+        monkeypatch,
+        tensorrt=False, tensorrt_rtx_bindings=False, cupy=False, torch=False, onnx=False,
+    )  # fmt: skip
     with pytest.raises(EngineError, match="not installed: pip install torch onnx"):
         choose_backend("torch")
-    with pytest.raises(EngineError, match="not installed: pip install tensorrt onnx"):
+    with pytest.raises(EngineError, match="not installed: pip install tensorrt cupy-cuda13x onnx"):
         choose_backend("tensorrt")
 
 

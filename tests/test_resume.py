@@ -142,6 +142,7 @@ def test_logits_that_are_no_numbers_stop_the_run(
         def __init__(self, choice: Choice, network: Network, threads: int) -> None:
             self._opened = real(choice, network, threads)
             self.class_count = self._opened.class_count
+            self.made_of = self._opened.made_of
 
         def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
             found = self._opened.probabilities(pixels)

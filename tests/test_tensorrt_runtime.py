@@ -1,6 +1,7 @@
 """The runtime against a stand-in for the GPU, and, marked ``gpu``, against a real one."""
 
 import sys
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,6 +64,13 @@ def test_any_number_of_cells_is_scored_as_on_the_cpu(network: Network, count: in
     np.testing.assert_array_equal(backend.probabilities(every_other), backend.probabilities(pixels))
     on_device = np.array(pixels).view(fake_gpu.Array)
     np.testing.assert_array_equal(backend.probabilities(on_device), backend.probabilities(pixels))
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_run_is_held_to_the_plan(network: Network) -> None:
+    found = TensorRTBackend(network, PlanOptions(4))
+    digest = sha256(found.plan.content).hexdigest()
+    assert found.made_of == {"TensorRT": "11.4.0", "plan": digest}
 
 
 @pytest.mark.usefixtures("pretended_gpu")

@@ -40,6 +40,10 @@ class Backend(Protocol):
     def class_count(self) -> int:
         """Number of classes C."""
 
+    @property
+    def made_of(self) -> dict[str, str]:
+        """Versions and digests, by name, that its results depend on besides the network."""
+
     def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Pixels float32 (N, 3, input_px, input_px) to probabilities float32 (N, C) on the host.
 

@@ -27,6 +27,7 @@ class OnnxRuntimeBackend:
             raise ModelError(f"{network.weights} cannot be loaded as ONNX: {error}") from error
         self._input = self._session.get_inputs()[0].name
         self.class_count = network.class_count
+        self.made_of = {"onnxruntime": onnxruntime.__version__}
         self._temperature = network.temperature
         self._check_shapes(network)
 

@@ -40,6 +40,7 @@ class TorchBackend:
         float16: bool = True,
     ) -> None:
         self.class_count = network.class_count
+        self.made_of = {"torch": str(torch.__version__)}
         module = OnnxModule(network.weights.read_bytes()).eval()
         self._batch = cuda_batch if on_cuda else _CPU_BATCH
         self._pass: Callable[[Array], Array]

@@ -6,6 +6,7 @@ and tested; here is only the order of calls.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,11 @@ class TensorRTBackend:
         self.options = options or self.maker.chosen(network)
         self.plan: Plan = self.maker.plan(network, self.options)
         self.class_count = network.class_count
+        # The plan alone: another build, of the same versions too, may choose other kernels.
+        self.made_of = {
+            flavour.name: flavour.version,
+            "plan": hashlib.sha256(self.plan.content).hexdigest(),
+        }
         self._network, self._batch = network, self.options.largest_batch
         try:
             self._prepare(flavour)
