@@ -146,16 +146,19 @@ class Engine:
 
 
 class Runtime:
-    def __init__(self, _log: Any) -> None: ...
+    def __init__(self, log: Any) -> None:
+        self._log = log
 
     def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
-        return None if plan == b"refused" else Engine(plan)
+        if not plan.startswith(b"refused"):
+            return Engine(plan)
+        self._log.log(ILogger.WARNING, "not this")
+        self._log.log(ILogger.ERROR, plan.decode())
+        return None
 
 
-class Logger:
-    ERROR = 1
-
-    def __init__(self, _severity: int) -> None: ...
+class ILogger:
+    INTERNAL_ERROR, ERROR, WARNING = range(3)
 
 
 def fake_tensorrt() -> types.ModuleType:
@@ -163,7 +166,7 @@ def fake_tensorrt() -> types.ModuleType:
         "tensorrt",
         __version__="11.4.0",
         Runtime=Runtime,
-        Logger=Logger,
+        ILogger=ILogger,
         TensorIOMode=types.SimpleNamespace(INPUT="input"),
     )
 

@@ -121,9 +121,13 @@ def test_what_the_gpu_refuses_is_one_line(
         patch.setattr(fake_gpu.Context, "refuses", True)
         with pytest.raises(EngineError, match="could not run the plan"):
             TensorRTBackend(network)
-    monkeypatch.setattr(plan, "build_plan", lambda *_, **__: Built(b"refused", b""))
-    with pytest.raises(EngineError, match=r"TensorRT refused the plan .*delete it"):
-        TensorRTBackend(network, PlanOptions(largest_batch=5))
+    for batch, said, message in (
+        (5, b"refused:\nmagic tag", r"TensorRT refused the plan; deleted, .*: refused: magic tag$"),
+        (6, b"refused: OutOfMemory", r"too little memory for batches of 6 .*--batch-size 3"),
+    ):
+        monkeypatch.setattr(plan, "build_plan", lambda *_, said=said, **__: Built(said, b""))
+        with pytest.raises(EngineError, match=message):
+            TensorRTBackend(network, PlanOptions(batch))
 
 
 @pytest.fixture

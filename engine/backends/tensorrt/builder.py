@@ -44,7 +44,7 @@ def build_plan(
     build for the GPU they run on. Raises EngineError with TensorRT's own words.
     """
     api = flavour.module
-    log = _collecting_log(api)
+    log = collecting_log(api)
     builder: trt.Builder = api.Builder(log)
     network, parser = _parsed(flavour, builder, log, onnx_bytes)
     config = builder.create_builder_config()
@@ -135,7 +135,7 @@ def _set_timings(config: trt.IBuilderConfig, timings: bytes) -> None:
             return
 
 
-def _collecting_log(api: Any) -> Any:
+def collecting_log(api: Any) -> Any:
     """TensorRT's logger: all goes to ``logging``, and errors also into our messages."""
     grave = (api.ILogger.INTERNAL_ERROR, api.ILogger.ERROR)
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from bloodcell.engine.backends import Network
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.backends.tensorrt import kernel
+from bloodcell.engine.backends.tensorrt.builder import collecting_log
 from bloodcell.engine.backends.tensorrt.cache import PlanCache, user_cache
 from bloodcell.engine.backends.tensorrt.chunks import chunks
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, installed_flavour
@@ -134,7 +135,7 @@ class TensorRTBackend:
     def _enqueue(self) -> None:
         with self._stream:
             if not self._context.execute_async_v3(self._stream.ptr):
-                raise EngineError(f"TensorRT could not run the plan {self.plan.path}")
+                raise self._failure("TensorRT could not run the plan")
             blocks = -(-self._batch // kernel.BLOCK)
             arguments = (
                 self._logits,
@@ -148,13 +149,11 @@ class TensorRTBackend:
     def _open_engine(self, flavour: Flavour) -> None:
         api = flavour.module
         # Kept: engine and context refer to the runtime and the log.
-        self._log = api.Logger(api.Logger.ERROR)
+        self._log = collecting_log(api)
         self._runtime: trt.Runtime = api.Runtime(self._log)
         engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(self.plan.content)
         if engine is None:
-            raise EngineError(
-                f"TensorRT refused the plan {self.plan.path}: delete it, it is then built anew"
-            )
+            raise self._failure("TensorRT refused the plan; deleted, it is built anew")
         names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == api.TensorIOMode.INPUT]
         outputs = [n for n in names if n not in inputs]
@@ -188,7 +187,8 @@ class TensorRTBackend:
         else:
             context = engine.create_execution_context()
         if context is None:
-            raise MemoryError("no memory for the network's intermediate results")
+            # What lies between the layers is allocated here.
+            raise MemoryError(self._log.said())
         return context
 
     def _keep_kernels(self, flavour: Flavour) -> None:
@@ -208,6 +208,12 @@ class TensorRTBackend:
             cuda.compiler.CompileException,
         )
 
+    def _failure(self, what: str) -> Exception:
+        said = self._log.said()
+        if "memory" in said.lower():
+            return MemoryError(said)
+        return EngineError(f"{what} ({self.plan.path}): {said}")
+
     def _refused(self, error: Exception) -> EngineError:
         said = " ".join(str(error).split())[:300]
         if isinstance(error, MemoryError) or "MemoryAllocation" in said:
@@ -218,9 +224,9 @@ class TensorRTBackend:
 def out_of_memory(batch: int, said: str) -> EngineError:
     """What to tell a user whose GPU has too little memory."""
     return EngineError(
-        f"the GPU has too little memory for batches of {batch} cells ({said}): build a smaller "
-        f"plan, bloodcell build MODEL --batch-size {max(1, batch // 2)}, and run the same "
-        "command again; what is scored is kept"
+        f"the GPU has too little memory for batches of {batch} cells ({said}): end what else uses "
+        "it and run the same command again, what is scored is kept; or, for a new run, build a "
+        f"smaller plan: bloodcell build MODEL --batch-size {max(1, batch // 2)}"
     )
 
 
