@@ -6,7 +6,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -name
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: demo test check ctest bench clean
+.PHONY: demo test check ctest bench gpu-check clean
 
 demo: .venv/.scoring demo/cells
 	rm -rf demo/run
@@ -33,6 +33,11 @@ ctest: .venv/.testing
 
 bench: .venv/.testing
 	$(BIN)/pytest benchmarks -s
+
+# On a GPU machine, with the .venv if it is there, else with what $(PYTHON) has. The script's exit
+# status is 5 without a GPU; make says so ("Error 5"), but its own is 2 for every error.
+gpu-check:
+	@PYTHONPATH=$(CURDIR) $(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu_check.py
 
 .venv/.environment:
 	$(PYTHON) -m venv .venv

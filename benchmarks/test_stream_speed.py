@@ -65,7 +65,7 @@ def test_the_whole_runs_near_the_limit_of_its_parts(manifest: Path, tmp_path: Pa
 
     def infer_all() -> None:
         for _ in range(CELLS // BATCH_SIZE):
-            assert backend.infer(images.pixels).shape == (BATCH_SIZE, 18)
+            assert backend.probabilities(images.pixels).shape == (BATCH_SIZE, 18)
 
     runs: list[float] = []
 

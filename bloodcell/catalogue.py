@@ -55,7 +55,9 @@ def trainable_recipes() -> list[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "model.onnx"
             export_onnx(network, input_px, weights)
-            speed = measured_cells_per_s(Network(weights, input_px, network.class_count))
+            speed = measured_cells_per_s(
+                Network(weights, input_px, network.class_count, temperature=1.0)
+            )
         entries.append(
             {
                 "recipe": name,
@@ -84,5 +86,5 @@ def measured_cells_per_s(network: Network) -> float:
 
 def _duration_s(backend: Backend, pixels: Any) -> float:
     started = time.perf_counter()
-    backend.infer(pixels)
+    backend.probabilities(pixels)
     return time.perf_counter() - started

@@ -177,6 +177,31 @@ def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
 
 
 @main.command()
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=256, show_default=True,
+    help="Cells a batch; smaller ones are filled up to it.",
+)  # fmt: skip
+@click.option(
+    "--merge-groups", type=click.IntRange(min=1), metavar="CHANNELS",
+    help="Merge narrower groups of convolutions to so many channels: equal results.",
+)  # fmt: skip
+@_reporting_errors
+def build(model: str, batch_size: int, merge_groups: int | None) -> None:
+    """Build the TensorRT plan of MODEL for this GPU, which scoring would otherwise do first.
+
+    MODEL is a shipped model's name or a model folder. The plan is kept in your cache folder, and
+    scoring with TensorRT on this GPU takes the options of the last build.
+    """
+    from bloodcell.console import log_lines, print_pairs
+    from bloodcell.engine.backends.tensorrt import PlanOptions
+    from bloodcell.plans import build as run_build
+
+    log_lines()
+    print_pairs(run_build(model, PlanOptions(batch_size, merge_groups or 0)))
+
+
+@main.command()
 @click.option("--recipes", is_flag=True, help="List what `train` offers instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @_reporting_errors

@@ -4,8 +4,9 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from bloodcell.engine.backends import choose_backend
-from bloodcell.engine.machine import nvidia_gpus, usable_cores
+from bloodcell.engine.backends import BACKENDS, choose_backend, why_not_here, why_not_on_gpu
+from bloodcell.engine.backends.cuda import first_device, why_no_cuda
+from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import BloodcellError
 from bloodcell.model import load_model, model_names
 
@@ -14,6 +15,7 @@ _PACKAGES = (
     "onnxruntime",
     "numpy",
     "pyarrow",
+    "onnx",
     "torch",
     "tensorrt",
     "cupy-cuda13x",
@@ -31,15 +33,25 @@ def examine() -> dict[str, Any]:
     }
     findings |= {name: _version(name) for name in _PACKAGES}
     findings |= {f"model {name}": _model_state(name) for name in model_names()}
+    findings |= {f"backend {name}": _backend_state(name) for name in BACKENDS}
     findings["auto takes"] = f"{choice.name}: {choice.why}"
     return findings
 
 
 def _gpu() -> str:
-    gpus = nvidia_gpus()
-    if gpus is None:
-        return "none (no NVIDIA driver)"
-    return f"{gpus} NVIDIA; this version computes on the CPU"
+    why_not = why_no_cuda()
+    if why_not:
+        return f"none usable: {why_not}"
+    gpu = first_device()
+    return f"{gpu.name}, compute capability {gpu.compute_capability}, CUDA {gpu.cuda_version}"
+
+
+def _backend_state(name: str) -> str:
+    why_not = why_not_here(name)
+    if why_not:
+        return f"cannot run: {why_not}"
+    why_not = why_not_on_gpu(name)
+    return f"can run on the CPU, not on a GPU: {why_not}" if why_not else "can run on the GPU"
 
 
 def _version(package: str) -> str:

@@ -40,7 +40,10 @@ class Model:
     def network(self) -> Network:
         """What a backend needs to load it."""
         return Network(
-            self.folder / "model.onnx", self.preprocessing.input_px, len(self.scheme.classes)
+            weights=self.folder / "model.onnx",
+            input_px=self.preprocessing.input_px,
+            class_count=len(self.scheme.classes),
+            temperature=self.temperature,
         )
 
 

@@ -21,7 +21,7 @@ from bloodcell.session import Progress, Session
 from bloodcell.shares import Counting, rests_on, why_not_adjusted
 from bloodcell.store import ROWS_PER_PART, RunStore
 
-_PACKAGES = ("bloodcell", "numpy", "nvidia-dali-cuda130", "onnxruntime", "pyarrow")
+_PACKAGES = ("bloodcell", "numpy", "nvidia-dali-cuda130", "pyarrow")
 
 
 def score(
@@ -60,7 +60,7 @@ def score(
     network = open_backend(chosen, loaded.network, cpu_threads)
     _check_folders(source, store, resume=resume)
     with store.locked():
-        about = _open(store, source, loaded, chosen, counting)
+        about = _open(store, source, loaded, chosen, counting, made_of=network.made_of)
         session = Session(
             store=store,
             root=manifest.root_of(source),
@@ -109,10 +109,16 @@ def _check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
 
 
 def _open(
-    store: RunStore, source: Path, model: Model, backend: Choice, counting: Counting
+    store: RunStore,
+    source: Path,
+    model: Model,
+    backend: Choice,
+    counting: Counting,
+    *,
+    made_of: dict[str, str],
 ) -> dict[str, Any]:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says."""
-    job = _job(source, model, backend, counting)
+    job = _job(source, model, backend, counting, made_of)
     if store.is_begun:
         about = store.read_about()
         _refuse_other_job(store, about["job"], job)
@@ -139,7 +145,9 @@ def _open(
     return about
 
 
-def _job(source: Path, model: Model, backend: Choice, counting: Counting) -> dict[str, Any]:
+def _job(
+    source: Path, model: Model, backend: Choice, counting: Counting, made_of: dict[str, str]
+) -> dict[str, Any]:
     """What, with the manifest, a run's result is a function of."""
     return {
         "input": manifest.printable(source.resolve()),
@@ -149,8 +157,9 @@ def _job(source: Path, model: Model, backend: Choice, counting: Counting) -> dic
         "card_sha256": model.card_sha256,
         **asdict(counting),
         "backend": backend.name,
+        "device": backend.device,
         "rows_per_part": ROWS_PER_PART,
-        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "versions": {name: metadata.version(name) for name in _PACKAGES} | made_of,
     }
 
 

@@ -102,7 +102,7 @@ class Session:
         )
         tables = (self.store.rows_of(part) for part in parts)
         encoded = read_files(self.root, tables, self.batch_size)
-        return score_stream(encoded, decoder, self.backend, self.model.temperature)
+        return score_stream(encoded, decoder, self.backend)
 
     def _write_patients(self, table: pa.Table) -> None:
         write_whole(self.store.patients, lambda path: pq.write_table(table, path))

@@ -13,9 +13,11 @@ def calibrated_probabilities(
     """Softmax of ``logits / temperature`` (Guo et al. 2017, arXiv 1706.04599), quantised.
 
     ``logits`` float32 (N, C). Returns float32 (N, C), multiples of ``PROBABILITY_STEP``; a row
-    sums to 1 within C / 2 steps. Each row depends on itself alone.
+    sums to 1 within C / 2 steps. Each row depends on itself alone; one whose logits are not all
+    finite is NaN in every class.
     """
-    scaled = logits.astype(np.float64) / temperature
+    numbers = np.isfinite(logits).all(axis=1, keepdims=True)
+    scaled = np.where(numbers, logits.astype(np.float64), np.nan) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     np.exp(scaled, out=scaled)
     scaled /= scaled.sum(axis=1, keepdims=True)

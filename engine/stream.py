@@ -8,14 +8,13 @@ from bloodcell.engine.backends import Backend
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.prefetch import prefetched
-from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.errors import EngineError
 
 _QUEUE_DEPTH = 2
 
 
 def score_stream(
-    encoded: Iterable[EncodedBatch], decoder: Decoder, backend: Backend, temperature: float
+    encoded: Iterable[EncodedBatch], decoder: Decoder, backend: Backend
 ) -> Generator[ScoreBatch]:
     """Score batches as they come; reading, decoding and the network each run in a thread.
 
@@ -27,21 +26,22 @@ def score_stream(
     decoded = prefetched(map(decoder.decode_batch, read), _QUEUE_DEPTH)
     try:
         for images in decoded:
-            yield _score(images, backend, temperature)
+            yield _score(images, backend)
     finally:
         decoded.close()
         read.close()
 
 
-def _score(images: ImageBatch, backend: Backend, temperature: float) -> ScoreBatch:
+def _score(images: ImageBatch, backend: Backend) -> ScoreBatch:
     probabilities = np.full((len(images.rows), backend.class_count), np.nan, np.float32)
     if len(images.pixels):
-        logits = backend.infer(images.pixels)
-        if not np.isfinite(logits).all():
-            faulty = images.rows[images.reasons == 0][~np.isfinite(logits).all(axis=1)]
+        scored = backend.probabilities(images.pixels)
+        without_numbers = np.isnan(scored).any(axis=1)
+        if without_numbers.any():
+            faulty = images.rows[images.reasons == 0][without_numbers]
             raise EngineError(
                 f"the network gave logits that are no numbers for rows {faulty[:5].tolist()}: "
                 "its weights or the card's preprocessing are at fault"
             )
-        probabilities[images.reasons == 0] = calibrated_probabilities(logits, temperature)
+        probabilities[images.reasons == 0] = scored
     return ScoreBatch(images.rows, images.reasons, probabilities)

@@ -1,13 +1,25 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests.
+
+What they need is imported in them: on a bare GPU machine `make gpu-check` loads this file too.
+"""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
 
 import pytest
-from drawn_runs import ROWS_PER_PART
 
 import bloodcell
-from bloodcell import scoring
+from bloodcell.engine.backends.cuda import why_no_cuda
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked ``gpu`` where there is none, and say why."""
+    why_not = why_no_cuda()
+    for item in items:
+        if why_not and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason=f"needs a CUDA GPU: {why_not}"))
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +48,20 @@ def smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of 16 cells, so that the 72 drawn ones make five."""
+    from drawn_runs import ROWS_PER_PART
+
+    from bloodcell import scoring
+
     monkeypatch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
 
 
 @pytest.fixture(scope="session")
 def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
     """A run over the drawn smears, in small parts, that nothing disturbed."""
+    from drawn_runs import ROWS_PER_PART
+
+    from bloodcell import scoring
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
         return bloodcell.score(smears, tmp_path_factory.mktemp("runs") / "run")

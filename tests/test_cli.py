@@ -15,6 +15,7 @@ from labelled_runs import BLAST, labels, run_of
 
 from bloodcell.cli import main
 from bloodcell.console import print_evaluation
+from bloodcell.engine.backends import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -118,7 +119,9 @@ def test_models_lists_the_default() -> None:
 
 def test_doctor_says_what_auto_takes() -> None:
     found = json.loads(invoke("doctor", "--json").output)
-    assert found["auto takes"].startswith("onnxruntime")
+    assert found["auto takes"].startswith(choose_backend("auto").name)
+    assert found["backend onnxruntime"].startswith("can run on the CPU")
+    assert ("cannot run" in found["backend tensorrt"]) == bool(why_not_here("tensorrt"))
     assert found["model jhu18-resnext26-128"].startswith("good")
     assert found["CPU cores usable"] == len(os.sched_getaffinity(0))
 

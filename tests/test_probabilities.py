@@ -20,6 +20,15 @@ def test_temperature_softens() -> None:
     )
 
 
+def test_a_row_whose_logits_are_no_numbers_is_nan_and_changes_no_other() -> None:
+    logits = np.zeros((5, 3), np.float32)
+    for row, wrong in enumerate((np.nan, np.inf, -np.inf)):
+        logits[row, 1] = wrong
+    found = calibrated_probabilities(logits, 0.8)
+    assert np.isnan(found[:3]).all()
+    assert np.array_equal(found[3:], calibrated_probabilities(logits[3:], 0.8))
+
+
 @settings(deadline=None)
 @given(st.integers(1, 70), st.integers(2, 20), st.integers(0, 2**32 - 1))
 def test_a_row_depends_on_itself_alone(cells: int, classes: int, seed: int) -> None:

@@ -63,6 +63,11 @@ def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
-def test_an_explicit_backend_never_falls_back(smears: Path, tmp_path: Path) -> None:
-    with pytest.raises(bloodcell.EngineError, match="'tensorrt' is not part of this version"):
+def test_an_explicit_backend_never_falls_back(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bloodcell.engine import backends
+
+    monkeypatch.setattr(backends, "why_no_cuda", lambda: "no NVIDIA driver is installed")
+    with pytest.raises(bloodcell.EngineError, match="'tensorrt' cannot run here: it needs a CUDA"):
         bloodcell.score(smears, tmp_path / "run", backend="tensorrt")

@@ -1,26 +1,56 @@
 """The seam between the stream and whatever runs the network."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.errors import EngineError
 
 BackendName: TypeAlias = Literal["auto", "onnxruntime", "tensorrt", "torch"]
 
+BACKENDS = ("onnxruntime", "torch", "tensorrt")
+
+_MODULES: dict[str, tuple[str, ...]] = {
+    "onnxruntime": (),
+    "torch": ("torch", "onnx"),
+    "tensorrt": ("tensorrt|tensorrt_rtx|tensorrt_rtx_bindings", "cupy", "onnx"),
+}
+"""What must be importable; of several names one will do."""
+_PACKAGES = {"cupy": "cupy-cuda13x"}
+"""Where a package is not named as what it holds."""
+_CPU = "CPU"
+_CPU_CELLS, _CUDA_CELLS = 6, 513
+"""Cells in the self-test's largest batch: more than a backend takes in one pass."""
+FP32_DIFFERENCE, FP16_DIFFERENCE = 1e-3, 0.02
+"""By how much a probability may differ from ONNX Runtime's in FP32."""
+
 
 class Backend(Protocol):
-    """A loaded network. A row's logits depend on that row's pixels alone, bit for bit."""
+    """A loaded network that gives what is stored of a cell: calibrated, quantised probabilities.
+
+    A row's result depends on that row's pixels alone, bit for bit.
+    """
 
     @property
     def class_count(self) -> int:
         """Number of classes C."""
 
-    def infer(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Pixels float32 (N, 3, input_px, input_px) to logits float32 (N, C)."""
+    @property
+    def made_of(self) -> dict[str, str]:
+        """Versions and digests, by name, that its results depend on besides the network."""
+
+    def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Pixels float32 (N, 3, input_px, input_px) to probabilities float32 (N, C) on the host.
+
+        They are what ``calibrated_probabilities`` makes of the logits: multiples of
+        ``PROBABILITY_STEP``, and NaN in every class of a row whose logits are not all finite.
+        Raises EngineError if the network cannot be run at all.
+        """
 
 
 @dataclass(frozen=True)
@@ -30,6 +60,8 @@ class Network:
     weights: Path
     input_px: int
     class_count: int
+    temperature: float
+    """Divides the logits before the softmax."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +70,95 @@ class Choice:
 
     name: str
     why: str
+    device: str
+    """``CPU``, or the GPU's name; with ``name`` it decides what a run's results are."""
 
 
 def choose_backend(requested: BackendName) -> Choice:
     """Resolve ``auto``. An explicit request never falls back: EngineError if it cannot be met."""
     if requested == "auto":
-        return Choice("onnxruntime", "the only backend of this version; it runs on the CPU")
+        return _best_here()
+    why_not = why_not_here(requested)
+    if why_not:
+        raise EngineError(
+            f"backend {requested!r} cannot run here: {why_not}. Or use --backend onnxruntime"
+        )
     if requested == "onnxruntime":
-        return Choice("onnxruntime", "asked for")
-    raise EngineError(
-        f"backend {requested!r} is not part of this version: use --backend onnxruntime or auto"
-    )
+        return Choice(requested, "asked for", _CPU)
+    why_cpu = why_not_on_gpu(requested)
+    if why_cpu:
+        return Choice(requested, f"asked for; on the CPU: {why_cpu}", _CPU)
+    return Choice(requested, "asked for", first_device().name)
+
+
+def why_not_here(name: str) -> str | None:
+    """None if the backend can run here, on the CPU or a GPU; else one line saying why not."""
+    why_no_gpu = why_no_cuda() if name == "tensorrt" else None
+    if why_no_gpu:
+        return f"it needs a CUDA GPU, and {why_no_gpu}"
+    wanted = [modules.split("|") for modules in _MODULES[name]]
+    lacking = [names[0] for names in wanted if not any(map(find_spec, names))]
+    missing = [_PACKAGES.get(name, name) for name in lacking]
+    if missing:
+        return f"not installed: pip install {' '.join(missing)}"
+    return None
+
+
+def why_not_on_gpu(name: str) -> str | None:
+    """None if the backend can use this machine's GPU; else one line saying why not."""
+    if name == "onnxruntime":
+        return "bloodcell uses it for the CPU only"
+    why_not = why_no_cuda() or why_not_here(name)
+    if why_not is None and name == "torch":
+        import torch
+
+        if not torch.cuda.is_available():
+            return f"torch {torch.__version__} cannot use this GPU: install a build for its CUDA"
+    return why_not
 
 
 def open_backend(choice: Choice, network: Network, threads: int) -> Backend:
-    """Load ``network``. ``threads``: CPU threads for one batch."""
-    if choice.name != "onnxruntime":
-        raise EngineError(f"unknown backend {choice.name!r}")
-    from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
+    """Load ``network``; it may score only after its self-test. ``threads``: CPU threads.
 
-    return OnnxRuntimeBackend(network, threads)
+    Raises ModelError for a network that its card does not describe or the backend does not know,
+    and EngineError if the backend cannot be loaded or fails its self-test.
+    """
+    from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
+    from bloodcell.engine.backends.self_test import prove
+
+    # First, for every backend: it also holds the file against its card.
+    reference = OnnxRuntimeBackend(network, threads)
+    opened = reference if choice.name == "onnxruntime" else _open(choice, network, threads)
+    on_cpu = choice.device == _CPU
+    prove(
+        opened,
+        None if opened is reference else reference,
+        input_px=network.input_px,
+        largest_difference=FP32_DIFFERENCE if on_cpu else FP16_DIFFERENCE,
+        rows=_CPU_CELLS if on_cpu else _CUDA_CELLS,
+    )
+    return opened
+
+
+def _open(choice: Choice, network: Network, threads: int) -> Backend:
+    if choice.name == "torch":
+        from bloodcell.engine.backends.torch import TorchBackend
+
+        return TorchBackend(network, threads, on_cuda=choice.device != _CPU)
+    from bloodcell.engine.backends.tensorrt import TensorRTBackend
+
+    return TensorRTBackend(network)
+
+
+def _best_here() -> Choice:
+    no_gpu = why_no_cuda()
+    if no_gpu:
+        return Choice("onnxruntime", f"it runs on the CPU, and {no_gpu}", _CPU)
+    device = first_device().name
+    against: list[str] = []
+    for name in ("tensorrt", "torch"):
+        why_not = why_not_on_gpu(name)
+        if why_not is None:
+            return Choice(name, "; ".join([f"it runs on the {device}", *against]), device)
+        against.append(f"not {name}: {why_not}")
+    return Choice("onnxruntime", "; ".join(["it runs on the CPU", *against]), _CPU)

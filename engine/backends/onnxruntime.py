@@ -5,6 +5,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from bloodcell.engine.backends import Network
+from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.errors import EngineError, ModelError
 
 
@@ -26,15 +27,17 @@ class OnnxRuntimeBackend:
             raise ModelError(f"{network.weights} cannot be loaded as ONNX: {error}") from error
         self._input = self._session.get_inputs()[0].name
         self.class_count = network.class_count
+        self.made_of = {"onnxruntime": onnxruntime.__version__}
+        self._temperature = network.temperature
         self._check_shapes(network)
 
-    def infer(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """See ``Backend.infer``."""
+    def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """See ``Backend.probabilities``."""
         try:
             logits: npt.NDArray[np.float32] = self._session.run(None, {self._input: pixels})[0]
         except Exception as error:
             raise EngineError(f"ONNX Runtime failed on {len(pixels)} cells: {error}") from error
-        return logits
+        return calibrated_probabilities(logits, self._temperature)
 
     def _check_shapes(self, network: Network) -> None:
         taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]

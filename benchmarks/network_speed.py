@@ -1,0 +1,203 @@
+"""Cells a second of the network alone: which networks, how measured, and the GPU's own limit.
+
+No GPU figure exists yet: on a GPU this has not been run. The measuring loop is tested on a CPU.
+"""
+
+import importlib.util
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bloodcell.engine.backends import Backend, Network
+from bloodcell.errors import BloodcellError, ModelError
+from bloodcell.toml import read_toml
+
+BATCHES = (1, 4, 16, 64, 256, 1024)
+REPEATS = 9
+REPEAT_S = 0.3
+_TREE = Path(__file__).resolve().parents[1]
+_GEMM_SIDE = 8192
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A backend in one precision, opened for batches of one size."""
+
+    backend: str
+    precision: str
+    open: Callable[[Network, int], Backend]
+    sources: dict[str, Callable[[Any], Any]]
+    """Where the pixels lie, ``host`` or ``device``, and what puts them there."""
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    name: str
+    network: Network
+    gmacs: float
+    """Thousand millions of multiply-adds a cell."""
+
+
+def shipped_networks() -> list[NamedNetwork]:
+    """Read without ``load_model``, which needs the compiled extension."""
+    found = []
+    for card_path in sorted((_TREE / "bloodcell" / "models").glob("*/card.toml")):
+        card = read_toml(card_path, ModelError)
+        network = Network(
+            card_path.with_name("model.onnx"),
+            card["preprocessing"]["input_px"],
+            len(card["classes"]),
+            card["calibration"]["temperature"],
+        )
+        found.append(NamedNetwork(card["name"], network, card["gmacs"]))
+    return found
+
+
+def random_resnext50(folder: Path, input_px: int = 224) -> NamedNetwork:
+    """A ResNeXt-50 32x4d with random weights, as ONNX in ``folder``: for speed alone."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    definition = _module_from(_TREE / "bloodcell" / "training" / "resnext.py")
+    torch.manual_seed(0)
+    module = definition.ResNeXt(definition.ARCHITECTURES["resnext50_32x4d"], classes=18).eval()
+    for block in module.modules():
+        if isinstance(block, definition.Block):
+            # A new block is its shortcut, its branch all zeros; and arithmetic on zeros is faster.
+            torch.nn.init.constant_(block.residual[-1].weight, 0.2)
+    example = torch.zeros(2, 3, input_px, input_px)
+    path = folder / "resnext50_32x4d.onnx"
+    free = {"pixels": {0: "batch"}, "logits": {0: "batch"}}
+    with warnings.catch_warnings():
+        # torch would rather have its other exporter, which needs a further package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module, (example,), str(path), dynamo=False, opset_version=17,
+            input_names=["pixels"], output_names=["logits"], dynamic_axes=free,
+        )  # fmt: skip
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(example[:1])
+    gmacs = counter.get_total_flops() / 2e9
+    name = f"ResNeXt-50 32x4d, random weights, {input_px} px"
+    return NamedNetwork(name, Network(path, input_px, 18, 1.0), round(gmacs, 3))
+
+
+def _module_from(path: Path) -> Any:
+    """A module without its package, whose other modules a bare GPU machine cannot import."""
+    found = importlib.util.spec_from_file_location(f"alone_{path.stem}", path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module  # dataclasses look their module up
+    found.loader.exec_module(module)
+    return module
+
+
+def measure_all(
+    networks: list[NamedNetwork], candidates: list[Candidate], batches: tuple[int, ...]
+) -> Iterator[dict[str, Any]]:
+    """One entry a network, candidate, batch size and source; a failure is one with its reason."""
+    for named, candidate, batch in product(networks, candidates, batches):
+        about = {
+            "network": named.name,
+            "gmacs": named.gmacs,
+            "backend": candidate.backend,
+            "precision": candidate.precision,
+            "batch": batch,
+        }
+        try:
+            backend = candidate.open(named.network, batch)
+            pixels = pixels_for(named.network, batch)
+            for source, placed in candidate.sources.items():
+                speed = cells_per_s(backend, placed(pixels))
+                yield {**about, "pixels_from": source, **speed}
+        except BloodcellError as error:
+            yield {**about, "failed": str(error)}
+
+
+def pixels_for(network: Network, batch: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Random pixels on the host, (batch, 3, input_px, input_px)."""
+    shape = (batch, 3, network.input_px, network.input_px)
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+def cells_per_s(backend: Backend, pixels: Any) -> dict[str, Any]:
+    """Median, least and most of ``REPEATS`` repeats of about ``REPEAT_S`` each, after warm-up.
+
+    Wall time from pixels to probabilities on the host: the call itself waits for the device.
+    """
+    backend.probabilities(pixels)
+    started = time.perf_counter()
+    backend.probabilities(pixels)
+    calls = max(1, round(REPEAT_S / (time.perf_counter() - started)))
+    speeds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        for _ in range(calls):
+            backend.probabilities(pixels)
+        speeds.append(calls * len(pixels) / (time.perf_counter() - started))
+    return {
+        "cells_per_s": round(float(np.median(speeds)), 1),
+        "least": round(min(speeds), 1),
+        "most": round(max(speeds), 1),
+        "repeats": REPEATS,
+        "calls_a_repeat": calls,
+    }
+
+
+def ratios(entries: list[dict[str, Any]], tflops: dict[str, float]) -> list[dict[str, Any]]:
+    """TensorRT to torch and to the arithmetic ceiling, each backend at its best batch.
+
+    One row a network, precision and source of pixels. ``tflops``: of a large matrix product in
+    each precision, in the same run.
+    """
+    best: dict[tuple[str, ...], dict[str, Any]] = {}
+    for entry in entries:
+        if "cells_per_s" in entry:
+            key = tuple(entry[k] for k in ("network", "precision", "pixels_from", "backend"))
+            if key not in best or entry["cells_per_s"] > best[key]["cells_per_s"]:
+                best[key] = entry
+    rows = []
+    for (network, precision, source, backend), entry in best.items():
+        if backend != "tensorrt":
+            continue
+        row = {"network": network, "precision": precision, "pixels_from": source}
+        row["batch"] = entry["batch"]
+        if peer := best.get((network, precision, source, "torch")):
+            row["tensorrt_to_torch"] = round(entry["cells_per_s"] / peer["cells_per_s"], 3)
+        if precision in tflops:
+            ceiling = tflops[precision] * 1e12 / (2e9 * entry["gmacs"])
+            row["tensorrt_to_arithmetic_ceiling"] = round(entry["cells_per_s"] / ceiling, 4)
+        rows.append(row)
+    return rows
+
+
+def gemm_tflops() -> dict[str, float]:
+    """TFLOP/s of a large torch matrix product on the GPU, by precision: what it computes at most.
+
+    Median of nine, by CUDA events, on random numbers.
+    """
+    import torch
+
+    speeds = {}
+    for precision in ("float16", "float32"):
+        side = (_GEMM_SIDE, _GEMM_SIDE)
+        a, b = (torch.randn(side, device="cuda", dtype=getattr(torch, precision)) for _ in "ab")
+        times_ms = []
+        for number in range(3 + 9):
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in "se")
+            start.record()
+            a @ b
+            end.record()
+            end.synchronize()
+            if number >= 3:
+                times_ms.append(start.elapsed_time(end))
+        speeds[precision] = round(2e-9 * _GEMM_SIDE**3 / float(np.median(times_ms)), 1)
+    return speeds

@@ -1,0 +1,240 @@
+"""The runtime against a stand-in for the GPU, and, marked ``gpu``, against a real one."""
+
+import sys
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+
+import fake_gpu
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tiny_onnx import CLASSES, tiny_onnx
+
+from bloodcell import plans
+from bloodcell.cli import main
+from bloodcell.engine.backends import Network
+from bloodcell.engine.backends.cuda import Device, why_no_cuda
+from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
+from bloodcell.engine.backends.self_test import prove
+from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend, plan, runtime
+from bloodcell.engine.backends.tensorrt.builder import Built
+from bloodcell.errors import EngineError, ModelError
+from bloodcell.model import DEFAULT_MODEL, load_model
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    (tmp_path / "model.onnx").write_bytes(tiny_onnx())
+    return Network(tmp_path / "model.onnx", 8, CLASSES, 1.3)
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
+    """The stand-in in place; gives the largest batches of the plans that were built."""
+    built: list[int] = []
+
+    def build_plan(*arguments: object, largest_batch: int, **_: object) -> Built:
+        built.append(largest_batch)
+        return Built(arguments[1], b"")  # type: ignore[arg-type]
+
+    monkeypatch.setitem(sys.modules, "cupy", fake_gpu.fake_cupy())
+    monkeypatch.setitem(sys.modules, "cupyx", fake_gpu.fake_cupyx())
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_gpu.fake_tensorrt())
+    monkeypatch.setattr(runtime, "why_no_cuda", lambda: None)
+    monkeypatch.setattr(runtime, "first_device", lambda: Device("pretended", "9.0", "0", "13.0"))
+    monkeypatch.setattr(plan, "build_plan", build_plan)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return built
+
+
+def pixels_of(count: int) -> np.ndarray:
+    return np.random.default_rng(count).standard_normal((count, 3, 8, 8), np.float32)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 9])
+@pytest.mark.usefixtures("pretended_gpu")
+def test_any_number_of_cells_is_scored_as_on_the_cpu(network: Network, count: int) -> None:
+    backend = TensorRTBackend(network, PlanOptions(largest_batch=4, precision="float32"))
+    pixels = pixels_of(count)
+    expected = OnnxRuntimeBackend(network, 1).probabilities(pixels)
+    assert backend.probabilities(pixels).shape == (count, CLASSES)
+    np.testing.assert_allclose(backend.probabilities(pixels), expected, atol=2e-5)
+    every_other = np.repeat(pixels, 2, axis=0)[::2]
+    np.testing.assert_array_equal(backend.probabilities(every_other), backend.probabilities(pixels))
+    on_device = np.array(pixels).view(fake_gpu.Array)
+    np.testing.assert_array_equal(backend.probabilities(on_device), backend.probabilities(pixels))
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_run_is_held_to_the_plan(network: Network) -> None:
+    found = TensorRTBackend(network, PlanOptions(4))
+    digest = sha256(found.plan.content).hexdigest()
+    assert found.made_of == {"TensorRT": "11.4.0", "plan": digest}
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_fp16_passes_the_self_test(network: Network) -> None:
+    prove(
+        TensorRTBackend(network, PlanOptions(largest_batch=4)),
+        OnnxRuntimeBackend(network, 1),
+        input_px=8,
+        largest_difference=0.02,
+        rows=9,
+    )
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_chunk_is_filled_up_with_zeros(network: Network) -> None:
+    backend = TensorRTBackend(network, PlanOptions(largest_batch=4))
+    backend.probabilities(pixels_of(7))
+    assert not np.asarray(backend._pixels)[3:].any()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "found"),
+    [
+        (np.zeros((2, 3, 8, 9), np.float32), r"float32 of shape \(2, 3, 8, 9\)"),
+        (np.zeros((2, 3, 8, 8), np.float64), "float64"),
+        (np.zeros((3, 8, 8), np.float32), r"shape \(3, 8, 8\)"),
+    ],
+)
+@pytest.mark.usefixtures("pretended_gpu")
+def test_other_pixels_are_refused(network: Network, pixels: np.ndarray, found: str) -> None:
+    backend = TensorRTBackend(network, PlanOptions(largest_batch=4))
+    with pytest.raises(EngineError, match=rf"takes float32 of shape \(N, 3, 8, 8\), .*{found}"):
+        backend.probabilities(pixels)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_too_little_memory_is_one_line(network: Network) -> None:
+    with pytest.raises(EngineError, match=r"batches of 2000 .*--batch-size 1000") as raised:
+        TensorRTBackend(network, PlanOptions(largest_batch=2000))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_what_the_gpu_refuses_is_one_line(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_gpu.Context, "refuses", True)
+        with pytest.raises(EngineError, match="could not run the plan"):
+            TensorRTBackend(network)
+    for batch, said, message in (
+        (5, b"refused:\nmagic tag", r"TensorRT refused the plan; deleted, .*: refused: magic tag$"),
+        (6, b"refused: OutOfMemory", r"too little memory for batches of 6 .*--batch-size 3"),
+    ):
+        monkeypatch.setattr(plan, "build_plan", lambda *_, said=said, **__: Built(said, b""))
+        with pytest.raises(EngineError, match=message):
+            TensorRTBackend(network, PlanOptions(batch))
+
+
+@pytest.fixture
+def tiny_model(network: Network, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model's name, under which `build` finds the tiny network."""
+    monkeypatch.setattr(plans, "load_model", lambda _name: SimpleNamespace(network=network))
+    return "tiny"
+
+
+def test_build_proves_the_plan_and_scoring_takes_its_options(
+    pretended_gpu: list[int], tiny_model: str, network: Network
+) -> None:
+    command = ["build", tiny_model, "--batch-size", "4", "--merge-groups", "32"]
+    first = CliRunner().invoke(main, command)
+    assert first.exit_code == 0, first.output
+    assert "self-test  passed" in first.stdout
+    assert "pretended, TensorRT 11.4.0" in first.stdout
+    again = CliRunner().invoke(main, command)
+    assert "lay ready" in again.stdout
+    assert pretended_gpu == [4]
+    assert TensorRTBackend(network).options == PlanOptions(4, 32)
+
+
+def test_a_plan_that_fails_its_self_test_is_not_taken(
+    pretended_gpu: list[int],
+    tiny_model: str,
+    network: Network,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def wrong(_self: object, pixels: np.ndarray) -> np.ndarray:
+        return np.full((len(pixels), CLASSES), 0.5, np.float32)
+
+    monkeypatch.setattr(TensorRTBackend, "probabilities", wrong)
+    failed = CliRunner().invoke(main, ["build", tiny_model, "--batch-size", "4"])
+    assert failed.exit_code == 1
+    assert "refused" in failed.stderr
+    assert not list((tmp_path / "cache").rglob("*.plan"))
+    assert pretended_gpu == [4]
+    assert TensorRTBackend(network).options == PlanOptions()
+
+
+@pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: nothing to refuse")
+def test_without_a_gpu_build_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = CliRunner().invoke(main, ["build", DEFAULT_MODEL])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("bloodcell: TensorRT cannot be used here: ")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_is_none_is_refused_before_it_is_built(
+    pretended_gpu: list[int], network: Network
+) -> None:
+    network.weights.write_bytes(b"garbage")
+    with pytest.raises(ModelError):
+        TensorRTBackend(network)
+    assert pretended_gpu == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_on_a_gpu_the_shipped_network_passes(
+    precision: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    network = load_model().network
+    backend = TensorRTBackend(network, PlanOptions(64, precision=precision))  # type: ignore[arg-type]
+    reference = OnnxRuntimeBackend(network, 4)
+    largest = 0.02 if precision == "float16" else 1e-3
+    prove(backend, reference, input_px=network.input_px, largest_difference=largest, rows=129)
+    again = TensorRTBackend(network, PlanOptions(64, precision=precision))  # type: ignore[arg-type]
+    assert again.plan.built_s is None
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_device_memory_scores_as_host_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    network = load_model().network
+    backend = TensorRTBackend(network, PlanOptions(8))
+    shape = (21, 3, network.input_px, network.input_px)
+    pixels = np.random.default_rng(0).standard_normal(shape, np.float32)
+    expected = backend.probabilities(pixels)
+    on_device = cupy.asarray(pixels)
+    np.testing.assert_array_equal(backend.probabilities(on_device), expected)
+    # Every other column of a wider array: not contiguous.
+    wide = cupy.repeat(on_device, 2, axis=3)[..., ::2]
+    np.testing.assert_array_equal(backend.probabilities(wide), expected)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_too_little_memory_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, network: Network
+) -> None:
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=1)
+    try:
+        with pytest.raises(EngineError, match=r"too little memory .*--batch-size 2") as raised:
+            TensorRTBackend(network, PlanOptions(4))
+    finally:
+        pool.set_limit(size=0)
+    assert "\n" not in str(raised.value)
