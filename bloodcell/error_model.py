@@ -24,8 +24,9 @@ FALSE_ALARM_RATE = 0.01
 """Chance that a patient like those of the fit is refused by ``misfit_limit`` or ``shift_limit``."""
 
 _PARTS = 10
-_WORTHS: Floats = np.geomspace(12.5, 3200, 9)
-_INTERVAL_MISS = 2 / 0.05
+_WORTHS: Floats = np.geomspace(6.25, 3200, 10)
+_COVERED = 0.95
+_INTERVAL_MISS = 2 / (1 - _COVERED)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def fit_error_model(
         blast_equivalents: likewise.
 
     The worth of a patient's cells is the one likely to give the best interval score (Gneiting &
-    Raftery 2007, JASA 102:359), on the scale of arcsin sqrt(share), to patients held back in turn.
+    Raftery 2007, JASA 102:359), on the scale of arcsin sqrt(share), to patients held back in turn,
+    but no more than lets the intervals hold the true share of 95 % of them, less a standard error.
     The limit of misfit is the t quantile that a further such patient exceeds with half of
     ``FALSE_ALARM_RATE``; the other half is for the shift.
 
@@ -121,8 +123,9 @@ def fit_error_model(
     """
     labelled = _Labelled.of(blast_probability, is_blast, called_leukocyte, patients)
     labelled.check_enough()
-    scores = np.array([_Trial(labelled, float(worth)).scores for worth in _WORTHS])
-    chosen = _Trial(labelled, round(_likely_best(_WORTHS, scores), 1))
+    trials = [_Trial(labelled, float(worth)) for worth in _WORTHS]
+    best = _likely_best(_WORTHS, np.array([trial.scores for trial in trials]))
+    chosen = _Trial(labelled, round(min(best, _most_that_covers(trials)), 1))
     blast, other = labelled.fit(labelled.everybody, chosen.worth_cells)
     return ErrorModel(
         blast_shape=_rounded(blast.shape),
@@ -232,6 +235,7 @@ class _Trial:
         true, low, high = (np.arcsin(np.sqrt(s)) for s in (labelled.share, *estimates[:, 1:3].T))
         missed = np.maximum(low - true, 0) + np.maximum(true - high, 0)
         self.scores: Floats = high - low + _INTERVAL_MISS * missed
+        self.covered: npt.NDArray[np.bool_] = missed == 0
 
 
 _TEXTS = {"profile": get_args(Specimen), "blast_equivalents": get_args(Equivalents)}
@@ -270,11 +274,23 @@ def _likely_best(worths: Floats, scores: Floats) -> float:
     return float(np.exp(np.average(np.log(worths), weights=weight)))
 
 
+def _most_that_covers(trials: list[_Trial]) -> float:
+    """The largest worth up to which no trial covers too few patients; the smallest if all do."""
+    patients = len(trials[0].covered)
+    least = _COVERED - math.sqrt(_COVERED * (1 - _COVERED) / patients)
+    covers = [bool(trial.covered.mean() >= least) for trial in trials]
+    first_failure = covers.index(False) if False in covers else len(covers)
+    return trials[max(first_failure - 1, 0)].worth_cells
+
+
 def _upper_limit(values: Floats) -> float:
     n = len(values)
     quantile = _t_quantile(1 - FALSE_ALARM_RATE / 2, n - 1)
     spread = max(float(values.std(ddof=1)), 1.0)
-    return float(values.mean()) + quantile * spread * math.sqrt(1 + 1 / n)
+    limit = float(values.mean()) + quantile * spread * math.sqrt(1 + 1 / n)
+    # Scores are standard normal where the worth is right; where it is small for the sake of
+    # coverage they lie below that.
+    return max(limit, NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / 2))
 
 
 def _t_quantile(share: float, freedom: int) -> float:

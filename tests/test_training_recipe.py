@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from tiny_recipe import TINY_RECIPE
@@ -61,6 +62,10 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     assert [row["part"] for row in log] == [*parts, "all teacher", "all"]
     assert float(log[0]["validation_loss"]) > 0
     assert log[-1]["validation_loss"] == ""
+    cells = pq.read_table(folder / "held_out.parquet")
+    assert cells.column_names == ["patient", "label", "called", "blast_probability"]
+    assert sorted(set(cells["patient"].to_pylist())) == everybody
+    assert cells.num_rows == 96
     run = bloodcell.score(smears, tmp_path / "run", model=folder)
     assert run.about["scored"] == 72
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tomli_w
 import torch
 from torch import nn
@@ -71,6 +73,7 @@ def write_model_folder(
         card["error_model"] = error_model.to_card()
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     _write_history(folder / "training.csv", history)
+    _write_held_out(folder / "held_out.parquet", held_out)
     save_svg(draw_curves(history, folder.name), folder / "training.svg")
 
 
@@ -80,6 +83,17 @@ def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(history[0]), restval="")
         writer.writeheader()
         writer.writerows(history)
+
+
+def _write_held_out(path: Path, cells: Joined) -> None:
+    """What the figures and the error model rest on, so that both can be made again from it."""
+    columns = {
+        "patient": pa.array(cells.patient).dictionary_encode(),
+        "label": pa.array(cells.label).dictionary_encode(),
+        "called": pa.array(cells.called).dictionary_encode(),
+        "blast_probability": pa.array(cells.blast_probability, pa.float32()),
+    }
+    pq.write_table(pa.table(columns), path)
 
 
 def _without_none(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
