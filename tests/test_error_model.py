@@ -162,10 +162,12 @@ def test_a_run_reports_adjusted_shares(calibrated: Path, smears: Path, tmp_path:
             bloodcell.score(smears, tmp_path / "run", **options)
 
 
-def test_profiles_change_denominator_and_blasts(smears: Path, tmp_path: Path) -> None:
-    blood = bloodcell.score(smears, tmp_path / "blood").patients.to_pylist()
+def test_profiles_change_denominator_and_blasts(
+    calibrated: Path, smears: Path, tmp_path: Path
+) -> None:
+    blood = bloodcell.score(smears, tmp_path / "blood", calibrated).patients.to_pylist()
     marrow = bloodcell.score(
-        smears, tmp_path / "marrow", profile="marrow", blast_equivalents="apl"
+        smears, tmp_path / "marrow", calibrated, profile="marrow", blast_equivalents="apl"
     ).patients.to_pylist()
     for one, other in zip(blood, marrow, strict=True):
         assert one["adjustment"] == "adjusted"

@@ -57,7 +57,7 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     assert [row["patient"] for row in held_out["patient"]] == everybody
     assert card["training"]["data"]["patients"] == everybody
     assert (folder / "training.svg").read_text().startswith("<?xml")
-    log = list(csv.DictReader((folder / "training.csv").open()))
+    log = list(csv.DictReader((folder / "training.csv").read_text().splitlines()))
     parts = [f"fold-{k}{end}" for k in range(4) for end in (" teacher", "")]
     assert [row["part"] for row in log] == [*parts, "all teacher", "all"]
     assert float(log[0]["validation_loss"]) > 0
