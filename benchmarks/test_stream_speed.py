@@ -19,7 +19,7 @@ from bloodcell.engine.backends import choose_backend, open_backend
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.machine import usable_cores
-from bloodcell.engine.source import read_files
+from bloodcell.engine.source import batches_of, read_files
 from bloodcell.model import load_model
 from bloodcell.phantom import write_phantoms
 
@@ -52,7 +52,7 @@ def test_the_whole_runs_near_the_limit_of_its_parts(manifest: Path, tmp_path: Pa
     table = pq.read_table(manifest).append_column("row", pa.array(np.arange(CELLS)))
 
     def encoded() -> Iterator[EncodedBatch]:
-        return read_files(manifest.parent, [table], BATCH_SIZE)
+        return read_files(manifest.parent, batches_of(table, BATCH_SIZE))
 
     decoder = Decoder(model.preprocessing, batch_size=BATCH_SIZE, threads=threads)
     images = decoder.decode_batch(next(encoded()))

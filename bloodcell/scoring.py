@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bloodcell import manifest
-from bloodcell.engine.backends import BackendName, Choice, choose_backend, open_backend
+from bloodcell.engine.backends import BackendName, Choice, choose_backend
 from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.scorer import LocalScorer, Setup
 from bloodcell.errors import InputError, RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model, load_model
@@ -57,16 +58,25 @@ def score(
     cpu_threads = threads or usable_cores()
     chosen, loaded = choose_backend(backend), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
-    network = open_backend(chosen, loaded.network, cpu_threads)
     _check_folders(source, store, resume=resume)
+    scorer = LocalScorer(
+        Setup(
+            choice=chosen,
+            network=loaded.network,
+            preprocessing=loaded.preprocessing,
+            root=manifest.root_of(source),
+            batch_size=batch_size,
+            threads=cpu_threads,
+        )
+    )
     with store.locked():
-        about = _open(store, source, loaded, chosen, counting, made_of=network.made_of)
+        about = _open(store, source, loaded, chosen, counting, made_of=scorer.made_of)
         session = Session(
             store=store,
-            root=manifest.root_of(source),
             model=loaded,
             counting=counting,
-            backend=network,
+            scorer=scorer,
+            rows_per_part=ROWS_PER_PART,
             batch_size=batch_size,
             threads=cpu_threads,
             progress=progress or (lambda _done, _cells: None),

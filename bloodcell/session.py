@@ -2,10 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,11 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
-from bloodcell.engine.backends import Backend
-from bloodcell.engine.batches import ScoreBatch
-from bloodcell.engine.decode import Decoder
-from bloodcell.engine.source import read_files
-from bloodcell.engine.stream import score_stream
+from bloodcell.engine.scorer import Scorer
+from bloodcell.engine.source import batches_of
 from bloodcell.errors import Stopped
 from bloodcell.files import write_whole
 from bloodcell.model import Model
@@ -33,11 +29,10 @@ class Session:
     """How this process works on the run; only model and counting change the result."""
 
     store: RunStore
-    root: Path
-    """What the manifest's relative paths start from."""
     model: Model
     counting: Counting
-    backend: Backend
+    scorer: Scorer
+    rows_per_part: int
     batch_size: int
     threads: int
     progress: Progress
@@ -76,33 +71,29 @@ class Session:
         return counts | ({"session": self._figures(cells - done, elapsed_s)} if missing else {})
 
     def _score_parts(self, parts: list[int], done: int, cells: int) -> Iterator[pa.Table]:
-        """Score, write and yield ``parts`` in order."""
-        if not parts:
-            return
-        scheme, kept = self.model.scheme, done
-        with closing(self._stream(parts)) as batches:
-            for part in parts:
-                rows = self.store.rows_of(part)
-                assembler = PartAssembler(rows["row"][0].as_py(), rows.num_rows, scheme)
-                while not assembler.complete:
-                    if self.stop.is_set():
-                        raise Stopped(self._stopped_message(kept, cells))
-                    batch = next(batches)
-                    assembler.add(batch)
-                    done += len(batch.rows)
-                    self.progress(done, cells)
-                table = assembler.table(rows)
-                self.store.write_part(part, table)
-                kept += rows.num_rows
-                yield table
+        """Score and write ``parts``; yields each as it becomes whole."""
+        begun: dict[int, PartAssembler] = {}
+        kept = done
+        with closing(self.scorer.score(self._tables(parts, begun))) as batches:
+            for batch in batches:
+                part = int(batch.rows[0]) // self.rows_per_part
+                begun[part].add(batch)
+                done += len(batch.rows)
+                self.progress(done, cells)
+                if begun[part].complete:
+                    table = begun.pop(part).table()
+                    self.store.write_part(part, table)
+                    kept += table.num_rows
+                    yield table
+                if self.stop.is_set() and done < cells:
+                    raise Stopped(self._stopped_message(kept, cells))
 
-    def _stream(self, parts: list[int]) -> Generator[ScoreBatch]:
-        decoder = Decoder(
-            self.model.preprocessing, batch_size=self.batch_size, threads=self.threads
-        )
-        tables = (self.store.rows_of(part) for part in parts)
-        encoded = read_files(self.root, tables, self.batch_size)
-        return score_stream(encoded, decoder, self.backend)
+    def _tables(self, parts: list[int], begun: dict[int, PartAssembler]) -> Iterator[pa.Table]:
+        """Batches of rows, none across two parts; each part is begun before its first batch."""
+        for part in parts:
+            rows = self.store.rows_of(part)
+            begun[part] = PartAssembler(rows, self.model.scheme)
+            yield from batches_of(rows, self.batch_size)
 
     def _write_patients(self, table: pa.Table) -> None:
         write_whole(self.store.patients, lambda path: pq.write_table(table, path))

@@ -128,12 +128,13 @@ class RunStore:
 
 
 class PartAssembler:
-    """Collects the scored batches of one part, in any order."""
+    """Collects the scored batches of one part, in any order; ``manifest`` holds its rows."""
 
-    def __init__(self, first_row: int, rows: int, scheme: Scheme) -> None:
-        self._first_row, self._scheme = first_row, scheme
-        self._reasons = np.full(rows, _NOT_SCORED, np.uint8)
-        self._probabilities = np.full((rows, len(scheme.classes)), np.nan, np.float32)
+    def __init__(self, manifest: pa.Table, scheme: Scheme) -> None:
+        self._manifest, self._scheme = manifest, scheme
+        self._first_row = manifest["row"][0].as_py()
+        self._reasons = np.full(manifest.num_rows, _NOT_SCORED, np.uint8)
+        self._probabilities = np.full((manifest.num_rows, len(scheme.classes)), np.nan, np.float32)
 
     @property
     def complete(self) -> bool:
@@ -148,17 +149,17 @@ class PartAssembler:
         self._reasons[places] = batch.reasons
         self._probabilities[places] = batch.probabilities
 
-    def table(self, manifest: pa.Table) -> pa.Table:
-        """The part as it is stored; ``manifest`` holds its rows."""
+    def table(self) -> pa.Table:
+        """The part as it is stored."""
         rejected = self._reasons != 0
         codes = self._scheme.codes
         best = self._probabilities.argmax(axis=1).astype(np.int32)
         blast = self._probabilities[:, self._scheme.is_blast].sum(axis=1, dtype=np.float32)
         reason = pa.array(self._reasons.astype(np.int32), mask=~rejected)
         columns = [
-            manifest["row"],
-            manifest["patient"],
-            manifest["path"],
+            self._manifest["row"],
+            self._manifest["patient"],
+            self._manifest["path"],
             pc.if_else(pa.array(rejected), "rejected", "scored"),
             pa.array(REASONS).take(reason),
             pa.array(codes).take(pa.array(best, mask=rejected)),

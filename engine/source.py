@@ -14,17 +14,20 @@ from bloodcell.engine.batches import EncodedBatch
 from bloodcell.errors import EngineError
 
 
-def read_files(root: Path, tables: Iterable[pa.Table], batch_size: int) -> Iterator[EncodedBatch]:
-    """Read and gate the files of ``tables`` (columns ``row`` int64, ``path`` string).
+def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
+    """``table`` in pieces of ``batch_size`` rows, the last one of what is left."""
+    for start in range(0, table.num_rows, batch_size):
+        yield table.slice(start, batch_size)
 
-    Relative paths are taken from ``root``. Batches never reach across two tables. A file that
-    cannot be read becomes a rejected cell; EngineError only when the machine is short of file
-    handles or memory.
+
+def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]:
+    """Read and gate the files of each table (columns ``row`` int64, ``path`` string).
+
+    One batch a table. Relative paths are taken from ``root``. A file that cannot be read becomes
+    a rejected cell; EngineError only when the machine is short of file handles or memory.
     """
     for table in tables:
-        for start in range(0, table.num_rows, batch_size):
-            part = table.slice(start, batch_size)
-            yield _read_batch(root, part["row"].to_numpy(), part["path"])
+        yield _read_batch(root, table["row"].to_numpy(), table["path"])
 
 
 def _read_batch(root: Path, rows: npt.NDArray[np.int64], paths: pa.ChunkedArray) -> EncodedBatch:

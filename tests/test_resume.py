@@ -17,7 +17,7 @@ import pytest
 from drawn_runs import CELLS, copy_of_model, digests, state
 
 import bloodcell
-from bloodcell import scoring
+from bloodcell.engine import scorer
 from bloodcell.engine.backends import Choice, Network
 from bloodcell.errors import RunError, Stopped
 
@@ -134,7 +134,7 @@ def test_missing_parts_are_noticed_when_cells_are_read(run: bloodcell.Run, tmp_p
 def test_logits_that_are_no_numbers_stop_the_run(
     smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = scoring.open_backend
+    real = scorer.open_backend
 
     class Overflowing:
         """The real backend after its self-test; the last cell of each batch has no numbers."""
@@ -149,7 +149,7 @@ def test_logits_that_are_no_numbers_stop_the_run(
             found[-1] = np.nan
             return found
 
-    monkeypatch.setattr(scoring, "open_backend", Overflowing)
+    monkeypatch.setattr(scorer, "open_backend", Overflowing)
     with pytest.raises(bloodcell.EngineError, match=r"no numbers for rows \[15\]"):
         bloodcell.score(smears, tmp_path / "run")
     assert list((tmp_path / "run" / "cells").iterdir()) == []

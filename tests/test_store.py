@@ -27,12 +27,12 @@ def test_batches_in_any_order_make_the_same_part() -> None:
     tables = []
     first, second = batch([12, 10], [0, 0], [4, 0]), batch([11], [6], [0])
     for order in ([first, second], [second, first]):
-        assembler = PartAssembler(10, 3, SCHEME)
+        assembler = PartAssembler(MANIFEST, SCHEME)
         assembler.add(order[0])
         assert not assembler.complete
         assembler.add(order[1])
         assert assembler.complete
-        tables.append(assembler.table(MANIFEST))
+        tables.append(assembler.table())
     assert tables[0].equals(tables[1])
     assert tables[0].select(["path", "status", "reason", "class"]).to_pylist() == [
         {"path": "a", "status": "scored", "reason": None, "class": "basophil"},
@@ -42,7 +42,7 @@ def test_batches_in_any_order_make_the_same_part() -> None:
 
 
 def test_a_row_that_comes_twice_is_refused() -> None:
-    assembler = PartAssembler(10, 3, SCHEME)
+    assembler = PartAssembler(MANIFEST, SCHEME)
     assembler.add(batch([10, 11], [0, 0], [1, 1]))
     with pytest.raises(RunError, match="came twice"):
         assembler.add(batch([11, 12], [0, 0], [1, 1]))

@@ -12,7 +12,7 @@ from tiny_recipe import TINY_RECIPE
 
 import bloodcell
 from bloodcell.engine.decode import Decoder
-from bloodcell.engine.source import read_files
+from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
 from bloodcell.model import load_model
 from bloodcell.phantom import write_phantoms
@@ -160,7 +160,8 @@ def test_a_hundred_real_cells_are_the_same_pixels_in_training_and_scoring(real_d
     in_training = decode_all(cells, preprocessing, threads=2)
     table = pa.table({"row": np.arange(100), "path": paths})
     decoder = Decoder(preprocessing, batch_size=7, threads=1)
-    in_scoring = [decoder.decode_batch(batch).pixels for batch in read_files(Path("/"), [table], 7)]
+    encoded = read_files(Path("/"), batches_of(table, 7))
+    in_scoring = [decoder.decode_batch(batch).pixels for batch in encoded]
     assert in_training.dtype == torch.float32
     assert np.array_equal(in_training.numpy(), np.concatenate(in_scoring))
 

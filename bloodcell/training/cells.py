@@ -11,7 +11,7 @@ import torch
 from bloodcell._core import REASONS
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.engine.source import read_files
+from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
 from bloodcell.labels import read_labels
 
@@ -81,7 +81,7 @@ def decode_all(
     side = preprocessing.input_px
     out = torch.empty(len(cells.paths), 3, side, side, dtype=dtype)
     table = pa.table({"row": np.arange(len(cells.paths)), "path": cells.paths})
-    for encoded in read_files(Path("/"), [table], _BATCH):
+    for encoded in read_files(Path("/"), batches_of(table, _BATCH)):
         images = decoder.decode_batch(encoded)
         if images.reasons.any():
             bad = int(images.reasons.argmax())
