@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -129,7 +130,28 @@ def export_onnx(network: nn.Module, input_px: int, path: Path) -> None:
             output_names=["logits"],
             dynamic_axes={"pixels": {0: "batch"}, "logits": {0: "batch"}},
         )
+    halve_without_ceiling(path)
     _compare(network, example, path)
+
+
+def halve_without_ceiling(path: Path) -> None:
+    """Take ``ceil_mode`` from the poolings in the ONNX file at ``path`` that leave no remainder.
+
+    It says nothing there, and ONNX Runtime's fast layout knows no pooling that has it: the
+    shipped network takes a tenth less time without, and gives the same bits.
+    """
+    model = onnx.load(path)
+    inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+    sides = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim[2:]] for v in inferred}
+    for node in model.graph.node:
+        given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if node.op_type != "AveragePool" or not given.get("ceil_mode") or any(given["pads"]):
+            continue
+        steps = zip(sides[node.input[0]], given["kernel_shape"], given["strides"], strict=True)
+        if all((side - kernel) % stride == 0 for side, kernel, stride in steps):
+            (rounding,) = (a for a in node.attribute if a.name == "ceil_mode")
+            node.attribute.remove(rounding)
+    onnx.save(model, path)
 
 
 def _compare(network: nn.Module, example: torch.Tensor, path: Path) -> None:
