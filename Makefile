@@ -49,7 +49,7 @@ gpu-check:
 	touch $@
 
 .venv/.testing: .venv/.scoring
-	$(PIP) -e '.[test,train]'
+	$(PIP) -e '.[bench,test,train]'
 	touch $@
 
 clean:
