@@ -10,8 +10,9 @@ from typing import Any, get_args
 
 from bloodcell import manifest
 from bloodcell.engine.backends import BackendName, Choice, choose_backend
+from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
-from bloodcell.engine.scorer import LocalScorer, Setup
+from bloodcell.engine.scorer import LocalScorer
 from bloodcell.errors import InputError, RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model, load_model

@@ -1,33 +1,14 @@
 """One process's way from rows of a manifest to scored batches."""
 
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 
-from bloodcell.engine.backends import Choice, Network, open_backend
 from bloodcell.engine.batches import ScoreBatch
-from bloodcell.engine.decode import Decoder
-from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.lanes import Setup, open_lanes
 from bloodcell.engine.source import read_files
 from bloodcell.engine.stream import score_stream
-
-
-@dataclass(frozen=True)
-class Setup:
-    """All that scoring needs to know; ``batch_size`` and ``threads`` never change a result."""
-
-    choice: Choice
-    network: Network
-    preprocessing: Preprocessing
-    root: Path
-    """What relative paths start from."""
-    batch_size: int
-    """Most cells a batch."""
-    threads: int
-    """CPU threads."""
 
 
 class Scorer(Protocol):
@@ -46,18 +27,16 @@ class Scorer(Protocol):
 
 
 class LocalScorer:
-    """Scores in this process, in the order of the tables.
+    """Scores in this process, on as many lanes as the setup allows.
 
     Raises ModelError or EngineError if the network cannot be opened or fails its self-test.
     """
 
     def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self._backend = open_backend(setup.choice, setup.network, setup.threads)
-        self.made_of = self._backend.made_of
+        self._root = setup.root
+        self._lanes = open_lanes(setup)
+        self.made_of = self._lanes[0].backend.made_of
 
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
         """See ``Scorer.score``."""
-        setup = self._setup
-        decoder = Decoder(setup.preprocessing, batch_size=setup.batch_size, threads=setup.threads)
-        return score_stream(read_files(setup.root, tables), decoder, self._backend)
+        return score_stream(read_files(self._root, tables), self._lanes)

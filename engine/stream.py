@@ -1,47 +1,82 @@
-"""The loop: encoded batches in, scored batches out, decoding and network side by side."""
+"""The loop, one for all devices: encoded batches in, scored batches out, lanes side by side."""
 
-from collections.abc import Generator, Iterable
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 
-import numpy as np
-
-from bloodcell.engine.backends import Backend
-from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
-from bloodcell.engine.decode import Decoder
-from bloodcell.engine.prefetch import prefetched
-from bloodcell.errors import EngineError
-
-_QUEUE_DEPTH = 2
+from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.channel import Channel
+from bloodcell.engine.lanes import Begun, Lane
 
 
-def score_stream(
-    encoded: Iterable[EncodedBatch], decoder: Decoder, backend: Backend
-) -> Generator[ScoreBatch]:
-    """Score batches as they come; reading, decoding and the network each run in a thread.
+def score_stream(encoded: Iterable[EncodedBatch], lanes: Sequence[Lane]) -> Generator[ScoreBatch]:
+    """Score every batch on whichever lane is free, in threads; they come back in any order.
 
-    At most ``_QUEUE_DEPTH`` batches wait between two stages, so memory does not grow with the
-    number of cells. Batches come out in the order they went in. Raises what a stage raises;
-    closing the generator ends the threads.
+    One thread reads ahead, by one batch a lane and one more. Each lane has a thread, which has at
+    most ``lane.depth`` batches in flight. As many scored batches as there are lanes wait to be
+    taken, so memory does not grow with the number of cells. Raises what ``encoded`` or a lane
+    raises; closing the generator ends the threads and closes ``encoded``.
     """
-    read = prefetched(encoded, _QUEUE_DEPTH)
-    decoded = prefetched(map(decoder.decode_batch, read), _QUEUE_DEPTH)
+    read: Channel[EncodedBatch] = Channel(len(lanes) + 1)
+    scored: Channel[ScoreBatch] = Channel(len(lanes))
+    at_work = _Countdown(len(lanes), scored.end)
+    threads = [threading.Thread(target=_read, args=(encoded, read), daemon=True)]
+    threads += [
+        threading.Thread(target=_work, args=(read, lane, scored, at_work), daemon=True)
+        for lane in lanes
+    ]
+    for thread in threads:
+        thread.start()
     try:
-        for images in decoded:
-            yield _score(images, backend)
+        yield from scored
     finally:
-        decoded.close()
-        read.close()
+        read.abandon()
+        scored.abandon()
+        for thread in threads:
+            thread.join()
 
 
-def _score(images: ImageBatch, backend: Backend) -> ScoreBatch:
-    probabilities = np.full((len(images.rows), backend.class_count), np.nan, np.float32)
-    if len(images.pixels):
-        scored = backend.probabilities(images.pixels)
-        without_numbers = np.isnan(scored).any(axis=1)
-        if without_numbers.any():
-            faulty = images.rows[images.reasons == 0][without_numbers]
-            raise EngineError(
-                f"the network gave logits that are no numbers for rows {faulty[:5].tolist()}: "
-                "its weights or the card's preprocessing are at fault"
-            )
-        probabilities[images.reasons == 0] = scored
-    return ScoreBatch(images.rows, images.reasons, probabilities)
+class _Countdown:
+    """Calls ``then`` when it has been counted down ``count`` times."""
+
+    def __init__(self, count: int, then: Callable[[], None]) -> None:
+        self._count, self._then, self._lock = count, then, threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                self._then()
+
+
+def _read(encoded: Iterable[EncodedBatch], read: Channel[EncodedBatch]) -> None:
+    source = iter(encoded)
+    try:
+        for batch in source:
+            if not read.put(batch):
+                break
+        read.end()
+    except BaseException as error:
+        read.end(error)
+    finally:
+        if hasattr(source, "close"):
+            source.close()
+
+
+def _work(
+    read: Channel[EncodedBatch], lane: Lane, scored: Channel[ScoreBatch], at_work: _Countdown
+) -> None:
+    in_flight: deque[Begun] = deque()
+    try:
+        for batch in read:
+            in_flight.append(lane.begin(batch))
+            # What is done must not wait for a source that has nothing to give.
+            while in_flight and (len(in_flight) == lane.depth or read.is_idle()):
+                if not scored.put(in_flight.popleft().finish()):
+                    return
+        for begun in in_flight:
+            scored.put(begun.finish())
+    except BaseException as error:
+        scored.end(error)
+    finally:
+        at_work()

@@ -17,7 +17,7 @@ import pytest
 from drawn_runs import CELLS, copy_of_model, digests, state
 
 import bloodcell
-from bloodcell.engine import scorer
+from bloodcell.engine import lanes
 from bloodcell.engine.backends import Choice, Network
 from bloodcell.errors import RunError, Stopped
 
@@ -46,7 +46,12 @@ def test_a_stopped_run_continues_to_the_same_bytes(
 
     with pytest.raises(Stopped, match="32 of 72 cells are finished and kept"):
         bloodcell.score(
-            smears, tmp_path / "run", batch_size=5, progress=stop_in_the_third_part, stop=stop
+            smears,
+            tmp_path / "run",
+            batch_size=5,
+            threads=1,
+            progress=stop_in_the_third_part,
+            stop=stop,
         )
     assert state(tmp_path / "run") == "stopped"
     assert len(list((tmp_path / "run" / "cells").iterdir())) == 2
@@ -134,7 +139,7 @@ def test_missing_parts_are_noticed_when_cells_are_read(run: bloodcell.Run, tmp_p
 def test_logits_that_are_no_numbers_stop_the_run(
     smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = scorer.open_backend
+    real = lanes.open_backend
 
     class Overflowing:
         """The real backend after its self-test; the last cell of each batch has no numbers."""
@@ -149,9 +154,9 @@ def test_logits_that_are_no_numbers_stop_the_run(
             found[-1] = np.nan
             return found
 
-    monkeypatch.setattr(scorer, "open_backend", Overflowing)
+    monkeypatch.setattr(lanes, "open_backend", Overflowing)
     with pytest.raises(bloodcell.EngineError, match=r"no numbers for rows \[15\]"):
-        bloodcell.score(smears, tmp_path / "run")
+        bloodcell.score(smears, tmp_path / "run", threads=1)
     assert list((tmp_path / "run" / "cells").iterdir()) == []
 
 

@@ -1,0 +1,117 @@
+"""Lanes: what takes one batch after another from encoded bytes to probabilities."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.engine.backends import Backend, Choice, Network, open_backend
+from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that scoring needs to know; ``batch_size`` and ``threads`` never change a result."""
+
+    choice: Choice
+    network: Network
+    preprocessing: Preprocessing
+    root: Path
+    """What relative paths start from."""
+    batch_size: int
+    """Most cells a batch."""
+    threads: int
+    """CPU threads."""
+
+
+class Begun(Protocol):
+    """A batch that a lane has taken on."""
+
+    def finish(self) -> ScoreBatch:
+        """Wait for the probabilities. Batches of a lane are finished in the order they began."""
+
+
+class Lane(Protocol):
+    """One thread uses it. Which lane scores a cell never changes the cell's result."""
+
+    @property
+    def depth(self) -> int:
+        """How many batches may be in flight: begun, not finished."""
+
+    def begin(self, batch: EncodedBatch) -> Begun:
+        """Take on a batch. Raises EngineError if decoding or the network fails as a whole."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A batch that was done as soon as it had begun."""
+
+    batch: ScoreBatch
+
+    def finish(self) -> ScoreBatch:
+        """See ``Begun.finish``."""
+        return self.batch
+
+
+@dataclass(frozen=True)
+class HostLane:
+    """Decodes a batch on the CPU and runs the network on it, one after the other.
+
+    With a lane a core, every core always has work: no stage waits for another, and no thread of
+    one library takes the core of another's.
+    """
+
+    decoder: Decoder
+    backend: Backend
+    depth: int = 1
+
+    def begin(self, batch: EncodedBatch) -> Scored:
+        """See ``Lane.begin``."""
+        images = self.decoder.decode_batch(batch)
+        decoded = self.backend.probabilities(images.pixels) if len(images.pixels) else None
+        return Scored(scored_batch(images.rows, images.reasons, decoded, self.backend.class_count))
+
+
+def open_lanes(setup: Setup) -> list[HostLane]:
+    """Lanes that together use the setup's threads, the network loaded and proved.
+
+    Raises ModelError or EngineError if the network cannot be opened or fails its self-test.
+    """
+    # ONNX Runtime takes calls from several threads at once; torch spreads one call over them.
+    lanes = setup.threads if setup.choice.name == "onnxruntime" else 1
+    threads = setup.threads // lanes
+    backend = open_backend(setup.choice, setup.network, threads)
+    return [
+        HostLane(
+            Decoder(setup.preprocessing, batch_size=setup.batch_size, threads=threads), backend
+        )
+        for _ in range(lanes)
+    ]
+
+
+def scored_batch(
+    rows: npt.NDArray[np.int64],
+    reasons: npt.NDArray[np.uint8],
+    decoded: npt.NDArray[np.float32] | None,
+    class_count: int,
+) -> ScoreBatch:
+    """Put the probabilities of those D of N cells that have reason 0 among the others.
+
+    ``decoded``: (D, C), None for none. Raises EngineError if one of them is no number.
+    """
+    probabilities = np.full((len(rows), class_count), np.nan, np.float32)
+    if decoded is not None:
+        without_numbers = np.isnan(decoded).any(axis=1)
+        if without_numbers.any():
+            faulty = rows[reasons == 0][without_numbers]
+            raise EngineError(
+                f"the network gave logits that are no numbers for rows {faulty[:5].tolist()}: "
+                "its weights or the card's preprocessing are at fault"
+            )
+        probabilities[reasons == 0] = decoded
+    return ScoreBatch(rows, reasons, probabilities)
