@@ -55,6 +55,10 @@ def main() -> None:
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(
+    "--workers", type=click.IntRange(min=1),
+    help="Processes  [default: one a GPU; on the CPU one in all]",
+)  # fmt: skip
+@click.option(
     "--profile", type=click.Choice(["blood", "marrow"]), default="blood", show_default=True,
     help="What blasts are a share of: leukocytes, or all nucleated cells.",
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """The main job: a manifest in, a run folder out, resumable at every part."""
 
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -12,7 +12,7 @@ from bloodcell import manifest
 from bloodcell.engine.backends import BackendName, Choice, choose_backend
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
-from bloodcell.engine.scorer import LocalScorer
+from bloodcell.engine.scorer import open_scorer
 from bloodcell.errors import InputError, RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model, load_model
@@ -34,6 +34,7 @@ def score(
     *,
     batch_size: int = 64,
     threads: int | None = None,
+    workers: int | None = None,
     profile: Specimen = "blood",
     blast_equivalents: Equivalents = "none",
     interval_width: float = 10.0,
@@ -45,7 +46,8 @@ def score(
 
     ``input``: a folder with one subfolder a patient, or a ``.csv`` / ``.parquet`` manifest with
     the columns ``path`` and ``patient``. ``threads``: CPU threads, all usable ones by default.
-    Neither it nor ``batch_size`` changes the result. ``profile`` says what the denominator is,
+    ``workers``: processes, by default one a GPU, on the CPU this one alone. None of these and of
+    ``batch_size`` changes the result. ``profile`` says what the denominator is,
     ``blast_equivalents`` which classes count as blasts besides the scheme's own, and
     ``interval_width``, in points, when a patient's cells suffice. Setting ``stop`` ends the run
     in good order.
@@ -53,24 +55,22 @@ def score(
     Raises InputError, ModelError, RunError or EngineError (see ``bloodcell.errors``), and
     Stopped; whatever was finished by then is kept, and the same call takes it up again.
     """
-    _check_options(batch_size, threads, backend)
+    _check_options(backend, batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store = Path(input), RunStore(Path(out))
     cpu_threads = threads or usable_cores()
     chosen, loaded = choose_backend(backend), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
     _check_folders(source, store, resume=resume)
-    scorer = LocalScorer(
-        Setup(
-            choice=chosen,
-            network=loaded.network,
-            preprocessing=loaded.preprocessing,
-            root=manifest.root_of(source),
-            batch_size=batch_size,
-            threads=cpu_threads,
-        )
+    setup = Setup(
+        choice=chosen,
+        network=loaded.network,
+        preprocessing=loaded.preprocessing,
+        root=manifest.root_of(source),
+        batch_size=batch_size,
+        threads=cpu_threads,
     )
-    with store.locked():
+    with closing(open_scorer(setup, workers)) as scorer, store.locked():
         about = _open(store, source, loaded, chosen, counting, made_of=scorer.made_of)
         session = Session(
             store=store,
@@ -96,9 +96,10 @@ def score(
     return Run(store.folder, about)
 
 
-def _check_options(batch_size: int, threads: int | None, backend: str) -> None:
-    if batch_size < 1 or (threads is not None and threads < 1):
-        raise InputError(f"batch size and threads are at least 1: {batch_size}, {threads} given")
+def _check_options(backend: str, **counts: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise InputError(f"{name} is at least 1, {count} given")
     if backend not in get_args(BackendName):
         raise InputError(f"backend is one of {get_args(BackendName)}, not {backend!r}")
 

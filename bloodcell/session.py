@@ -113,4 +113,5 @@ class Session:
             "cells_per_s": round(scored_now / elapsed_s, 1),
             "batch_size": self.batch_size,
             "threads": self.threads,
+            "lanes": self.scorer.lanes,
         }

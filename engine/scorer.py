@@ -1,14 +1,16 @@
-"""One process's way from rows of a manifest to scored batches."""
+"""From rows of a manifest to scored batches, in this process or in several."""
 
 from collections.abc import Generator, Iterable
 from typing import Protocol
 
 import pyarrow as pa
 
+from bloodcell.engine.backends.cuda import all_devices
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.lanes import Setup, open_lanes
 from bloodcell.engine.source import read_files
 from bloodcell.engine.stream import score_stream
+from bloodcell.errors import EngineError
 
 
 class Scorer(Protocol):
@@ -18,12 +20,38 @@ class Scorer(Protocol):
     def made_of(self) -> dict[str, str]:
         """See ``Backend.made_of``."""
 
+    @property
+    def lanes(self) -> int:
+        """How many batches are worked on side by side."""
+
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
         """Score ``tables`` (columns ``row`` int64, ``path`` string; at most ``batch_size`` rows).
 
         One batch a table, in any order. Closing the generator ends what it started. Raises
         EngineError if decoding or the network fails as a whole.
         """
+
+    def close(self) -> None:
+        """End the processes it has started, if any; it scores no more."""
+
+
+def open_scorer(setup: Setup, workers: int | None) -> Scorer:
+    """Scorer with ``workers`` processes; None: one a GPU where the backend uses them, else one.
+
+    A single one is this process. Raises ModelError or EngineError if the network cannot be
+    opened, and EngineError for more workers than there are GPUs.
+    """
+    on_cpu = setup.choice.device == "CPU"
+    devices = [] if on_cpu else all_devices()
+    count = workers or max(1, len(devices))
+    if count == 1:
+        return LocalScorer(setup)
+    if devices and count > len(devices):
+        raise EngineError(f"{count} workers need as many GPUs, {len(devices)} found")
+    from bloodcell.engine.workers import WorkerScorer
+
+    environments = [{"CUDA_VISIBLE_DEVICES": f"GPU-{device.uuid}"} for device in devices[:count]]
+    return WorkerScorer(setup, environments or [{}] * count)
 
 
 class LocalScorer:
@@ -35,8 +63,12 @@ class LocalScorer:
     def __init__(self, setup: Setup) -> None:
         self._root = setup.root
         self._lanes = open_lanes(setup)
+        self.lanes = len(self._lanes)
         self.made_of = self._lanes[0].backend.made_of
 
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
         """See ``Scorer.score``."""
         return score_stream(read_files(self._root, tables), self._lanes)
+
+    def close(self) -> None:
+        """See ``Scorer.close``."""

@@ -1,4 +1,4 @@
-"""Sources of encoded bytes: from paths on disk to gated batches."""
+"""Sources of encoded bytes: from files and shards on disk to gated batches."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -21,22 +21,31 @@ def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
 
 
 def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]:
-    """Read and gate the files of each table (columns ``row`` int64, ``path`` string).
+    """Read and gate the images of each table (columns ``row`` int64, ``path`` string).
 
-    One batch a table. Relative paths are taken from ``root``. A file that cannot be read becomes
+    An image is the file ``path``, or, in a table that has these columns, ``byte_count`` bytes from
+    ``byte_offset`` on of the file ``shard`` (int64, null where an image is not in one piece).
+    One batch a table. Relative paths are taken from ``root``. An image that cannot be read becomes
     a rejected cell; EngineError only when the machine is short of file handles or memory.
     """
     for table in tables:
-        yield _read_batch(root, table["row"].to_numpy(), table["path"])
+        try:
+            buffer, offsets, reasons = _read(os.fsencode(root), table)
+        except OSError as error:
+            # A shortage of this machine (file handles, memory) must not pass for rejected cells.
+            raise EngineError(f"cannot read images below {root}: {error}") from error
+        yield EncodedBatch(table["row"].to_numpy(), buffer, offsets, reasons)
 
 
-def _read_batch(root: Path, rows: npt.NDArray[np.int64], paths: pa.ChunkedArray) -> EncodedBatch:
-    try:
-        buffer, byte_offsets, reasons = _core.read_files(os.fsencode(root), *string_buffers(paths))
-    except OSError as error:
-        # A shortage of this machine (file handles, memory) must not pass for rejected cells.
-        raise EngineError(f"cannot read images below {root}: {error}") from error
-    return EncodedBatch(rows, buffer, byte_offsets, reasons)
+def _read(
+    root: bytes, table: pa.Table
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    if "shard" not in table.column_names:
+        return _core.read_files(root, *string_buffers(table["path"]))
+    begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
+    return _core.read_ranges(
+        root, *string_buffers(table["shard"]), begin.to_numpy(), size.to_numpy()
+    )
 
 
 def string_buffers(

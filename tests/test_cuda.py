@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bloodcell.engine.backends.cuda import first_device, why_no_cuda
+from bloodcell.engine.backends.cuda import all_devices, first_device, why_no_cuda
 from bloodcell.errors import EngineError
 
 
@@ -35,8 +35,8 @@ class Driver:
         name.value = b"NVIDIA Example"
         return self.query
 
-    def cuDeviceGetUuid(self, identity: Any, _device: int) -> int:  # noqa: N802
-        identity[:] = range(16)
+    def cuDeviceGetUuid(self, identity: Any, device: int) -> int:  # noqa: N802
+        identity[:] = range(device, 16 + device)
         return 0
 
     def cuDeviceGetAttribute(self, value: Any, attribute: int, _device: int) -> int:  # noqa: N802
@@ -50,6 +50,10 @@ def test_a_usable_gpu_is_described() -> None:
     assert (found.name, found.compute_capability) == ("NVIDIA Example", "9.0")
     assert found.uuid == "00010203-0405-0607-0809-0a0b0c0d0e0f"
     assert found.cuda_version == "13.1"
+
+
+def test_every_gpu_is_found_with_its_own_uuid() -> None:
+    assert [device.uuid[-2:] for device in all_devices(Driver(gpus=3))] == ["0f", "10", "11"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
 
 @dataclass(frozen=True)
 class Device:
-    """The first GPU that this process may use."""
+    """A GPU that this process may use."""
 
     name: str
     compute_capability: str
@@ -56,17 +56,28 @@ def why_no_cuda(driver: Any = None) -> str | None:
 
 def first_device(driver: Any = None) -> Device:
     """What plans and runs are tied to; EngineError where there is no usable GPU."""
+    return all_devices(driver)[0]
+
+
+def all_devices(driver: Any = None) -> list[Device]:
+    """Every GPU that this process may use, at least one; EngineError where there is none."""
     driver = driver or _load_driver()
     why_not = why_no_cuda(driver)
     if why_not:
         raise EngineError(f"no CUDA device: {why_not}")
+    count = ctypes.c_int(0)
+    driver.cuDeviceGetCount(ctypes.byref(count))
+    return [_device(driver, number) for number in range(count.value)]
+
+
+def _device(driver: Any, number: int) -> Device:
     name, identity = ctypes.create_string_buffer(256), (ctypes.c_ubyte * 16)()
     major, minor = ctypes.c_int(0), ctypes.c_int(0)
     for status in (
-        driver.cuDeviceGetName(name, len(name), 0),
-        driver.cuDeviceGetUuid(identity, 0),
-        driver.cuDeviceGetAttribute(ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, 0),
-        driver.cuDeviceGetAttribute(ctypes.byref(minor), _COMPUTE_CAPABILITY_MINOR, 0),
+        driver.cuDeviceGetName(name, len(name), number),
+        driver.cuDeviceGetUuid(identity, number),
+        driver.cuDeviceGetAttribute(ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, number),
+        driver.cuDeviceGetAttribute(ctypes.byref(minor), _COMPUTE_CAPABILITY_MINOR, number),
     ):
         if status != 0:
             raise EngineError(f"the GPU does not answer (CUDA error {status}): see nvidia-smi")
