@@ -70,6 +70,37 @@ def read_files(
         MemoryError: The batch does not fit into memory.
     """
 
+def read_ranges(
+    root: str | bytes,
+    shard_offsets: NDArray[np.int64],
+    shard_bytes: NDArray[np.uint8],
+    range_offsets: NDArray[np.int64],
+    range_sizes: NDArray[np.int64],
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
+    """Read a batch of images that lie in shards, and gate each; the GIL is released.
+
+    A shard is opened once for all of its images that follow one another. A range that is not all
+    there is ``truncated``.
+
+    Args:
+        root: The folder that relative paths start from.
+        shard_offsets: int64 (N + 1,), with the next: the shard of each image, a path.
+        shard_bytes: uint8 (B,), as in `read_files`.
+        range_offsets: int64 (N,), where image i begins in its shard, in bytes; must not be
+            written to during the call.
+        range_sizes: int64 (N,), its bytes. Negative, here or above: ``unreadable``.
+
+    Returns:
+        As `read_files`.
+
+    Raises:
+        TypeError: An argument is no array, or of another dtype.
+        ValueError: The shards' offsets do not ascend from 0 on within ``shard_bytes``, or the
+            ranges are not one a shard.
+        OSError: The process has run out of file descriptors or the kernel out of memory.
+        MemoryError: The batch does not fit into memory.
+    """
+
 def gate(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Gate images that are in memory already; the GIL is released.
 

@@ -1,7 +1,8 @@
 """The manifest: one row a cell, frozen before the first cell is scored.
 
-Folders and tables are streamed through. What stays in memory is the patients' names, one
-patient's file names at a time, and of a table nine bytes a cell while it is checked for duplicates.
+Folders, shards and tables are streamed through. What stays in memory is the patients' names, one
+patient's file names at a time, and of shards and tables nine bytes a cell while they are checked
+for duplicates.
 """
 
 import csv
@@ -19,11 +20,12 @@ import pyarrow.parquet as pq
 from bloodcell import _core
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
+from bloodcell.shards import IMAGE_SUFFIXES, RANGE_COLUMNS, is_archive, list_shards, shards_among
 
 log = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 _REQUIRED = ("path", "patient")
+_RESERVED = ("row", *RANGE_COLUMNS)
 
 
 def root_of(source: Path) -> Path:
@@ -34,6 +36,7 @@ def root_of(source: Path) -> Path:
 def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> None:
     """Write ``target`` (Parquet: ``row``, ``path``, ``patient``, carried columns).
 
+    Of shards, ``shard``, ``byte_offset`` and ``byte_count`` are carried (see ``list_shards``).
     Row group k holds rows [k * rows_per_group, (k + 1) * rows_per_group). Raises InputError
     naming ``source`` and the fault: missing, empty, without the columns, duplicate paths.
     """
@@ -43,7 +46,8 @@ def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> None:
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
     if rows == 0:
         raise InputError(f"{source} holds no cells")
-    if not source.is_dir():
+    # Only a walk over files cannot find the same path twice.
+    if not source.is_dir() or "shard" in pq.read_schema(target).names:
         _refuse_duplicates(source, target)
 
 
@@ -75,14 +79,16 @@ def _read_source(source: Path) -> Iterator[pa.RecordBatch]:
 
 def _batches_of(source: Path) -> Iterator[pa.RecordBatch]:
     if source.is_dir():
-        return _walk_patients(source)
+        return _list_folder(source)
     if not source.exists():
-        raise InputError(f"{source} does not exist: a folder, .csv or .parquet is expected")
+        raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
+    if is_archive(source.name):
+        return list_shards(source.parent, [source.name])
     if source.suffix.lower() == ".csv":
         return _read_csv(source)
     if source.suffix.lower() == ".parquet":
         return _read_parquet(source)
-    raise InputError(f"{source} is neither a folder nor a .csv or .parquet manifest")
+    raise InputError(f"{source} is neither a folder nor a .tar shard, .csv or .parquet manifest")
 
 
 def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
@@ -108,13 +114,21 @@ def _check_columns(source: Path, columns: list[str]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise InputError(f"{source} has the columns {twice} more than once")
+    reserved = [name for name in columns if name in _RESERVED]
+    if reserved:
+        raise InputError(f"{source} has the columns {reserved}, which bloodcell fills: rename them")
 
 
-def _walk_patients(folder: Path) -> Iterator[pa.RecordBatch]:
-    """One subfolder a patient; a folder without subfolders is one patient, named like it."""
-    seen: set[tuple[int, int]] = set()
+def _list_folder(folder: Path) -> Iterator[pa.RecordBatch]:
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     entries = [entry for entry in entries if not entry.name.startswith(".")]
+    shards = shards_among(folder, entries)
+    return list_shards(folder, shards) if shards else _walk_patients(folder, entries)
+
+
+def _walk_patients(folder: Path, entries: list[os.DirEntry[str]]) -> Iterator[pa.RecordBatch]:
+    """One subfolder a patient; a folder without subfolders is one patient, named like it."""
+    seen: set[tuple[int, int]] = set()
     patients = [entry.name for entry in entries if entry.is_dir()]
     if not patients:
         yield _batch_of(folder.resolve().name, sorted(_files_below(folder, folder, seen)))
@@ -204,8 +218,6 @@ def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
         if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():
             raise InputError(f"{source} has rows with an empty {name!r}: each cell needs one")
     for name in batch.schema.names:
-        if name == "row":
-            raise InputError(f"{source} has a column 'row', which bloodcell numbers itself")
         columns.setdefault(name, batch[name])
     return pa.record_batch(columns)
 

@@ -48,23 +48,52 @@ py::array_t<T> adopt(std::shared_ptr<Owner> owner, T* data, std::size_t count) {
     return py::array_t<T>(static_cast<py::ssize_t>(count), data, capsule);
 }
 
-py::tuple read_files(const std::string& root, const py::object& path_offsets,
-                     const py::object& path_bytes) {
-    const std::uint8_t* bytes = view<std::uint8_t>("path_bytes", path_bytes, {-1});
-    const std::vector<std::int64_t> offsets =
-        checked_offsets("path_offsets", path_offsets, length_of(path_bytes));
-    const bloodcell::StringColumn paths{offsets.data(), reinterpret_cast<const char*>(bytes),
-                                        offsets.size() - 1};
+// A string column of NumPy arrays: the offsets copied and checked, the bytes viewed.
+class Strings {
+public:
+    Strings(const std::string& name, const py::object& offsets, const py::object& bytes)
+        : bytes_(view<std::uint8_t>((name + "_bytes").c_str(), bytes, {-1})),
+          offsets_(checked_offsets((name + "_offsets").c_str(), offsets, length_of(bytes))) {}
+
+    std::size_t count() const { return offsets_.size() - 1; }
+    bloodcell::StringColumn column() const {
+        return {offsets_.data(), reinterpret_cast<const char*>(bytes_), count()};
+    }
+
+private:
+    const std::uint8_t* bytes_;
+    std::vector<std::int64_t> offsets_;
+};
+
+// What `read` returns, as arrays. It runs without the GIL, so it may touch no Python object; the
+// caller's references keep alive what it views.
+template <typename Read>
+py::tuple batch_of(const Read& read) {
     auto batch = std::make_shared<bloodcell::EncodedBatch>();
     {
-        // Safe: no Python object is touched, and our caller's reference keeps path_bytes alive.
         const py::gil_scoped_release unlocked;
-        *batch = bloodcell::read_files(root, paths, Limits{});
+        *batch = read();
         batch->buffer.make_room(0);  // an array wants an address even for no bytes
     }
     return py::make_tuple(adopt(batch, batch->buffer.data(), batch->buffer.size()),
                           adopt(batch, batch->offsets.data(), batch->offsets.size()),
                           adopt(batch, batch->reasons.data(), batch->reasons.size()));
+}
+
+py::tuple read_files(const std::string& root, const py::object& path_offsets,
+                     const py::object& path_bytes) {
+    const Strings paths("path", path_offsets, path_bytes);
+    return batch_of([&] { return bloodcell::read_files(root, paths.column(), Limits{}); });
+}
+
+py::tuple read_ranges(const std::string& root, const py::object& shard_offsets,
+                      const py::object& shard_bytes, const py::object& range_offsets,
+                      const py::object& range_sizes) {
+    const Strings shards("shard", shard_offsets, shard_bytes);
+    const auto count = static_cast<py::ssize_t>(shards.count());
+    const bloodcell::ByteRanges ranges{view<std::int64_t>("range_offsets", range_offsets, {count}),
+                                       view<std::int64_t>("range_sizes", range_sizes, {count})};
+    return batch_of([&] { return bloodcell::read_ranges(root, shards.column(), ranges, Limits{}); });
 }
 
 ByteArray gate(const py::object& buffer, const py::object& offsets_array) {
@@ -136,5 +165,7 @@ void register_images(py::module_& module) {
                py::arg("max_side_px") = 4096);
     module.def("read_files", &read_files, py::arg("root"), py::arg("path_offsets"),
                py::arg("path_bytes"));
+    module.def("read_ranges", &read_ranges, py::arg("root"), py::arg("shard_offsets"),
+               py::arg("shard_bytes"), py::arg("range_offsets"), py::arg("range_sizes"));
     module.def("gate", &gate, py::arg("buffer"), py::arg("offsets"));
 }

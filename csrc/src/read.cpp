@@ -7,30 +7,33 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <optional>
 #include <system_error>
 
 namespace bloodcell {
 namespace {
 
-class File {
+class Descriptor {
 public:
-    explicit File(const char* path) noexcept {
+    explicit Descriptor(const char* path) noexcept {
         // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
         do {
-            descriptor_ = ::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-        } while (descriptor_ < 0 && errno == EINTR);
+            number_ = ::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        } while (number_ < 0 && errno == EINTR);
+        if (number_ < 0) error_ = errno;
     }
-    ~File() {
-        if (descriptor_ >= 0) ::close(descriptor_);
+    ~Descriptor() {
+        if (number_ >= 0) ::close(number_);
     }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
 
-    bool is_open() const noexcept { return descriptor_ >= 0; }
-    int descriptor() const noexcept { return descriptor_; }
+    int number() const noexcept { return number_; }
+    int error() const noexcept { return error_; }  // why open() failed; 0 if it did not
 
 private:
-    int descriptor_ = -1;
+    int number_ = -1;
+    int error_ = 0;
 };
 
 // Throws for shortages, see read.hpp.
@@ -45,49 +48,98 @@ Reason reason_of_error(int error) {
     }
 }
 
-// Reads up to `size` bytes into `target`; less if the file has shrunk since its size was asked.
-Reason read_up_to(const File& file, std::uint8_t* target, std::size_t size, std::size_t& done) {
-    done = 0;
-    while (done < size) {
-        const ssize_t got = ::read(file.descriptor(), target + done, size - done);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return reason_of_error(errno);
-        if (got == 0) break;
-        done += static_cast<std::size_t>(got);
-    }
-    return Reason::none;
-}
-
-// Leaves the bytes of a good file in the buffer, and nothing of a bad one.
-Reason read_one(const char* path, const Limits& limits, ByteBuffer& buffer) {
-    const File file(path);
-    if (!file.is_open()) return reason_of_error(errno);
-    struct stat status {};
-    if (::fstat(file.descriptor(), &status) != 0) return reason_of_error(errno);
-    if (!S_ISREG(status.st_mode)) return Reason::unreadable;
-    const auto size = static_cast<std::uint64_t>(status.st_size);
-    if (size > limits.max_file_bytes) return Reason::too_large;
-
-    std::uint8_t* const target = buffer.make_room(static_cast<std::size_t>(size));
-    std::size_t done = 0;
-    const Reason failure = read_up_to(file, target, static_cast<std::size_t>(size), done);
-    if (failure != Reason::none) return failure;
-    const Reason reason = inspect(target, done, limits).reason;
-    if (reason == Reason::none) buffer.take(done);
-    return reason;
-}
-
-// The column's path below the root, as a C string; the scratch string is reused for all files.
-bool join(const std::string& root, std::string_view path, std::string& joined) {
-    // No file has such a name; open() would take the part before the NUL for the whole.
-    if (path.empty() || path.find('\0') != std::string_view::npos) return false;
-    joined.clear();
+// The path below the root; empty, which no file is called, if none can have such a name.
+std::string join(const std::string& root, std::string_view path) {
+    // open() would take the part before a NUL for the whole.
+    if (path.empty() || path.find('\0') != std::string_view::npos) return {};
+    std::string joined;
     if (path.front() != '/' && !root.empty()) {
         joined = root;
         if (joined.back() != '/') joined += '/';
     }
-    joined += path;
-    return true;
+    return joined += path;
+}
+
+// A regular file open for reading, or the reason why there is none. Throws for shortages.
+class File {
+public:
+    File(const std::string& root, std::string_view path) : descriptor_(join(root, path).c_str()) {
+        struct stat status {};
+        if (descriptor_.error() != 0) {
+            reason_ = reason_of_error(descriptor_.error());
+        } else if (::fstat(descriptor_.number(), &status) != 0) {
+            reason_ = reason_of_error(errno);
+        } else if (!S_ISREG(status.st_mode)) {
+            reason_ = Reason::unreadable;
+        } else {
+            size_ = static_cast<std::uint64_t>(status.st_size);
+        }
+    }
+
+    Reason reason() const noexcept { return reason_; }
+    std::uint64_t size() const noexcept { return size_; }
+
+    // Reads `size` bytes from `offset` on. Truncated if the file has shrunk since it was opened.
+    Reason read(std::uint64_t offset, std::uint8_t* target, std::size_t size) const {
+        std::size_t done = 0;
+        while (done < size) {
+            const auto from = static_cast<off_t>(offset + done);
+            const ssize_t got = ::pread(descriptor_.number(), target + done, size - done, from);
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) return reason_of_error(errno);
+            if (got == 0) return Reason::truncated;
+            done += static_cast<std::size_t>(got);
+        }
+        return Reason::none;
+    }
+
+private:
+    Descriptor descriptor_;
+    Reason reason_ = Reason::none;
+    std::uint64_t size_ = 0;
+};
+
+// Leaves the bytes of a good image in the buffer, and nothing of a bad one.
+Reason read_image(const File& file, std::uint64_t offset, std::uint64_t size, const Limits& limits,
+                  ByteBuffer& buffer) {
+    if (size > limits.max_file_bytes) return Reason::too_large;
+    const auto count = static_cast<std::size_t>(size);
+    std::uint8_t* const target = buffer.make_room(count);
+    const Reason failure = file.read(offset, target, count);
+    if (failure != Reason::none) return failure;
+    const Reason reason = inspect(target, count, limits).reason;
+    if (reason == Reason::none) buffer.take(count);
+    return reason;
+}
+
+Reason read_whole(const File& file, const Limits& limits, ByteBuffer& buffer) {
+    if (file.reason() != Reason::none) return file.reason();
+    return read_image(file, 0, file.size(), limits, buffer);
+}
+
+Reason read_range(const File& shard, std::int64_t offset, std::int64_t size, const Limits& limits,
+                  ByteBuffer& buffer) {
+    if (shard.reason() != Reason::none) return shard.reason();
+    if (offset < 0 || size < 0) return Reason::unreadable;
+    const auto from = static_cast<std::uint64_t>(offset);
+    const auto count = static_cast<std::uint64_t>(size);
+    if (from > shard.size() || count > shard.size() - from) return Reason::truncated;
+    return read_image(shard, from, count, limits, buffer);
+}
+
+// A batch of what read(i, buffer) says of each image i and appends to the buffer.
+template <typename Read>
+EncodedBatch read_each(std::size_t count, const Read& read) {
+    EncodedBatch batch;
+    batch.offsets.reserve(count + 1);
+    batch.reasons.reserve(count);
+    batch.offsets.push_back(0);
+    for (std::size_t i = 0; i < count; ++i) {
+        const Reason reason = read(i, batch.buffer);
+        batch.offsets.push_back(static_cast<std::int64_t>(batch.buffer.size()));
+        batch.reasons.push_back(static_cast<std::uint8_t>(reason));
+    }
+    return batch;
 }
 
 }  // namespace
@@ -107,19 +159,18 @@ std::uint8_t* ByteBuffer::make_room(std::size_t count) {
 }
 
 EncodedBatch read_files(const std::string& root, const StringColumn& paths, const Limits& limits) {
-    EncodedBatch batch;
-    batch.offsets.reserve(paths.count + 1);
-    batch.reasons.reserve(paths.count);
-    batch.offsets.push_back(0);
-    std::string joined;
-    for (std::size_t i = 0; i < paths.count; ++i) {
-        const Reason reason = join(root, paths[i], joined)
-                                  ? read_one(joined.c_str(), limits, batch.buffer)
-                                  : Reason::missing;
-        batch.offsets.push_back(static_cast<std::int64_t>(batch.buffer.size()));
-        batch.reasons.push_back(static_cast<std::uint8_t>(reason));
-    }
-    return batch;
+    return read_each(paths.count, [&](std::size_t i, ByteBuffer& buffer) {
+        return read_whole(File(root, paths[i]), limits, buffer);
+    });
+}
+
+EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
+                         const ByteRanges& ranges, const Limits& limits) {
+    std::optional<File> shard;
+    return read_each(shards.count, [&](std::size_t i, ByteBuffer& buffer) {
+        if (i == 0 || shards[i] != shards[i - 1]) shard.emplace(root, shards[i]);
+        return read_range(*shard, ranges.offset[i], ranges.size[i], limits, buffer);
+    });
 }
 
 std::vector<std::uint8_t> gate_encoded(const std::uint8_t* buffer, const std::int64_t* offsets,

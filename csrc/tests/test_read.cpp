@@ -1,5 +1,5 @@
-// Reading a batch: what the file system can offer in place of an image. That a shortage of file
-// descriptors throws is tested from Python: the vptr sanitizer itself needs a descriptor to look.
+// Reading a batch: what the file system can offer in place of an image or a shard. That a shortage of
+// file descriptors throws is tested from Python: the vptr sanitizer itself needs a descriptor to look.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -52,15 +53,44 @@ private:
     fs::path root_;
 };
 
-EncodedBatch read(const std::string& root, const std::vector<std::string>& names,
-                  const bloodcell::Limits& limits = {}) {
+// Names as a string column.
+struct Names {
+    explicit Names(const std::vector<std::string>& names) {
+        for (const std::string& name : names) {
+            bytes += name;
+            offsets.push_back(static_cast<std::int64_t>(bytes.size()));
+        }
+    }
+    bloodcell::StringColumn column() const {
+        return {offsets.data(), bytes.data(), offsets.size() - 1};
+    }
+
     std::vector<std::int64_t> offsets = {0};
     std::string bytes;
-    for (const std::string& name : names) {
-        bytes += name;
-        offsets.push_back(static_cast<std::int64_t>(bytes.size()));
+};
+
+EncodedBatch read(const std::string& root, const std::vector<std::string>& names,
+                  const bloodcell::Limits& limits = {}) {
+    return bloodcell::read_files(root, Names(names).column(), limits);
+}
+
+struct Range {
+    std::string shard;
+    std::int64_t offset;
+    std::int64_t size;
+};
+
+EncodedBatch read_shards(const std::string& root, const std::vector<Range>& ranges,
+                         const bloodcell::Limits& limits = {}) {
+    std::vector<std::string> shards;
+    std::vector<std::int64_t> offset, size;
+    for (const Range& range : ranges) {
+        shards.push_back(range.shard);
+        offset.push_back(range.offset);
+        size.push_back(range.size);
     }
-    return bloodcell::read_files(root, {offsets.data(), bytes.data(), names.size()}, limits);
+    return bloodcell::read_ranges(root, Names(shards).column(), {offset.data(), size.data()},
+                                  limits);
 }
 
 std::string image_at(const EncodedBatch& batch, std::size_t i) {
@@ -140,6 +170,44 @@ void the_buffer_grows() {
     }
 }
 
+void ranges_of_shards() {
+    const Folder folder;
+    const auto size = static_cast<std::int64_t>(image('a').size());
+    folder.write("ab", "head" + image('a') + image('b'));
+    folder.write("c", image('c'));
+    fs::create_directory(folder.root() / "directory");
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+    // The third ends a byte early, the fourth lacks a byte at the end of the shard.
+    const EncodedBatch batch = read_shards(folder.root().string(), {
+        {"ab", 4 + size, size}, {"ab", 4, size}, {"ab", 4, size - 1}, {"ab", 5 + size, size},
+        {"c", 0, size}, {"gone", 0, size}, {"directory", 0, size}, {"ab", 4, 0}, {"ab", 0, size},
+        {"ab", -1, size}, {"ab", 4, -1}, {"ab", most, most}, {"", 0, size}, {"ab", 4, size}});
+    const std::vector<Reason> expected = {
+        Reason::none,       Reason::none,    Reason::truncated,  Reason::truncated,
+        Reason::none,       Reason::missing, Reason::unreadable, Reason::empty,
+        Reason::not_an_image, Reason::unreadable, Reason::unreadable, Reason::truncated,
+        Reason::missing,    Reason::none};
+    CHECK(batch.reasons.size() == expected.size() && batch.offsets.size() == expected.size() + 1);
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(reason_at(batch, i) == expected[i]);
+    CHECK(image_at(batch, 0) == image('b') && image_at(batch, 1) == image('a'));
+    CHECK(image_at(batch, 4) == image('c') && image_at(batch, 13) == image('a'));
+    CHECK(batch.buffer.size() == 4 * image('a').size());
+}
+
+void large_ranges_are_not_read() {
+    const Folder folder;
+    const auto size = static_cast<std::int64_t>(image('a').size());
+    const fs::path path = folder.write("shard", image('a'));
+    CHECK(::truncate(path.c_str(), off_t{1} << 40) == 0);
+    bloodcell::Limits limits;
+    limits.max_file_bytes = image('a').size();
+    const std::vector<Range> ranges = {{"shard", 0, std::int64_t{1} << 40}, {"shard", 0, size},
+                                       {"shard", 0, size + 1}};
+    const EncodedBatch batch = read_shards(folder.root().string(), ranges, limits);
+    CHECK(reason_at(batch, 0) == Reason::too_large && reason_at(batch, 2) == Reason::too_large);
+    CHECK(image_at(batch, 1) == image('a'));
+}
+
 void images_in_memory() {
     const std::string bytes = image('a') + image('b');
     const auto size = static_cast<std::int64_t>(image('a').size());
@@ -153,8 +221,10 @@ void images_in_memory() {
 }
 
 void an_empty_batch() {
-    const EncodedBatch batch = read("/", {});
-    CHECK(batch.offsets.size() == 1 && batch.offsets[0] == 0 && batch.reasons.empty());
+    for (const EncodedBatch& batch :
+         {read("/", {}), read_shards("/", {})}) {
+        CHECK(batch.offsets.size() == 1 && batch.offsets[0] == 0 && batch.reasons.empty());
+    }
 }
 
 }  // namespace
@@ -164,6 +234,8 @@ int main() {
     things_that_are_no_files();
     large_files_are_not_read();
     the_buffer_grows();
+    ranges_of_shards();
+    large_ranges_are_not_read();
     images_in_memory();
     an_empty_batch();
     return check_result();

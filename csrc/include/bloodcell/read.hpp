@@ -1,4 +1,4 @@
-// Reads a batch of image files into one buffer and puts each through the header gate.
+// Reads a batch of images into one buffer and puts each through the header gate.
 #pragma once
 
 #include <cstddef>
@@ -54,12 +54,25 @@ struct EncodedBatch {
     std::vector<std::uint8_t> reasons;  // [N], of Reason
 };
 
-// Reads and gates the files; blocks on the disk. A relative path is taken from `root`.
+// Reads and gates files of one image each; blocks on the disk. A relative path is taken from `root`.
 //
 // A bad file only ever gets a reason. What is the machine's fault and not the file's throws, so
 // that a shortage never passes for bad cells: std::system_error when file descriptors or kernel
 // memory run out, std::bad_alloc.
 EncodedBatch read_files(const std::string& root, const StringColumn& paths, const Limits& limits);
+
+// Where images lie in their shards, one range a cell; borrowed. A negative number stands for an
+// image that does not lie in one piece.
+struct ByteRanges {
+    const std::int64_t* offset;
+    const std::int64_t* size;
+};
+
+// Reads and gates images that lie in shards, files that hold many: image i is ranges[i] of the
+// shard shards[i], which is opened once for all of its cells that follow one another. Like
+// read_files; a range that is not all there is truncated, a negative one unreadable.
+EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
+                         const ByteRanges& ranges, const Limits& limits);
 
 // Gates images that are in memory already: image i is buffer[offsets[i]] to buffer[offsets[i+1]].
 std::vector<std::uint8_t> gate_encoded(const std::uint8_t* buffer, const std::int64_t* offsets,
