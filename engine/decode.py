@@ -1,7 +1,7 @@
 """Encoded bytes to normalised pixels: the one DALI graph of scoring and training."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,24 +19,37 @@ _INTERPOLATION = {
     "lanczos3": types.INTERP_LANCZOS3,
 }
 
+Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
+"""The bytes of each image."""
+Pixels = TypeVar("Pixels")
+
 
 def build_graph(
-    preprocessing: Preprocessing, *, batch_size: int, threads: int, device_id: int | None = None
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    threads: int,
+    device_id: int | None = None,
+    hardware_decoder: bool = False,
 ) -> Any:
     """Build the DALI pipeline for ``preprocessing``; input ``encoded``, one output.
 
     On the CPU (``device_id=None``) as on a GPU (``mixed``) the same operators run. The queue
-    depth is one because the stream overlaps decoding with the network by its own threads.
+    depth is one because the stream overlaps decoding with the network by its own means.
+    ``hardware_decoder``: of a GPU, for all JPEGs or for none. A share between would send an image
+    to one or the other by its place in the batch, and its pixels would depend on its neighbours.
     """
     margin = (1.0 - preprocessing.region) / 2.0
+    on_gpu = device_id is not None
 
     def graph() -> Any:
         encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
         images = fn.decoders.image(
             encoded,
-            device="cpu" if device_id is None else "mixed",
+            device="mixed" if on_gpu else "cpu",
             # RGB, never ANY_DATA: a gray JPEG decoded with ANY_DATA corrupts the heap.
             output_type=types.RGB,
+            hw_decoder_load=1.0 if hardware_decoder else 0.0,
         )
         images = fn.resize(
             images,
@@ -60,70 +73,107 @@ def build_graph(
         num_threads=threads,
         device_id=device_id,
         prefetch_queue_depth=1,
-        # The dynamic executor frees and takes its buffers anew for every batch: resident memory
-        # then creeps up by fragmentation. This one keeps them, and memory stays flat.
-        exec_dynamic=False,
+        # On the CPU the dynamic executor frees and takes its buffers anew for every batch:
+        # resident memory then creeps up by fragmentation. The other one keeps them, but only the
+        # dynamic one hands its output over in stream order.
+        exec_dynamic=on_gpu,
     )
     pipeline = define(graph)()
     pipeline.build()
     return pipeline
 
 
-class Decoder:
-    """Decodes batches on the CPU; one undecodable image costs one cell.
+class Graph:
+    """The DALI pipeline of ``build_graph``, built when it is needed and anew after a failure."""
 
-    DALI raises for a whole batch when one sample cannot be decoded, and the pipeline is dead
-    afterwards. The batch is then halved until the culprits stand alone.
+    def __init__(self, preprocessing: Preprocessing, **options: Any) -> None:
+        self._preprocessing, self._options = preprocessing, options
+        self._pipeline: Any = None
+
+    def run(self, encoded: Encoded, stream: Any = None) -> Any:
+        """DALI's output for at most a batch of images; None if one of them cannot be decoded.
+
+        On a GPU it is ordered on ``stream`` and not waited for. Raises EngineError if anything
+        but the decoding of an image fails.
+        """
+        if self._pipeline is None:
+            self._pipeline = build_graph(self._preprocessing, **self._options)
+        try:
+            (output,) = self._pipeline.run(stream, encoded=list(encoded))
+        except RuntimeError as error:
+            # The pipeline is dead, which one image did; DALI does not say which.
+            self._pipeline = None
+            if "decoders.image" not in str(error):
+                raise EngineError(f"DALI failed outside image decoding: {error}") from error
+            return None
+        return output
+
+
+def decoded_in_halves(
+    run: Callable[[Encoded], Pixels | None], encoded: Encoded, first: int = 0
+) -> Iterator[tuple[int, int, Pixels]]:
+    """Decode all that can be: (first, end, pixels) of each stretch of ``encoded``, in order.
+
+    Where ``run`` gives None for several images they are halved, until the culprits stand alone.
     """
+    if not encoded:
+        return
+    pixels = run(encoded)
+    if pixels is not None:
+        yield first, first + len(encoded), pixels
+    elif len(encoded) > 1:
+        middle = len(encoded) // 2
+        yield from decoded_in_halves(run, encoded[:middle], first)
+        yield from decoded_in_halves(run, encoded[middle:], first + middle)
+
+
+def encoded_images(batch: EncodedBatch) -> tuple[npt.NDArray[np.int64], Encoded]:
+    """Which cells of the batch passed the gate, int64 (P,), and their bytes, without a copy."""
+    passed = np.flatnonzero(batch.reasons == 0)
+    starts, ends = batch.offsets[passed], batch.offsets[passed + 1]
+    return passed, [batch.buffer[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def with_corrupt(
+    reasons: npt.NDArray[np.uint8], corrupt: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """A copy of ``reasons`` in which the cells ``corrupt`` are so."""
+    found = reasons.copy()
+    found[corrupt] = REASONS.index("corrupt")
+    return found
+
+
+class Decoder:
+    """Decodes batches on the CPU; one undecodable image costs one cell."""
 
     def __init__(self, preprocessing: Preprocessing, *, batch_size: int, threads: int) -> None:
         self.preprocessing = preprocessing
-        self._options = {"batch_size": batch_size, "threads": threads}
-        self._pipeline: Any = None
+        self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
 
     def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
         """Decode what passed the gate; cells that cannot be decoded become ``corrupt``."""
-        passed = np.flatnonzero(batch.reasons == 0)
-        starts, ends = batch.offsets[passed], batch.offsets[passed + 1]
-        views = [batch.buffer[start:end] for start, end in zip(starts, ends, strict=True)]
-        pixels, decoded = self.decode(views)
-        reasons = batch.reasons.copy()
-        reasons[passed[~decoded]] = REASONS.index("corrupt")
-        return ImageBatch(batch.rows, reasons, pixels)
+        passed, encoded = encoded_images(batch)
+        pixels, decoded = self.decode(encoded)
+        return ImageBatch(batch.rows, with_corrupt(batch.reasons, passed[~decoded]), pixels)
 
-    def decode(
-        self, encoded: Sequence[npt.NDArray[np.uint8]]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def decode(self, encoded: Encoded) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Decode up to ``batch_size`` images.
 
         Returns the pixels, float32 (D, 3, input_px, input_px), of the D images that could be
         decoded, in order, and which these were, bool (N,).
         """
-        if len(encoded) == 0:
-            side = self.preprocessing.input_px
-            return np.empty((0, 3, side, side), np.float32), np.zeros(0, np.bool_)
-        pixels = self._run(encoded)
-        if pixels is not None:
-            return pixels, np.ones(len(encoded), np.bool_)
-        if len(encoded) == 1:
-            return self.decode([])[0], np.zeros(1, np.bool_)
-        middle = len(encoded) // 2
-        halves = self.decode(encoded[:middle]), self.decode(encoded[middle:])
-        return (
-            np.concatenate([half[0] for half in halves]),
-            np.concatenate([half[1] for half in halves]),
-        )
+        decoded = np.zeros(len(encoded), np.bool_)
+        parts = []
+        for first, end, pixels in decoded_in_halves(self._run, encoded):
+            decoded[first:end] = True
+            parts.append(pixels)
+        if len(parts) == 1:
+            return parts[0], decoded
+        side = self.preprocessing.input_px
+        nothing = np.empty((0, 3, side, side), np.float32)
+        return np.concatenate([nothing, *parts]), decoded
 
-    def _run(self, encoded: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.float32] | None:
-        if self._pipeline is None:
-            self._pipeline = build_graph(self.preprocessing, **self._options)
-        try:
-            self._pipeline.feed_input("encoded", list(encoded))
-            (output,) = self._pipeline.run()
-        except RuntimeError as error:
-            self._pipeline = None
-            if "decoders.image" not in str(error):
-                raise EngineError(f"DALI failed outside image decoding: {error}") from error
-            return None
+    def _run(self, encoded: Encoded) -> npt.NDArray[np.float32] | None:
+        output = self._graph.run(encoded)
         # A copy: DALI reuses the buffer in its next run.
-        return np.array(output.as_tensor(), dtype=np.float32)
+        return None if output is None else np.array(output.as_tensor(), dtype=np.float32)
