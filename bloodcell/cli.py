@@ -78,7 +78,10 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print run.json instead of a table.")
 @_reporting_errors
 def score(input_: Path, out: Path, max_reject_rate: float, as_json: bool, **options: Any) -> None:
-    """Score INPUT: a folder with one subfolder a patient, or a .csv/.parquet manifest."""
+    """Score every cell of INPUT and write a run folder.
+
+    INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
+    """
     from bloodcell.console import print_json, print_patients, progress_shown, stop_on_signals
     from bloodcell.scoring import score as run_score
 

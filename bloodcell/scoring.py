@@ -44,8 +44,9 @@ def score(
 ) -> Run:
     """Score every cell of ``input`` and write the run folder ``out``.
 
-    ``input``: a folder with one subfolder a patient, or a ``.csv`` / ``.parquet`` manifest with
-    the columns ``path`` and ``patient``. ``threads``: CPU threads, all usable ones by default.
+    ``input``: a folder with one subfolder a patient, tar shards (a ``.tar`` file or a folder of
+    them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
+    ``threads``: CPU threads, all usable ones by default.
     ``workers``: processes, by default one a GPU, on the CPU this one alone. None of these and of
     ``batch_size`` changes the result. ``profile`` says what the denominator is,
     ``blast_equivalents`` which classes count as blasts besides the scheme's own, and
