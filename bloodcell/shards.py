@@ -77,8 +77,10 @@ def list_shards(folder: Path, names: Iterable[str]) -> Iterator[pa.RecordBatch]:
         if is_empty:
             log.warning("%s holds no images", folder / name)
     if ignored:
-        suffixes = ", ".join(suffix or "none" for suffix in sorted(ignored))
-        log.info("%d members are no cells, by their suffix: %s", ignored.total(), suffixes)
+        commonest = (f"{n} {suffix or 'none'}" for suffix, n in ignored.most_common(5))
+        log.info(
+            "%d members are no cells by their suffix: %s", ignored.total(), ", ".join(commonest)
+        )
 
 
 def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:

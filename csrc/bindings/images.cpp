@@ -93,7 +93,8 @@ py::tuple read_ranges(const std::string& root, const py::object& shard_offsets,
     const auto count = static_cast<py::ssize_t>(shards.count());
     const bloodcell::ByteRanges ranges{view<std::int64_t>("range_offsets", range_offsets, {count}),
                                        view<std::int64_t>("range_sizes", range_sizes, {count})};
-    return batch_of([&] { return bloodcell::read_ranges(root, shards.column(), ranges, Limits{}); });
+    return batch_of(
+        [&] { return bloodcell::read_ranges(root, shards.column(), ranges, Limits{}); });
 }
 
 ByteArray gate(const py::object& buffer, const py::object& offsets_array) {

@@ -1,5 +1,5 @@
-// Reading a batch: what the file system can offer in place of an image or a shard. That a shortage of
-// file descriptors throws is tested from Python: the vptr sanitizer itself needs a descriptor to look.
+// Reading a batch: what the file system can offer in place of an image or a shard. That a shortage
+// of file descriptors throws is tested from Python: the vptr sanitizer itself needs one to look.
 #include <sys/stat.h>
 #include <unistd.h>
 

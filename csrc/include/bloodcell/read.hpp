@@ -54,7 +54,7 @@ struct EncodedBatch {
     std::vector<std::uint8_t> reasons;  // [N], of Reason
 };
 
-// Reads and gates files of one image each; blocks on the disk. A relative path is taken from `root`.
+// Reads and gates files of one image each; blocks on the disk. Relative paths are below `root`.
 //
 // A bad file only ever gets a reason. What is the machine's fault and not the file's throws, so
 // that a shortage never passes for bad cells: std::system_error when file descriptors or kernel
