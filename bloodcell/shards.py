@@ -77,10 +77,8 @@ def list_shards(folder: Path, names: Iterable[str]) -> Iterator[pa.RecordBatch]:
         if is_empty:
             log.warning("%s holds no images", folder / name)
     if ignored:
-        commonest = (f"{n} {suffix or 'none'}" for suffix, n in ignored.most_common(5))
-        log.info(
-            "%d members are no cells by their suffix: %s", ignored.total(), ", ".join(commonest)
-        )
+        common = ", ".join(f"{n} {suffix or 'none'}" for suffix, n in ignored.most_common(5))
+        log.info("%d members are no cells by their suffix: %s", ignored.total(), common)
 
 
 def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:

@@ -31,7 +31,7 @@ def header(kind: bytes, target: str = "") -> tarfile.TarInfo:
     return found
 
 
-def frozen(source: Path, tmp_path: Path, rows_per_group: int = 3) -> pa.Table:
+def frozen(source: Path, tmp_path: Path) -> pa.Table:
     target = tmp_path / "frozen.parquet"
-    freeze_manifest(source, target, rows_per_group)
+    freeze_manifest(source, target, rows_per_group=3)
     return pq.read_table(target)
