@@ -1,0 +1,177 @@
+"""`bloodcell-bench peers`: bloodcell and its peers in turn over the same cells."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from bloodcell.bench.fresh import Scoring
+from bloodcell.bench.inputs import repeated_input
+from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths
+from bloodcell.bench.peers.process import ContenderProcess
+from bloodcell.bench.record import Record, Row
+from bloodcell.bench.statistics import spread
+from bloodcell.errors import EngineError
+
+OWN = "bloodcell"
+CONTENDERS = {
+    OWN: f"{__package__}.own:Bloodcell",
+    "Pillow, DataLoader, torch": f"{__package__}.pillow_torch:PillowTorch",
+    "OpenCV, ONNX Runtime": f"{__package__}.opencv_onnxruntime:OpenCVOnnxRuntime",
+    "simplejpeg, OpenCV, ONNX Runtime": f"{__package__}.opencv_onnxruntime:SimplejpegOnnxRuntime",
+    "DALI, torch": f"{__package__}.dali_torch:DALITorch",
+    "DALI, torch.compile": f"{__package__}.dali_torch:DALICompiled",
+}
+"""Which class each is, by name; bloodcell first."""
+LEAST_SAME_CLASS = 0.95
+"""Share of the cells that a peer must call as bloodcell does; resized pixels differ in bits."""
+
+
+def measure_peers(
+    record: Record,
+    *,
+    source: Path | None,
+    cells: int,
+    scoring: Scoring,
+    rounds: int,
+    scratch: Path,
+    why_not: dict[str, str],
+    contenders: Mapping[str, str] = CONTENDERS,
+) -> None:
+    """Score the same cells by each of ``contenders`` in turn, in the empty folder ``scratch``.
+
+    A peer that cannot run or fails leaves the others to run; its name and the reason come into
+    ``why_not``. Raises EngineError if bloodcell itself fails.
+    """
+    manifest = repeated_input(source, cells, scratch / "input")
+    with ExitStack() as stack:
+        running = _loaded(stack, contenders, scoring, _first_cells(manifest, scoring), why_not)
+        _read_all(manifest)
+        _let_run(record, running, manifest, rounds, why_not)
+
+
+def _first_cells(manifest: Path, scoring: Scoring) -> Path:
+    """A manifest of the cells to warm up with: a batch for each thread."""
+    table = pq.read_table(manifest).slice(0, scoring.threads * batch_size_of(scoring))
+    first_cells = manifest.with_name("warm-up.parquet")
+    pq.write_table(table, first_cells)
+    return first_cells
+
+
+def _loaded(
+    stack: ExitStack,
+    contenders: Mapping[str, str],
+    scoring: Scoring,
+    warm_up: Path,
+    why_not: dict[str, str],
+) -> dict[str, ContenderProcess]:
+    running = {}
+    for name, made_by in contenders.items():
+        running[name] = ContenderProcess(made_by, scoring, warm_up)
+        stack.callback(running[name].close)
+    for name in contenders:
+        with _given_up_if_it_fails(name, why_not):
+            running[name].wait_until_loaded()
+    return running
+
+
+@contextmanager
+def _given_up_if_it_fails(name: str, why_not: dict[str, str]) -> Iterator[None]:
+    try:
+        yield
+    except EngineError as error:
+        if name == OWN:
+            raise
+        why_not[name] = str(error)
+
+
+def _read_all(manifest: Path) -> None:
+    """The first contender must not be the only one that waits for the disk."""
+    for path in image_paths(manifest):
+        Path(path).read_bytes()
+
+
+def _let_run(
+    record: Record,
+    running: Mapping[str, ContenderProcess],
+    manifest: Path,
+    rounds: int,
+    why_not: dict[str, str],
+) -> None:
+    expected: Classes | None = None
+    for number, name in turns(list(running), rounds):
+        if name in why_not:
+            continue
+        with _given_up_if_it_fails(name, why_not):
+            scored = running[name].score(manifest)
+            # bloodcell's, which is the first of the first round.
+            expected = scored.classes if expected is None else expected
+            record.add(
+                {
+                    "round": number,
+                    "contender": name,
+                    "cells_per_s": round(len(expected) / scored.elapsed_s, 1),
+                    "same_class": round(float(np.mean(scored.classes == expected)), 4),
+                }
+            )
+
+
+def turns(names: Sequence[str], rounds: int) -> Iterator[tuple[int, str]]:
+    """Round, from 1 on, and name; every other round backwards.
+
+    So a machine that becomes slower or faster favours neither the first nor the last.
+    """
+    for number in range(1, rounds + 1):
+        for name in names if number % 2 else reversed(names):
+            yield number, name
+
+
+def peers_figures(measured: Sequence[Row], why_not: Mapping[str, str]) -> list[Row]:
+    """One row a contender: median, least and most of its cells/s and of its ratio, or why not.
+
+    The ratio is bloodcell's cells/s to the contender's of the same round: above 1, bloodcell is
+    faster. There is none to a contender whose classes differ too often from bloodcell's.
+    """
+    own = {row["round"]: row["cells_per_s"] for row in measured if row["contender"] == OWN}
+    figures = []
+    for name, rows in _by_contender(measured).items():
+        ratios = [own[row["round"]] / row["cells_per_s"] for row in rows if row["round"] in own]
+        same_class = min(row["same_class"] for row in rows)
+        figures.append(
+            {
+                "contender": name,
+                "cells_per_s": _spread([row["cells_per_s"] for row in rows], 1),
+                "ratio": _spread(ratios if same_class >= LEAST_SAME_CLASS else [], 3),
+                "same_class": same_class,
+            }
+        )
+    return figures + [{"contender": name, "why_not": why} for name, why in why_not.items()]
+
+
+def peers_verdicts(measured: Sequence[Row]) -> list[Row]:
+    """Whether each peer that scored gave the cells bloodcell's classes."""
+    verdicts = []
+    for name, rows in _by_contender(measured).items():
+        same_class = min(row["same_class"] for row in rows)
+        says = (
+            f"{100 * same_class:.1f} % of the cells have bloodcell's class, "
+            f"{100 * LEAST_SAME_CLASS:.0f} % are needed"
+        )
+        good = same_class >= LEAST_SAME_CLASS
+        verdicts.append({"what": f"same_class: {name}", "good": good, "says": says})
+    return verdicts
+
+
+def _by_contender(measured: Sequence[Row]) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    for row in measured:
+        rows.setdefault(row["contender"], []).append(row)
+    return rows
+
+
+def _spread(values: Sequence[float], digits: int) -> Row | None:
+    if not values:
+        return None
+    return {name: round(value, digits) for name, value in spread(values).items()}

@@ -1,0 +1,104 @@
+"""DALI as its manual has it, and torch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from nvidia.dali import fn, pipeline_def, types
+from nvidia.dali.plugin.pytorch import DALIGenericIterator, LastBatchPolicy
+
+from bloodcell.bench.fresh import Scoring
+from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths
+from bloodcell.bench.peers.torch_network import TorchNetwork
+from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.errors import EngineError
+from bloodcell.model import load_model
+
+_INTERPOLATION = {
+    "linear": types.INTERP_LINEAR,
+    "cubic": types.INTERP_CUBIC,
+    "triangular": types.INTERP_TRIANGULAR,
+    "lanczos3": types.INTERP_LANCZOS3,
+}
+
+
+class DALITorch:
+    """DALI reads, decodes, resizes and normalises, two batches ahead; torch runs eagerly.
+
+    On a CUDA GPU, if there is one, from the encoded bytes on. Pixels come channels last, in the
+    network's type, and are not copied on the way. The pipeline is built before the clock starts,
+    and reads nothing until then.
+    """
+
+    last_batch = LastBatchPolicy.PARTIAL
+
+    def __init__(self, scoring: Scoring) -> None:
+        self._scoring, self._model = scoring, load_model(scoring.model)
+        self._network = self._load(TorchNetwork)
+
+    def _load(self, load: Callable[..., TorchNetwork]) -> TorchNetwork:
+        return load(self._model, self._scoring.threads)
+
+    def ready(self, manifest: Path) -> Callable[[], Classes]:
+        """See ``Contender.ready``."""
+        paths = image_paths(manifest)
+        pipeline = _pipeline(
+            self._model.preprocessing,
+            paths,
+            batch_size=batch_size_of(self._scoring),
+            num_threads=self._scoring.threads,
+            device_id=0 if self._network.on_cuda else None,
+        )
+        batches = DALIGenericIterator(
+            pipeline,
+            ["pixels"],
+            reader_name="cells",
+            last_batch_policy=self.last_batch,
+            prepare_first_batch=False,
+        )
+        return lambda: self._score(batches)[: len(paths)]
+
+    def _score(self, batches: Any) -> Classes:
+        called = [
+            self._network.classes(outputs[0]["pixels"].permute(0, 3, 1, 2)) for outputs in batches
+        ]
+        return torch.cat(called).cpu().numpy()
+
+
+class DALICompiled(DALITorch):
+    """The same on a CUDA GPU with torch.compile, FP16 and channels_last; the last batch is full."""
+
+    last_batch = LastBatchPolicy.FILL
+
+    def _load(self, load: Callable[..., TorchNetwork]) -> TorchNetwork:
+        if not torch.cuda.is_available():
+            raise EngineError(f"it needs a CUDA GPU, and torch {torch.__version__} sees none")
+        return load(self._model, self._scoring.threads, compiled=True)
+
+
+def _pipeline(preprocessing: Preprocessing, paths: list[str], **options: Any) -> Any:
+    on_cpu, side = options["device_id"] is None, preprocessing.input_px
+    margin = (1 - preprocessing.region) / 2
+
+    def graph() -> Any:
+        encoded, _ = fn.readers.file(files=paths, name="cells")
+        images = fn.decoders.image(encoded, device="cpu" if on_cpu else "mixed")
+        images = fn.resize(
+            images,
+            size=[side, side],
+            roi_start=[margin, margin],
+            roi_end=[1 - margin, 1 - margin],
+            roi_relative=True,
+            interp_type=_INTERPOLATION[preprocessing.interpolation],
+            antialias=preprocessing.antialias,
+        )
+        return fn.crop_mirror_normalize(
+            images,
+            dtype=types.FLOAT if on_cpu else types.FLOAT16,
+            output_layout="HWC",
+            mean=[255 * value for value in preprocessing.mean],
+            std=[255 * value for value in preprocessing.std],
+        )
+
+    return pipeline_def(prefetch_queue_depth=2, **options)(graph)()

@@ -1,0 +1,83 @@
+"""Pillow in torch's DataLoader, and eager torch: what most would write first."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch.utils.data import DataLoader, Dataset
+
+from bloodcell.bench.fresh import Scoring
+from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths, in_batches
+from bloodcell.bench.peers.torch_network import TorchNetwork
+from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.model import load_model
+
+_FILTERS = {
+    "linear": Image.Resampling.BILINEAR,
+    "triangular": Image.Resampling.BILINEAR,
+    "cubic": Image.Resampling.BICUBIC,
+    "lanczos3": Image.Resampling.LANCZOS,
+}
+
+
+class PillowTorch:
+    """Worker processes decode and resize by Pillow, two batches ahead each; torch runs eagerly.
+
+    There is a worker a thread, started before the clock is. Pixels come as bytes, a quarter of
+    FP32's traffic, in pinned memory if there is a GPU, and are normalised where the network is.
+    """
+
+    def __init__(self, scoring: Scoring) -> None:
+        model = load_model(scoring.model)
+        self._network = TorchNetwork(model, scoring.threads)
+        self._batches = _Batches(batch_size_of(scoring))
+        self._loader = DataLoader(
+            _Images(model.preprocessing),
+            batch_sampler=self._batches,
+            num_workers=scoring.threads,
+            prefetch_factor=2,
+            persistent_workers=True,
+            pin_memory=self._network.on_cuda,
+        )
+
+    def ready(self, manifest: Path) -> Callable[[], Classes]:
+        """See ``Contender.ready``."""
+        self._batches.paths = image_paths(manifest)
+        return self._score
+
+    def _score(self) -> Classes:
+        called = [self._network.classes_of_images(images) for images in self._loader]
+        return torch.cat(called).cpu().numpy()
+
+
+class _Batches:
+    """Lists of paths, as the loader's batch sampler: its workers outlive a list of paths."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.paths: list[str] = []
+        self._batch_size = batch_size
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return iter(in_batches(self.paths, self._batch_size))
+
+
+class _Images(Dataset[npt.NDArray[np.uint8]]):
+    """Path to pixels, uint8 (input_px, input_px, 3)."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self._preprocessing = preprocessing
+
+    def __getitem__(self, path: str) -> npt.NDArray[np.uint8]:
+        wanted, margin = self._preprocessing, (1 - self._preprocessing.region) / 2
+        with Image.open(path) as file:
+            image = ImageOps.exif_transpose(file).convert("RGB")
+        width, height = image.size
+        resized = image.resize(
+            (wanted.input_px, wanted.input_px),
+            _FILTERS[wanted.interpolation],
+            box=(margin * width, margin * height, (1 - margin) * width, (1 - margin) * height),
+        )
+        return np.array(resized)
