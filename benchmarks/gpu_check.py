@@ -171,13 +171,11 @@ def _torch(precision: Any) -> Any:
     def open_for(network: Network, batch: int) -> Backend:
         import torch
 
-        from bloodcell.engine.backends.torch import TorchBackend
+        from bloodcell.engine.backends.torch_device import TorchDeviceBackend
 
         # FP32 is to mean FP32, as for TensorRT.
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-        return TorchBackend(
-            network, threads=1, on_cuda=True, cuda_batch=batch, float16=precision == "float16"
-        )
+        return TorchDeviceBackend(network, batch, float16=precision == "float16")
 
     return open_for
 

@@ -50,14 +50,17 @@ def main() -> None:
     help="What runs the network. An explicit choice never falls back.",
 )
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=64, show_default=True,
-    help="Cells a batch; changes speed, never the result.",
+    "--batch-size", type=click.IntRange(min=1),
+    help="Cells a batch; changes speed, never the result  [default: 64; on a GPU its plan's]",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(
     "--workers", type=click.IntRange(min=1),
     help="Processes  [default: one a GPU; on the CPU one in all]",
 )  # fmt: skip
+@click.option(
+    "--hardware-decoder", is_flag=True, help="Decode JPEGs by the GPU's own decoder circuit."
+)
 @click.option(
     "--profile", type=click.Choice(["blood", "marrow"]), default="blood", show_default=True,
     help="What blasts are a share of: leukocytes, or all nucleated cells.",

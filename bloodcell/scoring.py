@@ -32,9 +32,10 @@ def score(
     model: str | Path | None = None,
     backend: BackendName = "auto",
     *,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     threads: int | None = None,
     workers: int | None = None,
+    hardware_decoder: bool = False,
     profile: Specimen = "blood",
     blast_equivalents: Equivalents = "none",
     interval_width: float = 10.0,
@@ -47,11 +48,12 @@ def score(
     ``input``: a folder with one subfolder a patient, tar shards (a ``.tar`` file or a folder of
     them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
     ``threads``: CPU threads, all usable ones by default.
-    ``workers``: processes, by default one a GPU, on the CPU this one alone. None of these and of
-    ``batch_size`` changes the result. ``profile`` says what the denominator is,
-    ``blast_equivalents`` which classes count as blasts besides the scheme's own, and
-    ``interval_width``, in points, when a patient's cells suffice. Setting ``stop`` ends the run
-    in good order.
+    ``workers``: processes, by default one a GPU, on the CPU this one alone. ``batch_size``: most
+    cells a batch, by default 64 on the CPU and on a GPU what its network takes at once. None of
+    these changes the result. ``hardware_decoder``: of a GPU, for all JPEGs. ``profile`` says what
+    the denominator is, ``blast_equivalents`` which classes count as blasts besides the scheme's
+    own, and ``interval_width``, in points, when a patient's cells suffice. Setting ``stop`` ends
+    the run in good order.
 
     Raises InputError, ModelError, RunError or EngineError (see ``bloodcell.errors``), and
     Stopped; whatever was finished by then is kept, and the same call takes it up again.
@@ -61,6 +63,8 @@ def score(
     source, store = Path(input), RunStore(Path(out))
     cpu_threads = threads or usable_cores()
     chosen, loaded = choose_backend(backend), load_model(model)
+    if hardware_decoder and not chosen.on_gpu:
+        raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {chosen.why}")
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
     _check_folders(source, store, resume=resume)
     setup = Setup(
@@ -70,6 +74,7 @@ def score(
         root=manifest.root_of(source),
         batch_size=batch_size,
         threads=cpu_threads,
+        hardware_decoder=hardware_decoder,
     )
     with closing(open_scorer(setup, workers)) as scorer, store.locked():
         about = _open(store, source, loaded, chosen, counting, made_of=scorer.made_of)
@@ -79,7 +84,6 @@ def score(
             counting=counting,
             scorer=scorer,
             rows_per_part=ROWS_PER_PART,
-            batch_size=batch_size,
             threads=cpu_threads,
             progress=progress or (lambda _done, _cells: None),
             stop=stop or threading.Event(),

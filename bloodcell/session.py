@@ -33,7 +33,6 @@ class Session:
     counting: Counting
     scorer: Scorer
     rows_per_part: int
-    batch_size: int
     threads: int
     progress: Progress
     stop: threading.Event
@@ -93,7 +92,7 @@ class Session:
         for part in parts:
             rows = self.store.rows_of(part)
             begun[part] = PartAssembler(rows, self.model.scheme)
-            yield from batches_of(rows, self.batch_size)
+            yield from batches_of(rows, self.scorer.batch_size)
 
     def _write_patients(self, table: pa.Table) -> None:
         write_whole(self.store.patients, lambda path: pq.write_table(table, path))
@@ -111,7 +110,7 @@ class Session:
             "cells": scored_now,
             "elapsed_s": round(elapsed_s, 3),
             "cells_per_s": round(scored_now / elapsed_s, 1),
-            "batch_size": self.batch_size,
+            "batch_size": self.scorer.batch_size,
             "threads": self.threads,
             "lanes": self.scorer.lanes,
         }

@@ -1,5 +1,6 @@
 """Lanes: what takes one batch after another from encoded bytes to probabilities."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -7,26 +8,36 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.engine.backends import Backend, Choice, Network, open_backend
+from bloodcell.engine.backends import (
+    Backend,
+    Choice,
+    Network,
+    open_backend,
+    open_device_backend,
+)
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import EngineError
 
+_HOST_BATCH = 64
+
 
 @dataclass(frozen=True)
 class Setup:
-    """All that scoring needs to know; ``batch_size`` and ``threads`` never change a result."""
+    """All that scoring needs to know; of it, batch size and threads never change a result."""
 
     choice: Choice
     network: Network
     preprocessing: Preprocessing
     root: Path
     """What relative paths start from."""
-    batch_size: int
-    """Most cells a batch."""
+    batch_size: int | None
+    """Most cells a batch; None: 64 on the CPU, on a GPU what its network takes at once."""
     threads: int
     """CPU threads."""
+    hardware_decoder: bool = False
+    """Of a GPU, for all JPEGs: other pixels than without, by a level or two."""
 
 
 class Begun(Protocol):
@@ -77,21 +88,54 @@ class HostLane:
         return Scored(scored_batch(images.rows, images.reasons, decoded, self.backend.class_count))
 
 
-def open_lanes(setup: Setup) -> list[HostLane]:
-    """Lanes that together use the setup's threads, the network loaded and proved.
+@dataclass(frozen=True)
+class Lanes:
+    """What one process scores with, the network loaded and proved."""
+
+    lanes: Sequence[Lane]
+    batch_size: int
+    """Most cells of a batch that a lane may begin."""
+    made_of: dict[str, str]
+    """Versions, digests and choices, by name, that results depend on."""
+
+
+def open_lanes(setup: Setup) -> Lanes:
+    """Lanes that together use the setup's threads, or its GPU.
 
     Raises ModelError or EngineError if the network cannot be opened or fails its self-test.
     """
+    return _open_device_lane(setup) if setup.choice.on_gpu else _open_host_lanes(setup)
+
+
+def _open_host_lanes(setup: Setup) -> Lanes:
     # ONNX Runtime takes calls from several threads at once; torch spreads one call over them.
-    lanes = setup.threads if setup.choice.name == "onnxruntime" else 1
-    threads = setup.threads // lanes
+    count = setup.threads if setup.choice.name == "onnxruntime" else 1
+    threads = setup.threads // count
+    batch_size = setup.batch_size or _HOST_BATCH
     backend = open_backend(setup.choice, setup.network, threads)
-    return [
-        HostLane(
-            Decoder(setup.preprocessing, batch_size=setup.batch_size, threads=threads), backend
-        )
-        for _ in range(lanes)
+    lanes = [
+        HostLane(Decoder(setup.preprocessing, batch_size=batch_size, threads=threads), backend)
+        for _ in range(count)
     ]
+    return Lanes(lanes, batch_size, backend.made_of)
+
+
+def _open_device_lane(setup: Setup) -> Lanes:
+    from bloodcell.engine.device_decode import open_device_decoder
+    from bloodcell.engine.device_lane import DeviceLane
+
+    backend = open_device_backend(setup.choice, setup.network, setup.threads)
+    batch_size = min(setup.batch_size or backend.largest_batch, backend.largest_batch)
+    decoder = open_device_decoder(
+        setup.preprocessing,
+        batch_size=batch_size,
+        threads=setup.threads,
+        stream=backend.stream,
+        hardware_decoder=setup.hardware_decoder,
+    )
+    jpeg_decoder = "hardware" if setup.hardware_decoder else "CUDA"
+    made_of = backend.made_of | {"jpeg_decoder": jpeg_decoder}
+    return Lanes([DeviceLane(decoder, backend)], batch_size, made_of)
 
 
 def scored_batch(

@@ -18,11 +18,15 @@ class Scorer(Protocol):
 
     @property
     def made_of(self) -> dict[str, str]:
-        """See ``Backend.made_of``."""
+        """See ``Lanes.made_of``."""
 
     @property
     def lanes(self) -> int:
-        """How many batches are worked on side by side."""
+        """How many lanes score side by side."""
+
+    @property
+    def batch_size(self) -> int:
+        """Most rows of a table."""
 
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
         """Score ``tables`` (columns ``row`` int64, ``path`` string; at most ``batch_size`` rows).
@@ -41,8 +45,7 @@ def open_scorer(setup: Setup, workers: int | None) -> Scorer:
     A single one is this process. Raises ModelError or EngineError if the network cannot be
     opened, and EngineError for more workers than there are GPUs.
     """
-    on_cpu = setup.choice.device == "CPU"
-    devices = [] if on_cpu else all_devices()
+    devices = all_devices() if setup.choice.on_gpu else []
     count = workers or max(1, len(devices))
     if count == 1:
         return LocalScorer(setup)
@@ -62,9 +65,10 @@ class LocalScorer:
 
     def __init__(self, setup: Setup) -> None:
         self._root = setup.root
-        self._lanes = open_lanes(setup)
-        self.lanes = len(self._lanes)
-        self.made_of = self._lanes[0].backend.made_of
+        opened = open_lanes(setup)
+        self._lanes = opened.lanes
+        self.lanes = len(opened.lanes)
+        self.batch_size, self.made_of = opened.batch_size, opened.made_of
 
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
         """See ``Scorer.score``."""

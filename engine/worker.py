@@ -22,6 +22,7 @@ class Ready:
     device: str
     """``CPU``, or the name of the GPU that it sees."""
     lanes: int
+    batch_size: int
     made_of: dict[str, str]
 
 
@@ -41,15 +42,15 @@ def _tables(connection: Connection) -> Iterator[pa.Table]:
 
 
 def _serve(connection: Connection) -> None:
+    from bloodcell.engine.backends import CPU
     from bloodcell.engine.backends.cuda import first_device
     from bloodcell.engine.scorer import LocalScorer
 
     setup = connection.recv()
     try:
         scorer = LocalScorer(setup)
-        on_cpu = setup.choice.device == "CPU"
-        device = setup.choice.device if on_cpu else first_device().name
-        connection.send(Ready(device, scorer.lanes, scorer.made_of))
+        device = first_device().name if setup.choice.on_gpu else CPU
+        connection.send(Ready(device, scorer.lanes, scorer.batch_size, scorer.made_of))
         for batch in scorer.score(_tables(connection)):
             connection.send(batch)
     except BloodcellError as error:

@@ -44,11 +44,11 @@ class WorkerScorer:
         self._workers = [
             _Worker(number, share, environment) for number, environment in enumerate(environments)
         ]
-        self.lanes = 0
         try:
             ready = [worker.ready() for worker in self._workers]
             self.made_of = _alike(ready, setup.choice.device)
             self.lanes = sum(one.lanes for one in ready)
+            self.batch_size = min(one.batch_size for one in ready)
         except BaseException:
             self.close()
             raise

@@ -65,3 +65,30 @@ def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
         return bloodcell.score(smears, tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
+    """A stand-in for CUDA, CuPy and TensorRT; gives the batches that plans were built for."""
+    import sys
+
+    import fake_gpu
+
+    from bloodcell.engine.backends.cuda import Device
+    from bloodcell.engine.backends.tensorrt import plan, runtime
+    from bloodcell.engine.backends.tensorrt.builder import Built
+
+    built: list[int] = []
+
+    def build_plan(*arguments: object, largest_batch: int, **_: object) -> Built:
+        built.append(largest_batch)
+        return Built(arguments[1], b"")  # type: ignore[arg-type]
+
+    monkeypatch.setitem(sys.modules, "cupy", fake_gpu.fake_cupy())
+    monkeypatch.setitem(sys.modules, "cupyx", fake_gpu.fake_cupyx())
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_gpu.fake_tensorrt())
+    monkeypatch.setattr(runtime, "why_no_cuda", lambda: None)
+    monkeypatch.setattr(runtime, "first_device", lambda: Device("pretended", "9.0", "0", "13.0"))
+    monkeypatch.setattr(plan, "build_plan", build_plan)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return built

@@ -16,7 +16,7 @@ from bloodcell.engine.probabilities import calibrated_probabilities
 
 
 class Array(np.ndarray):
-    """An array on the pretended device."""
+    """An array on the pretended device. What is written to it within a stream is written later."""
 
     @property
     def data(self) -> Any:  # type: ignore[override]
@@ -26,12 +26,21 @@ class Array(np.ndarray):
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {}
 
+    def __setitem__(self, places: Any, values: Any) -> None:
+        target = np.asarray(self)
+
+        def write() -> None:
+            target[places] = values
+
+        Stream.do_now_or_later(write)
+
     def set(self, host: Any, stream: "Stream") -> None:
         assert not isinstance(host, Array)
-        stream.do(lambda: np.copyto(self, host))
+        stream.do(lambda: np.copyto(np.asarray(self), host))
 
-    def get(self, stream: "Stream", out: Any) -> Any:
-        stream.do(lambda: np.copyto(out, self))
+    def get(self, stream: "Stream", out: Any, blocking: bool) -> Any:
+        assert not blocking, "the host would wait for every batch"
+        stream.do(lambda: np.copyto(out, np.asarray(self)))
         return out
 
 
@@ -45,28 +54,45 @@ class Graph:
 
 
 class Stream:
-    """Does what it is given, or records it while a graph is captured."""
+    """Does what it is given as late as it may: when the host waits for it, and no sooner.
+
+    While a graph is captured it does nothing but record.
+    """
 
     ptr = 7
-    current: "Stream"
+    current: "Stream | None" = None
 
     def __init__(self, non_blocking: bool) -> None:
         assert non_blocking
         self._recorded: list[Callable[[], None]] | None = None
+        self._waiting: list[Callable[[], None]] = []
 
     def __enter__(self) -> None:
         Stream.current = self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        Stream.current = None
 
-    def do(self, call: Callable[[], None]) -> None:
-        if self._recorded is None:
+    @classmethod
+    def do_now_or_later(cls, call: Callable[[], None]) -> None:
+        if cls.current is None:
             call()
         else:
-            self._recorded.append(call)
+            cls.current.do(call)
+
+    def do(self, call: Callable[[], None]) -> None:
+        (self._waiting if self._recorded is None else self._recorded).append(call)
+
+    def do_all_until(self, last: Callable[[], None] | None) -> None:
+        while self._waiting:
+            call = self._waiting.pop(0)
+            call()
+            if call is last:
+                return
 
     def synchronize(self) -> None:
         assert self._recorded is None, "a synchronisation breaks a capture"
+        self.do_all_until(None)
 
     def begin_capture(self) -> None:
         self._recorded = []
@@ -74,6 +100,20 @@ class Stream:
     def end_capture(self) -> Graph:
         calls, self._recorded = self._recorded, None
         return Graph(calls or [])
+
+
+class Event:
+    def __init__(self, block: bool, disable_timing: bool) -> None:
+        assert block
+        assert disable_timing
+
+    def record(self, stream: Stream) -> None:
+        self._stream, self._marker = stream, lambda: None
+        stream.do(self._marker)
+
+    def synchronize(self) -> None:
+        if self._marker in self._stream._waiting:
+            self._stream.do_all_until(self._marker)
 
 
 class RawKernel:
@@ -88,7 +128,7 @@ class RawKernel:
         def compute() -> None:
             found[...] = calibrated_probabilities(np.asarray(logits), float(temperature))
 
-        Stream.current.do(compute)
+        Stream.do_now_or_later(compute)
 
 
 class Context:
@@ -118,7 +158,7 @@ class Context:
             found = self._session.run(None, {"pixels": self._memory("pixels")})[0]
             np.copyto(self._memory("logits"), found)
 
-        Stream.current.do(compute)
+        Stream.do_now_or_later(compute)
         return not self.refuses
 
     def _memory(self, name: str) -> Any:
@@ -185,6 +225,7 @@ def fake_cupy() -> types.ModuleType:
 
     cuda = types.SimpleNamespace(
         Stream=Stream,
+        Event=Event,
         runtime=types.SimpleNamespace(CUDARuntimeError=CudaError),
         driver=types.SimpleNamespace(CUDADriverError=CudaError),
         compiler=types.SimpleNamespace(CompileException=CudaError),

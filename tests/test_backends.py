@@ -1,5 +1,6 @@
 """Which backend is taken and why; torch against ONNX Runtime."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_torch_agrees_with_onnxruntime_and_batches_change_nothing() -> None:
     assert len(np.unique(reference, axis=0)) == len(golden)
     assert np.abs(found - reference).max() <= 1e-3
     # More threads, and a batch that is not whole passes.
-    two_threads = TorchBackend(network, 2, on_cuda=False)
+    two_threads = TorchBackend(network, 2)
     order = [0, 1, 2, 3, 2, 1, 0]
     assert np.array_equal(two_threads.probabilities(golden[order]), found[order])
 
@@ -118,7 +119,7 @@ def test_torch_runs_a_resnext50_of_odd_sizes(tmp_path: Path) -> None:
 
 
 def test_probabilities_on_a_device_are_those_of_the_host() -> None:
-    from bloodcell.engine.backends.torch import probabilities_on_device
+    from bloodcell.engine.backends.torch_device import probabilities_on_device
 
     logits = np.random.default_rng(0).normal(0, 9, (500, 18)).astype(np.float32)
     logits[3, 2], logits[4, 0] = np.inf, np.nan
@@ -136,17 +137,25 @@ def test_probabilities_on_a_device_are_those_of_the_host() -> None:
         (RuntimeError, "torch failed: first line$"),
     ],
 )
-def test_a_failure_of_torch_is_one_line(failure: type[RuntimeError], message: str) -> None:
+def test_a_failure_of_torch_on_a_gpu_is_one_line(failure: type[RuntimeError], message: str) -> None:
+    from bloodcell.engine.backends.torch_device import failure_line
+
+    said = failure_line(failure("first line\nsecond line"), 4)
+    assert re.search(message, said)
+    assert "\n" not in said
+
+
+def test_a_failure_of_torch_on_the_cpu_is_one_line() -> None:
     from bloodcell.engine.backends.torch import TorchBackend
 
     network = load_model().network
-    backend = TorchBackend(network, 1, on_cuda=False)
+    backend = TorchBackend(network, 1)
 
     def failing(_pixels: object) -> None:
-        raise failure("first line\nsecond line")
+        raise RuntimeError("first line\nsecond line")
 
-    backend._pass = failing  # type: ignore[assignment]
-    with pytest.raises(EngineError, match=message):
+    backend._pass = failing  # type: ignore[method-assign, assignment]
+    with pytest.raises(EngineError, match=r"torch failed: first line$"):
         backend.probabilities(golden_pixels(network.input_px))
 
 

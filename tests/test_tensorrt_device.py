@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bloodcell.engine.backends.device import chunks
 from bloodcell.engine.backends.tensorrt import kernel
-from bloodcell.engine.backends.tensorrt.chunks import chunks
 from bloodcell.engine.backends.tensorrt.runtime import out_of_memory
 from bloodcell.engine.probabilities import calibrated_probabilities
 

@@ -1,6 +1,5 @@
 """The runtime against a stand-in for the GPU, and, marked ``gpu``, against a real one."""
 
-import sys
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +13,11 @@ from tiny_onnx import CLASSES, tiny_onnx
 from bloodcell import plans
 from bloodcell.cli import main
 from bloodcell.engine.backends import Network
-from bloodcell.engine.backends.cuda import Device, why_no_cuda
+from bloodcell.engine.backends.cuda import why_no_cuda
+from bloodcell.engine.backends.device import IN_FLIGHT, Part
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.self_test import prove
-from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend, plan, runtime
+from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend, plan
 from bloodcell.engine.backends.tensorrt.builder import Built
 from bloodcell.errors import EngineError, ModelError
 from bloodcell.model import DEFAULT_MODEL, load_model
@@ -27,25 +27,6 @@ from bloodcell.model import DEFAULT_MODEL, load_model
 def network(tmp_path: Path) -> Network:
     (tmp_path / "model.onnx").write_bytes(tiny_onnx())
     return Network(tmp_path / "model.onnx", 8, CLASSES, 1.3)
-
-
-@pytest.fixture
-def pretended_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    """The stand-in in place; gives the largest batches of the plans that were built."""
-    built: list[int] = []
-
-    def build_plan(*arguments: object, largest_batch: int, **_: object) -> Built:
-        built.append(largest_batch)
-        return Built(arguments[1], b"")  # type: ignore[arg-type]
-
-    monkeypatch.setitem(sys.modules, "cupy", fake_gpu.fake_cupy())
-    monkeypatch.setitem(sys.modules, "cupyx", fake_gpu.fake_cupyx())
-    monkeypatch.setitem(sys.modules, "tensorrt", fake_gpu.fake_tensorrt())
-    monkeypatch.setattr(runtime, "why_no_cuda", lambda: None)
-    monkeypatch.setattr(runtime, "first_device", lambda: Device("pretended", "9.0", "0", "13.0"))
-    monkeypatch.setattr(plan, "build_plan", build_plan)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return built
 
 
 def pixels_of(count: int) -> np.ndarray:
@@ -89,6 +70,38 @@ def test_a_chunk_is_filled_up_with_zeros(network: Network) -> None:
     backend = TensorRTBackend(network, PlanOptions(largest_batch=4))
     backend.probabilities(pixels_of(7))
     assert not np.asarray(backend._pixels)[3:].any()
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_several_batches_in_flight_do_not_mix(network: Network) -> None:
+    backend = TensorRTBackend(network, PlanOptions(largest_batch=4, precision="float32"))
+    batches = [pixels_of(count) for count in (4, 2, 3)]
+    assert len(batches) == IN_FLIGHT
+    # The pretended stream does nothing until it is waited for: all three are loaded by then.
+    pending = [backend.begin([Part(np.arange(len(b)), b)], len(b)) for b in batches]
+    reference = OnnxRuntimeBackend(network, 1)
+    for begun, pixels in zip(pending, batches, strict=True):
+        expected = reference.probabilities(pixels)
+        np.testing.assert_allclose(begun.probabilities(), expected, atol=2e-5)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_pixels_of_both_decoders_find_their_places(network: Network) -> None:
+    backend = TensorRTBackend(network, PlanOptions(largest_batch=8, precision="float32"))
+    pixels = pixels_of(7)
+    by_gpu, by_cpu = np.array([0, 1, 4, 6]), np.array([2, 3, 5])
+    on_device = Part(by_gpu, pixels[by_gpu].view(fake_gpu.Array))
+    found = backend.begin([on_device, Part(by_cpu, pixels[by_cpu])], 7).probabilities()
+    np.testing.assert_array_equal(found, backend.probabilities(pixels))
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_cell_whose_pixels_were_not_written_has_no_numbers(network: Network) -> None:
+    backend = TensorRTBackend(network, PlanOptions(largest_batch=4))
+    backend.probabilities(pixels_of(4))
+    written = np.array([0, 2])
+    found = backend.begin([Part(written, pixels_of(2))], 3).probabilities()
+    np.testing.assert_array_equal(np.isnan(found).all(axis=1), [False, True, False])
 
 
 @pytest.mark.parametrize(

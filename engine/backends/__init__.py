@@ -1,15 +1,20 @@
 """The seam between the stream and whatever runs the network."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.errors import EngineError
+
+if TYPE_CHECKING:
+    from bloodcell.engine.backends.device import DeviceBackend
 
 BackendName: TypeAlias = Literal["auto", "onnxruntime", "tensorrt", "torch"]
 
@@ -23,8 +28,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
 """What must be importable; of several names one will do."""
 _PACKAGES = {"cupy": "cupy-cuda13x"}
 """Where a package is not named as what it holds."""
-_CPU = "CPU"
-_CPU_CELLS, _CUDA_CELLS = 6, 513
+_CPU_CELLS, _GPU_CELLS = 6, 513
 """Cells in the self-test's largest batch: more than a backend takes in one pass."""
 FP32_DIFFERENCE, FP16_DIFFERENCE = 1e-3, 0.02
 """By how much a probability may differ from ONNX Runtime's in FP32."""
@@ -64,6 +68,10 @@ class Network:
     """Divides the logits before the softmax."""
 
 
+CPU = "CPU"
+"""The device of a choice that needs no GPU."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which backend a request led to, and why."""
@@ -72,6 +80,11 @@ class Choice:
     why: str
     device: str
     """``CPU``, or the GPU's name; with ``name`` it decides what a run's results are."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the network runs on a GPU, and with it decoding."""
+        return self.device != CPU
 
 
 def choose_backend(requested: BackendName) -> Choice:
@@ -84,10 +97,10 @@ def choose_backend(requested: BackendName) -> Choice:
             f"backend {requested!r} cannot run here: {why_not}. Or use --backend onnxruntime"
         )
     if requested == "onnxruntime":
-        return Choice(requested, "asked for", _CPU)
+        return Choice(requested, "asked for", CPU)
     why_cpu = why_not_on_gpu(requested)
     if why_cpu:
-        return Choice(requested, f"asked for; on the CPU: {why_cpu}", _CPU)
+        return Choice(requested, f"asked for; on the CPU: {why_cpu}", CPU)
     return Choice(requested, "asked for", first_device().name)
 
 
@@ -126,25 +139,41 @@ def open_backend(choice: Choice, network: Network, threads: int) -> Backend:
     from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
     from bloodcell.engine.backends.self_test import prove
 
+    if choice.on_gpu:
+        return open_device_backend(choice, network, threads)
     # First, for every backend: it also holds the file against its card.
-    reference = OnnxRuntimeBackend(network, threads)
-    opened = reference if choice.name == "onnxruntime" else _open(choice, network, threads)
-    on_cpu = choice.device == _CPU
-    prove(
-        opened,
-        None if opened is reference else reference,
-        input_px=network.input_px,
-        largest_difference=FP32_DIFFERENCE if on_cpu else FP16_DIFFERENCE,
-        rows=_CPU_CELLS if on_cpu else _CUDA_CELLS,
-    )
-    return opened
-
-
-def _open(choice: Choice, network: Network, threads: int) -> Backend:
+    reference: Backend = OnnxRuntimeBackend(network, threads)
+    opened, other = reference, None
     if choice.name == "torch":
         from bloodcell.engine.backends.torch import TorchBackend
 
-        return TorchBackend(network, threads, on_cuda=choice.device != _CPU)
+        opened, other = TorchBackend(network, threads), reference
+    prove(
+        opened, other, input_px=network.input_px, largest_difference=FP32_DIFFERENCE,
+        rows=_CPU_CELLS,
+    )  # fmt: skip
+    return opened
+
+
+def open_device_backend(choice: Choice, network: Network, threads: int) -> DeviceBackend:
+    """See ``open_backend``; for a choice that is on a GPU."""
+    from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
+    from bloodcell.engine.backends.self_test import prove
+
+    reference = OnnxRuntimeBackend(network, threads)
+    opened = _load_on_gpu(choice, network)
+    prove(
+        opened, reference, input_px=network.input_px, largest_difference=FP16_DIFFERENCE,
+        rows=_GPU_CELLS,
+    )  # fmt: skip
+    return opened
+
+
+def _load_on_gpu(choice: Choice, network: Network) -> DeviceBackend:
+    if choice.name == "torch":
+        from bloodcell.engine.backends.torch_device import TorchDeviceBackend
+
+        return TorchDeviceBackend(network)
     from bloodcell.engine.backends.tensorrt import TensorRTBackend
 
     return TensorRTBackend(network)
@@ -153,7 +182,7 @@ def _open(choice: Choice, network: Network, threads: int) -> Backend:
 def _best_here() -> Choice:
     no_gpu = why_no_cuda()
     if no_gpu:
-        return Choice("onnxruntime", f"it runs on the CPU, and {no_gpu}", _CPU)
+        return Choice("onnxruntime", f"it runs on the CPU, and {no_gpu}", CPU)
     device = first_device().name
     against: list[str] = []
     for name in ("tensorrt", "torch"):
@@ -161,4 +190,4 @@ def _best_here() -> Choice:
         if why_not is None:
             return Choice(name, "; ".join([f"it runs on the {device}", *against]), device)
         against.append(f"not {name}: {why_not}")
-    return Choice("onnxruntime", "; ".join(["it runs on the CPU", *against]), _CPU)
+    return Choice("onnxruntime", "; ".join(["it runs on the CPU", *against]), CPU)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,10 @@ import numpy.typing as npt
 
 from bloodcell.engine.backends import Network
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
+from bloodcell.engine.backends.device import IN_FLIGHT, Part, Pending, score_at_once, stretches
 from bloodcell.engine.backends.tensorrt import kernel
 from bloodcell.engine.backends.tensorrt.builder import collecting_log
 from bloodcell.engine.backends.tensorrt.cache import PlanCache, user_cache
-from bloodcell.engine.backends.tensorrt.chunks import chunks
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, installed_flavour
 from bloodcell.engine.backends.tensorrt.plan import Plan, PlanMaker, PlanOptions
 from bloodcell.errors import EngineError
@@ -28,6 +30,28 @@ if TYPE_CHECKING:
     import tensorrt_rtx_bindings as trt
 
 _WARM_UPS = 3
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Pinned host memory of one batch in flight, and the event that says it is done."""
+
+    given: npt.NDArray[np.float32]
+    found: npt.NDArray[np.float32]
+    done: Any
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """See ``Pending``."""
+
+    backend: TensorRTBackend
+    slot: _Slot
+    count: int
+
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        self.backend.wait(self.slot)
+        return self.slot.found[: self.count].copy()
 
 
 class TensorRTBackend:
@@ -52,48 +76,59 @@ class TensorRTBackend:
             flavour.name: flavour.version,
             "plan": hashlib.sha256(self.plan.content).hexdigest(),
         }
-        self._network, self._batch = network, self.options.largest_batch
+        self._network = network
+        self.largest_batch = self.options.largest_batch
         try:
             self._prepare(flavour)
         except self._device_errors as error:
             raise self._refused(error) from error
 
-    def probabilities(self, pixels: Any) -> npt.NDArray[np.float32]:
-        """See ``Backend.probabilities``.
+    @property
+    def stream(self) -> Any:
+        """See ``DeviceBackend.stream``."""
+        return self._stream
 
-        Besides host arrays takes device memory, by ``__cuda_array_interface__`` or DLPack.
-        """
-        cupy = self._cupy
+    def probabilities(self, pixels: Any) -> npt.NDArray[np.float32]:
+        """See ``Backend.probabilities``; takes what a ``Part`` may hold, of any number of cells."""
+        return score_at_once(self, pixels)
+
+    def begin(self, parts: Sequence[Part], count: int) -> Pending:
+        """See ``DeviceBackend.begin``."""
+        slot = self._slots[self._begun % IN_FLIGHT]
+        self._begun += 1
         try:
             with self._stream:
-                if hasattr(pixels, "__cuda_array_interface__"):
-                    pixels = cupy.asarray(pixels)
-                elif not isinstance(pixels, np.ndarray):
-                    pixels = cupy.from_dlpack(pixels)
-                self._check(pixels)
-                result = np.empty((len(pixels), self.class_count), np.float32)
-                for start, end in chunks(len(pixels), self._batch):
-                    self._load(pixels[start:end])
-                    self._graph.launch(self._stream)
-                    # Waits for the stream: the next chunk may overwrite every buffer.
-                    self._on_device.get(stream=self._stream, out=self._found)
-                    result[start:end] = self._found[: end - start]
+                self._load(parts, count, slot)
+                self._graph.launch(self._stream)
+                self._on_device.get(stream=self._stream, out=slot.found, blocking=False)
+                slot.done.record(self._stream)
         except self._device_errors as error:
             raise self._refused(error) from error
-        return result
+        return _Begun(self, slot, count)
 
-    def _load(self, pixels: Any) -> None:
-        """Fill the input buffer, rows that no cell needs with zeros."""
-        taken, count = self._pixels[: len(pixels)], len(pixels)
-        if isinstance(pixels, self._cupy.ndarray):
-            taken[...] = pixels
-        else:
-            # Through pinned memory; whoever overwrites it waited for the last chunk to come back.
-            given = self._given[:count]
-            np.copyto(given, pixels)
-            taken.set(given, stream=self._stream)
-        if count < self._batch:
-            self._pixels[count:] = 0
+    def wait(self, slot: _Slot) -> None:
+        """Until the probabilities of ``slot`` are on the host."""
+        try:
+            slot.done.synchronize()
+        except self._device_errors as error:
+            raise self._refused(error) from error
+
+    def _load(self, parts: Sequence[Part], count: int, slot: _Slot) -> None:
+        """Fill the input buffer, in stream order: batches before may still be computing."""
+        # A canary: a cell that no copy reaches has no numbers, and the run fails on its row.
+        self._pixels[:count] = np.nan
+        self._pixels[count:] = 0
+        for part in parts:
+            on_host = isinstance(part.pixels, np.ndarray)
+            pixels = part.pixels if on_host else self._cupy.asarray(part.pixels)
+            self._check(pixels)
+            for places, own in stretches(part.places):
+                if on_host:
+                    # Pinned, and this slot's own: whoever had it before has been waited for.
+                    np.copyto(slot.given[places], pixels[own])
+                    self._pixels[places].set(slot.given[places], stream=self._stream)
+                else:
+                    self._pixels[places] = pixels[own]
 
     def _check(self, pixels: Any) -> None:
         expected = (3, self._network.input_px, self._network.input_px)
@@ -109,15 +144,22 @@ class TensorRTBackend:
         """
         import cupyx
 
-        cupy, rows, classes = self._cupy, self._batch, self.class_count
+        cupy, rows, classes = self._cupy, self.largest_batch, self.class_count
         side = self._network.input_px
         self._stream = cupy.cuda.Stream(non_blocking=True)
         with self._stream:
             self._pixels = cupy.zeros((rows, 3, side, side), np.float32)
             self._logits = cupy.zeros((rows, classes), np.float32)
             self._on_device = cupy.zeros((rows, classes), np.float32)
-        self._given = cupyx.empty_pinned(self._pixels.shape, np.float32)
-        self._found = cupyx.empty_pinned(self._logits.shape, np.float32)
+        self._slots = [
+            _Slot(
+                cupyx.empty_pinned(self._pixels.shape, np.float32),
+                cupyx.empty_pinned(self._logits.shape, np.float32),
+                cupy.cuda.Event(block=True, disable_timing=True),
+            )
+            for _ in range(IN_FLIGHT)
+        ]
+        self._begun = 0
         self._softmax = cupy.RawKernel(kernel.SOURCE, kernel.NAME)
         self._open_engine(flavour)
         for _ in range(_WARM_UPS):
@@ -136,11 +178,11 @@ class TensorRTBackend:
         with self._stream:
             if not self._context.execute_async_v3(self._stream.ptr):
                 raise self._failure("TensorRT could not run the plan")
-            blocks = -(-self._batch // kernel.BLOCK)
+            blocks = -(-self.largest_batch // kernel.BLOCK)
             arguments = (
                 self._logits,
                 self._on_device,
-                np.int32(self._batch),
+                np.int32(self.largest_batch),
                 np.int32(self.class_count),
                 np.float64(self._network.temperature),
             )
@@ -217,8 +259,8 @@ class TensorRTBackend:
     def _refused(self, error: Exception) -> EngineError:
         said = " ".join(str(error).split())[:300]
         if isinstance(error, MemoryError) or "MemoryAllocation" in said:
-            return out_of_memory(self._batch, said)
-        return EngineError(f"the GPU failed on a batch of {self._batch} cells: {said}")
+            return out_of_memory(self.largest_batch, said)
+        return EngineError(f"the GPU failed on a batch of {self.largest_batch} cells: {said}")
 
 
 def out_of_memory(batch: int, said: str) -> EngineError:

@@ -1,0 +1,149 @@
+"""torch on a GPU, in FP16, by one CUDA graph. Not yet run on a GPU: every CUDA call is unproved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bloodcell.engine.backends import Network
+from bloodcell.engine.backends.device import IN_FLIGHT, Part, Pending, score_at_once, stretches
+from bloodcell.engine.backends.onnx_module import OnnxModule
+from bloodcell.engine.probabilities import PROBABILITY_STEP
+from bloodcell.errors import EngineError
+
+_WARM_UPS = 3
+
+
+class TorchDeviceBackend:
+    """Runs ``model.onnx`` in batches of one fixed size, so that none of them changes a row's bits.
+
+    Rows after the last one given are zeros. ``float16=False``: in FP32, for measurements. Raises
+    ModelError for a network with an operator that ``OnnxModule`` does not know.
+    """
+
+    def __init__(self, network: Network, largest_batch: int = 256, *, float16: bool = True) -> None:
+        self.class_count = network.class_count
+        self.largest_batch = largest_batch
+        self.made_of = {"torch": str(torch.__version__)}
+        self._dtype = torch.float16 if float16 else torch.float32
+        self._temperature = network.temperature
+        self._begun = 0
+        module = OnnxModule(network.weights.read_bytes()).eval()
+        try:
+            self._prepare(module, network.input_px)
+        except RuntimeError as error:
+            raise EngineError(failure_line(error, largest_batch)) from error
+
+    @property
+    def stream(self) -> torch.cuda.Stream:
+        """See ``DeviceBackend.stream``."""
+        return self._stream
+
+    def probabilities(self, pixels: Any) -> npt.NDArray[np.float32]:
+        """See ``Backend.probabilities``; takes what a ``Part`` may hold, of any number of cells."""
+        return score_at_once(self, pixels)
+
+    def begin(self, parts: Sequence[Part], count: int) -> Pending:
+        """See ``DeviceBackend.begin``."""
+        slot = self._slots[self._begun % IN_FLIGHT]
+        self._begun += 1
+        try:
+            with torch.cuda.stream(self._stream):
+                self._load(parts, count, slot)
+                self._graph.replay()
+                slot.found.copy_(self._on_device, non_blocking=True)
+                slot.done.record(self._stream)
+        except RuntimeError as error:
+            raise EngineError(failure_line(error, self.largest_batch)) from error
+        return _Begun(slot, count, self.largest_batch)
+
+    def _load(self, parts: Sequence[Part], count: int, slot: "_Slot") -> None:
+        """Fill the input buffer, in stream order: batches before may still be computing."""
+        # A canary: a cell that no copy reaches has no numbers, and the run fails on its row.
+        self._pixels[:count] = float("nan")
+        self._pixels[count:] = 0
+        for part in parts:
+            on_host = isinstance(part.pixels, np.ndarray)
+            pixels = part.pixels if on_host else torch.as_tensor(part.pixels, device="cuda")
+            for places, own in stretches(part.places):
+                if on_host:
+                    # Pinned, and this slot's own: whoever had it before has been waited for.
+                    slot.given.numpy()[places] = pixels[own]
+                    self._pixels[places].copy_(slot.given[places], non_blocking=True)
+                else:
+                    self._pixels[places] = pixels[own]
+
+    def _prepare(self, module: OnnxModule, side: int) -> None:
+        rows = self.largest_batch
+        self._module = module.to(self._dtype).to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._pixels = torch.zeros(rows, 3, side, side, device="cuda")
+        self._slots = [
+            _Slot(
+                torch.zeros(rows, 3, side, side, pin_memory=True),
+                torch.zeros(rows, self.class_count, pin_memory=True),
+                torch.cuda.Event(blocking=True),  # type: ignore[no-untyped-call]
+            )
+            for _ in range(IN_FLIGHT)
+        ]
+        self._graph = torch.cuda.CUDAGraph()
+        # torch wants a few runs first, in which libraries choose and allocate.
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            for _ in range(_WARM_UPS):
+                self._compute()
+        with torch.cuda.graph(self._graph, stream=self._stream):
+            self._on_device = self._compute()
+
+    @torch.no_grad()
+    def _compute(self) -> Tensor:
+        pixels = self._pixels.to(self._dtype, memory_format=torch.channels_last)
+        return probabilities_on_device(self._module(pixels), self._temperature)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Pinned host memory of one batch in flight, and the event that says it is done."""
+
+    given: Tensor
+    found: Tensor
+    done: torch.cuda.Event
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """See ``Pending``."""
+
+    slot: _Slot
+    count: int
+    batch: int
+
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        try:
+            self.slot.done.synchronize()
+        except RuntimeError as error:
+            raise EngineError(failure_line(error, self.batch)) from error
+        return self.slot.found[: self.count].numpy().copy()
+
+
+def probabilities_on_device(logits: Tensor, temperature: float) -> Tensor:
+    """``calibrated_probabilities`` where the logits (N, C) lie; float32, within one step of it."""
+    numbers = logits.isfinite().all(dim=1, keepdim=True)
+    # A value and not a branch on it, so that a CUDA graph can hold it.
+    scaled = logits.double().masked_fill(~numbers, float("nan")) / temperature
+    steps = (torch.softmax(scaled, dim=1) / PROBABILITY_STEP).round()
+    return steps.float() * PROBABILITY_STEP
+
+
+def failure_line(error: RuntimeError, batch_size: int) -> str:
+    """What to tell a user of what torch said at length."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return (
+            f"the GPU's memory does not hold a batch of {batch_size} cells: end what else uses it "
+            "(see nvidia-smi), or use --backend onnxruntime. Finished parts are kept"
+        )
+    return f"torch failed: {str(error).splitlines()[0]}"

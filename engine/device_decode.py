@@ -1,0 +1,92 @@
+"""Decoding on a GPU, and on the CPU what the GPU does not take. Not yet run on a GPU."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.engine.backends.device import Part
+from bloodcell.engine.batches import EncodedBatch
+from bloodcell.engine.decode import (
+    Decoder,
+    Encoded,
+    Graph,
+    decoded_in_halves,
+    encoded_images,
+    with_corrupt,
+)
+from bloodcell.engine.preprocessing import Preprocessing
+
+_JPEG_FIRST_BYTE = 0xFF
+"""Of the formats that pass the gate, only JPEG begins with it."""
+
+
+@dataclass(frozen=True)
+class DeviceBatch:
+    """The pixels of those D of N cells that could be decoded, where they lie."""
+
+    rows: npt.NDArray[np.int64]
+    reasons: npt.NDArray[np.uint8]
+    """(N,); D of them are 0."""
+    parts: list[Part]
+    """Their places are 0 to D - 1, in the order of the rows."""
+
+
+class DeviceDecoder:
+    """JPEGs on the GPU; other formats, and JPEGs that the GPU refuses, on the CPU.
+
+    Which decoder takes an image depends on the image alone, so its pixels do too. TIFF stays on the
+    CPU until decoding it on a GPU has been measured and found right (docs/gpu.md).
+    """
+
+    def __init__(self, run_on_gpu: Callable[[Encoded], Any | None], host: Decoder) -> None:
+        self._run_on_gpu, self._host = run_on_gpu, host
+
+    def decode_batch(self, batch: EncodedBatch) -> DeviceBatch:
+        """Decode what passed the gate; what neither decoder takes becomes ``corrupt``."""
+        passed, encoded = encoded_images(batch)
+        is_jpeg = batch.buffer[batch.offsets[passed]] == _JPEG_FIRST_BYTE
+        stretches: list[tuple[npt.NDArray[np.int64], Any]] = []
+        left = np.ones(len(passed), np.bool_)
+        jpegs = np.flatnonzero(is_jpeg)
+        for first, end, pixels in decoded_in_halves(
+            self._run_on_gpu, [encoded[i] for i in jpegs.tolist()]
+        ):
+            stretches.append((jpegs[first:end], pixels))
+            left[jpegs[first:end]] = False
+        others = np.flatnonzero(left)
+        if len(others):
+            pixels, decoded = self._host.decode([encoded[i] for i in others.tolist()])
+            stretches.append((others[decoded], pixels))
+            left[others[decoded]] = False
+        # Cells that could not be decoded leave no gap among the places.
+        place = np.cumsum(~left) - 1
+        parts = [Part(place[images], pixels) for images, pixels in stretches if len(images)]
+        return DeviceBatch(batch.rows, with_corrupt(batch.reasons, passed[left]), parts)
+
+
+def open_device_decoder(
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    threads: int,
+    stream: Any,
+    hardware_decoder: bool,
+) -> DeviceDecoder:
+    """For the first GPU that this process sees; its pixels are ordered on ``stream``."""
+    graph = Graph(
+        preprocessing,
+        batch_size=batch_size,
+        threads=threads,
+        device_id=0,
+        hardware_decoder=hardware_decoder,
+    )
+
+    def run(encoded: Encoded) -> Any | None:
+        output = graph.run(encoded, stream)
+        return None if output is None else output.as_tensor()
+
+    host = Decoder(preprocessing, batch_size=batch_size, threads=threads)
+    return DeviceDecoder(run, host)

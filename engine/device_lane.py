@@ -1,0 +1,38 @@
+"""A GPU's lane: decoding, network and copies of several batches at once, in stream order."""
+
+from dataclasses import dataclass
+
+from bloodcell.engine.backends.device import IN_FLIGHT, DeviceBackend, Pending
+from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.device_decode import DeviceBatch, DeviceDecoder
+from bloodcell.engine.lanes import scored_batch
+
+
+@dataclass(frozen=True)
+class DeviceLane:
+    """Pixels go from DALI to the network on the GPU; the host waits for probabilities alone."""
+
+    decoder: DeviceDecoder
+    backend: DeviceBackend
+    depth: int = IN_FLIGHT
+
+    def begin(self, batch: EncodedBatch) -> "DeviceBegun":
+        """See ``Lane.begin``."""
+        images = self.decoder.decode_batch(batch)
+        count = int((images.reasons == 0).sum())
+        pending = self.backend.begin(images.parts, count) if count else None
+        return DeviceBegun(images, pending, self.backend.class_count)
+
+
+@dataclass(frozen=True)
+class DeviceBegun:
+    """A batch on the GPU. Its decoded pixels are kept until its probabilities are there."""
+
+    images: DeviceBatch
+    pending: Pending | None
+    class_count: int
+
+    def finish(self) -> ScoreBatch:
+        """See ``Begun.finish``."""
+        decoded = self.pending.probabilities() if self.pending else None
+        return scored_batch(self.images.rows, self.images.reasons, decoded, self.class_count)
