@@ -46,7 +46,7 @@ class WorkerScorer:
         ]
         try:
             ready = [worker.ready() for worker in self._workers]
-            self.made_of = _alike(ready, setup.choice.device)
+            self.made_of = alike(ready, setup.choice.device)
             self.lanes = sum(one.lanes for one in ready)
             self.batch_size = min(one.batch_size for one in ready)
         except BaseException:
@@ -197,7 +197,7 @@ class _Worker:
         return _LostError(f"worker {self._number} ended {how}")
 
 
-def _alike(ready: Sequence[Ready], device: str) -> dict[str, str]:
+def alike(ready: Sequence[Ready], device: str) -> dict[str, str]:
     """What all of them are made of; EngineError if results would depend on who scored a cell."""
     for one in ready:
         if (one.device, one.made_of) != (device, ready[0].made_of):

@@ -20,7 +20,8 @@ from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.scorer import LocalScorer, open_scorer
 from bloodcell.engine.source import batches_of
-from bloodcell.engine.workers import WorkerScorer
+from bloodcell.engine.worker import Ready
+from bloodcell.engine.workers import WorkerScorer, alike
 from bloodcell.errors import EngineError, ModelError, Stopped
 from bloodcell.model import load_model
 
@@ -155,12 +156,18 @@ def test_a_network_that_cannot_be_opened_is_refused_as_by_one_process(
     assert workers() == []
 
 
-def test_workers_that_would_give_other_results_are_refused(smears: Path) -> None:
-    setup = setup_of(smears)
-    other = replace(setup, choice=replace(setup.choice, device="NVIDIA Example"))
-    with pytest.raises(EngineError, match="no CUDA device"):
-        WorkerScorer(other, [{}, {}])
-    assert workers() == []
+@pytest.mark.parametrize(
+    "other",
+    [
+        Ready("NVIDIA Example 2", 1, 64, {"plan": "a"}),
+        Ready("NVIDIA Example", 1, 64, {"plan": "b"}),
+    ],
+)
+def test_workers_that_would_give_other_results_are_refused(other: Ready) -> None:
+    first = Ready("NVIDIA Example", 1, 64, {"plan": "a"})
+    assert alike([first, first], "NVIDIA Example") == {"plan": "a"}
+    with pytest.raises(EngineError, match="the workers differ: .* equal GPUs by CUDA_VISIBLE"):
+        alike([first, other], "NVIDIA Example")
 
 
 def test_each_gpu_has_one_worker(smears: Path, monkeypatch: pytest.MonkeyPatch) -> None:
