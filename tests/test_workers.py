@@ -166,7 +166,7 @@ def test_a_network_that_cannot_be_opened_is_refused_as_by_one_process(
 def test_workers_that_would_give_other_results_are_refused(other: Ready) -> None:
     first = Ready("NVIDIA Example", 1, 64, {"plan": "a"})
     assert alike([first, first], "NVIDIA Example") == {"plan": "a"}
-    with pytest.raises(EngineError, match="the workers differ: .* equal GPUs by CUDA_VISIBLE"):
+    with pytest.raises(EngineError, match=r"the workers differ: .* equal GPUs by CUDA_VISIBLE"):
         alike([first, other], "NVIDIA Example")
 
 
