@@ -129,7 +129,7 @@ def print_patients(run: Run) -> None:
         "patient", "cells", "rejected", "denominator", "called blast", "blasts, naive %",
         "adjusted %", "95 %",
     )  # fmt: skip
-    _print_table(header, rows)
+    print_table(header, rows)
     reasons_not = Counter(p["adjustment"] for p in patients if p["blast_percent"] is None)
     for reason, count in sorted(reasons_not.items()):
         click.echo(f"not adjusted: {count} patients, {reason}")
@@ -159,7 +159,7 @@ def print_networks(entries: list[dict[str, Any]]) -> None:
         tuple(shown[key][1](value) if key in shown else value for key, value in entry.items())
         for entry in entries
     ]
-    _print_table(header, rows)
+    print_table(header, rows)
 
 
 def print_evaluation(figures: dict[str, Any]) -> None:
@@ -177,7 +177,7 @@ def print_evaluation(figures: dict[str, Any]) -> None:
 
 
 def _print_classes(figures: dict[str, Any]) -> None:
-    _print_table(
+    print_table(
         ("class", "precision", "sensitivity", "n"),
         [
             (c["class"], _share(c["precision"]), _share(c["sensitivity"]), c["n"])
@@ -213,7 +213,7 @@ def _print_blast(blast: dict[str, Any]) -> None:
 
 
 def _print_shares(figures: dict[str, Any]) -> None:
-    _print_table(
+    print_table(
         (
             "patient", "leukocytes", "true blast %", "naive %", "error", "adjusted %",
             "95 % interval", "error", "covered",
@@ -260,7 +260,8 @@ def _from_to(low: float | None, high: float | None, text: Callable[[float], str]
     return "-" if low is None or high is None else f"{text(low)} to {text(high)}"
 
 
-def _print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    """Print rows under a header; the first column is names, the others are figures."""
     table = Table(box=None, pad_edge=False)
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left", no_wrap=True)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from bloodcell.errors import InputError
 from bloodcell.manifest import freeze_manifest, root_of
 from bloodcell.phantom import CLASSES, draw_cell, encode
 from bloodcell.phantom.encode import suffix
@@ -63,9 +64,14 @@ def listed_images(source: Path, scratch: Path) -> list[str]:
     """Absolute paths of the images that ``source`` lists, without links on the way."""
     frozen = scratch / "listed.parquet"
     freeze_manifest(source, frozen, _ROWS_PER_GROUP)
-    root = root_of(source)
-    paths = pq.read_table(frozen, columns=["path"])["path"].to_pylist()
+    table = pq.read_table(frozen)
     frozen.unlink()
+    if "shard" in table.column_names:
+        raise InputError(
+            f"{source} holds tar shards, whose images are no files that could be repeated: name a "
+            "folder or a manifest of image files"
+        )
+    root, paths = root_of(source), table["path"].to_pylist()
     # A hard link to a link would point elsewhere.
     return [os.path.realpath(root / path) for path in paths]
 

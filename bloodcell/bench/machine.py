@@ -1,0 +1,47 @@
+"""What a figure depends on besides the program's own options: the machine and the versions."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bloodcell.engine.backends.cuda import first_device, why_no_cuda
+from bloodcell.engine.machine import usable_cores
+
+_PACKAGES = (
+    "bloodcell", "nvidia-dali-cuda130", "onnxruntime", "numpy", "pyarrow", "torch", "tensorrt",
+)  # fmt: skip
+
+
+def machine() -> dict[str, Any]:
+    """Processor, usable cores, memory, GPU, system, and how busy it was before anything ran."""
+    return {
+        "processor": _processor(),
+        "cores": usable_cores(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpu": None if why_no_cuda() else first_device().name,
+        "system": platform.platform(),
+        "load_average_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python and those of the packages that are installed."""
+    found = {name: _version(name) for name in _PACKAGES}
+    installed = {name: version for name, version in found.items() if version}
+    return {"python": platform.python_version(), **installed}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

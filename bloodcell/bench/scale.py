@@ -1,0 +1,206 @@
+"""`bloodcell-bench scale`: how time and memory grow, each point in a process of its own."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from bloodcell.bench.fresh import Scoring, in_fresh_process, score_fresh
+from bloodcell.bench.inputs import Drawn, repeated_input
+from bloodcell.bench.record import Record, Row
+from bloodcell.bench.stand_in import write_stand_in
+from bloodcell.bench.statistics import log_log_slope
+from bloodcell.errors import EngineError
+
+STEEPEST = 1.1
+"""Up to which slope of log time against log cells the time counts as linear."""
+MOST_MEMORY = 1.1
+"""Up to which ratio of peak memories the memory counts as flat."""
+_BASE_CELLS = 10_000
+"""Memory is compared with the peak at so many cells: by then every buffer is there."""
+
+_SMALL = Drawn(side_px=64)
+_CELL_SIZED = Drawn()
+
+Task: TypeAlias = Literal["score", "accumulate", "store"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How far the series go."""
+
+    largest_cells: int = 10**6
+    largest_parts: int = 10**8
+    """Cells that are accumulated or stored without being scored."""
+    largest_patients: int = 10**5
+    cells: int = 4096
+    """In each point of the series that vary something else."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one process measures."""
+
+    x: float | str
+    cells: int
+    scoring: Scoring
+    patients: int = 10
+    drawn: Drawn = _SMALL
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that differ in one thing."""
+
+    name: str
+    x_label: str
+    points: Sequence[Point]
+    task: Task = "score"
+    time_linear: bool = False
+    """Whether time may grow no faster than x, from a hundredth of the largest on."""
+    memory_flat: bool = False
+    seconds: str = field(default="session_s")
+    """Which time counts: ``session_s`` of the scoring alone, ``call_s`` of the whole call."""
+
+
+def all_series(sizes: Sizes, scoring: Scoring) -> list[Series]:
+    """Every series, with ``scoring`` where it is not what varies."""
+
+    def point(x: float | str, cells: int = sizes.cells, **changes: Any) -> Point:
+        return Point(x, cells, changes.pop("scoring", scoring), **changes)
+
+    def parts(task: Task) -> Series:
+        sizes_of_parts = decades(10**6, sizes.largest_parts)
+        points = [point(cells, cells) for cells in sizes_of_parts]
+        return Series(task, "cells", points, task, time_linear=True, memory_flat=True)
+
+    cells = [point(cells, cells) for cells in decades(1000, sizes.largest_cells)]
+    patients = [
+        point(patients, sizes.largest_patients, patients=patients)
+        for patients in decades(1, sizes.largest_patients)
+    ]
+    threads = [
+        point(threads, scoring=replace(scoring, threads=threads), drawn=_CELL_SIZED)
+        for threads in doubled(scoring.threads)
+    ]
+    batches = [
+        point(size, scoring=replace(scoring, batch_size=size)) for size in (1, 4, 16, 64, 256)
+    ]
+    sides = [point(side, drawn=Drawn(side_px=side)) for side in (64, 128, 256, 512, 1024)]
+    formats = [point(name, drawn=Drawn(name)) for name in ("jpeg", "png", "tiff")]
+    return [
+        Series("cells", "cells", cells, time_linear=True, memory_flat=True, seconds="call_s"),
+        parts("accumulate"),
+        parts("store"),
+        Series("patients", "patients", patients, time_linear=True, seconds="call_s"),
+        Series("threads", "CPU threads", threads),
+        Series("batch", "cells a batch", batches),
+        Series("image_px", "side of the image, px", sides),
+        Series("format", "image format", formats),
+    ]
+
+
+def measure_scale(
+    record: Record, series: Sequence[Series], scoring: Scoring, scratch: Path
+) -> None:
+    """Measure all points of ``series``, in the empty folder ``scratch``.
+
+    Where no model is named, a stand-in for the network is made there, and the record says so.
+    """
+    model = scoring.model or str(write_stand_in(scratch / "stand-in"))
+    record.settings |= replace(scoring, model=model).about()
+    for one in series:
+        for number, point in enumerate(one.points):
+            folder = scratch / f"{one.name}-{number}"
+            named = replace(point, scoring=replace(point.scoring, model=model))
+            record.add(_measured(one, named, folder))
+            shutil.rmtree(folder)
+
+
+def _measured(series: Series, point: Point, folder: Path) -> Row:
+    folder.mkdir()
+    if series.task == "score":
+        found = _scored(point, folder)
+    else:
+        found = in_fresh_process(
+            "parts", stage=series.task, cells=point.cells, patients=point.patients, out=str(folder)
+        )
+    scored = series.task == "score"
+    return {
+        "series": series.name,
+        "x": point.x,
+        "cells": found["cells"],
+        "patients": point.patients,
+        "batch_size": found.get("batch_size"),
+        "threads": point.scoring.threads if scored else 1,
+        "image_format": point.drawn.image_format if scored else None,
+        "image_px": point.drawn.side_px if scored else None,
+        "call_s": found["call_s"],
+        "session_s": found["session_s"],
+        "cells_per_s": round(found["cells"] / found["session_s"], 1),
+        "peak_memory_mib": found["peak_memory_mib"],
+    }
+
+
+def _scored(point: Point, folder: Path) -> dict[str, Any]:
+    source = repeated_input(
+        None, point.cells, folder / "input", patients=point.patients, drawn=point.drawn
+    )
+    found = score_fresh(source, folder / "run", point.scoring)
+    if not found["scored"] == found["cells"] == point.cells:
+        raise EngineError(
+            f"{found['scored']} of {point.cells} drawn cells were scored: the others' time is "
+            "missing, so the point is worth nothing"
+        )
+    return found
+
+
+def verdicts(series: Sequence[Series], measured: Sequence[Row]) -> list[Row]:
+    """What each series says that has two points or more."""
+    found = [verdict(one, measured) for one in series]
+    return [row for row in found if row is not None]
+
+
+def fitted_rows(rows: Sequence[Row]) -> list[Row]:
+    """Those that the slope is fitted to: from a hundredth of the largest x on."""
+    return [row for row in rows if row["x"] >= rows[-1]["x"] / 100]
+
+
+def verdict(series: Series, measured: Sequence[Row]) -> Row | None:
+    """What the series says of time and memory; None if it has fewer than two points in numbers.
+
+    The slope leaves out what is small: there what a process costs at all hides what a cell does.
+    """
+    rows = [row for row in measured if row["series"] == series.name]
+    if len(rows) < 2 or isinstance(rows[0]["x"], str):
+        return None
+    fitted = fitted_rows(rows)
+    slope = log_log_slope([row["x"] for row in fitted], [row[series.seconds] for row in fitted])
+    base = next((row for row in rows if row["cells"] >= _BASE_CELLS), rows[0])
+    ratio = rows[-1]["peak_memory_mib"] / base["peak_memory_mib"]
+    return {
+        "series": series.name,
+        "time_slope": round(slope, 3),
+        "time_slope_at_most": STEEPEST if series.time_linear else None,
+        "memory_ratio": round(ratio, 3),
+        "memory_ratio_at_most": MOST_MEMORY if series.memory_flat else None,
+        "memory_from_x": base["x"],
+        "memory_to_x": rows[-1]["x"],
+        "good": not (series.time_linear and slope > STEEPEST)
+        and not (series.memory_flat and ratio > MOST_MEMORY),
+    }
+
+
+def decades(first: int, last: int) -> list[int]:
+    """``first``, ten times that, and so on while below ``last``; then ``last``."""
+    powers = []
+    while first < last:
+        powers.append(first)
+        first *= 10
+    return [*powers, last]
+
+
+def doubled(last: int) -> list[int]:
+    """1, 2, 4 and so on while below ``last``; then ``last``."""
+    return [*(2**k for k in range(last.bit_length()) if 2**k < last), last]

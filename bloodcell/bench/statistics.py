@@ -1,0 +1,69 @@
+"""What series of figures come to: spread, limits, slopes and trends. NumPy only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+
+def spread(values: Sequence[float]) -> dict[str, float | int]:
+    """Median, least and most, and of how many."""
+    return {
+        "median": float(np.median(values)),
+        "least": min(values),
+        "most": max(values),
+        "repeats": len(values),
+    }
+
+
+def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """Least-squares slope of log y against log x: 1 where y is proportional to x, 0 where flat."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A slope with its 95 % interval, in units of y for one unit of x."""
+
+    slope: float
+    low: float
+    high: float
+
+
+def trend(x: Sequence[float], y: Sequence[float]) -> Trend:
+    """Least-squares slope; its error allows for samples that resemble the ones before them.
+
+    The error is Newey and West's (1987, doi:10.2307/1913610), with floor(4 (n / 100)^(2/9)) lags
+    and the factor n / (n - 2); the interval takes Student's quantile of n - 2. Needs 3 samples.
+    """
+    design = np.column_stack([np.ones(len(x)), np.asarray(x, float)])
+    values = np.asarray(y, float)
+    fitted, *_ = np.linalg.lstsq(design, values)
+    scores = design * (values - design @ fitted)[:, None]
+    bread = np.linalg.inv(design.T @ design)
+    count = len(values)
+    variance = (bread @ _long_run(scores) @ bread)[1, 1] * count / (count - 2)
+    half = student_975(count - 2) * float(np.sqrt(max(variance, 0.0)))
+    slope = float(fitted[1])
+    return Trend(slope, slope - half, slope + half)
+
+
+def _long_run(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Sum of the scores' products with themselves and, weighted, with those a few lags before."""
+    lags = int(4 * (len(scores) / 100) ** (2 / 9))
+    total: npt.NDArray[np.float64] = scores.T @ scores
+    for lag in range(1, lags + 1):
+        product = scores[lag:].T @ scores[:-lag]
+        total = total + (1 - lag / (lags + 1)) * (product + product.T)
+    return total
+
+
+def student_975(freedom: int) -> float:
+    """97.5 % quantile of Student's distribution, by Fisher and Cornish; from 8 on to 0.001."""
+    z = NormalDist().inv_cdf(0.975)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
