@@ -1,8 +1,13 @@
 """bloodcell against its peers: the same classes, ratios of the same round, failures said."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from bloodcell.bench.cli import main
 from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.comparison import (
     CONTENDERS,
@@ -110,6 +115,22 @@ def test_without_bloodcell_there_is_no_comparison(smears: Path, tmp_path: Path) 
     )
     assert (record.state, record.why) == ("failed", "its process ended with status 7")
     assert record.exit_status == EngineError.exit_status
+
+
+def test_the_command_prints_who_ran_who_did_not_and_who_was_wrong(
+    smears: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(CONTENDERS):
+        monkeypatch.delitem(CONTENDERS, name)
+    for name, odd_one in odd(lacking="Lacking", wrong="AllAlike").items():
+        monkeypatch.setitem(CONTENDERS, name, odd_one)
+    words = ["peers", str(smears), "--cells", "20", "--rounds", "1", "--batch-size", "8"]
+    printed = CliRunner().invoke(main, words)
+    assert printed.exit_code == 1
+    assert "not measured: lacking: a_library_that_nobody_has is not installed" in printed.stdout
+    assert "FAILED same_class: wrong: 20.0 % of the cells" in printed.stdout
+    as_json = CliRunner().invoke(main, [*words, "--json"])
+    assert [row["contender"] for row in json.loads(as_json.stdout)["measured"]] == [OWN, "wrong"]
 
 
 def test_ratios_are_those_of_the_same_round() -> None:

@@ -19,7 +19,7 @@ SERIES = ("cells", "accumulate", "store", "patients", "threads", "batch", "image
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bloodcell")
 def main() -> None:
-    """Measure bloodcell on this machine: how fast, how cost grows, whether anything leaks."""
+    """Measure bloodcell on this machine: how fast, how cost grows, what leaks, against whom."""
 
 
 def _scoring_options(command: Command) -> Command:
@@ -185,6 +185,51 @@ def soak(
     record.figures = soak_figures(record.measured)
     record.verdicts = soak_verdicts(record.measured, negligible_mib)
     end(record, print_soak, as_json=as_json, out=out)
+
+
+@main.command()
+@click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)
+@_cells_option(2048)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=5, show_default=True,
+    help="How often each scores all cells, after a warm-up.",
+)  # fmt: skip
+@_model_option("the one of `bloodcell score`")
+@_scoring_options
+def peers(
+    *,
+    input_: Path | None,
+    cells: int,
+    rounds: int,
+    as_json: bool,
+    out: Path | None,
+    **options: Any,
+) -> None:
+    """The same images and weights by bloodcell and by what one would take instead, in turn.
+
+    Each has a process of its own. From files to the class of every cell, decoding included.
+    Status 1 if a peer calls more than 5 % of the cells otherwise than bloodcell does.
+    """
+    from bloodcell.bench.command import end, measuring, new_record
+    from bloodcell.bench.peers.comparison import measure_peers, peers_figures, peers_verdicts
+    from bloodcell.bench.peers.table import print_peers
+
+    scoring = _scoring(**options)
+    record = new_record("peers", input_, scoring, cells=cells, rounds=rounds)
+    why_not: dict[str, str] = {}
+    with measuring(record) as scratch:
+        measure_peers(
+            record,
+            source=input_,
+            cells=cells,
+            scoring=scoring,
+            rounds=rounds,
+            scratch=scratch,
+            why_not=why_not,
+        )
+    record.figures = peers_figures(record.measured, why_not)
+    record.verdicts = peers_verdicts(record.measured)
+    end(record, print_peers, as_json=as_json, out=out)
 
 
 def _scoring(threads: int | None, **options: Any) -> Scoring:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -65,19 +66,24 @@ class _Batches:
 
 
 class _Images(Dataset[npt.NDArray[np.uint8]]):
-    """Path to pixels, uint8 (input_px, input_px, 3)."""
+    """Path to pixels."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing
 
     def __getitem__(self, path: str) -> npt.NDArray[np.uint8]:
-        wanted, margin = self._preprocessing, (1 - self._preprocessing.region) / 2
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
-        width, height = image.size
-        resized = image.resize(
-            (wanted.input_px, wanted.input_px),
-            _FILTERS[wanted.interpolation],
-            box=(margin * width, margin * height, (1 - margin) * width, (1 - margin) * height),
-        )
-        return np.array(resized)
+        return by_pillow(path, self._preprocessing)
+
+
+def by_pillow(file: str | BinaryIO, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Decode an image and resize its central region; uint8 (input_px, input_px, 3)."""
+    side, margin = preprocessing.input_px, (1 - preprocessing.region) / 2
+    with Image.open(file) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    width, height = image.size
+    resized = image.resize(
+        (side, side),
+        _FILTERS[preprocessing.interpolation],
+        box=(margin * width, margin * height, (1 - margin) * width, (1 - margin) * height),
+    )
+    return np.array(resized)

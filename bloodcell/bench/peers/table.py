@@ -11,8 +11,7 @@ from bloodcell.console import print_table
 def print_peers(record: Record) -> None:
     """Print each contender's speed, how many times as fast bloodcell was, and who did not run."""
     header = (
-        "contender", "cells/s", "least", "most", "bloodcell is times as fast", "least", "most",
-        "same class",
+        "contender", "cells/s", "least", "most", "ratio", "least", "most", "same class",
     )  # fmt: skip
     ran = [row for row in record.figures if "cells_per_s" in row]
     print_table(
@@ -34,7 +33,8 @@ def print_peers(record: Record) -> None:
         if not verdict["good"]:
             click.echo(f"FAILED {verdict['what']}: {verdict['says']}")
     click.echo(
-        f"From files to classes, the median of {ran[0]['cells_per_s']['repeats']} rounds in turn. "
-        f"{OWN}'s time is that of the whole call: it also loads the network, writes the run and "
-        "the report, and counts the patients; the others, loaded before, give classes alone."
+        f"From files to classes; medians of {ran[0]['cells_per_s']['repeats']} rounds. Ratio: "
+        f"{OWN}'s cells/s to the contender's in the same round. {OWN}'s time is the whole call's: "
+        "it also loads the network, writes the run and the report, and counts the patients; the "
+        "others, loaded before, give classes alone."
     )
