@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
+from bloodcell.engine.device_memory import DeviceMemory
 from bloodcell.engine.scorer import Scorer
 from bloodcell.engine.source import batches_of
 from bloodcell.errors import Stopped
@@ -50,8 +51,9 @@ class Session:
                 done += table.num_rows
             else:
                 missing.append(part)
+        memory = DeviceMemory(self.scorer.devices)
         started = time.monotonic()
-        for table in self._score_parts(missing, done, cells):
+        for table in self._score_parts(missing, done, cells, memory):
             patients.accumulate_part(accumulator, names, table)
         elapsed_s = time.monotonic() - started
         patients.reconcile(accumulator, cells)
@@ -67,14 +69,19 @@ class Session:
             "patients": len(names),
         }
         # A call that found everything finished leaves the figures of the one that did the work.
-        return counts | ({"session": self._figures(cells - done, elapsed_s)} if missing else {})
+        return counts | (
+            {"session": self._figures(cells - done, elapsed_s, memory)} if missing else {}
+        )
 
-    def _score_parts(self, parts: list[int], done: int, cells: int) -> Iterator[pa.Table]:
+    def _score_parts(
+        self, parts: list[int], done: int, cells: int, memory: DeviceMemory
+    ) -> Iterator[pa.Table]:
         """Score and write ``parts``; yields each as it becomes whole."""
         begun: dict[int, PartAssembler] = {}
         kept = done
         with closing(self.scorer.score(self._tables(parts, begun))) as batches:
             for batch in batches:
+                memory.note_first_batch()
                 part = int(batch.rows[0]) // self.rows_per_part
                 begun[part].add(batch)
                 done += len(batch.rows)
@@ -105,7 +112,7 @@ class Session:
             "the same command continues there"
         )
 
-    def _figures(self, scored_now: int, elapsed_s: float) -> dict[str, Any]:
+    def _figures(self, scored_now: int, elapsed_s: float, memory: DeviceMemory) -> dict[str, Any]:
         return {
             "cells": scored_now,
             "elapsed_s": round(elapsed_s, 3),
@@ -113,4 +120,5 @@ class Session:
             "batch_size": self.scorer.batch_size,
             "threads": self.threads,
             "lanes": self.scorer.lanes,
+            **memory.figures(),
         }

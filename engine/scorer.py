@@ -1,11 +1,11 @@
 """From rows of a manifest to scored batches, in this process or in several."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol
 
 import pyarrow as pa
 
-from bloodcell.engine.backends.cuda import all_devices
+from bloodcell.engine.backends.cuda import Device, all_devices, first_device
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.lanes import Setup, open_lanes
 from bloodcell.engine.source import read_files
@@ -23,6 +23,10 @@ class Scorer(Protocol):
     @property
     def lanes(self) -> int:
         """How many lanes score side by side."""
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The GPUs that it uses; none on the CPU."""
 
     @property
     def batch_size(self) -> int:
@@ -45,16 +49,17 @@ def open_scorer(setup: Setup, workers: int | None) -> Scorer:
     A single one is this process. Raises ModelError or EngineError if the network cannot be
     opened, and EngineError for more workers than there are GPUs.
     """
-    devices = all_devices() if setup.choice.on_gpu else []
-    count = workers or max(1, len(devices))
+    found = all_devices() if setup.choice.on_gpu else []
+    count = workers or max(1, len(found))
     if count == 1:
         return LocalScorer(setup)
-    if devices and count > len(devices):
-        raise EngineError(f"{count} workers need as many GPUs, {len(devices)} found")
+    if found and count > len(found):
+        raise EngineError(f"{count} workers need as many GPUs, {len(found)} found")
     from bloodcell.engine.workers import WorkerScorer
 
-    environments = [{"CUDA_VISIBLE_DEVICES": f"GPU-{device.uuid}"} for device in devices[:count]]
-    return WorkerScorer(setup, environments or [{}] * count)
+    devices = found[:count]
+    environments = [{"CUDA_VISIBLE_DEVICES": f"GPU-{device.uuid}"} for device in devices]
+    return WorkerScorer(setup, environments or [{}] * count, devices)
 
 
 class LocalScorer:
@@ -68,6 +73,7 @@ class LocalScorer:
         opened = open_lanes(setup)
         self._lanes = opened.lanes
         self.lanes = len(opened.lanes)
+        self.devices = [first_device()] if setup.choice.on_gpu else []
         self.batch_size, self.made_of = opened.batch_size, opened.made_of
 
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:

@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 
 import pyarrow as pa
 
+from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.worker import Ready, table_to_bytes
@@ -35,11 +36,18 @@ class _LostError(Exception):
 class WorkerScorer:
     """Scores in one process for each of ``environments`` (variables set besides this process's).
 
-    The setup's threads are shared out among them. Raises ModelError or EngineError if a worker
-    cannot start, or if they would not all give the same results.
+    The setup's threads are shared out among them. ``devices``: the GPUs that they use, if any.
+    Raises ModelError or EngineError if a worker cannot start, or if they would not all give the
+    same results.
     """
 
-    def __init__(self, setup: Setup, environments: Sequence[Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        environments: Sequence[Mapping[str, str]],
+        devices: Sequence[Device] = (),
+    ) -> None:
+        self.devices = devices
         share = replace(setup, threads=max(1, setup.threads // len(environments)))
         self._workers = [
             _Worker(number, share, environment) for number, environment in enumerate(environments)

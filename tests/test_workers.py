@@ -174,11 +174,15 @@ def test_each_gpu_has_one_worker(smears: Path, monkeypatch: pytest.MonkeyPatch) 
     gpus = [Device("NVIDIA Example", "9.0", f"0000-{number}", "13.0") for number in range(2)]
     given: list[object] = []
     monkeypatch.setattr(scorer, "all_devices", lambda: gpus)
-    monkeypatch.setattr("bloodcell.engine.workers.WorkerScorer", lambda _, e: given.extend(e))
+    monkeypatch.setattr(
+        "bloodcell.engine.workers.WorkerScorer", lambda _, e, d: given.extend([e, d])
+    )
     setup = setup_of(smears)
     on_gpu = replace(setup, choice=replace(setup.choice, device="NVIDIA Example"))
     open_scorer(on_gpu, None)
-    assert given == [{"CUDA_VISIBLE_DEVICES": f"GPU-0000-{number}"} for number in range(2)]
+    assert given == [
+        [{"CUDA_VISIBLE_DEVICES": f"GPU-0000-{number}"} for number in range(2)], gpus
+    ]  # fmt: skip
     with pytest.raises(EngineError, match="3 workers need as many GPUs, 2 found"):
         open_scorer(on_gpu, 3)
 
