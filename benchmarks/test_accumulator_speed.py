@@ -1,10 +1,9 @@
-"""Accumulator.add against pandas and NumPy doing the same count; run with `pytest benchmarks -s`.
+"""Accumulator.add against pandas, polars and NumPy doing the same count.
 
 BLOODCELL_BENCH_CELLS sets the number of cells (default 10 million, which needs about 4 GB). All
 sides start from the same arrays in memory. pandas and NumPy use one thread, polars as many as
-it likes; they are not asked for the
-most suspicious rows, and check nothing; the accumulator does both, with a thread a core (to four).
-Times are the best of several rounds, taken in turn, so that a busy machine slows all alike.
+it likes; they are not asked for the most suspicious rows, and check nothing; the accumulator does
+both, with a thread a core (to four).
 """
 
 import os
@@ -13,12 +12,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from sizes import cells as cells_or
 
 from bloodcell._core import BLAST_LOG_ODDS_EDGES, Accumulator
 
 pl = pytest.importorskip("polars")
 
-CELLS = int(os.environ.get("BLOODCELL_BENCH_CELLS", "10_000_000"))
+CELLS = cells_or(10_000_000)
 PATIENTS = 500
 CLASSES = 18
 BINS = 64
@@ -26,6 +26,8 @@ ROUNDS = 5
 BLASTS = np.array([3, 11])
 IS_BLAST = np.isin(np.arange(CLASSES), BLASTS)
 IS_LEUKOCYTE = np.arange(CLASSES) < 15
+
+of_millions = pytest.mark.skipif(CELLS < 10**6, reason="the ratio is that of a million or more")
 
 
 @pytest.fixture(scope="module")
@@ -100,45 +102,72 @@ def numpy_bincount(patient, probability):
     return classes.reshape(PATIENTS, CLASSES), histogram.reshape(PATIENTS, BINS)
 
 
-def dense(sizes, columns):
-    table = np.zeros((PATIENTS, columns), dtype=np.int64)
-    table[sizes.index.get_level_values(0), sizes.index.get_level_values(1)] = sizes
-    return table
+@pytest.fixture(scope="module")
+def expected(cells):
+    patient, _, probability = cells
+    return numpy_bincount(patient, probability)
 
 
-def seconds(work):
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def assert_counts(found, expected):
+    """An accumulator, or two tables of counts: by patient and class, by patient and bin."""
+    if isinstance(found, Accumulator):
+        found = found.class_counts, found.blast_histogram
+    for table, counts in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(as_matrix(table, counts.shape[1]), counts)
 
 
-def test_all_agree(cells):
-    patient, row, probability = cells
-    accumulator = accumulate(patient, row, probability)
-    classes, histogram = numpy_bincount(patient, probability)
-    np.testing.assert_array_equal(accumulator.class_counts, classes)
-    np.testing.assert_array_equal(accumulator.blast_histogram, histogram)
-    by_groupby = pandas_groupby(pandas_frame(patient, probability))
-    for classes, histogram in (by_groupby, pandas_as_written(patient, probability)):
-        np.testing.assert_array_equal(accumulator.class_counts, dense(classes, CLASSES))
-        np.testing.assert_array_equal(accumulator.blast_histogram, dense(histogram, BINS))
+def as_matrix(table, columns):
+    if isinstance(table, np.ndarray):
+        return table
+    matrix = np.zeros((PATIENTS, columns), dtype=np.int64)
+    if isinstance(table, pd.Series):
+        patient, column, count = *map(table.index.get_level_values, (0, 1)), table
+    else:
+        patient, column, count = (series.to_numpy() for series in table.get_columns())
+    matrix[patient, column] = count
+    return matrix
 
 
-def dense_polars(counts, columns):
-    table = np.zeros((PATIENTS, columns), dtype=np.int64)
-    patient, column, count = (series.to_numpy() for series in counts.get_columns())
-    table[patient, column] = count
-    return table
+timed = pytest.mark.benchmark(group=f"accumulate {CELLS:,} cells of {CLASSES} classes")
 
 
-def test_polars_agrees(cells):
-    patient, row, probability = cells
-    accumulator = accumulate(patient, row, probability)
-    classes, histogram = polars_groupby(polars_frame(patient, probability))
-    np.testing.assert_array_equal(accumulator.class_counts, dense_polars(classes, CLASSES))
-    np.testing.assert_array_equal(accumulator.blast_histogram, dense_polars(histogram, BINS))
+@timed
+def test_accumulator_add(benchmark, cells, expected):
+    found = benchmark.pedantic(accumulate, cells, rounds=ROUNDS, warmup_rounds=1)
+    assert_counts(found, expected)
 
 
+@timed
+@pytest.mark.parametrize(
+    "count",
+    [
+        numpy_bincount,
+        pandas_as_written,
+        lambda p, q: pandas_groupby(pandas_frame(p, q)),
+        lambda p, q: polars_groupby(polars_frame(p, q)),
+    ],
+    ids=["numpy", "pandas_as_first_written", "pandas", "polars"],
+)
+def test_from_probabilities(benchmark, cells, expected, count):
+    patient, _, probability = cells
+    found = benchmark.pedantic(count, (patient, probability), rounds=ROUNDS, warmup_rounds=1)
+    assert_counts(found, expected)
+
+
+@timed
+@pytest.mark.parametrize(
+    ("frame_of", "count"),
+    [(pandas_frame, pandas_groupby), (polars_frame, polars_groupby)],
+    ids=["pandas", "polars"],
+)
+def test_groupby_alone(benchmark, cells, expected, frame_of, count):
+    patient, _, probability = cells
+    frame = frame_of(patient, probability)
+    found = benchmark.pedantic(count, (frame,), rounds=ROUNDS, warmup_rounds=1)
+    assert_counts(found, expected)
+
+
+@of_millions
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot keep to one core here")
 def test_against_a_copy_of_the_probabilities_on_one_core(cells):
     patient, row, probability = cells
@@ -166,31 +195,20 @@ def test_against_a_copy_of_the_probabilities_on_one_core(cells):
     assert rate >= 0.4
 
 
-def test_ratios(cells):
+@of_millions
+def test_pandas_as_first_written_takes_twenty_times_as_long(cells):
     patient, row, probability = cells
-    frame = pandas_frame(patient, probability)
-    polars = polars_frame(patient, probability)
     contenders = {
         "accumulator.add": lambda: accumulate(patient, row, probability),
-        "one read of the probabilities": lambda: probability.view(np.int32).max(),
-        "pandas groupby calls alone": lambda: pandas_groupby(frame),
-        "polars groupby calls alone": lambda: polars_groupby(polars),
-        "polars from probabilities": lambda: polars_groupby(polars_frame(patient, probability)),
-        "pandas from probabilities": lambda: pandas_groupby(pandas_frame(patient, probability)),
         "pandas as first written": lambda: pandas_as_written(patient, probability),
-        "NumPy argmax and bincount": lambda: numpy_bincount(patient, probability),
     }
-    best = dict.fromkeys(contenders, float("inf"))
+    best_s = dict.fromkeys(contenders, float("inf"))
+    # In turn, so that a busy machine slows both alike.
     for _ in range(ROUNDS):
         for name, work in contenders.items():
-            best[name] = min(best[name], seconds(work))
-    print(f"\n{CELLS:,} cells, {CLASSES} classes, {PATIENTS} patients, best of {ROUNDS}:")
-    for name, elapsed_s in best.items():
-        ratio = elapsed_s / best["accumulator.add"]
-        print(f"  {name:30} {1000 * elapsed_s:8.1f} ms  {ratio:6.2f} x accumulator.add")
-    assert best["pandas as first written"] >= 20 * best["accumulator.add"]
-
-
-def test_accumulator_add(benchmark, cells):
-    accumulator = benchmark(accumulate, *cells)
-    assert accumulator.scored.sum() == CELLS
+            started = time.perf_counter()
+            work()
+            best_s[name] = min(best_s[name], time.perf_counter() - started)
+    ratio = best_s["pandas as first written"] / best_s["accumulator.add"]
+    print(f"\npandas as first written takes {ratio:.1f} times as long as accumulator.add")
+    assert ratio >= 20

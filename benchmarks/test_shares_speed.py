@@ -1,8 +1,10 @@
-"""Finalising 10,000 patients; run with `pytest benchmarks/test_shares_speed.py -s`."""
+"""Finalising 10,000 patients, and the exact interval against SciPy's and statsmodels'."""
 
 import time
 
 import numpy as np
+import pytest
+import scipy.stats
 
 from bloodcell._core import ShiftModel, clopper_pearson
 
@@ -46,3 +48,37 @@ def test_ten_thousand_patients_in_a_second() -> None:
         print(f"{processor_s:.2f} s of processor, {elapsed_s:.2f} s elapsed")
     # On two cores of its own; elapsed time is that only where nothing else runs.
     assert processor_s / 2 < 1.0
+
+
+exact_interval = pytest.mark.benchmark(group=f"exact interval of {PATIENTS:,} shares")
+
+
+@pytest.fixture(scope="module")
+def counts() -> tuple[np.ndarray, np.ndarray]:
+    """Hits and trials of each patient."""
+    rng = np.random.default_rng(0)
+    trials = rng.integers(1, 1000, PATIENTS)
+    return rng.binomial(trials, rng.beta(0.5, 1.5, PATIENTS)), trials
+
+
+def by_scipy(hits: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    low = scipy.stats.beta.ppf(0.025, hits, trials - hits + 1)
+    high = scipy.stats.beta.ppf(0.975, hits + 1, trials - hits)
+    return np.column_stack([np.where(hits == 0, 0, low), np.where(hits == trials, 1, high)])
+
+
+@exact_interval
+def test_clopper_pearson(benchmark, counts):
+    np.testing.assert_allclose(benchmark(clopper_pearson, *counts), by_scipy(*counts), atol=1e-9)
+
+
+@exact_interval
+def test_scipy_beta(benchmark, counts):
+    assert benchmark(by_scipy, *counts).shape == (PATIENTS, 2)
+
+
+@exact_interval
+def test_statsmodels(benchmark, counts):
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    found = benchmark(proportion.proportion_confint, *counts, method="beta")
+    np.testing.assert_allclose(np.column_stack(found), by_scipy(*counts), atol=1e-9)

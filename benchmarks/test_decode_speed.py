@@ -1,0 +1,87 @@
+"""Decoding to the network's input against Pillow, OpenCV and simplejpeg; on one thread."""
+
+import io
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from simplejpeg import decode_jpeg
+
+from bloodcell.bench.peers.opencv_onnxruntime import by_opencv, resized
+from bloodcell.bench.peers.pillow_torch import by_pillow
+from bloodcell.engine.batches import EncodedBatch
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.model import load_model
+
+BATCH_SIZE = 64
+
+pytestmark = pytest.mark.benchmark(group=f"decode a batch of {BATCH_SIZE} JPEG cells")
+
+
+@pytest.fixture(scope="module")
+def batch(encoded: EncodedBatch) -> EncodedBatch:
+    return EncodedBatch(
+        encoded.rows[:BATCH_SIZE],
+        encoded.buffer,
+        encoded.offsets[: BATCH_SIZE + 1],
+        encoded.reasons[:BATCH_SIZE],
+    )
+
+
+@pytest.fixture(scope="module")
+def preprocessing() -> Preprocessing:
+    return load_model().preprocessing
+
+
+def normalised(
+    decode: Callable[[bytes], np.ndarray], batch: EncodedBatch, preprocessing: Preprocessing
+) -> np.ndarray:
+    """Each image by `decode`, uint8 (side, side, 3), as DALI's graph gives it."""
+    mean, std = (
+        255 * np.array(values, np.float32)[:, None, None]
+        for values in (preprocessing.mean, preprocessing.std)
+    )
+    side = preprocessing.input_px
+    pixels = np.empty((len(batch.rows), 3, side, side), np.float32)
+    for place in range(len(batch.rows)):
+        image = batch.buffer[batch.offsets[place] : batch.offsets[place + 1]].tobytes()
+        np.subtract(decode(image).transpose(2, 0, 1), mean, out=pixels[place])
+        pixels[place] /= std
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def expected(batch: EncodedBatch, preprocessing: Preprocessing) -> np.ndarray:
+    decoder = Decoder(preprocessing, batch_size=1, threads=1)
+    pixels = []
+    for place in range(len(batch.rows)):
+        start, end = batch.offsets[place : place + 2]
+        one = EncodedBatch(
+            batch.rows[place : place + 1],
+            batch.buffer[start:end],
+            np.array([0, end - start]),
+            batch.reasons[place : place + 1],
+        )
+        pixels.append(decoder.decode_batch(one).pixels)
+    return np.concatenate(pixels)
+
+
+def test_dali(benchmark, batch, preprocessing, expected):
+    decoder = Decoder(preprocessing, batch_size=BATCH_SIZE, threads=1)
+    found = benchmark(decoder.decode_batch, batch)
+    np.testing.assert_array_equal(found.pixels, expected)
+
+
+@pytest.mark.parametrize("library", ["pillow", "opencv", "simplejpeg_opencv"])
+def test_baseline(benchmark, batch, preprocessing, expected, library):
+    cv2.setNumThreads(1)
+    decode = {
+        "pillow": lambda image: by_pillow(io.BytesIO(image), preprocessing),
+        "opencv": lambda image: resized(by_opencv(image), preprocessing),
+        "simplejpeg_opencv": lambda image: resized(decode_jpeg(image), preprocessing),
+    }[library]
+    found = benchmark(normalised, decode, batch, preprocessing)
+    # Two levels of 255, which their roundings and filters may come to on average.
+    assert np.abs(found - expected).mean() < 2 / 255 / min(preprocessing.std)

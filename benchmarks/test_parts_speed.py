@@ -1,0 +1,114 @@
+"""Assembling a part of a run and writing it, against data frames of the same columns."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from bloodcell.bench.sample import Part, drawn_part
+from bloodcell.model import load_model
+from bloodcell.store import PartAssembler, RunStore
+
+pl = pytest.importorskip("polars")
+
+assembling = pytest.mark.benchmark(group="assemble a part of 4,096 cells")
+writing = pytest.mark.benchmark(group="write a part of 4,096 cells as Parquet")
+
+
+@pytest.fixture(scope="module")
+def part() -> Part:
+    return drawn_part(patients=10, scheme=load_model().scheme)
+
+
+def assembled(part: Part):
+    assembler = PartAssembler(part.rows, part.scheme)
+    for batch in part.scores:
+        assembler.add(batch)
+    return assembler.table()
+
+
+def scored(part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (N, C), the class of each cell and its blast probability."""
+    probabilities = np.concatenate([batch.probabilities for batch in part.scores])
+    called = np.array(part.scheme.codes)[probabilities.argmax(axis=1)]
+    return probabilities, called, probabilities[:, part.scheme.is_blast].sum(axis=1)
+
+
+def pandas_frame(part: Part) -> pd.DataFrame:
+    probabilities, called, blast = scored(part)
+    frame = part.rows.select(["row", "patient", "path"]).to_pandas()
+    frame["status"], frame["reason"] = "scored", None
+    frame["class"], frame["blast_probability"] = called, blast
+    frame["probabilities"] = list(probabilities)
+    return frame
+
+
+def polars_frame(part: Part):
+    probabilities, called, blast = scored(part)
+    return pl.from_arrow(part.rows.select(["row", "patient", "path"])).with_columns(
+        pl.lit("scored").alias("status"),
+        pl.lit(None, pl.String).alias("reason"),
+        pl.Series("class", called),
+        pl.Series("blast_probability", blast),
+        pl.Series("probabilities", probabilities),
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(part: Part) -> list[dict]:
+    return assembled(part).to_pylist()
+
+
+@assembling
+def test_part_assembler(benchmark, part):
+    table = benchmark(assembled, part)
+    probabilities, called, _ = scored(part)
+    own = ["row", "patient", "path"]
+    assert table.select(own) == part.rows.select(own)
+    assert table["class"].to_pylist() == called.tolist()
+    assert np.array_equal(np.array(table["probabilities"].to_pylist(), np.float32), probabilities)
+
+
+@assembling
+def test_pandas_frame(benchmark, part, expected):
+    assert rows_of(benchmark(pandas_frame, part)) == expected
+
+
+@assembling
+def test_polars_frame(benchmark, part, expected):
+    assert rows_of(benchmark(polars_frame, part)) == expected
+
+
+def rows_of(frame) -> list[dict]:
+    rows = frame.to_dict("records") if isinstance(frame, pd.DataFrame) else frame.to_dicts()
+    for row in rows:
+        row["probabilities"] = [float(value) for value in row["probabilities"]]
+        row["reason"] = None if pd.isna(row["reason"]) else row["reason"]
+    return rows
+
+
+@writing
+def test_write_part(benchmark, part, expected, tmp_path):
+    """Synced and renamed too, which the others are not."""
+    (tmp_path / "cells").mkdir()
+    store, table = RunStore(tmp_path), assembled(part)
+    benchmark(store.write_part, 0, table)
+    assert pq.read_table(store.part_path(0)).to_pylist() == expected
+
+
+@writing
+def test_pyarrow_alone(benchmark, part, expected, tmp_path):
+    benchmark(pq.write_table, assembled(part), tmp_path / "part.parquet")
+    assert pq.read_table(tmp_path / "part.parquet").to_pylist() == expected
+
+
+@writing
+def test_pandas_to_parquet(benchmark, part, expected, tmp_path):
+    benchmark(pandas_frame(part).to_parquet, tmp_path / "part.parquet")
+    assert pq.read_table(tmp_path / "part.parquet").to_pylist() == expected
+
+
+@writing
+def test_polars_write_parquet(benchmark, part, expected, tmp_path):
+    benchmark(polars_frame(part).write_parquet, tmp_path / "part.parquet")
+    assert pq.read_table(tmp_path / "part.parquet").to_pylist() == expected
