@@ -91,9 +91,10 @@ def check_accumulate(part: Part, passes: int, accumulator: Accumulator) -> None:
 
 
 def check_store(part: Part, path: Path) -> None:
-    """The file holds the part's rows and probabilities."""
+    """The file holds the part's rows and probabilities; it is gone then, for the next to write."""
     with pq.ParquetFile(path) as file:
         stored = file.read(columns=["row", "path", "patient", "probabilities"])
+    path.unlink()
     own = ["row", "path", "patient"]
     _require("store", stored.select(own) == part.rows.select(own), "a file of other rows")
     expected = np.concatenate([batch.probabilities for batch in part.scores])

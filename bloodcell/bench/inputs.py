@@ -47,7 +47,7 @@ def repeated_input(
     """
     folder.mkdir(parents=True, exist_ok=True)
     images = (
-        draw_images(folder / "drawn", drawn or Drawn())
+        draw_images(folder / "drawn", drawn or Drawn(), most=cells)
         if source is None
         else listed_images(source, folder)
     )
@@ -76,12 +76,12 @@ def listed_images(source: Path, scratch: Path) -> list[str]:
     return [os.path.realpath(root / path) for path in paths]
 
 
-def draw_images(folder: Path, drawn: Drawn) -> list[str]:
-    """Draw phantoms into ``folder``; their absolute paths."""
+def draw_images(folder: Path, drawn: Drawn, most: int) -> list[str]:
+    """Draw phantoms into ``folder``, no more than ``most``; their absolute paths."""
     folder.mkdir(parents=True)
     variant = {"tiff": "tiff_rgba"}.get(drawn.image_format, drawn.image_format)
     paths = []
-    for number in range(drawn.distinct):
+    for number in range(min(drawn.distinct, most)):
         rng = np.random.default_rng([1, number])
         pixels = draw_cell(CLASSES[number % len(CLASSES)], rng, (_DRAWN_PX, _DRAWN_PX))
         if drawn.side_px != _DRAWN_PX:
