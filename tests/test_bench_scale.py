@@ -96,7 +96,7 @@ def test_points_are_measured_each_in_its_process(tmp_path: Path) -> None:
     assert [verdict["series"] for verdict in found["verdicts"]] == ["cells"]
     assert found["settings"]["model"].startswith("stand-in")
     assert found["settings"]["drawn"]
-    assert "time grows as cells to the power" in result.stdout
+    assert "time grows as x to the power" in result.stdout
     assert (tmp_path / "s.svg").read_text().startswith("<?xml")
 
 
@@ -113,7 +113,7 @@ def test_growth_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bloodcell.bench.scale.score_fresh", grow)
     result = bench("scale", "--only", "cells", "--largest-cells", 10_000)
     assert result.exit_code == 1
-    assert "FAILED cells: time grows as cells to the power 2.00 (at most 1.1)" in result.stdout
+    assert "FAILED cells: time grows as x to the power 2.00 (at most 1.1)" in result.stdout
 
 
 def test_without_onnx_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

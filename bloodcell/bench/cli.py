@@ -49,11 +49,12 @@ def _model_option(default: str) -> Callable[[Command], Command]:
     )
 
 
-def _cells_option(default: int) -> Callable[[Command], Command]:
+def _cells_option(
+    default: int, meaning: str = "Cells to score; the images are repeated to so many."
+) -> Callable[[Command], Command]:
     return click.option(
-        "--cells", type=click.IntRange(min=1), default=default, show_default=True,
-        help="Cells to score; the images are repeated to so many.",
-    )  # fmt: skip
+        "--cells", type=click.IntRange(min=1), default=default, show_default=True, help=meaning
+    )
 
 
 @main.command()
@@ -110,7 +111,7 @@ def run(
     "--largest-patients", type=click.IntRange(min=2), default=10**5, show_default=True,
     help="Patients, and cells in each of that series' points.",
 )  # fmt: skip
-@_cells_option(4096)
+@_cells_option(4096, "Cells in each point of the other series.")
 @_model_option("a stand-in that costs next to nothing")
 @_scoring_options
 def scale(

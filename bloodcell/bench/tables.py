@@ -86,7 +86,7 @@ def number(value: Any) -> str:
 
 
 def _scale_sentence(verdict: Row) -> str:
-    time = f"time grows as {verdict['series']} to the power {verdict['time_slope']:.2f}"
+    time = f"time grows as x to the power {verdict['time_slope']:.2f}"
     if verdict["time_slope_at_most"] is not None:
         time += f" (at most {verdict['time_slope_at_most']})"
     memory = (
