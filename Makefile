@@ -6,7 +6,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -name
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: demo test check ctest bench gpu-check clean
+.PHONY: demo test check ctest bench bench-compare gpu-check clean
 
 demo: .venv/.scoring demo/cells
 	rm -rf demo/run
@@ -32,7 +32,11 @@ ctest: .venv/.testing
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
 
 bench: .venv/.testing
-	$(BIN)/pytest benchmarks -s
+	$(BIN)/pytest benchmarks -s --benchmark-columns=min,median,rounds --benchmark-sort=min
+
+# make bench-compare REV=<commit>: it and HEAD in turn, the ratio pair by pair.
+bench-compare: .venv/.testing
+	$(BIN)/python benchmarks/compare_commits.py $(or $(REV),$(error name a commit: make $@ REV=...))
 
 # On a GPU machine, with the .venv if it is there, else with what $(PYTHON) has. The script's exit
 # status is 5 without a GPU; make says so ("Error 5"), but its own is 2 for every error.
