@@ -94,6 +94,8 @@ def _serve(connection: Connection, made_by: str, scoring: Scoring, warm_up: Path
                 connection.send(_timed(contender, manifest))
         except Exception as error:  # whatever a library raises: the others shall run
             connection.send(_Failed(_in_one_line(error)))
+    # On its way out by itself: an exit in the middle of that would be told as an error.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _asked_for(connection: Connection) -> Iterator[Path]:

@@ -33,7 +33,7 @@ def print_peers(record: Record) -> None:
         if not verdict["good"]:
             click.echo(f"FAILED {verdict['what']}: {verdict['says']}")
     click.echo(
-        f"From files to classes; medians of {ran[0]['cells_per_s']['repeats']} rounds. Ratio: "
+        f"From files to classes; medians of {ran[0]['cells_per_s']['repeats']} round(s). Ratio: "
         f"{OWN}'s cells/s to the contender's in the same round. {OWN}'s time is the whole call's: "
         "it also loads the network, writes the run and the report, and counts the patients; the "
         "others, loaded before, give classes alone."
