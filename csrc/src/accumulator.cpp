@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <functional>
+#include <future>
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
 
 namespace bloodcell {
 namespace {
@@ -38,6 +44,26 @@ std::size_t first_outside(const Integer* values, std::size_t count, std::uint64_
         refuse("cell ", cell, ": patient index ", found, ", expected none: there are 0 patients");
     }
     refuse("cell ", cell, ": patient index ", found, ", expected 0 to ", patients - 1);
+}
+
+// Processors the calling thread may use. More threads than that would only cost: every part of a
+// call has its own counts to keep in the cache and its own suspects to find.
+std::size_t usable_processors() {
+#ifdef __linux__
+    cpu_set_t usable;
+    if (sched_getaffinity(0, sizeof(usable), &usable) == 0) {
+        return static_cast<std::size_t>(CPU_COUNT(&usable));
+    }
+#endif
+    return std::max(1u, std::thread::hardware_concurrency());  // 0 if unknown
+}
+
+// Parts of a call that are worth an accumulator each, of about 1 KiB a patient. 0 if none is, as in
+// a scoring run, whose calls are far smaller.
+std::size_t parts_for(std::size_t cells, std::size_t patients) {
+    constexpr std::size_t most = 4;  // about what it takes to use up the bandwidth of memory
+    const std::size_t least_cells = std::max(std::size_t{1} << 18, 256 * patients);
+    return std::min({most, usable_processors(), cells / least_cells});
 }
 
 void add_each(std::vector<std::int64_t>& sums, const std::vector<std::int64_t>& terms) {
@@ -78,50 +104,81 @@ Accumulator::Accumulator(int patients, const std::vector<ClassRole>& roles,
 
 void Accumulator::add(const std::int32_t* patient_index, const std::int64_t* row,
                       const float* probabilities, std::size_t cells) {
-    // Everything that can fail happens here; it costs 4 bytes a cell until the call returns.
-    const Calls calls = checked_calls(patient_index, row, probabilities, cells);
-    count(patient_index, row, calls.get(), cells);
+    const Cells all{patient_index, row, probabilities};
+    const std::size_t parts = parts_for(cells, patients_);
+    // Either way nothing changes before all cells are checked: add_range checks its own first, and
+    // parts are counted apart from this accumulator.
+    if (parts == 0) {
+        add_range(all, 0, cells);
+        return;
+    }
+    const auto counted_part = [&](std::size_t part) {
+        return counted(all, cells * part / parts, cells * (part + 1) / parts);
+    };
+    // A future joins its thread when it goes, also when starting the next one throws.
+    std::vector<std::future<Accumulator>> others;
+    for (std::size_t part = 1; part < parts; ++part) {
+        others.push_back(std::async(std::launch::async, counted_part, part));
+    }
+    Accumulator sum = counted_part(0);
+    for (auto& other : others) {
+        sum.merge(other.get());
+    }
+    merge(sum);
 }
 
-Accumulator::Calls Accumulator::checked_calls(const std::int32_t* patient_index,
-                                              const std::int64_t* row, const float* probabilities,
-                                              std::size_t cells) const {
-    Calls calls(new CellCall[cells]);  // not value-initialised: every call is written once
-    const std::size_t bad_patient = first_outside(patient_index, cells, patients_);
-    const std::size_t bad_row = first_outside(row, cells, std::uint64_t{1} << 63);
-    const auto bad_probability = caller_.call(probabilities, cells, calls.get());
-    const std::size_t bad_cell = bad_probability ? *bad_probability / classes() : cells;
-    const std::size_t first = std::min({bad_patient, bad_row, bad_cell});
-    if (first == cells) {
-        return calls;
+// An accumulator like this one, of these cells only.
+Accumulator Accumulator::counted(const Cells& cells, std::size_t begin, std::size_t end) const {
+    constexpr std::size_t block = 16384;  // counted while its calls are in the cache
+    Accumulator sum(static_cast<int>(patients_), roles_, static_cast<int>(kept_));
+    for (; begin < end; begin += block) {
+        sum.add_range(cells, begin, std::min(begin + block, end));
     }
-    if (first == bad_patient) {
-        refuse_patient(first, patient_index[first], patients_);
-    }
-    if (first == bad_row) {
-        refuse("cell ", first, ": row ", row[first], ", expected 0 or more");
-    }
-    refuse("cell ", first, " (row ", row[first], "): probability of class ",
-           *bad_probability % classes(), " is ", probabilities[*bad_probability],
-           ", expected 0 to 1");
+    return sum;
 }
 
-void Accumulator::count(const std::int32_t* patient_index, const std::int64_t* row,
-                        const CellCall* calls, std::size_t cells) {
+void Accumulator::add_range(const Cells& cells, std::size_t begin, std::size_t end) {
+    // Everything that can fail happens here; it takes 4 bytes a cell until the function returns.
+    const Calls calls = checked_calls(cells, begin, end);
     const BlastBinTable& bins = blast_bin_table();
-    for (std::size_t i = 0; i < cells; ++i) {
-        const auto patient = static_cast<std::size_t>(patient_index[i]);
-        const std::size_t called = called_class(calls[i]);
-        const std::uint32_t blast = blast_probability(calls[i]);
+    for (std::size_t i = begin; i < end; ++i) {
+        const auto patient = static_cast<std::size_t>(cells.patient_index[i]);
+        const std::size_t called = called_class(calls[i - begin]);
+        const std::uint32_t blast = blast_probability(calls[i - begin]);
         // Adding 0 or 1 instead of branching: whether a cell is a leukocyte is hard to predict.
         const bool leukocyte = roles_[called].leukocyte;
         ++class_counts_[patient * roles_.size() + called];
         blast_histogram_[patient * blast_bins + bins[blast]] += leukocyte;
         const Suspect& least = suspects_[patient * kept_ + kept_ - 1];
         if (leukocyte & (blast >= least.blast_probability)) {  // rare; only now is the row read
-            keep(patient, {blast, row[i]});
+            keep(patient, {blast, cells.row[i]});
         }
     }
+}
+
+Accumulator::Calls Accumulator::checked_calls(const Cells& cells, std::size_t begin,
+                                              std::size_t end) const {
+    const std::size_t count = end - begin;
+    const float* const probabilities = cells.probabilities + begin * classes();
+    Calls calls(new CellCall[count]);  // not value-initialised: every call is written once
+    const std::size_t bad_patient = first_outside(cells.patient_index + begin, count, patients_);
+    const std::size_t bad_row = first_outside(cells.row + begin, count, std::uint64_t{1} << 63);
+    const auto bad_probability = caller_.call(probabilities, count, calls.get());
+    const std::size_t bad_cell = bad_probability ? *bad_probability / classes() : count;
+    const std::size_t first = std::min({bad_patient, bad_row, bad_cell});
+    if (first == count) {
+        return calls;
+    }
+    const std::size_t cell = begin + first;
+    if (first == bad_patient) {
+        refuse_patient(cell, cells.patient_index[cell], patients_);
+    }
+    if (first == bad_row) {
+        refuse("cell ", cell, ": row ", cells.row[cell], ", expected 0 or more");
+    }
+    refuse("cell ", cell, " (row ", cells.row[cell], "): probability of class ",
+           *bad_probability % classes(), " is ", probabilities[*bad_probability],
+           ", expected 0 to 1");
 }
 
 // The kept cells of a patient stay sorted and as many: the least suspicious falls out.

@@ -1,10 +1,8 @@
-// The loop that reads every probability once; it is meant to run at the speed of memory.
+// The loop that reads every probability once.
 #include "bloodcell/cell_calls.hpp"
 
 #include <algorithm>
 #include <cstring>
-#include <future>
-#include <thread>
 
 #include "bloodcell/blast_bins.hpp"
 
@@ -78,26 +76,6 @@ Floats largest_lanes(const Floats (&v)[4]) {
                   lanes<2, 3, 6, 7>(a, b));
 }
 
-// Asks for the memory 4 KiB on, before it is needed: the processor's own guess stops at page ends,
-// and without this the loop waits for memory a quarter of its time. A request beyond the array is
-// harmless; as a number, such an address may be computed.
-void prefetch_beyond(const float* first, std::size_t count) {
-    constexpr std::uintptr_t line = 64;
-    const auto begin = reinterpret_cast<std::uintptr_t>(first) + 4096;
-    for (std::uintptr_t at = begin; at < begin + count * sizeof(float); at += line) {
-        __builtin_prefetch(reinterpret_cast<const void*>(at));
-    }
-}
-
-// Cells are called independently, each into its own place, so threads cannot change the result.
-// Only calls of half a million cells or more use any: those of a scoring run are far smaller.
-std::size_t threads_for(std::size_t cells) {
-    constexpr std::size_t most = 4;  // about what it takes to use up the bandwidth of memory
-    constexpr std::size_t cells_per_thread = std::size_t{1} << 18;
-    const std::size_t processors = std::thread::hardware_concurrency();  // 0 if unknown
-    return std::max<std::size_t>(1, std::min({most, processors, cells / cells_per_thread}));
-}
-
 bool is_probability(float value) { return value >= 0.0f && value <= 1.0f; }
 
 }  // namespace
@@ -113,29 +91,10 @@ CellCaller::CellCaller(const std::vector<ClassRole>& roles) : classes_(roles.siz
 
 std::optional<std::size_t> CellCaller::call(const float* probabilities, std::size_t cells,
                                             CellCall* calls) const {
-    const std::size_t parts = threads_for(cells);
-    const auto begin_of = [=](std::size_t part) { return cells * part / parts; };
-    // A future joins its thread when it goes, also when starting the next one throws.
-    std::vector<std::future<std::optional<std::size_t>>> others;
-    for (std::size_t part = 1; part < parts; ++part) {
-        others.push_back(std::async(std::launch::async, [=] {
-            return call_range(probabilities, begin_of(part), begin_of(part + 1), calls);
-        }));
-    }
-    std::optional<std::size_t> first_bad = call_range(probabilities, 0, begin_of(1), calls);
-    for (auto& other : others) {
-        const std::optional<std::size_t> bad = other.get();
-        first_bad = first_bad ? first_bad : bad;
-    }
-    return first_bad;
-}
-
-std::optional<std::size_t> CellCaller::call_range(const float* probabilities, std::size_t first_cell,
-                                                  std::size_t end_cell, CellCall* calls) const {
     // A block is looked at again only when in doubt, so the fast loop may doubt too much.
     constexpr std::size_t block = 1024;
-    for (std::size_t begin = first_cell; begin < end_cell; begin += block) {
-        const std::size_t count = std::min(block, end_cell - begin);
+    for (std::size_t begin = 0; begin < cells; begin += block) {
+        const std::size_t count = std::min(block, cells - begin);
         const float* const first = probabilities + begin * classes_;
         if (call_block(first, count, calls + begin)) {
             const float* const last = first + count * classes_;
@@ -166,7 +125,6 @@ bool CellCaller::call_block(const float* probabilities, std::size_t cells, CellC
 
 // Calls four cells of four classes or more; returns their doubts.
 CellCaller::Words CellCaller::call_four(const float* probabilities, CellCall* calls) const {
-    prefetch_beyond(probabilities, 4 * classes_);
     Floats best[4] = {};
     Words doubts{};
     const auto take_four_classes = [&](std::size_t c) {

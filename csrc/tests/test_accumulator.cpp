@@ -148,6 +148,37 @@ void test_refused_calls_change_nothing() {
     CHECK(a.to_bytes() == before);
 }
 
+// Enough cells to be counted in several parts, each of several blocks.
+void test_large_calls() {
+    constexpr std::size_t cells = 600'000;
+    Patients patients;
+    Rows rows;
+    Probabilities p;
+    for (std::size_t i = 0; i < cells; ++i) {
+        patients.push_back(static_cast<std::int32_t>(i % 2));
+        rows.push_back(static_cast<std::int64_t>(cells - i));
+        const float blast = static_cast<float>(i * 7919 % 1025) / 1024;
+        p.insert(p.end(), {blast, 1 - blast, 0});
+    }
+    Accumulator at_once = two_patients();
+    at_once.add(patients.data(), rows.data(), p.data(), cells);
+    Accumulator in_pieces = two_patients();
+    for (std::size_t i = 0; i < cells; i += 1000) {
+        in_pieces.add(&patients[i], &rows[i], &p[3 * i], 1000);
+    }
+    const std::string before = at_once.to_bytes();
+    CHECK(before == in_pieces.to_bytes());
+
+    p[3 * 599'999] = 2;
+    rows[400'000] = -1;
+    CHECK(refusal([&] { add(at_once, patients, rows, p); }) ==
+          "cell 400000: row -1, expected 0 or more");
+    rows[400'000] = 1;
+    CHECK(refusal([&] { add(at_once, patients, rows, p); }) ==
+          "cell 599999 (row 1): probability of class 0 is 2, expected 0 to 1");
+    CHECK(at_once.to_bytes() == before);
+}
+
 void test_merge_is_addition() {
     Accumulator left(2, roles, 2);
     Accumulator right(2, roles, 2);
@@ -205,6 +236,7 @@ int main() {
     test_sizes_around_four();
     test_rounding_and_cap();
     test_refused_calls_change_nothing();
+    test_large_calls();
     test_merge_is_addition();
     test_bytes();
     test_construction();

@@ -33,14 +33,11 @@ public:
     // min(1, sum of the quantised probabilities of the blast classes). Quantising takes p * 65536
     // to the nearest integer, halves to even, as long as the process rounds as IEEE 754 defaults.
     // probabilities: row-major, one row of classes a cell. Returns the position in it of the
-    // first NaN or value outside [0, 1], and then `calls` holds nothing of use. Starts up to three
-    // threads for half a million cells or more, and returns when they are done.
+    // first NaN or value outside [0, 1], and then `calls` holds nothing of use.
     std::optional<std::size_t> call(const float* probabilities, std::size_t cells,
                                     CellCall* calls) const;
 
 private:
-    std::optional<std::size_t> call_range(const float* probabilities, std::size_t first_cell,
-                                          std::size_t end_cell, CellCall* calls) const;
     bool call_block(const float* probabilities, std::size_t cells, CellCall* calls) const;
     Words call_four(const float* probabilities, CellCall* calls) const;
     std::uint32_t call_one(const float* probabilities, CellCall* call) const;
