@@ -1,86 +1,142 @@
-"""`make gpu-check`: every test that needs a GPU, and the network benchmark, on a GPU machine.
+"""`make gpu-check`: every test that needs a GPU, and all figures that need one.
 
 Runs from a plain copied tree, without network, with what is importable; writes
-`benchmarks/results/<gpu>.json`. Exit status: 0 done; 1 a test failed or could not be run; 5 no
-GPU, then nothing is written. What it does with a GPU has not been run on one yet.
+`benchmarks/results/<gpu>.json`, every figure as soon as it is there. Exit status: 0 done; 1 a test
+failed or could not be run; 5 no GPU, then nothing is written. What it does with a GPU has not been
+run on one yet.
 """
 
+import argparse
 import importlib
 import json
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import network_speed
-from network_speed import BATCHES, Candidate
+from gpu_parts import PARTS
 
-from bloodcell.engine.backends import Backend, Network
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.files import write_whole
 
 TREE = Path(__file__).resolve().parents[1]
 RESULTS = TREE / "benchmarks" / "results"
+PARTS_PROGRAM = TREE / "benchmarks" / "gpu_parts.py"
 NO_GPU = 5
+SECONDS = 480
+"""By default: such a machine may be lent for ten minutes."""
+TESTS_SHARE = 0.4
+LEAST_S = 10.0
+"""With less time left no further part is begun."""
 PACKAGES = (
-    "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "cupy", "nvidia.dali", "torch", "onnx",
-    "onnxruntime", "numpy", "pyarrow", "pytest",
+    "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "cupy", "pynvml", "nvidia.dali", "torch",
+    "onnx", "onnxruntime", "numpy", "pyarrow", "pytest",
 )  # fmt: skip
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Test and measure bloodcell on this GPU.")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="after which it ends")
+    deadline = time.monotonic() + parser.parse_args(arguments).seconds
     if reason := why_no_cuda():
         print(f"gpu-check: {reason}; nothing was run or written", file=sys.stderr)
         return NO_GPU
     result = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), **environment()}
     path = RESULTS / f"{file_name(result['gpu']['name'])}.json"
     extension = ensure_extension()
-    result["tests"] = extension or run_tests()
+    result["tests"] = extension or run_tests(TESTS_SHARE * (deadline - time.monotonic()))
     keep(path, result)
-    measure(path, result)
+    measure(path, result, deadline)
     print(f"gpu-check: tests: {result['tests']}; figures: {path}")
     return 0 if str(result["tests"]).startswith("passed") else 1
 
 
-def measure(path: Path, result: dict[str, Any]) -> None:
-    """Measure, keeping every figure as soon as it is there."""
-    result["networks"] = entries = []
-    candidates, lacking = gpu_candidates()
-    result["missing"] += lacking
+def measure(path: Path, result: dict[str, Any], deadline: float) -> None:
+    """Measure part by part until ``deadline``, keeping every entry as soon as it is there."""
+    result["left_out"] = []
     with tempfile.TemporaryDirectory() as folder:
-        networks = network_speed.shipped_networks()
+        for part in PARTS:
+            left_s = deadline - time.monotonic()
+            if left_s < LEAST_S:
+                result["left_out"].append(part.name)
+                continue
+            for entry in entries_of(part.name, folder, min(left_s, part.most_s)):
+                result.setdefault(part.key, []).append(entry)
+                keep(path, result | compared(result))
+                print(json.dumps(entry), flush=True)
+    result |= compared(result)
+    keep(path, result)
+
+
+def entries_of(name: str, folder: str, limit_s: float) -> Iterator[dict[str, Any]]:
+    """What a part measures, in a process of its own; how that ended, if not well, comes last."""
+    command = [sys.executable, str(PARTS_PROGRAM), name, folder]
+    ends = time.monotonic() + limit_s
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        # With all that it has started.
+        over = Timer(limit_s, os.killpg, [process.pid, signal.SIGKILL])
+        over.start()
         try:
-            result["gemm_tflops"] = network_speed.gemm_tflops()
-            networks.append(network_speed.random_resnext50(Path(folder)))
-        except ImportError as error:
-            result["missing"].append(f"the random ResNeXt-50 and the arithmetic ceiling: {error}")
-        for entry in network_speed.measure_all(networks, candidates, BATCHES):
-            entries.append(entry)
-            result["ratios"] = network_speed.ratios(entries, result.get("gemm_tflops", {}))
-            keep(path, result)
-            print(json.dumps(entry))
+            yield from map(json.loads, process.stdout)
+            status = process.wait()
+        finally:
+            over.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    if status and time.monotonic() >= ends:
+        yield {"part": name, "failed": f"not done within {limit_s:.0f} s"}
+    elif status:
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        yield {"part": name, "failed": f"its process ended {how}"}
 
 
-def gpu_candidates() -> tuple[list[Candidate], list[str]]:
-    """What can be measured here, and why the rest cannot."""
-    found, missing = [], []
-    for name, opener, sources in (
-        ("tensorrt", _tensorrt, {"host": _as_it_is, "device": _on_device}),
-        ("torch", _torch, {"host": _as_it_is}),
-    ):
-        packages = ("tensorrt or tensorrt_rtx", "cupy") if name == "tensorrt" else ("torch",)
-        lacking = [p for p in packages if not any(map(version_of, p.split(" or ")))]
-        if lacking:
-            missing.append(f"backend {name}: {', '.join(lacking)} not importable")
-            continue
-        found += [Candidate(name, p, opener(p), sources) for p in ("float16", "float32")]
-    return found, missing
+def compared(result: dict[str, Any]) -> dict[str, Any]:
+    """What the entries so far come to, one beside the other."""
+    tflops = result.get("gemm_tflops", [{}])[-1]
+    return {
+        "ratios": network_speed.ratios(result.get("networks", []), tflops),
+        "end_to_end_to_peers": against_peers(result.get("end_to_end", []), result.get("peers", [])),
+    }
+
+
+def against_peers(
+    streams: list[dict[str, Any]], peers: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The loop's cells/s, as `score` has it by default, to each peer's over the same JPEGs.
+
+    bloodcell's own whole call is among the peers: it also loads, stores and reports.
+    """
+    own = {
+        entry["network"]: entry["cells_per_s"]["end_to_end"]["median"]
+        for entry in streams
+        if entry.get("image_format") == "jpeg"
+        and (entry["hardware_decoder"], entry["asked_batch"]) == (False, None)
+        and "cells_a_day" in entry
+    }
+    return [
+        {
+            "network": peer["network"],
+            "peer": peer["contender"],
+            "ratio": round(own[peer["network"]] / peer["cells_per_s"]["median"], 3),
+            "same_class": peer["same_class"],
+        }
+        for peer in peers
+        if "same_class" in peer and peer["network"] in own
+    ]
 
 
 def environment() -> dict[str, Any]:
@@ -128,14 +184,19 @@ def ensure_extension() -> str | None:
     return None if version_of("bloodcell._core") else "not run: the built extension does not load"
 
 
-def run_tests() -> str:
+def run_tests(limit_s: float) -> str:
     """All tests marked ``gpu``, in a process of their own; its summary."""
     if not version_of("pytest"):
         return "not run: pytest is not importable"
     # Only the files that hold some: others may import what a GPU machine lacks.
     files = [f for f in sorted((TREE / "tests").glob("test_*.py")) if "mark.gpu" in f.read_text()]
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *files]
-    done = subprocess.run(command, cwd=TREE, check=False, capture_output=True, text=True)
+    try:
+        done = subprocess.run(
+            command, cwd=TREE, check=False, capture_output=True, text=True, timeout=limit_s
+        )
+    except subprocess.TimeoutExpired:
+        return f"failed: not done within {limit_s:.0f} s"
     print(done.stdout)
     lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no output"]
     return f"{'passed' if done.returncode == 0 else 'failed'}: {lines[-1]}"
@@ -157,36 +218,5 @@ def keep(path: Path, result: dict[str, Any]) -> None:
     write_whole(path, lambda beside: beside.write_text(json.dumps(result, indent=1) + "\n"))
 
 
-def _tensorrt(precision: Any) -> Any:
-    def open_for(network: Network, batch: int) -> Backend:
-        from bloodcell.engine.backends.tensorrt.plan import PlanOptions
-        from bloodcell.engine.backends.tensorrt.runtime import TensorRTBackend
-
-        return TensorRTBackend(network, PlanOptions(largest_batch=batch, precision=precision))
-
-    return open_for
-
-
-def _torch(precision: Any) -> Any:
-    def open_for(network: Network, batch: int) -> Backend:
-        import torch
-
-        from bloodcell.engine.backends.torch_device import TorchDeviceBackend
-
-        # FP32 is to mean FP32, as for TensorRT.
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-        return TorchDeviceBackend(network, batch, float16=precision == "float16")
-
-    return open_for
-
-
-def _as_it_is(pixels: Any) -> Any:
-    return pixels
-
-
-def _on_device(pixels: Any) -> Any:
-    return importlib.import_module("cupy").asarray(pixels)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gpu_check
 import network_speed
 import pytest
+from gpu_parts import Part
 from network_speed import Candidate, NamedNetwork
 from tiny_onnx import CLASSES, tiny_onnx
 
@@ -38,35 +41,101 @@ def test_without_a_gpu_one_line_status_5_and_no_file(tmp_path: Path) -> None:
     assert list(gpu_check.RESULTS.glob("*")) == before
 
 
-def test_what_was_done_on_a_gpu_is_written_as_it_comes(
-    tiny: NamedNetwork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+STREAM = {
+    "network": "n", "image_format": "jpeg", "hardware_decoder": False, "asked_batch": None,
+    "cells_per_s": {"end_to_end": {"median": 300.0}}, "cells_a_day": 25_920_000,
+}  # fmt: skip
+PEER = {
+    "network": "n", "contender": "a peer", "cells_per_s": {"median": 200.0}, "same_class": 0.99,
+}  # fmt: skip
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The file that would be written on a pretended GPU, whose tests fail."""
     device = Device("NVIDIA Test 9", "9.0", "0", "13.0")
-    random = NamedNetwork("random", tiny.network, 0.002)
-    candidate = Candidate(
-        "tensorrt",
-        "float16",
-        lambda network, _batch: OnnxRuntimeBackend(network, 1),
-        {"host": lambda pixels: pixels},
-    )
     monkeypatch.setattr(gpu_check, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(gpu_check, "why_no_cuda", lambda: None)
     monkeypatch.setattr(gpu_check, "first_device", lambda: device)
-    monkeypatch.setattr(gpu_check, "run_tests", lambda: "failed: 1 failed, 4 passed")
-    monkeypatch.setattr(gpu_check, "gpu_candidates", lambda: ([candidate], ["backend torch: no"]))
-    monkeypatch.setattr(gpu_check, "BATCHES", (2,))
-    monkeypatch.setattr(network_speed, "REPEAT_S", 0.001)
-    monkeypatch.setattr(network_speed, "shipped_networks", lambda: [tiny])
-    monkeypatch.setattr(network_speed, "random_resnext50", lambda _folder: random)
-    monkeypatch.setattr(network_speed, "gemm_tflops", lambda: {"float16": 700.0})
-    assert gpu_check.main() == 1  # a test failed
-    written = json.loads((tmp_path / "results" / "nvidia-test-9.json").read_text())
+    monkeypatch.setattr(gpu_check, "run_tests", lambda _limit_s: "failed: 1 failed, 4 passed")
+    return tmp_path / "results" / "nvidia-test-9.json"
+
+
+def test_what_was_measured_is_written_as_it_comes(
+    on_a_gpu: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = {"streams": [STREAM], "peers": [PEER, {"part": "peers", "failed": "gone"}]}
+    written_before: list[dict[str, Any]] = []
+
+    def entries_of(name: str, _folder: str, limit_s: float) -> Iterator[dict[str, Any]]:
+        assert limit_s <= 20
+        for entry in entries[name]:
+            written_before.append(json.loads(on_a_gpu.read_text()))
+            yield entry
+
+    parts = [Part("streams", "end_to_end", 20, iter), Part("peers", "peers", 20, iter)]
+    monkeypatch.setattr(gpu_check, "PARTS", parts)
+    monkeypatch.setattr(gpu_check, "entries_of", entries_of)
+    assert gpu_check.main([]) == 1  # a test failed
+    assert "end_to_end" not in written_before[0]
+    assert [before["end_to_end"] for before in written_before[1:]] == [[STREAM]] * 2
+    written = json.loads(on_a_gpu.read_text())
     assert written["gpu"] == {"name": "NVIDIA Test 9", "compute_capability": "9.0"}
     assert written["tests"] == "failed: 1 failed, 4 passed"
     assert written["versions"]["onnxruntime"]
-    assert "backend torch: no" in written["missing"]
-    assert [entry["network"] for entry in written["networks"]] == ["tiny", "random"]
-    assert all(row["tensorrt_to_arithmetic_ceiling"] > 0 for row in written["ratios"])
+    assert "tensorrt: not importable" in written["missing"]
+    assert written["peers"] == entries["peers"]
+    assert written["left_out"] == []
+    assert written["end_to_end_to_peers"] == [
+        {"network": "n", "peer": "a peer", "ratio": 1.5, "same_class": 0.99}
+    ]
+
+
+def test_when_the_time_is_over_the_rest_is_left_out(
+    on_a_gpu: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_check, "entries_of", lambda *_: pytest.fail("begun too late"))
+    assert gpu_check.main(["--seconds", "5"]) == 1
+    written = json.loads(on_a_gpu.read_text())
+    assert written["left_out"] == [part.name for part in gpu_check.PARTS]
+
+
+def test_only_what_score_does_by_default_is_held_against_peers() -> None:
+    others = [
+        STREAM | {"hardware_decoder": True}, STREAM | {"asked_batch": 64},
+        STREAM | {"image_format": "tiff"}, {"part": "shipped", "failed": "memory"},
+    ]  # fmt: skip
+    assert gpu_check.against_peers(others, [PEER]) == []
+    refused = {"network": "n", "contender": "another", "why_not": "no torch"}
+    (row,) = gpu_check.against_peers([*others, STREAM], [PEER, refused])
+    assert row["ratio"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "its process ended by SIGSEGV"),
+        ("raise SystemExit(3)", "its process ended with status 3"),
+        ("import time; time.sleep(60)", "not done within 1 s"),
+        ("", None),
+    ],
+)
+def test_a_part_that_ends_badly_keeps_what_it_measured(
+    program: str, reason: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "part.py"
+    script.write_text(f"""print('{{"cells": 7}}', flush=True)\n{program}\n""")
+    monkeypatch.setattr(gpu_check, "PARTS_PROGRAM", script)
+    found = list(gpu_check.entries_of("a part", str(tmp_path), 1.0))
+    failed = [{"part": "a part", "failed": reason}] if reason else []
+    assert found == [{"cells": 7}, *failed]
+
+
+@pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: it would be measured")
+def test_a_part_without_a_gpu_says_why(tmp_path: Path) -> None:
+    (entry,) = gpu_check.entries_of("arithmetic", str(tmp_path), 60.0)
+    assert entry["part"] == "arithmetic"
+    assert "CUDA" in entry["failed"]
 
 
 @pytest.fixture
@@ -145,15 +214,6 @@ def test_the_shipped_network_is_found_without_the_extension() -> None:
         check=True,
     )
     assert done.stdout.startswith("[True")
-
-
-def test_a_small_random_resnext50_scores(tmp_path: Path) -> None:
-    named = network_speed.random_resnext50(tmp_path, input_px=32)
-    assert named.name == "ResNeXt-50 32x4d, random weights, 32 px"
-    backend = OnnxRuntimeBackend(named.network, threads=1)
-    found = backend.probabilities(network_speed.pixels_for(named.network, 2))
-    # Its branches count: two inputs are not scored alike.
-    assert (found[0] != found[1]).any()
 
 
 def test_a_gpus_file_name() -> None:

@@ -1,0 +1,21 @@
+"""A measurement that fails is an entry with its reason, and never the end of the others."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from bloodcell.errors import BloodcellError
+
+Entry: TypeAlias = dict[str, Any]
+
+
+def attempted(measure: Callable[[], Entry]) -> Entry:
+    """Its entry, or why there is none, whatever a library raised."""
+    try:
+        return measure()
+    except Exception as error:
+        return {"failed": one_line(error)}
+
+
+def one_line(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0][:300]
+    return first if isinstance(error, BloodcellError) else f"{type(error).__name__}: {first}"

@@ -1,0 +1,63 @@
+"""What `make gpu-check` scores, and with which networks; made by the first part that needs it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import network_speed
+
+TREE = Path(__file__).resolve().parents[1]
+CELLS = 16_384
+IMAGE_PX = 400
+"""Sides of drawn images, as the scanner of the LMU writes them."""
+_DISTINCT = 180
+_OF_ALL_KINDS = 256
+SHIPPED, RESNEXT50 = "jhu18-resnext26-128", "resnext50_32x4d"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is scored end to end, and how; None: as `bloodcell score` does by itself."""
+
+    model: str
+    image_format: str = "jpeg"
+    hardware_decoder: bool = False
+    batch: int | None = None
+
+
+def model_of(name: str, folder: Path) -> str:
+    """Its name, or its folder if it has random weights."""
+    if name == SHIPPED:
+        return name
+    made = folder / name
+    if not (made / "card.toml").is_file():
+        network_speed.random_model(made)
+    return str(made)
+
+
+def images_of(image_format: str, folder: Path) -> tuple[Path, str]:
+    """A manifest of ``CELLS`` rows: real JPEGs where there are some, else drawn images."""
+    from bloodcell.bench.inputs import Drawn, repeated_input
+
+    real = real_smears()
+    source = real if image_format == "jpeg" and real.is_dir() else None
+    manifest = folder / image_format / "manifest.parquet"
+    if not manifest.is_file():
+        drawn = Drawn(image_format, IMAGE_PX, min(CELLS, _DISTINCT))
+        repeated_input(source, CELLS, manifest.parent, drawn=drawn)
+    return manifest, "aml-apl/test" if source else f"drawn, {IMAGE_PX} x {IMAGE_PX} px"
+
+
+def folders_of_images(folder: Path) -> dict[str, Path]:
+    """Real JPEGs, where there are some, and drawn images of all kinds; by what they are."""
+    from bloodcell.phantom import write_phantoms
+
+    drawn, real = folder / "all-kinds", real_smears()
+    if not drawn.is_dir():
+        write_phantoms(drawn, patients=1, cells=_OF_ALL_KINDS, image_format="mixed")
+    return ({"aml-apl/test": real} if real.is_dir() else {}) | {"drawn, of all kinds": drawn}
+
+
+def real_smears() -> Path:
+    beside = TREE.parent / "shared" / "data"
+    return Path(os.environ.get("BLOODCELL_DATA", beside)) / "aml-apl" / "test"
