@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from attempts import one_line
 
 from bloodcell.engine.backends import Backend, Network
-from bloodcell.errors import BloodcellError, ModelError
+from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.toml import read_toml
 
@@ -141,8 +142,8 @@ def measure_all(
             for source, placed in candidate.sources.items():
                 speed = cells_per_s(backend, placed(pixels))
                 yield {**about, "pixels_from": source, **speed}
-        except BloodcellError as error:
-            yield {**about, "failed": str(error)}
+        except Exception as error:
+            yield {**about, "failed": one_line(error)}
 
 
 def pixels_for(network: Network, batch: int) -> np.ndarray[Any, np.dtype[np.float32]]:
