@@ -11,6 +11,7 @@ from bloodcell.engine.machine import usable_cores
 
 _PACKAGES = (
     "bloodcell", "nvidia-dali-cuda130", "onnxruntime", "numpy", "pyarrow", "torch", "tensorrt",
+    "pillow", "opencv-python-headless", "simplejpeg",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from bloodcell.bench.stand_in import write_stand_in
 from bloodcell.bench.statistics import log_log_slope
 from bloodcell.errors import EngineError
 
-STEEPEST = 1.1
+STEEPEST = 1.03
 """Up to which slope of log time against log cells the time counts as linear."""
 MOST_MEMORY = 1.1
 """Up to which ratio of peak memories the memory counts as flat."""
