@@ -1,7 +1,7 @@
 """Coverage and error of the adjusted share on simulated patients; run with `pytest -s`.
 
-True share 0 to 40 %, 200 to 5,000 cells, 2,000 patients a point, fixed seeds. Two ways of differing
-between patients:
+True share 0 to 90 %, 200 to 5,000 cells, 2,000 patients a point, fixed seeds, all drawn twice. Two
+ways of differing between patients:
 
 as estimated: the shapes, shifts and worth of cells of the default network's error model.
     Shifts are drawn for each patient and kind, then chances of bins from a Dirichlet
@@ -20,7 +20,7 @@ from bloodcell.model import load_model
 from bloodcell.shift_fit import moved
 
 PATIENTS = 2000
-SHARES = (0.0, 0.01, 0.05, 0.10, 0.20, 0.40)
+SHARES = (0.0, 0.01, 0.05, 0.10, 0.20, 0.40, 0.50, 0.90)
 CELLS = (200, 500, 5000)
 MIDDLE = slice(12, 44)
 
@@ -99,13 +99,15 @@ def figures(model: ErrorModel, counts: np.ndarray, share: float) -> dict[str, fl
     }
 
 
+@pytest.mark.parametrize("first_seed", [0, 1000])
 @pytest.mark.parametrize("draw", [chances_as_estimated, chances_otherwise])
-def test_intervals_cover(draw, model: ErrorModel) -> None:
-    print(f"\n{draw.__name__}, {PATIENTS} patients a point; widths and errors in points")
+def test_intervals_cover(draw, first_seed: int, model: ErrorModel) -> None:
+    print(f"\n{draw.__name__}, {PATIENTS} patients a point, seeds from {first_seed}; ", end="")
+    print("widths and errors in points")
     print("  true  cells  covered  width  error   ACC  PACC    EM  naive  naive cov.  refused")
     wrong = []
     for point, (share, cells) in enumerate((s, c) for s in SHARES for c in CELLS):
-        rng = np.random.default_rng(point)
+        rng = np.random.default_rng(first_seed + point)
         f = figures(model, histograms(rng, draw(rng, model, share), cells), share)
         print(
             f"{100 * share:6.0f} {cells:6d} {f['covered']:8.3f} {f['width']:6.1f} "

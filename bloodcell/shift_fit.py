@@ -19,6 +19,7 @@ _GROUPS = np.searchsorted([-4.0, -2.0, 0.0, 2.0, 4.0], (SHAPE_EDGES[1:] + SHAPE_
 
 _BINS = len(SHAPE_EDGES) - 1
 _BIN_WIDTH = 0.5
+_REACH = 26  # bins that the largest shift, 12, and a spline lead beyond the shape
 _CENTRES = (SHAPE_EDGES[1:] + SHAPE_EDGES[:-1]) / 2
 _SHIFTS = np.arange(-80, 81) / 10
 _SCALES = np.geomspace(0.1, 4, 40)
@@ -104,22 +105,25 @@ def smoothed(counts: Floats, effective_cells: float) -> Floats:
 def moved(shapes: Floats, shifts: Floats) -> Floats:
     """Shapes moved by ``shifts`` (S,), (S, 56), by the core's cubic B-splines.
 
-    ``shapes``: one for all shifts, (56,), or one each, (S, 56).
+    ``shapes``: one for all shifts, (56,), or one each, (S, 56). As in the core, what would leave
+    the bins is in the outermost one.
     """
     bins = np.clip(shifts, -12, 12) / _BIN_WIDTH
     whole = np.floor(bins)
     t = (bins - whole)[:, None]
-    rows = np.broadcast_to(shapes, (len(shifts), _BINS))
-    padded = np.pad(rows, ((0, 0), (28, 28)))
-    at = 28 + np.arange(_BINS)[None, :] - whole[:, None].astype(int)
+    below = np.broadcast_to(shapes, (len(shifts), _BINS)).cumsum(axis=1)
+    padded = np.pad(below, ((0, 0), (_REACH, _REACH)), mode="edge")
+    padded[:, :_REACH] = 0
+    at = _REACH + np.arange(_BINS - 1)[None, :] - whole[:, None].astype(int)
     row = np.arange(len(shifts))[:, None]
-    result: Floats = (
+    moved_below = (
         t**3 * padded[row, at - 2]
         + (((-3 * t + 3) * t + 3) * t + 1) * padded[row, at - 1]
         + ((3 * t - 6) * t**2 + 4) * padded[row, at]
         + (1 - t) ** 3 * padded[row, at + 1]
-    ) / 6 + _LEAST_CHANCE
-    return result
+    ) / 6
+    masses: Floats = np.diff(moved_below, axis=1, prepend=0, append=below[:, -1:])
+    return masses + _LEAST_CHANCE
 
 
 def _kernel(width: float) -> Floats:

@@ -1,14 +1,21 @@
 """Held-out patients, each adjusted by an error model that never saw it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tomli_w
 from drawn_patients import histogram_of, labelled
 
 from bloodcell.error_model import fit_error_model
+from bloodcell.errors import ModelError
 from bloodcell.evaluation.join import Joined
+from bloodcell.model import load_model
 from bloodcell.scheme import load_scheme
+from bloodcell.toml import read_toml
+from bloodcell.training.held_out import card_tables, read_held_out, renew_card, write_held_out
 from bloodcell.training.left_out import shares_by_others
-from bloodcell.training.validation import held_out_figures
+from bloodcell.training.validation import held_out_error_model, held_out_figures
 
 
 def drawn_cells(patients: int) -> Joined:
@@ -65,3 +72,31 @@ def test_too_few_patients_have_naive_shares_only() -> None:
     assert figures["shares"]["adjusted_patients"] == 0
     assert "coverage" not in figures["shares"]
     assert all("naive_percent" in row and "covered" not in row for row in figures["patient"])
+
+
+def test_a_card_is_renewed_from_the_held_out_cells_beside_it(tmp_path: Path) -> None:
+    cells = drawn_cells(8)
+    write_held_out(tmp_path, cells)
+    card = {"scheme": "jhu18", "training": {"validation": {"folds": 3}}, "metrics": {"old": 1}}
+    (tmp_path / "card.toml").write_text(tomli_w.dumps(card))
+    renew_card(tmp_path)
+    renewed = read_toml(tmp_path / "card.toml", ModelError)
+    expected = card_tables(read_held_out(tmp_path, cells.run_scheme), folds=3)
+    assert renewed == card | expected
+    assert renewed["error_model"]["patients"] == 8
+    assert renewed["error_model"]["held_out"].endswith("in one of 3 folds")
+    (tmp_path / "held_out.parquet").unlink()
+    with pytest.raises(ModelError, match=r"held_out\.parquet is missing"):
+        renew_card(tmp_path)
+
+
+def test_the_default_error_model_is_what_its_held_out_cells_give() -> None:
+    model = load_model()
+    assert model.error_model is not None
+    cells = read_held_out(model.folder, load_scheme("jhu18"))
+    found = held_out_error_model(cells, model.error_model.held_out)
+    assert found is not None
+    for name, value in model.error_model.to_card().items():
+        # Elsewhere the last digit may be rounded otherwise.
+        close = value if isinstance(value, str) else pytest.approx(value, rel=1e-3, abs=1e-9)
+        assert getattr(found, name) == close, name

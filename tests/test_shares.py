@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn_patients import bell, histogram, shift_model
+from drawn_patients import bell, histogram, histogram_of, shift_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_accumulators import make
@@ -60,8 +60,11 @@ def test_adjusted_counts_are_solved_for_the_share(chances):
     assert np.isnan(label_shift_shares(np.zeros((1, 64), np.int64), blast, other)).all()
 
 
-def plainly(counts, blast_scale=0.8, other_scale=0.6, worth=300.0):
-    """The posterior on plain even grids of the angle of the share and of both shifts."""
+def plainly(counts, worth, blast_scale=0.8, other_scale=0.6):
+    """The posterior on plain even grids of the angle of the share and of both shifts.
+
+    Shares, posterior mass up to each, and the least and greatest within two log units of the top.
+    """
     z = np.linspace(-6, 6, 121)
     group = np.eye(6)[np.searchsorted(EDGES, np.arange(-13.75, 14, 0.5))]
     blast, other = (
@@ -71,14 +74,16 @@ def plainly(counts, blast_scale=0.8, other_scale=0.6, worth=300.0):
     cells = counts.reshape(32, 2).sum(axis=1) @ group[12:44]
     weight = 1 / (1 + cells.sum() / worth)
     angle = np.linspace(0, np.pi / 2, 301)
-    density = np.empty(301)
+    log_density = np.empty(301)
     for i, share in enumerate(np.sin(angle) ** 2):
         mixed = share * blast[:, None] + (1 - share) * other[None, :]
         log = weight * (np.log(mixed) @ cells) - 0.5 * (z[:, None] ** 2 + z[None, :] ** 2)
-        density[i] = np.log(np.exp(log - (log.max())).sum()) + log.max()
-    density = np.exp(density - density.max())
+        log_density[i] = np.log(np.exp(log - (log.max())).sum()) + log.max()
+    log_density -= log_density.max()
+    density = np.exp(log_density)
     below = np.r_[0, np.cumsum((density[1:] + density[:-1]) / 2)]
-    return np.sin(angle) ** 2, below / below[-1]
+    at = np.sin(angle) ** 2
+    return at, below / below[-1], at[log_density >= -2][[0, -1]]
 
 
 @pytest.mark.parametrize(
@@ -87,12 +92,33 @@ def plainly(counts, blast_scale=0.8, other_scale=0.6, worth=300.0):
 def test_the_posterior_equals_plain_integration(share, cells):
     counts = histogram(np.random.default_rng(3), share, cells)
     estimate = shift_model().estimate_shares(counts[None])[0]
-    at, below = plainly(counts)
+    at, below, supported = plainly(counts, worth=300.0)
     assert estimate[0] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
+    np.testing.assert_allclose(estimate[1:3], supported, atol=0.01)
     bands = np.diff(np.r_[0, np.interp([0.05, 0.1, 0.2], at, below), 1])
     np.testing.assert_allclose(estimate[3:7], bands, atol=0.01)
-    held = np.interp(estimate[2], at, below) - np.interp(estimate[1], at, below)
-    assert held == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("cells_at", "worth"),
+    [
+        ({-1.0: 500, 6.0: 500}, 300.0),  # each kind in one group: steep modes of the shifts
+        ({-7.0: 200}, 3000.0),  # other cells alone, or blasts taken for them: two modes
+    ],
+)
+def test_odd_patients_equal_plain_integration_too(cells_at, worth):
+    counts = histogram_of(np.repeat(list(cells_at), list(cells_at.values())))
+    estimate = shift_model(worth_cells=worth).estimate_shares(counts[None])[0]
+    at, below, supported = plainly(counts, worth)
+    assert estimate[0] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
+    np.testing.assert_allclose(estimate[1:3], supported, atol=0.01)
+
+
+def test_a_moved_shape_keeps_what_leaves_the_bins():
+    shape = bell(-4) / bell(-4).sum()
+    far = moved(shape, np.array([-9.0, 0.0, 12.0]))
+    np.testing.assert_allclose(far.sum(axis=1), 1, atol=1e-9)
+    assert far[0, 0] > 0.3  # what lies below -14 when moved by -9: below -5 before
 
 
 def test_ends_can_be_reached_and_no_cell_gives_nothing():

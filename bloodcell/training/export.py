@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import pyarrow as pa
-import pyarrow.parquet as pq
 import tomli_w
 import torch
 from torch import nn
@@ -22,12 +20,9 @@ from bloodcell.files import sha256_of
 from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme
 from bloodcell.training.curves import draw_curves
+from bloodcell.training.held_out import card_tables, write_held_out
 from bloodcell.training.options import TrainingOptions
-from bloodcell.training.validation import (
-    Calibration,
-    held_out_error_model,
-    held_out_figures,
-)
+from bloodcell.training.validation import Calibration
 
 _OPSET = 17
 _TOLERANCE = 1e-3
@@ -65,16 +60,11 @@ def write_model_folder(
             "patient; the figures there are by the calibration of the other patients",
         },
         "training": {**table, "torch": torch.__version__, "data": data},
-        "metrics": {"validation": held_out_figures(held_out)},
+        **card_tables(held_out, options.validation.folds),
     }
-    error_model = held_out_error_model(
-        held_out, f"each held out of training in one of {options.validation.folds} folds"
-    )
-    if error_model:
-        card["error_model"] = error_model.to_card()
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     _write_history(folder / "training.csv", history)
-    _write_held_out(folder / "held_out.parquet", held_out)
+    write_held_out(folder, held_out)
     save_svg(draw_curves(history, folder.name), folder / "training.svg")
 
 
@@ -84,17 +74,6 @@ def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(history[0]), restval="")
         writer.writeheader()
         writer.writerows(history)
-
-
-def _write_held_out(path: Path, cells: Joined) -> None:
-    """What the figures and the error model rest on, so that both can be made again from it."""
-    columns = {
-        "patient": pa.array(cells.patient).dictionary_encode(),
-        "label": pa.array(cells.label).dictionary_encode(),
-        "called": pa.array(cells.called).dictionary_encode(),
-        "blast_probability": pa.array(cells.blast_probability, pa.float32()),
-    }
-    pq.write_table(pa.table(columns), path)
 
 
 def _without_none(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

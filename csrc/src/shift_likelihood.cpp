@@ -11,13 +11,20 @@ constexpr double least_chance = 1e-12;
 
 constexpr double log_two_pi = 1.8378770664093453;
 
+double log_prior(Place place) {
+    return -0.5 * (place.blast * place.blast + place.other * place.other);
+}
+
 double determinant_of(const Steepness& s) {
     return s.blast_blast * s.other_other - s.blast_other * s.blast_other;
 }
 
-Place limited(Place step) {
-    const double length = std::sqrt(step.blast * step.blast + step.other * step.other);
-    const double factor = length > 1.5 ? 1.5 / length : 1.0;
+// Fisher scoring's step to the mode, at most 1.5 long.
+Place step_from(const Steepness& s) {
+    const double determinant = determinant_of(s);
+    const Place step{(s.other_other * s.blast - s.blast_other * s.other) / determinant,
+                     (s.blast_blast * s.other - s.blast_other * s.blast) / determinant};
+    const double factor = std::min(1.5 / std::hypot(step.blast, step.other), 1.0);
     return {step.blast * factor, step.other * factor};
 }
 
@@ -39,7 +46,7 @@ double ShiftLikelihood::log_joint(double share, Place place) const {
     GroupValues blast, other;
     model_.blast.groups(model_.blast_spread.shift(place.blast), blast.data(), nullptr);
     model_.other.groups(model_.other_spread.shift(place.other), other.data(), nullptr);
-    double sum = -0.5 * (place.blast * place.blast + place.other * place.other);
+    double sum = log_prior(place);
     for (std::size_t g = 0; g < share_groups; ++g) {
         if (counts_[g] > 0) {
             sum += counts_[g] * std::log(share * blast[g] + (1 - share) * other[g] + least_chance);
@@ -54,11 +61,12 @@ Steepness ShiftLikelihood::steepness(double share, Place place) const {
     model_.other.groups(model_.other_spread.shift(place.other), other.data(), other_slope.data());
     const double by_blast = share * model_.blast_spread.slope(place.blast);
     const double by_other = (1 - share) * model_.other_spread.slope(place.other);
-    Steepness sum{-place.blast, -place.other, 1, 0, 1};
+    Steepness sum{log_prior(place), -place.blast, -place.other, 1, 0, 1};
     for (std::size_t g = 0; g < share_groups; ++g) {
         const double chance = share * blast[g] + (1 - share) * other[g] + least_chance;
         const double b = by_blast * blast_slope[g] / chance;
         const double o = by_other * other_slope[g] / chance;
+        if (counts_[g] > 0) sum.log_joint += counts_[g] * std::log(chance);
         sum.blast += counts_[g] * b;
         sum.other += counts_[g] * o;
         sum.blast_blast += counts_[g] * b * b;
@@ -69,20 +77,31 @@ Steepness ShiftLikelihood::steepness(double share, Place place) const {
 }
 
 Place ShiftLikelihood::mode(double share, Place place, Steepness& at_mode) const {
-    // Fisher scoring. An end short of the mode costs accuracy only, not validity: the rule of
-    // integrate() is centred where this ends.
-    for (int round = 0; round < 12; ++round) {
-        at_mode = steepness(share, place);
-        const Steepness& s = at_mode;
-        const double determinant = determinant_of(s);
-        const Place step =
-            limited({(s.other_other * s.blast - s.blast_other * s.other) / determinant,
-                     (s.blast_blast * s.other - s.blast_other * s.blast) / determinant});
+    // An end short of the mode costs accuracy only, not validity: the rule of integrate() is
+    // centred where this ends.
+    at_mode = steepness(share, place);
+    for (int round = 0; round < 20; ++round) {
+        const Place step = step_from(at_mode);
         if (std::abs(step.blast) + std::abs(step.other) < 0.05) break;
-        place.blast += step.blast;
-        place.other += step.other;
+        if (!climbs(share, step, place, at_mode)) break;
     }
     return place;
+}
+
+// Takes the step, halved until it leads upwards: where a shape is steep the whole one may lead far
+// beyond the mode, and the next one back again.
+bool ShiftLikelihood::climbs(double share, Place step, Place& place, Steepness& at_place) const {
+    for (int halving = 0; halving < 6; ++halving) {
+        const Place next{place.blast + step.blast, place.other + step.other};
+        const Steepness there = steepness(share, next);
+        if (there.log_joint > at_place.log_joint) {
+            place = next;
+            at_place = there;
+            return true;
+        }
+        step = {0.5 * step.blast, 0.5 * step.other};
+    }
+    return false;
 }
 
 ShareDensity ShiftLikelihood::integrate(double share, Place start) const {
@@ -95,7 +114,7 @@ ShareDensity ShiftLikelihood::integrate(double share, Place start) const {
     const double c = std::sqrt(1 / s.other_other);
     // Nodes of the rule for exp(-|x|^2 / 2): the centre with weight 1/2, and a hexagon of radius 2
     // with weights 1/12, where exp(+|x|^2 / 2) is exp(2).
-    const double at_centre = log_joint(share, centre);
+    const double at_centre = s.log_joint;
     constexpr double half = 0.5;
     const double height = std::sqrt(3.0) / 2;
     const double x[6] = {1, half, -half, -1, -half, half};
@@ -112,7 +131,7 @@ ShareDensity ShiftLikelihood::integrate(double share, Place start) const {
 ShareDensity ShiftLikelihood::approximate(double share, Place start) const {
     Steepness s{};
     const Place centre = mode(share, start, s);
-    return {log_joint(share, centre) - 0.5 * std::log(determinant_of(s)) + log_two_pi, centre};
+    return {s.log_joint - 0.5 * std::log(determinant_of(s)) + log_two_pi, centre};
 }
 
 PairValues ShiftLikelihood::pair_chances(double share, Place place) const {

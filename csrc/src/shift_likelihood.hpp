@@ -17,10 +17,12 @@ struct Place {
     double other = 0;
 };
 
-// Gradient and Fisher information, prior included, by the two coordinates of a Place.
+// Log density at a Place, prior included, its gradient and its Fisher information by the two
+// coordinates.
 struct Steepness {
-    double blast, other;                              // gradient
-    double blast_blast, blast_other, other_other;     // information
+    double log_joint;
+    double blast, other;                           // gradient
+    double blast_blast, blast_other, other_other;  // information
 };
 
 // The part of log density(pi) that belongs to one pi.
@@ -49,6 +51,7 @@ private:
     double log_joint(double share, Place place) const;
     Steepness steepness(double share, Place place) const;
     Place mode(double share, Place start, Steepness& at_mode) const;
+    bool climbs(double share, Place step, Place& place, Steepness& at_place) const;
 
     const ShiftModel& model_;
     double cells_ = 0;

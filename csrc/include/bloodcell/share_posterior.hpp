@@ -18,8 +18,10 @@ namespace bloodcell {
 
 struct ShareEstimate {
     double share;  // the posterior's median
-    // The region of highest density that holds 0.95 of the posterior, on the scale of arcsin sqrt(pi),
-    // where the prior is flat; 0 and 1 can be its ends.
+    // From the lowest to the highest share whose likelihood, shifts integrated out (Berger, Liseo &
+    // Wolpert 1999, Statist. Sci. 14:1), is at least exp(-2) of the highest: two units of support
+    // (Edwards 1972, Likelihood). Holds the true share of about 95 % of patients, whatever it is,
+    // which a region of 95 % of the posterior does on average over shares only. 0 and 1 can be ends.
     double low;
     double high;
     std::array<double, 4> bands;  // under .05, .05 to under .10, .10 to under .20, .20 and more
