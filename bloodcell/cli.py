@@ -51,7 +51,7 @@ def main() -> None:
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1),
-    help="Cells a batch; changes speed, never the result  [default: 64; on a GPU its plan's]",
+    help="Cells a batch; changes speed, never the result  [default: 32; on a GPU its plan's]",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(

@@ -49,7 +49,7 @@ def score(
     them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
     ``threads``: CPU threads, all usable ones by default.
     ``workers``: processes, by default one a GPU, on the CPU this one alone. ``batch_size``: most
-    cells a batch, by default 64 on the CPU and on a GPU what its network takes at once. None of
+    cells a batch, by default 32 on the CPU and on a GPU what its network takes at once. None of
     these changes the result. ``hardware_decoder``: of a GPU, for all JPEGs. ``profile`` says what
     the denominator is, ``blast_equivalents`` which classes count as blasts besides the scheme's
     own, and ``interval_width``, in points, when a patient's cells suffice. Setting ``stop`` ends

@@ -32,7 +32,7 @@ def _scoring_options(command: Command) -> Command:
         ),
         click.option(
             "--batch-size", type=click.IntRange(min=1),
-            help="Cells a batch  [default: 64 on the CPU, on a GPU what its network takes]",
+            help="Cells a batch  [default: 32 on the CPU, on a GPU what its network takes]",
         ),
         click.option(
             "--backend", type=click.Choice(["auto", "onnxruntime", "tensorrt", "torch"]),
