@@ -9,7 +9,7 @@ from bloodcell.engine.backends.cuda import Device, all_devices, first_device
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.lanes import Setup, open_lanes
 from bloodcell.engine.source import read_files
-from bloodcell.engine.stream import score_stream
+from bloodcell.engine.stream import most_ahead, score_stream
 from bloodcell.errors import EngineError
 
 
@@ -73,6 +73,8 @@ class LocalScorer:
         opened = open_lanes(setup)
         self._lanes = opened.lanes
         self.lanes = len(opened.lanes)
+        self.ahead = most_ahead(opened.lanes)
+        """Tables that are taken before the first batch must be received."""
         self.devices = [first_device()] if setup.choice.on_gpu else []
         self.batch_size, self.made_of = opened.batch_size, opened.made_of
 

@@ -17,7 +17,7 @@ def score_stream(encoded: Iterable[EncodedBatch], lanes: Sequence[Lane]) -> Gene
     taken, so memory does not grow with the number of cells. Raises what ``encoded`` or a lane
     raises; closing the generator ends the threads and closes ``encoded``.
     """
-    read: Channel[EncodedBatch] = Channel(len(lanes) + 1)
+    read: Channel[EncodedBatch] = Channel(_waiting_to_begin(lanes))
     scored: Channel[ScoreBatch] = Channel(len(lanes))
     at_work = _Countdown(len(lanes), scored.end)
     threads = [threading.Thread(target=_read, args=(encoded, read), daemon=True)]
@@ -34,6 +34,18 @@ def score_stream(encoded: Iterable[EncodedBatch], lanes: Sequence[Lane]) -> Gene
         scored.abandon()
         for thread in threads:
             thread.join()
+
+
+def most_ahead(lanes: Sequence[Lane]) -> int:
+    """Batches that ``score_stream`` takes from its source before one must be taken from it.
+
+    In flight, waiting to begin, and in the reader's hands.
+    """
+    return sum(lane.depth for lane in lanes) + _waiting_to_begin(lanes) + 1
+
+
+def _waiting_to_begin(lanes: Sequence[Lane]) -> int:
+    return len(lanes) + 1
 
 
 class _Countdown:

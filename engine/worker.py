@@ -22,6 +22,8 @@ class Ready:
     device: str
     """``CPU``, or the name of the GPU that it sees."""
     lanes: int
+    ahead: int
+    """See ``LocalScorer.ahead``."""
     batch_size: int
     made_of: dict[str, str]
 
@@ -50,7 +52,9 @@ def _serve(connection: Connection) -> None:
     try:
         scorer = LocalScorer(setup)
         device = first_device().name if setup.choice.on_gpu else CPU
-        connection.send(Ready(device, scorer.lanes, scorer.batch_size, scorer.made_of))
+        connection.send(
+            Ready(device, scorer.lanes, scorer.ahead, scorer.batch_size, scorer.made_of)
+        )
         for batch in scorer.score(_tables(connection)):
             connection.send(batch)
     except BloodcellError as error:

@@ -49,10 +49,10 @@ class WorkerScorer:
     ) -> None:
         self.devices = devices
         share = replace(setup, threads=max(1, setup.threads // len(environments)))
-        self._workers = [
-            _Worker(number, share, environment) for number, environment in enumerate(environments)
-        ]
+        self._workers = [_Worker(*numbered) for numbered in enumerate(environments)]
         try:
+            for worker in self._workers:
+                worker.start(share)
             ready = [worker.ready() for worker in self._workers]
             self.made_of = alike(ready, setup.choice.device)
             self.lanes = sum(one.lanes for one in ready)
@@ -136,7 +136,7 @@ class _Waiting:
 class _Worker:
     """One process, our end of its connection, and the tables it has, by their first row."""
 
-    def __init__(self, number: int, setup: Setup, environment: Mapping[str, str]) -> None:
+    def __init__(self, number: int, environment: Mapping[str, str]) -> None:
         self._number = number
         self.connection, theirs = Pipe()
         self.tables: dict[int, pa.Table] = {}
@@ -150,12 +150,17 @@ class _Worker:
                 # Standard output is for the command's own result.
                 stdout=subprocess.DEVNULL,
             )
-        self.connection.send(setup)
 
     @property
     def has_room(self) -> bool:
         """Whether a table sent now will be read without waiting for us to receive."""
         return len(self.tables) < self._most_tables
+
+    def start(self, setup: Setup) -> None:
+        """Let the worker open its lanes."""
+        # One that is gone already is noticed when it should say that it is ready.
+        with suppress(OSError):
+            self.connection.send(setup)
 
     def ready(self) -> Ready:
         """Wait until the worker has started."""
@@ -166,16 +171,16 @@ class _Worker:
         if isinstance(answer, BloodcellError):
             raise answer
         assert isinstance(answer, Ready)
-        # With each lane, scored by it or waiting for it, one and one more.
-        self._most_tables = 2 * answer.lanes + 2
+        self._most_tables = answer.ahead
         return answer
 
     def send(self, table: pa.Table) -> None:
+        # First, so that it is put back if the worker is gone.
+        self.tables[table["row"][0].as_py()] = table
         try:
             self.connection.send_bytes(table_to_bytes(table))
         except OSError as error:
             raise self._lost() from error
-        self.tables[table["row"][0].as_py()] = table
 
     def receive(self) -> ScoreBatch:
         answer = self._receive()

@@ -9,7 +9,7 @@ import pytest
 from simulated_device import SimulatedLane, batches
 
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.stream import score_stream
+from bloodcell.engine.stream import most_ahead, score_stream
 from bloodcell.errors import EngineError
 
 
@@ -51,6 +51,22 @@ def test_reading_is_a_bounded_distance_ahead_of_a_consumer_that_rests() -> None:
     # Taken 1; waiting to be taken 2; with each lane 2 and one it cannot hand over; waiting to be
     # begun 3; in the reader's hands 1.
     assert len(made) <= 1 + 2 + 2 * (2 + 1) + 3 + 1
+    stream.close()
+
+
+@pytest.mark.parametrize(("lanes", "depth"), [(1, 1), (2, 1), (1, 3), (2, 3)])
+def test_so_many_batches_are_taken_while_nobody_receives(lanes: int, depth: int) -> None:
+    devices = [SimulatedLane(depth) for _ in range(lanes)]
+    asked_for_more = threading.Event()
+
+    def just_so_many() -> Iterator[EncodedBatch]:
+        yield from batches(1 + most_ahead(devices))
+        asked_for_more.set()
+        yield from batches(1)
+
+    stream = score_stream(just_so_many(), devices)
+    next(stream)
+    assert asked_for_more.wait(10)
     stream.close()
 
 

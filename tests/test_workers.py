@@ -138,6 +138,18 @@ def test_a_slice_of_a_large_table_is_sent_without_the_rest(
     assert workers() == []
 
 
+def test_a_worker_that_is_gone_before_it_is_given_anything_loses_nothing(
+    smears: Path, run: bloodcell.Run
+) -> None:
+    several = WorkerScorer(setup_of(smears), [{}, {}])
+    first = workers()[0]
+    first.kill()
+    first.wait()
+    batches = list(several.score(batches_of(rows_of(run), 5)))
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(CELLS))
+    several.close()
+
+
 def test_closing_early_ends_the_workers(smears: Path, run: bloodcell.Run) -> None:
     several = WorkerScorer(setup_of(smears), [{}, {}])
     batches = several.score(batches_of(rows_of(run), 1))
@@ -159,12 +171,12 @@ def test_a_network_that_cannot_be_opened_is_refused_as_by_one_process(
 @pytest.mark.parametrize(
     "other",
     [
-        Ready("NVIDIA Example 2", 1, 64, {"plan": "a"}),
-        Ready("NVIDIA Example", 1, 64, {"plan": "b"}),
+        Ready("NVIDIA Example 2", 1, 6, 64, {"plan": "a"}),
+        Ready("NVIDIA Example", 1, 6, 64, {"plan": "b"}),
     ],
 )
 def test_workers_that_would_give_other_results_are_refused(other: Ready) -> None:
-    first = Ready("NVIDIA Example", 1, 64, {"plan": "a"})
+    first = Ready("NVIDIA Example", 1, 6, 64, {"plan": "a"})
     assert alike([first, first], "NVIDIA Example") == {"plan": "a"}
     with pytest.raises(EngineError, match=r"the workers differ: .* equal GPUs by CUDA_VISIBLE"):
         alike([first, other], "NVIDIA Example")
