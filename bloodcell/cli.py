@@ -86,8 +86,10 @@ def score(input_: Path, out: Path, max_reject_rate: float, as_json: bool, **opti
     INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
     """
     from bloodcell.console import print_json, print_patients, progress_shown, stop_on_signals
+    from bloodcell.engine.machine import keep_memory_flat
     from bloodcell.scoring import score as run_score
 
+    keep_memory_flat()
     with stop_on_signals() as stop, progress_shown("scoring", unit="cells") as progress:
         run = run_score(input_, out, stop=stop, progress=progress, **options)
     if as_json:

@@ -46,8 +46,10 @@ def _tables(connection: Connection) -> Iterator[pa.Table]:
 def _serve(connection: Connection) -> None:
     from bloodcell.engine.backends import CPU
     from bloodcell.engine.backends.cuda import first_device
+    from bloodcell.engine.machine import keep_memory_flat
     from bloodcell.engine.scorer import LocalScorer
 
+    keep_memory_flat()
     setup = connection.recv()
     try:
         scorer = LocalScorer(setup)

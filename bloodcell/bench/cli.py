@@ -174,7 +174,9 @@ def soak(
     from bloodcell.bench.command import end, measuring, new_record
     from bloodcell.bench.soak import measure_soak, soak_figures, soak_verdicts
     from bloodcell.bench.tables import print_soak
+    from bloodcell.engine.machine import keep_memory_flat
 
+    keep_memory_flat()  # as `bloodcell score` does
     scoring = _scoring(**options)
     record = new_record(
         "soak", input_, scoring, cells=cells, minutes=minutes, negligible_mib=negligible_mib

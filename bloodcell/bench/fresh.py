@@ -98,6 +98,9 @@ def peak_memory_mib() -> float:
 
 
 def _score(launched: float, *, source: str, out: str, **scoring: Any) -> dict[str, Any]:
+    from bloodcell.engine.machine import keep_memory_flat
+
+    keep_memory_flat()  # as `bloodcell score` does
     called = time.monotonic()
     done_at: list[float] = []
     run = score_here(

@@ -1,0 +1,30 @@
+"""What a process that only scores does about its memory, in one of its own."""
+
+import subprocess
+import sys
+
+
+def test_freed_memory_is_shared_by_all_threads() -> None:
+    program = (
+        "import pyarrow as pa, threading, xml.etree.ElementTree as xml, ctypes\n"
+        "from bloodcell.engine.machine import keep_memory_flat\n"
+        "keep_memory_flat()\n"
+        "print(pa.default_memory_pool().backend_name)\n"
+        "def take():\n"
+        "    held.append(ctypes.create_string_buffer(100_000))\n"
+        "    barrier.wait()\n"
+        "held, barrier = [], threading.Barrier(8)\n"
+        "threads = [threading.Thread(target=take) for _ in range(8)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.fdopen.restype = ctypes.c_void_p\n"
+        "stream = ctypes.c_void_p(libc.fdopen(1, b'w'))\n"
+        "libc.malloc_info(0, stream)\n"
+        "libc.fflush(stream)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "system\n" in done.stdout
+    assert done.stdout.count("<heap nr=") == 2
