@@ -88,17 +88,23 @@ def score(
             progress=progress or (lambda _done, _cells: None),
             stop=stop or threading.Event(),
         )
-        try:
-            about |= session.run() | {"state": "done", "finished": _now()}
-            write_report(Run(store.folder, about))
-        except BaseException as error:
-            about["state"] = "stopped" if isinstance(error, Stopped) else "failed"
-            # On a full disk this fails too; what went wrong first is what to say.
-            with suppress(RunError):
-                store.write_about(about)
-            raise
-        store.write_about(about)
+        _work(session, about)
     return Run(store.folder, about)
+
+
+def _work(session: Session, about: dict[str, Any]) -> None:
+    """Do the session's work and keep in ``run.json`` how it ended, well or not."""
+    store = session.store
+    try:
+        about |= session.run() | {"state": "done", "finished": _now()}
+        write_report(Run(store.folder, about))
+    except BaseException as error:
+        about["state"] = "stopped" if isinstance(error, Stopped) else "failed"
+        # On a full disk this fails too; what went wrong first is what to say.
+        with suppress(RunError):
+            store.write_about(about)
+        raise
+    store.write_about(about)
 
 
 def _check_options(backend: str, **counts: int | None) -> None:
