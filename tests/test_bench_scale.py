@@ -113,7 +113,7 @@ def test_growth_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bloodcell.bench.scale.score_fresh", grow)
     result = bench("scale", "--only", "cells", "--largest-cells", 10_000)
     assert result.exit_code == 1
-    assert "FAILED cells: time grows as x to the power 2.00 (at most 1.1)" in result.stdout
+    assert "FAILED cells: time grows as x to the power 2.00 (at most 1.03)" in result.stdout
 
 
 def test_without_onnx_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def test_each_case_is_an_entry_and_one_that_fails_too(
     monkeypatch.setattr(gpu_streams, "model_of", lambda name, _folder: models[name])
     cases = [Case("good"), Case("bad"), Case("good", "tiff", batch=5)]
     jpeg, failed, tiff = gpu_parts.streams(tmp_path, cases)
-    assert (jpeg["batch"], tiff["batch"]) == (64, 5)
+    assert (jpeg["batch"], tiff["batch"]) == (32, 5)
     assert (jpeg["images"], jpeg["network"]) == ("drawn, 40 x 40 px", "good")
     # Uncompressed RGBA and what little is around it.
     assert tiff["kib_a_cell"] == pytest.approx(40 * 40 * 4 / 1024, abs=1)

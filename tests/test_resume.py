@@ -187,7 +187,7 @@ def test_a_full_disk_keeps_what_is_finished(
 
     monkeypatch.setattr(pq, "write_table", full)
     with pytest.raises(RunError, match=r"part-00002\.parquet: No space left on device"):
-        bloodcell.score(smears, tmp_path / "run")
+        bloodcell.score(smears, tmp_path / "run", threads=1)
     assert state(tmp_path / "run") == "failed"
     assert sorted(path.name for path in (tmp_path / "run" / "cells").iterdir()) == [
         "part-00000.parquet",
