@@ -180,8 +180,10 @@ def report(run: Path) -> None:
 def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
     """Train a network on the labelled cells in DATA and write a model folder."""
     from bloodcell.console import log_lines, progress_shown
+    from bloodcell.engine.machine import keep_memory_at_hand
     from bloodcell.training import train as run_training
 
+    keep_memory_at_hand()
     log_lines()
     with progress_shown("training", unit="batches") as progress:
         run_training(data, labels, out, progress=progress, **options)

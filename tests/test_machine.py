@@ -28,3 +28,23 @@ def test_freed_memory_is_shared_by_all_threads() -> None:
     )
     assert "system\n" in done.stdout
     assert done.stdout.count("<heap nr=") == 2
+
+
+def test_a_process_that_trains_gets_no_page_of_its_memory_twice() -> None:
+    program = (
+        "import ctypes, resource\n"
+        "from bloodcell.engine.machine import keep_memory_at_hand\n"
+        "keep_memory_at_hand()\n"
+        "for step in range(4):\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    tensors = [ctypes.create_string_buffer(64 << 20) for _ in range(2)]\n"
+        "    for tensor in tensors: ctypes.memset(tensor, 1, len(tensor))\n"
+        "    del tensor, tensors\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    pages = [int(line) for line in done.stdout.split()]
+    assert pages[0] > 1000
+    assert max(pages[1:]) < 100

