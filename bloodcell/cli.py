@@ -44,7 +44,7 @@ def main() -> None:
 @click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "onnxruntime", "tensorrt", "torch"]),
+    type=click.Choice(["auto", "onnxruntime", "openvino", "tensorrt", "torch"]),
     default="auto",
     show_default=True,
     help="What runs the network. An explicit choice never falls back.",

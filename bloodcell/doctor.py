@@ -13,6 +13,7 @@ from bloodcell.model import load_model, model_names
 _PACKAGES = (
     "nvidia-dali-cuda130",
     "onnxruntime",
+    "openvino",
     "numpy",
     "pyarrow",
     "onnx",

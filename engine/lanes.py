@@ -109,11 +109,11 @@ def open_lanes(setup: Setup) -> Lanes:
 
 
 def _open_host_lanes(setup: Setup) -> Lanes:
-    # ONNX Runtime takes calls from several threads at once; torch spreads one call over them.
-    count = setup.threads if setup.choice.name == "onnxruntime" else 1
+    # torch spreads one call over its threads; the others take a call from each.
+    count = 1 if setup.choice.name == "torch" else setup.threads
     threads = setup.threads // count
     batch_size = setup.batch_size or _HOST_BATCH
-    backend = open_backend(setup.choice, setup.network, threads)
+    backend = open_backend(setup.choice, setup.network, threads, calls=count)
     lanes = [
         HostLane(Decoder(setup.preprocessing, batch_size=batch_size, threads=threads), backend)
         for _ in range(count)

@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+from functools import cache
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -12,6 +14,15 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 def usable_cores() -> int:
     """CPU cores that this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+@cache
+def computes_in_bfloat16() -> bool:
+    """Whether the CPU multiplies in bfloat16: AMD from Zen 4, Intel's servers from Cooper Lake."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return not {"avx512_bf16", "amx_bf16"}.isdisjoint(line.split())
+    return False
 
 
 def keep_memory_flat() -> None:

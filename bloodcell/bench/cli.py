@@ -35,7 +35,8 @@ def _scoring_options(command: Command) -> Command:
             help="Cells a batch  [default: 32 on the CPU, on a GPU what its network takes]",
         ),
         click.option(
-            "--backend", type=click.Choice(["auto", "onnxruntime", "tensorrt", "torch"]),
+            "--backend",
+            type=click.Choice(["auto", "onnxruntime", "openvino", "tensorrt", "torch"]),
             default="auto", show_default=True, help="What runs the network.",
         ),
     ):  # fmt: skip

@@ -10,8 +10,8 @@ from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.machine import usable_cores
 
 _PACKAGES = (
-    "bloodcell", "nvidia-dali-cuda130", "onnxruntime", "numpy", "pyarrow", "torch", "tensorrt",
-    "pillow", "opencv-python-headless", "simplejpeg",
+    "bloodcell", "nvidia-dali-cuda130", "onnxruntime", "openvino", "numpy", "pyarrow", "torch",
+    "tensorrt", "pillow", "opencv-python-headless", "simplejpeg",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from bloodcell.engine.machine import computes_in_bfloat16
 from bloodcell.errors import InputError
 from bloodcell.metrics import auroc
 from bloodcell.training.augment import augment
@@ -239,9 +240,7 @@ def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
 def mixed_precision(device: torch.device) -> torch.autocast:
     """Bfloat16 where it is safe, on a GPU and on a CPU that computes in it."""
-    capable = device.type == "cuda" or any(
-        torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16")
-    )
+    capable = device.type == "cuda" or computes_in_bfloat16()
     return torch.autocast(device.type, torch.bfloat16, enabled=capable)
 
 

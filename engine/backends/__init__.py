@@ -11,26 +11,29 @@ import numpy as np
 import numpy.typing as npt
 
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
+from bloodcell.engine.machine import computes_in_bfloat16
 from bloodcell.errors import EngineError
 
 if TYPE_CHECKING:
     from bloodcell.engine.backends.device import DeviceBackend
 
-BackendName: TypeAlias = Literal["auto", "onnxruntime", "tensorrt", "torch"]
+BackendName: TypeAlias = Literal["auto", "onnxruntime", "openvino", "tensorrt", "torch"]
 
-BACKENDS = ("onnxruntime", "torch", "tensorrt")
+BACKENDS = ("onnxruntime", "openvino", "torch", "tensorrt")
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "onnxruntime": (),
+    "openvino": ("openvino",),
     "torch": ("torch", "onnx"),
     "tensorrt": ("tensorrt|tensorrt_rtx|tensorrt_rtx_bindings", "cupy", "onnx"),
 }
 """What must be importable; of several names one will do."""
 _PACKAGES = {"cupy": "cupy-cuda13x"}
 """Where a package is not named as what it holds."""
-_CPU_CELLS, _GPU_CELLS = 6, 513
+_CPU_ONLY = ("onnxruntime", "openvino")
+_CPU_CELLS, _GPU_CELLS = 18, 513
 """Cells in the self-test's largest batch: more than a backend takes in one pass."""
-FP32_DIFFERENCE, FP16_DIFFERENCE = 1e-3, 0.02
+FP32_DIFFERENCE, FP16_DIFFERENCE, BFLOAT16_DIFFERENCE = 1e-3, 0.02, 0.05
 """By how much a probability may differ from ONNX Runtime's in FP32."""
 
 
@@ -96,7 +99,7 @@ def choose_backend(requested: BackendName) -> Choice:
         raise EngineError(
             f"backend {requested!r} cannot run here: {why_not}. Or use --backend onnxruntime"
         )
-    if requested == "onnxruntime":
+    if requested in _CPU_ONLY:
         return Choice(requested, "asked for", CPU)
     why_cpu = why_not_on_gpu(requested)
     if why_cpu:
@@ -114,12 +117,14 @@ def why_not_here(name: str) -> str | None:
     missing = [_PACKAGES.get(name, name) for name in lacking]
     if missing:
         return f"not installed: pip install {' '.join(missing)}"
+    if name == "openvino" and not computes_in_bfloat16():
+        return "this CPU does not compute in bfloat16, and in FP32 ONNX Runtime is as fast"
     return None
 
 
 def why_not_on_gpu(name: str) -> str | None:
     """None if the backend can use this machine's GPU; else one line saying why not."""
-    if name == "onnxruntime":
+    if name in _CPU_ONLY:
         return "bloodcell uses it for the CPU only"
     why_not = why_no_cuda() or why_not_here(name)
     if why_not is None and name == "torch":
@@ -130,9 +135,10 @@ def why_not_on_gpu(name: str) -> str | None:
     return why_not
 
 
-def open_backend(choice: Choice, network: Network, threads: int) -> Backend:
-    """Load ``network``; it may score only after its self-test. ``threads``: CPU threads.
+def open_backend(choice: Choice, network: Network, threads: int, calls: int = 1) -> Backend:
+    """Load ``network``; it may score only after its self-test.
 
+    ``threads``: CPU threads of a call; ``calls``: as many threads may call it at a time.
     Raises ModelError for a network that its card does not describe or the backend does not know,
     and EngineError if the backend cannot be loaded or fails its self-test.
     """
@@ -143,15 +149,17 @@ def open_backend(choice: Choice, network: Network, threads: int) -> Backend:
         return open_device_backend(choice, network, threads)
     # First, for every backend: it also holds the file against its card.
     reference: Backend = OnnxRuntimeBackend(network, threads)
-    opened, other = reference, None
+    opened, other, allowed = reference, None, FP32_DIFFERENCE
     if choice.name == "torch":
         from bloodcell.engine.backends.torch import TorchBackend
 
         opened, other = TorchBackend(network, threads), reference
-    prove(
-        opened, other, input_px=network.input_px, largest_difference=FP32_DIFFERENCE,
-        rows=_CPU_CELLS,
-    )  # fmt: skip
+    elif choice.name == "openvino":
+        from bloodcell.engine.backends.openvino import OpenVINOBackend
+
+        opened, other = OpenVINOBackend(network, threads, calls), reference
+        allowed = BFLOAT16_DIFFERENCE
+    prove(opened, other, input_px=network.input_px, largest_difference=allowed, rows=_CPU_CELLS)
     return opened
 
 
@@ -182,7 +190,7 @@ def _load_on_gpu(choice: Choice, network: Network) -> DeviceBackend:
 def _best_here() -> Choice:
     no_gpu = why_no_cuda()
     if no_gpu:
-        return Choice("onnxruntime", f"it runs on the CPU, and {no_gpu}", CPU)
+        return _best_on_cpu(no_gpu)
     device = first_device().name
     against: list[str] = []
     for name in ("tensorrt", "torch"):
@@ -190,4 +198,11 @@ def _best_here() -> Choice:
         if why_not is None:
             return Choice(name, "; ".join([f"it runs on the {device}", *against]), device)
         against.append(f"not {name}: {why_not}")
-    return Choice("onnxruntime", "; ".join(["it runs on the CPU", *against]), CPU)
+    return _best_on_cpu("; ".join(against))
+
+
+def _best_on_cpu(why_no_gpu: str) -> Choice:
+    why_not = why_not_here("openvino")
+    if why_not is None:
+        return Choice("openvino", f"this CPU computes in bfloat16; {why_no_gpu}", CPU)
+    return Choice("onnxruntime", f"it runs on the CPU; {why_no_gpu}; not openvino: {why_not}", CPU)
