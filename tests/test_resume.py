@@ -144,8 +144,8 @@ def test_logits_that_are_no_numbers_stop_the_run(
     class Overflowing:
         """The real backend after its self-test; the last cell of each batch has no numbers."""
 
-        def __init__(self, choice: Choice, network: Network, threads: int) -> None:
-            self._opened = real(choice, network, threads)
+        def __init__(self, choice: Choice, network: Network, threads: int, calls: int) -> None:
+            self._opened = real(choice, network, threads, calls)
             self.class_count = self._opened.class_count
             self.made_of = self._opened.made_of
 

@@ -35,24 +35,36 @@ class Trend:
 def trend(x: Sequence[float], y: Sequence[float]) -> Trend:
     """Least-squares slope; its error allows for samples that resemble the ones before them.
 
-    The error is Newey and West's (1987, doi:10.2307/1913610), with floor(4 (n / 100)^(2/9)) lags
-    and the factor n / (n - 2); the interval takes Student's quantile of n - 2. Needs 3 samples.
+    The error is Newey and West's (1987, doi:10.2307/1913610) with the factor n / (n - 2). It looks
+    back as many samples as Andrews (1991, doi:10.2307/2938229) has it for what wanders as these
+    do, so that a slow wave is not taken for a trend. The interval takes Student's quantile of the
+    degrees that so few independent stretches leave, 3 n / lags (Priestley 1981, Spectral Analysis
+    and Time Series, table 6.2), at most n - 2. Needs 3 samples.
     """
     design = np.column_stack([np.ones(len(x)), np.asarray(x, float)])
     values = np.asarray(y, float)
     fitted, *_ = np.linalg.lstsq(design, values)
     scores = design * (values - design @ fitted)[:, None]
     bread = np.linalg.inv(design.T @ design)
-    count = len(values)
-    variance = (bread @ _long_run(scores) @ bread)[1, 1] * count / (count - 2)
-    half = student_975(count - 2) * float(np.sqrt(max(variance, 0.0)))
+    count, lags = len(values), _lags((scores @ bread)[:, 1])
+    variance = (bread @ _long_run(scores, lags) @ bread)[1, 1] * count / (count - 2)
+    freedom = min(count - 2, 3 * count // max(lags, 1))
+    half = student_975(freedom) * float(np.sqrt(max(variance, 0.0)))
     slope = float(fitted[1])
     return Trend(slope, slope - half, slope + half)
 
 
-def _long_run(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Sum of the scores' products with themselves and, weighted, with those a few lags before."""
-    lags = int(4 * (len(scores) / 100) ** (2 / 9))
+def _lags(scores: npt.NDArray[np.float64]) -> int:
+    """Andrews' automatic bandwidth for Bartlett's kernel, by a first-order autoregression."""
+    before, after = scores[:-1], scores[1:]
+    power = float(before @ before)
+    resemblance = min(max(float(before @ after) / power, 0.0), 0.97) if power > 0 else 0.0
+    strength = 4 * resemblance**2 / (1 - resemblance**2) ** 2
+    return min(int(1.1447 * (strength * len(scores)) ** (1 / 3)), len(scores) // 2)
+
+
+def _long_run(scores: npt.NDArray[np.float64], lags: int) -> npt.NDArray[np.float64]:
+    """Sum of the scores' products with themselves and, weighted, with those ``lags`` before."""
     total: npt.NDArray[np.float64] = scores.T @ scores
     for lag in range(1, lags + 1):
         product = scores[lag:].T @ scores[:-lag]
