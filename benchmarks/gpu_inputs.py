@@ -12,7 +12,7 @@ IMAGE_PX = 400
 """Sides of drawn images, as the scanner of the LMU writes them."""
 _DISTINCT = 180
 _OF_ALL_KINDS = 256
-SHIPPED, RESNEXT50 = "jhu18-resnext26-128", "resnext50_32x4d"
+SHIPPED, RESNEXT50 = "jhu18-resnext26-160", "resnext50_32x4d"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.toml import read_toml
 
-DEFAULT_MODEL = "jhu18-resnext26-128"
+DEFAULT_MODEL = "jhu18-resnext26-160"
 
 _FOLDER = Path(__file__).parent / "models"
 

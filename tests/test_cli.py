@@ -114,7 +114,7 @@ def test_every_command_has_help_and_stands_in_the_docs() -> None:
 
 
 def test_models_lists_the_default() -> None:
-    assert "jhu18-resnext26-128" in invoke("models").output
+    assert "jhu18-resnext26-160" in invoke("models").output
 
 
 def test_doctor_says_what_auto_takes() -> None:
@@ -122,7 +122,7 @@ def test_doctor_says_what_auto_takes() -> None:
     assert found["auto takes"].startswith(choose_backend("auto").name)
     assert found["backend onnxruntime"].startswith("can run on the CPU")
     assert ("cannot run" in found["backend tensorrt"]) == bool(why_not_here("tensorrt"))
-    assert found["model jhu18-resnext26-128"].startswith("good")
+    assert found["model jhu18-resnext26-160"].startswith("good")
     assert found["CPU cores usable"] == len(os.sched_getaffinity(0))
 
 
