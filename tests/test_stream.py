@@ -85,11 +85,11 @@ def test_what_is_done_does_not_wait_for_a_source_that_has_nothing_to_give() -> N
 
 
 def test_a_lane_that_fails_ends_the_stream_and_all_threads() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     lanes = [SimulatedLane(2, fails_at=81), SimulatedLane(2, fails_at=81, seed=1)]
     with pytest.raises(EngineError, match="the device is gone"):
         list(score_stream(batches(1000), lanes))
-    assert_threads(before)
+    assert_no_thread_left_since(before)
 
 
 def test_a_source_that_fails_ends_the_stream() -> None:
@@ -111,17 +111,17 @@ def test_closing_early_ends_all_threads_and_closes_the_source() -> None:
         finally:
             closed.set()
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     stream = score_stream(endless(), [SimulatedLane(2), SimulatedLane(3)])
     next(stream)
     stream.close()
     assert closed.is_set()
-    assert_threads(before)
+    assert_no_thread_left_since(before)
 
 
-def assert_threads(expected: int) -> None:
-    """The simulation's timers may still be running down."""
+def assert_no_thread_left_since(before: set[threading.Thread]) -> None:
+    """Waits for the simulation's timers, which may still be running down."""
     deadline = time.monotonic() + 5
-    while threading.active_count() > expected and time.monotonic() < deadline:
+    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == expected
+    assert not left
