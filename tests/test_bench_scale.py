@@ -19,14 +19,14 @@ def rows(seconds: list[float], memory_mib: list[float]) -> list[dict[str, Any]]:
     """Points at 10^3, 10^4 and so on."""
     points = enumerate(zip(seconds, memory_mib, strict=True), start=3)
     return [
-        {"series": "cells", "x": 10**k, "cells": 10**k, "call_s": s, "peak_memory_mib": m}
+        {"series": "cells", "x": 10**k, "cells": 10**k, "after_first_s": s, "peak_memory_mib": m}
         for k, (s, m) in points
     ]
 
 
 def said(measured: list[dict[str, Any]], *, memory_flat: bool = True) -> dict[str, Any]:
     series = Series(
-        "cells", "cells", (), time_linear=True, memory_flat=memory_flat, seconds="call_s"
+        "cells", "cells", (), time_linear=True, memory_flat=memory_flat, seconds="after_first_s"
     )
     found = verdict(series, measured)
     assert found is not None
@@ -93,6 +93,8 @@ def test_points_are_measured_each_in_its_process(tmp_path: Path) -> None:
         *[("format", name, 20) for name in ("jpeg", "png", "tiff")],
     ]
     assert all(row["peak_memory_mib"] > 50 and row["call_s"] > 0 for row in found["measured"])
+    cells = found["measured"][0]
+    assert cells["call_s"] > cells["after_first_s"] > 0
     assert [verdict["series"] for verdict in found["verdicts"]] == ["cells"]
     assert found["settings"]["model"].startswith("stand-in")
     assert found["settings"]["drawn"]
@@ -101,12 +103,12 @@ def test_points_are_measured_each_in_its_process(tmp_path: Path) -> None:
 
 
 def test_growth_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"scored": 0, "batch_size": 64, "session_s": 1.0}
+    found = {"scored": 0, "batch_size": 64, "session_s": 1.0, "first_result_s": 1.0}
 
     def grow(_source: Path, out: Path, _scoring: Scoring) -> dict[str, Any]:
         cells = 10 ** (3 + int(out.parent.name.removeprefix("cells-")))
         return found | {
-            "cells": cells, "scored": cells, "call_s": (cells / 1000) ** 2,
+            "cells": cells, "scored": cells, "call_s": 1.0 + (cells / 1000) ** 2,
             "peak_memory_mib": 100.0,
         }  # fmt: skip
 

@@ -56,6 +56,9 @@ def run_chart(record: Record) -> Figure:
     return figure
 
 
+_SECONDS = {"session_s": "scoring, s", "after_first_s": "after the first batch, s"}
+
+
 def scale_chart(record: Record, series: Sequence[Series]) -> Figure:
     """A row a series: seconds and peak memory against what varies, with the fitted slope."""
     measured = {one.name: [r for r in record.measured if r["series"] == one.name] for one in series}
@@ -67,7 +70,7 @@ def scale_chart(record: Record, series: Sequence[Series]) -> Figure:
         rows = measured[one.name]
         _draw_points(left, one, rows, one.seconds)
         left.set_yscale("log")
-        left.set_ylabel("whole call, s" if one.seconds == "call_s" else "scoring, s")
+        left.set_ylabel(_SECONDS[one.seconds])
         _draw_points(right, one, rows, "peak_memory_mib")
         right.set_ylim(0, 1.2 * max(row["peak_memory_mib"] for row in rows))
         right.set_ylabel("peak memory, MiB")

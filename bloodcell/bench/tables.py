@@ -52,7 +52,7 @@ def print_scale(record: Record) -> None:
     """Print every point, then what each series says."""
     columns = (
         "series", "x", "cells", "patients", "batch_size", "threads", "image_format", "image_px",
-        "call_s", "cells_per_s", "peak_memory_mib",
+        "call_s", "after_first_s", "cells_per_s", "peak_memory_mib",
     )  # fmt: skip
     header = tuple(column.replace("_", " ") for column in columns)
     print_table(header, [tuple(number(row[c]) for c in columns) for row in record.measured])
