@@ -98,6 +98,11 @@ def test_resnext50_is_the_published_one() -> None:
         ("region = 0.7", "region = 7", "preprocessing.region is 7.0, at most 1 is expected"),
         ("folds = 4", "folds = 1", "validation.folds: Input should be greater than or equal to 2"),
         ("seed = 1", "seed = ", "not valid TOML"),
+        (
+            "input_px = 64",
+            "input_px = 65",
+            "course.last_side_px: views of 64 px end in a feature map",
+        ),
     ],
 )
 def test_a_recipe_at_fault_is_refused_by_the_entry(

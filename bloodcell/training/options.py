@@ -10,7 +10,7 @@ from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
 from bloodcell.model import preprocessing_from_table
 from bloodcell.toml import read_toml
-from bloodcell.training.resnext import ARCHITECTURES
+from bloodcell.training.resnext import ARCHITECTURES, last_features_side
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -96,4 +96,20 @@ def read_options(name_or_file: str | Path) -> TrainingOptions:
             f"{path}: unknown architecture {options.architecture!r}: known are "
             f"{', '.join(ARCHITECTURES)}"
         )
+    _check_last_views(options, path)
     return options
+
+
+def _check_last_views(options: TrainingOptions, path: Path) -> None:
+    """A network must score with a last feature map as large as the one its training ended with.
+
+    Padding is a large part of so small a map: one row more, and blasts are ranked far worse.
+    """
+    input_px, views_px = options.preprocessing.input_px, options.course.last_side_px
+    rows = last_features_side(input_px)
+    if last_features_side(views_px) != rows:
+        raise InputError(
+            f"{path}: course.last_side_px: views of {views_px} px end in a feature map of "
+            f"{last_features_side(views_px)} rows, input_px = {input_px} in one of {rows}, which "
+            f"the network would not have learnt: choose {32 * rows - 31} to {32 * rows} px"
+        )

@@ -1,5 +1,6 @@
 """ResNeXt (Xie et al. 2017, arXiv 1611.05431) in its own terms: cardinality and base width."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,11 @@ ARCHITECTURES = {
     "resnext50_32x4d": Architecture((3, 4, 6, 3), 32, 4, 256, 64, stem_kernel_px=7, dropout=0.0),
 }
 """Named as Xie et al. name them: layers, cardinality x base width."""
+
+
+def last_features_side(side_px: int) -> int:
+    """Rows of the last feature map of a ResNeXt that sees ``side_px`` rows: halved five times."""
+    return math.ceil(side_px / 32)
 
 
 class Block(nn.Module):
