@@ -19,14 +19,22 @@ def rows(seconds: list[float], memory_mib: list[float]) -> list[dict[str, Any]]:
     """Points at 10^3, 10^4 and so on."""
     points = enumerate(zip(seconds, memory_mib, strict=True), start=3)
     return [
-        {"series": "cells", "x": 10**k, "cells": 10**k, "after_first_s": s, "peak_memory_mib": m}
+        {
+            "series": "cells", "x": 10**k, "cells": 10**k, "after_first_s": s, "call_s": s + 1.0,
+            "peak_memory_mib": m,
+        }
         for k, (s, m) in points
-    ]
+    ]  # fmt: skip
 
 
 def said(measured: list[dict[str, Any]], *, memory_flat: bool = True) -> dict[str, Any]:
     series = Series(
-        "cells", "cells", (), time_linear=True, memory_flat=memory_flat, seconds="after_first_s"
+        "cells",
+        "cells",
+        (),
+        time_linear=True,
+        memory_flat=memory_flat,
+        seconds=("after_first_s", "call_s"),
     )
     found = verdict(series, measured)
     assert found is not None
@@ -46,6 +54,15 @@ def test_time_that_grows_faster_at_the_end_is_not() -> None:
     found = said(rows([1.0, 1.0, 10.0, 300.0], [500] * 4))
     assert not found["good"]
     assert found["time_slope"] == pytest.approx(1.239, abs=1e-3)
+
+
+def test_what_grows_before_the_first_batch_is_not_hidden() -> None:
+    measured = rows([0.1, 1.0, 10.0, 100.0], [500] * 4)
+    assert said(measured)["time"] == "after_first_s"
+    measured[-1]["call_s"] += 1000.0
+    found = said(measured)
+    assert not found["good"]
+    assert found["time"] == "call_s"
 
 
 def test_memory_that_grows_is_not() -> None:

@@ -56,7 +56,11 @@ def run_chart(record: Record) -> Figure:
     return figure
 
 
-_SECONDS = {"session_s": "scoring, s", "after_first_s": "after the first batch, s"}
+_SECONDS = {
+    "session_s": "scoring, s",
+    "after_first_s": "after the first batch, s",
+    "call_s": "whole call, s",
+}
 
 
 def scale_chart(record: Record, series: Sequence[Series]) -> Figure:
@@ -65,17 +69,18 @@ def scale_chart(record: Record, series: Sequence[Series]) -> Figure:
     drawn = [one for one in series if measured[one.name]]
     figure = new_figure(9, 2.4 * len(drawn))
     grid = figure.subplots(len(drawn), 2, squeeze=False)
-    slopes = {verdict["series"]: verdict["time_slope"] for verdict in record.verdicts}
+    verdicts = {verdict["series"]: verdict for verdict in record.verdicts}
     for (left, right), one in zip(grid, drawn, strict=True):
         rows = measured[one.name]
-        _draw_points(left, one, rows, one.seconds)
+        seconds = verdicts[one.name]["time"] if one.name in verdicts else one.seconds[0]
+        _draw_points(left, one, rows, seconds)
         left.set_yscale("log")
-        left.set_ylabel(_SECONDS[one.seconds])
+        left.set_ylabel(_SECONDS[seconds])
         _draw_points(right, one, rows, "peak_memory_mib")
         right.set_ylim(0, 1.2 * max(row["peak_memory_mib"] for row in rows))
         right.set_ylabel("peak memory, MiB")
-        if one.name in slopes:
-            _draw_slope(left, rows, one.seconds, slopes[one.name])
+        if one.name in verdicts:
+            _draw_slope(left, rows, seconds, verdicts[one.name]["time_slope"])
     return figure
 
 

@@ -103,7 +103,7 @@ def read_options(name_or_file: str | Path) -> TrainingOptions:
 def _check_last_views(options: TrainingOptions, path: Path) -> None:
     """A network must score with a last feature map as large as the one its training ended with.
 
-    Padding is a large part of so small a map: one row more, and blasts are ranked far worse.
+    Padding is a large part of so small a map, and the network has learnt it at one size.
     """
     input_px, views_px = options.preprocessing.input_px, options.course.last_side_px
     rows = last_features_side(input_px)
