@@ -11,14 +11,14 @@ from bloodcell.errors import InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
 from bloodcell.training.fit import Task, Trainer, mixed_precision
-from bloodcell.training.losses import Batch, LabelLoss, TaughtLoss, Teacher, class_weights
+from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
 from bloodcell.training.options import Course
 from bloodcell.training.resnext import Architecture, ResNeXt
 from bloodcell.training.validation import calibrated_by_others, fit_calibration
 
 TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
 COURSE = Course(
-    epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
+    epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
     label_smoothing=0.0, average_decay=0.9, first_side_px=24, last_side_px=28,
 )  # fmt: skip
 
@@ -37,24 +37,14 @@ def task(held_out: int = 6) -> Task:
     )
 
 
-def taught_loss(teachers: list[nn.Module], fold_of_cell: torch.Tensor, share: float) -> TaughtLoss:
-    """Teacher k learnt from fold k; all three classes weigh alike."""
-    even = torch.zeros(3)
-    return TaughtLoss(
-        LabelLoss(torch.ones(3), 0.0),
-        [Teacher(network, fold, even) for fold, network in enumerate(teachers)],
-        fold_of_cell=fold_of_cell, log_prior=even, share=share,
-    )  # fmt: skip
-
-
 def trainer(
     folder: Path, course: Course = COURSE, steps: list[int] | None = None, held_out: int = 6
 ) -> Trainer:
     torch.manual_seed(4)
-    teacher, network = ResNeXt(TINY, 3).eval(), ResNeXt(TINY, 3)
+    teacher, network = ResNeXt(TINY, 3), ResNeXt(TINY, 3)
     return Trainer(
         folder, network, task=task(held_out), course=course, epochs=course.epochs,
-        patience_epochs=2, loss=taught_loss([teacher, teacher], torch.arange(22) % 2, share=0.5),
+        loss=TaughtLoss(LabelLoss(torch.ones(3), 0.0), teacher, share=0.5),
         seed=1, job={"labels_sha256": "00"},
         steps_done=steps.append if steps is not None else lambda count: None,  # noqa: ARG005
     )  # fmt: skip
@@ -97,7 +87,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopping = trainer(tmp_path, Course(**{**vars(COURSE), "epochs": 9}))
+    course = Course(**{**vars(COURSE), "epochs": 9, "patience_epochs": 2})
+    stopping = trainer(tmp_path, course)
     losses = iter([0.9, 0.5, 0.7, 0.6, 0.1])
     weights = []
 
@@ -113,8 +104,7 @@ def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
 
 
 def test_without_held_out_cells_the_last_epoch_is_kept(tmp_path: Path) -> None:
-    alone = trainer(tmp_path, held_out=0)
-    alone.patience_epochs = 1
+    alone = trainer(tmp_path, Course(**{**vars(COURSE), "patience_epochs": 1}), held_out=0)
     alone.epochs = 2
     kept = alone.fit()
     assert [sorted(entry) for entry in alone.history] == [
@@ -157,8 +147,7 @@ def test_undoing_the_weights_gives_the_frequencies_back() -> None:
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        batch = Batch(torch.empty(0), labels, torch.arange(100))
-        loss = LabelLoss(weights, 0.0)(logits.expand(100, 3), batch)
+        loss = LabelLoss(weights, 0.0)(logits.expand(100, 3), torch.empty(0), labels)
         loss.backward()
         return loss
 
@@ -167,47 +156,20 @@ def test_undoing_the_weights_gives_the_frequencies_back() -> None:
     assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=1e-3)
 
 
-class Says(nn.Module):
-    """Gives the first three values of each view as logits, plus what it says anyway."""
-
-    def __init__(self, anyway: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
-        super().__init__()
-        self.anyway = torch.tensor(anyway)
-
-    def forward(self, views: torch.Tensor) -> torch.Tensor:
-        return views.flatten(1) + self.anyway
-
-
 def test_the_teacher_is_followed_on_the_very_same_view() -> None:
-    batch = Batch(torch.tensor([[[[2.0, 0.0, 1.0]]]]), torch.tensor([1]), torch.tensor([0]))
-    seen = batch.views.flatten(1)
-    only_teacher = taught_loss([Says()], torch.tensor([1]), share=1.0)
-    assert only_teacher(seen, batch) == pytest.approx(0, abs=1e-6)
-    assert only_teacher(torch.zeros(1, 3), batch) > 0.2
-    half = taught_loss([Says()], torch.tensor([1]), share=0.5)
+    class Teacher(nn.Module):
+        def forward(self, views: torch.Tensor) -> torch.Tensor:
+            return views.flatten(1)
+
+    views = torch.tensor([[[[2.0, 0.0, 1.0]]]])
+    label = torch.tensor([1])
+    only_teacher = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=1.0)
+    assert only_teacher(views.flatten(1), views, label) == pytest.approx(0, abs=1e-6)
+    assert only_teacher(torch.zeros(1, 3), views, label) > 0.2
+    half = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=0.5)
     # The labels' half alone is left: log of the sum of exp(2, 0, 1), less the label's 0.
     expected = 0.5 * np.log(np.exp(2) + 1 + np.e)
-    assert half(seen, batch) == pytest.approx(expected, rel=1e-5)
-
-
-def test_a_cell_is_taught_by_the_teachers_of_other_folds_on_average() -> None:
-    teachers: list[nn.Module] = [Says((9.0, 0.0, 0.0)), Says((0.0, 9.0, 0.0)), Says()]
-    loss = taught_loss(teachers, torch.tensor([2, 0, 1]), share=1.0)
-    rows = torch.tensor([1, 2, 0, 1])  # of folds 0, 1, 2 and 0
-    taught = loss._taught(Batch(torch.zeros(4, 3, 1, 1), torch.zeros(4).long(), rows))
-    first, second, third = (torch.softmax(teacher(torch.zeros(1, 3)), 1)[0] for teacher in teachers)
-    expected = [second + third, first + third, first + second, second + third]
-    assert torch.allclose(taught, torch.stack(expected) / 2)
-
-
-def test_a_teacher_says_it_for_the_class_weights_of_its_pupil() -> None:
-    pupil, teacher = torch.tensor([0.0, 1.0, -1.0]), torch.tensor([2.0, 0.0, 0.0])
-    loss = TaughtLoss(
-        LabelLoss(torch.ones(3), 0.0), [Teacher(Says(), 1, teacher)],
-        fold_of_cell=torch.tensor([0]), log_prior=pupil, share=0.5,
-    )  # fmt: skip
-    taught = loss._taught(Batch(torch.zeros(1, 3, 1, 1), torch.tensor([0]), torch.tensor([0])))
-    assert torch.allclose(taught, torch.softmax(torch.tensor([[-2.0, 1.0, -1.0]]), 1))
+    assert half(views.flatten(1), views, label) == pytest.approx(expected, rel=1e-5)
 
 
 def test_views_are_blurred_and_sharpened_but_flat_ones_stay_flat() -> None:

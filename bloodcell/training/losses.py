@@ -1,29 +1,18 @@
-"""What a network is trained towards: the labels, and teachers that have seen more of the world."""
+"""What a network is trained towards: the labels, and a teacher that has seen more of the world."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 
-class Batch(NamedTuple):
-    """What a network is shown.
-
-    ``views``: float32 (N, 3, H, W), cut from the cells that are ``rows``, int64 (N,) on the CPU,
-    of the task; ``labels``: int64 (N,).
-    """
-
-    views: torch.Tensor
-    labels: torch.Tensor
-    rows: torch.Tensor
-
-
 class Loss(Protocol):
-    """Scalar loss of the logits (N, C) of a batch."""
+    """Scalar loss of logits (N, C) for views (N, 3, H, W) with labels int64 (N,)."""
 
-    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor: ...  # noqa: D102
+    def __call__(  # noqa: D102
+        self, logits: torch.Tensor, views: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor: ...
 
 
 def class_weights(labels: torch.Tensor, classes: int) -> torch.Tensor:
@@ -42,57 +31,35 @@ class LabelLoss:
     def __init__(self, weights: torch.Tensor, smoothing: float) -> None:
         self._weights, self._smoothing = weights, smoothing
 
-    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    def __call__(
+        self,
+        logits: torch.Tensor,
+        views: torch.Tensor,  # noqa: ARG002
+        labels: torch.Tensor,
+    ) -> torch.Tensor:
         """See ``Loss``."""
         return functional.cross_entropy(
-            logits, batch.labels, self._weights, label_smoothing=self._smoothing
+            logits, labels, self._weights, label_smoothing=self._smoothing
         )
-
-
-class Teacher(NamedTuple):
-    """A network that learnt from one ``fold``; ``log_prior``: see ``Task``, that of its cells."""
-
-    network: nn.Module
-    fold: int
-    log_prior: torch.Tensor
 
 
 class TaughtLoss:
-    """Part labels, part the probabilities of teachers that never saw the patient.
+    """Part labels, part a teacher's probabilities on the very same view.
 
-    A teacher says of cells that it learnt from what their labels say, faults and all; of other
-    patients it says what it has learnt (Dao et al. 2021, arXiv 2104.09732). Of a cell whose fold
-    is ``fold_of_cell``, int64 (cells,), those of all other folds say it, on average, on the very
-    view that the network sees (Hinton et al. 2015, arXiv 1503.02531; Beyer et al. 2022, arXiv
-    2106.05237), for the ``log_prior`` of the network's task. ``share`` is the teachers' part.
+    Hinton et al. 2015 (arXiv 1503.02531); the same view for both: Beyer et al. 2022
+    (arXiv 2106.05237). ``share`` is the teacher's part.
     """
 
-    def __init__(
-        self,
-        label_loss: Loss,
-        teachers: Sequence[Teacher],
-        *,
-        fold_of_cell: torch.Tensor,
-        log_prior: torch.Tensor,
-        share: float,
-    ) -> None:
-        self._label_loss, self._teachers, self._share = label_loss, teachers, share
-        self._fold_of_cell, self._log_prior = fold_of_cell, log_prior
+    def __init__(self, label_loss: Loss, teacher: nn.Module, share: float) -> None:
+        self._label_loss, self._teacher, self._share = label_loss, teacher.eval(), share
 
-    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    def __call__(
+        self, logits: torch.Tensor, views: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
         """See ``Loss``."""
+        with torch.no_grad():
+            taught = functional.log_softmax(self._teacher(views).float(), 1)
         divergence = functional.kl_div(
-            functional.log_softmax(logits, 1), self._taught(batch), reduction="batchmean"
+            functional.log_softmax(logits, 1), taught, reduction="batchmean", log_target=True
         )
-        return torch.lerp(self._label_loss(logits, batch), divergence, self._share)
-
-    @torch.no_grad()
-    def _taught(self, batch: Batch) -> torch.Tensor:
-        fold = self._fold_of_cell[batch.rows].to(batch.views.device)
-        total = torch.zeros(len(fold), len(self._log_prior), device=fold.device)
-        for teacher in self._teachers:
-            unseen = torch.nonzero(fold != teacher.fold).flatten()
-            views = batch.views[unseen].contiguous(memory_format=torch.channels_last)
-            shift = (self._log_prior - teacher.log_prior).to(fold.device)
-            total[unseen] += torch.softmax(teacher.network(views).float() + shift, 1)
-        return total / total.sum(1, keepdim=True)
+        return torch.lerp(self._label_loss(logits, views, labels), divergence, self._share)
