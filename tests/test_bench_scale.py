@@ -10,7 +10,7 @@ from bench_commands import bench
 
 from bloodcell.bench.cli import SERIES
 from bloodcell.bench.fresh import Scoring
-from bloodcell.bench.scale import Series, Sizes, all_series, decades, doubled, verdict
+from bloodcell.bench.scale import _WHOLE, Series, Sizes, all_series, decades, doubled, verdict
 
 SCORING = Scoring(None, "auto", None, 3)
 
@@ -28,14 +28,7 @@ def rows(seconds: list[float], memory_mib: list[float]) -> list[dict[str, Any]]:
 
 
 def said(measured: list[dict[str, Any]], *, memory_flat: bool = True) -> dict[str, Any]:
-    series = Series(
-        "cells",
-        "cells",
-        (),
-        time_linear=True,
-        memory_flat=memory_flat,
-        seconds=("after_first_s", "call_s"),
-    )
+    series = Series("cells", "cells", (), time_linear=True, memory_flat=memory_flat, seconds=_WHOLE)
     found = verdict(series, measured)
     assert found is not None
     return found
