@@ -49,6 +49,8 @@ def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> None:
     # Only a walk over files cannot find the same path twice.
     if not source.is_dir() or "shard" in pq.read_schema(target).names:
         _refuse_duplicates(source, target)
+    if source.is_dir() or is_archive(source.name):
+        _warn_of_a_patient_of_many(source, target)
 
 
 def row_group_count(manifest: Path) -> int:
@@ -241,6 +243,25 @@ def _refuse_duplicates(source: Path, manifest: Path) -> None:
                     f"{source} lists {path} more than once: a cell counted twice is a wrong count"
                 )
             seen.add(path)
+
+
+def _warn_of_a_patient_of_many(source: Path, manifest: Path) -> None:
+    """A folder around the patients' folders makes one patient of them, and one wrong share."""
+    patients = patient_names(manifest)
+    if len(patients) != 1:
+        return
+    above = "[^/]+/" * (2 if "shard" in pq.read_schema(manifest).names else 1)
+    folders: set[str] = set()
+    for paths in _path_columns(manifest):
+        found = pc.extract_regex(paths, f"^{above}(?P<folder>[^/]+)/")
+        folders.update(pc.unique(found.drop_null().field("folder")).to_pylist())
+    if len(folders) > 1:
+        log.warning(
+            "all cells of %s are of one patient, %s, and lie in %d folders (%s, ...): if those are "
+            "the patients, give the folder that holds them as INPUT, or make the shard by "
+            "`tar -C FOLDER -cf SHARD .`, and choose a new --out",
+            source, patients[0], len(folders), min(folders),
+        )  # fmt: skip
 
 
 def _path_columns(manifest: Path) -> Iterator[pa.Array]:

@@ -124,6 +124,18 @@ def test_an_empty_patient_is_spoken_of(tmp_path: Path, caplog: pytest.LogCapture
     assert f"{root / 'b'} is empty" in caplog.text
 
 
+def test_one_patient_of_many_folders_is_spoken_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = _touch(tmp_path / "in", "SMEARS/P1/1.jpg", "SMEARS/P2/2.jpg", "SMEARS/P2/deep/3.jpg")
+    assert set(_freeze(root, tmp_path)["patient"].to_pylist()) == {"SMEARS"}
+    assert "one patient, SMEARS, and lie in 2 folders (P1, ...)" in caplog.text
+    caplog.clear()
+    _freeze(root / "SMEARS", tmp_path)
+    _freeze(root / "SMEARS" / "P1", tmp_path)
+    assert not caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -54,6 +54,20 @@ def test_what_is_passed_over_is_said(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert "4 members are no cells by their suffix: 2 .cls, 1 .webp, 1 none" in caplog.text
 
 
+def test_a_shard_packed_with_a_folder_around_its_patients_is_spoken_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    night = tmp_path / "night"
+    pack(night / "a.tar", {"SMEARS/P1/1.jpg": b"x"})
+    pack(night / "b.tar", {"SMEARS/P2/2.jpg": b"x"})
+    assert set(frozen(night, tmp_path)["patient"].to_pylist()) == {"SMEARS"}
+    assert "one patient, SMEARS, and lie in 2 folders (P1, ...)" in caplog.text
+    caplog.clear()
+    pack(night / "b.tar", {"SMEARS/2.jpg": b"x"})
+    frozen(night, tmp_path)
+    assert not caplog.text
+
+
 # --- what is refused
 
 
