@@ -70,8 +70,9 @@ def write_model_folder(
 
 def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        # The network of all patients has nobody left to be judged by: those columns stay empty.
-        writer = csv.DictWriter(file, list(history[0]), restval="")
+        # Only the networks of the folds are judged: the others leave those columns empty.
+        columns = max((list(entry) for entry in history), key=len)
+        writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(history)
 
