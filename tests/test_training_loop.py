@@ -10,7 +10,6 @@ from torch import nn
 from bloodcell.errors import InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
-from bloodcell.training.crossvalidation import _taught
 from bloodcell.training.fit import Task, Trainer, mixed_precision
 from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
 from bloodcell.training.options import Course
@@ -19,7 +18,7 @@ from bloodcell.training.validation import calibrated_by_others, fit_calibration
 
 TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
 COURSE = Course(
-    epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
+    epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
     label_smoothing=0.0, average_decay=0.9, first_side_px=24, last_side_px=28,
 )  # fmt: skip
 
@@ -42,10 +41,10 @@ def trainer(
     folder: Path, course: Course = COURSE, steps: list[int] | None = None, held_out: int = 6
 ) -> Trainer:
     torch.manual_seed(4)
-    taught = torch.log_softmax(torch.randn(22, 3), 1)
+    teacher, network = ResNeXt(TINY, 3), ResNeXt(TINY, 3)
     return Trainer(
-        folder, ResNeXt(TINY, 3), task=task(held_out), course=course, epochs=course.epochs,
-        patience_epochs=2, loss=TaughtLoss(LabelLoss(torch.ones(3), 0.0), taught, share=0.5),
+        folder, network, task=task(held_out), course=course, epochs=course.epochs,
+        loss=TaughtLoss(LabelLoss(torch.ones(3), 0.0), teacher, share=0.5),
         seed=1, job={"labels_sha256": "00"},
         steps_done=steps.append if steps is not None else lambda count: None,  # noqa: ARG005
     )  # fmt: skip
@@ -88,7 +87,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopping = trainer(tmp_path, Course(**{**vars(COURSE), "epochs": 9}))
+    course = Course(**{**vars(COURSE), "epochs": 9, "patience_epochs": 2})
+    stopping = trainer(tmp_path, course)
     losses = iter([0.9, 0.5, 0.7, 0.6, 0.1])
     weights = []
 
@@ -104,8 +104,7 @@ def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
 
 
 def test_without_held_out_cells_the_last_epoch_is_kept(tmp_path: Path) -> None:
-    alone = trainer(tmp_path, held_out=0)
-    alone.patience_epochs = 1
+    alone = trainer(tmp_path, Course(**{**vars(COURSE), "patience_epochs": 1}), held_out=0)
     alone.epochs = 2
     kept = alone.fit()
     assert [sorted(entry) for entry in alone.history] == [
@@ -148,7 +147,7 @@ def test_undoing_the_weights_gives_the_frequencies_back() -> None:
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = LabelLoss(weights, 0.0)(logits.expand(100, 3), labels, torch.arange(100))
+        loss = LabelLoss(weights, 0.0)(logits.expand(100, 3), torch.empty(0), labels)
         loss.backward()
         return loss
 
@@ -157,48 +156,20 @@ def test_undoing_the_weights_gives_the_frequencies_back() -> None:
     assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=1e-3)
 
 
-def test_teachers_are_followed_cell_by_cell() -> None:
-    taught = torch.tensor([[0.8, 0.1, 0.1], [0.7, 0.1, 0.2]]).log()
-    labels, rows = torch.tensor([1]), torch.tensor([1])
-    agreeing = taught[rows] + 5.0
-    only_teachers = TaughtLoss(LabelLoss(torch.ones(3), 0.0), taught, share=1.0)
-    assert only_teachers(agreeing, labels, rows) == pytest.approx(0, abs=1e-6)
-    assert only_teachers(torch.zeros(1, 3), labels, rows) > 0.2
-    half = TaughtLoss(LabelLoss(torch.ones(3), 0.0), taught, share=0.5)
-    # The labels' half alone is left.
-    assert half(agreeing, labels, rows) == pytest.approx(-0.5 * np.log(0.1), rel=1e-5)
-
-
-def test_a_cell_is_taught_by_the_teachers_of_other_folds_on_average() -> None:
-    first, second = torch.tensor([0.9, 0.1]).log(), torch.tensor([0.5, 0.5]).log()
-    # Cells of folds 0, 1 and 2 by the teachers of folds 0 and 1, who are silent of their own.
-    silent = torch.full((2,), torch.nan)
-    answers = torch.stack([torch.stack([silent, first, first]),
-                           torch.stack([second, silent, second])])  # fmt: skip
-    even = _taught(answers, torch.zeros(2)).exp()
-    assert even[0].tolist() == pytest.approx([0.5, 0.5])
-    assert even[1].tolist() == pytest.approx([0.9, 0.1])
-    assert even[2].tolist() == pytest.approx([0.75, 0.25])  # odds of 9 and 1: 3 on average
-    # For a loss in which the second class weighs ninefold.
-    weighted = _taught(answers, torch.tensor([1.0, 9.0]).log()).exp()
-    assert weighted[1].tolist() == pytest.approx([0.5, 0.5])
-
-
-def test_a_teacher_answers_at_its_own_size_and_without_its_class_weights() -> None:
-    from bloodcell.training.teacher import answers_of
-
-    class SizeAndMean(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.zero = nn.Parameter(torch.zeros(()))
-
+def test_the_teacher_is_followed_on_the_very_same_view() -> None:
+    class Teacher(nn.Module):
         def forward(self, views: torch.Tensor) -> torch.Tensor:
-            size = torch.full((len(views),), views.shape[2] / 8)
-            return torch.stack([size, views.mean((1, 2, 3))], 1) + self.zero
+            return views.flatten(1)
 
-    pixels = torch.tensor([2.0, 3.0]).view(2, 1, 1, 1).expand(2, 3, 16, 16)
-    found = answers_of(SizeAndMean(), pixels, 24, torch.tensor([1.0, 0.0]))
-    assert torch.allclose(found, torch.log_softmax(torch.tensor([[2.0, 2.0], [2.0, 3.0]]), 1))
+    views = torch.tensor([[[[2.0, 0.0, 1.0]]]])
+    label = torch.tensor([1])
+    only_teacher = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=1.0)
+    assert only_teacher(views.flatten(1), views, label) == pytest.approx(0, abs=1e-6)
+    assert only_teacher(torch.zeros(1, 3), views, label) > 0.2
+    half = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=0.5)
+    # The labels' half alone is left: log of the sum of exp(2, 0, 1), less the label's 0.
+    expected = 0.5 * np.log(np.exp(2) + 1 + np.e)
+    assert half(views.flatten(1), views, label) == pytest.approx(expected, rel=1e-5)
 
 
 def test_views_are_blurred_and_sharpened_but_flat_ones_stay_flat() -> None:

@@ -2,6 +2,7 @@
 
 _COURSE = """
 epochs = 1
+patience_epochs = 1
 batch_size = 16
 peak_learning_rate = 1e-3
 weight_decay = 0.05
@@ -24,7 +25,6 @@ mean = [0.839, 0.705, 0.704]
 std = [0.183, 0.226, 0.111]
 [validation]
 folds = 4
-patience_epochs = 1
 [course]
 {_COURSE}
 [teacher]

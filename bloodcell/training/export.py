@@ -70,9 +70,8 @@ def write_model_folder(
 
 def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        # Only the networks of the folds are judged: the others leave those columns empty.
-        columns = max((list(entry) for entry in history), key=len)
-        writer = csv.DictWriter(file, columns, restval="")
+        # The network of all patients has nobody left to be judged by: those columns stay empty.
+        writer = csv.DictWriter(file, list(history[0]), restval="")
         writer.writeheader()
         writer.writerows(history)
 

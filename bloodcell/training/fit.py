@@ -48,10 +48,9 @@ class Task:
 class Trainer:
     """Trains a network; after every epoch ``folder/checkpoint.pt`` holds all that is needed.
 
-    ``epochs``: of the course's at most so many. ``patience_epochs``: it ends when the loss of
-    held-out cells has not fallen for that many. ``job``: what tells this training from any other.
-    A second trainer on the same folder continues after the last whole epoch and ends with the
-    same weights. ``steps_done`` is told of batches, those of earlier sessions too. Raises
+    ``epochs``: of the course's at most so many. ``job``: what tells this training from any
+    other. A second trainer on the same folder continues after the last whole epoch and ends with
+    the same weights. ``steps_done`` is told of batches, those of earlier sessions too. Raises
     InputError if there are fewer training cells than a batch holds, or if the folder belongs to
     another training.
     """
@@ -64,7 +63,6 @@ class Trainer:
         task: Task,
         course: Course,
         epochs: int,
-        patience_epochs: int,
         loss: Loss,
         seed: int,
         job: dict[str, Any],
@@ -76,8 +74,7 @@ class Trainer:
                 f"{course.batch_size} is needed: label more cells"
             )
         self.folder, self.task, self.course, self.loss = folder, task, course, loss
-        self.epochs, self.patience_epochs = epochs, patience_epochs
-        self.seed, self.job, self.steps_done = seed, job, steps_done
+        self.epochs, self.seed, self.job, self.steps_done = epochs, seed, job, steps_done
         self.device = next(network.parameters()).device
         self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(
@@ -120,7 +117,7 @@ class Trainer:
         if done == 0:
             return False
         waited = done - self.best_epoch()
-        return done >= self.epochs or waited >= self.patience_epochs
+        return done >= self.epochs or waited >= self.course.patience_epochs
 
     def _train_epoch(self, epoch: int) -> float:
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would.
@@ -139,11 +136,12 @@ class Trainer:
 
     def _train_batch(self, rows: torch.Tensor, side_px: int, generator: torch.Generator) -> float:
         canvas = self.task.canvases[rows].to(self.device, torch.float32)
-        views = augment(canvas, side_px, self.task.region, generator)
-        views = views.contiguous(memory_format=torch.channels_last)
         labels = self.task.labels[rows].to(self.device)
+        view = augment(canvas, side_px, self.task.region, generator)
+        view = view.contiguous(memory_format=torch.channels_last)
         with mixed_precision(self.device):
-            loss = self.loss(self.model(views).float(), labels, rows)
+            logits = self.model(view)
+            loss = self.loss(logits.float(), view, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

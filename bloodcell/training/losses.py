@@ -1,19 +1,17 @@
-"""What a network is trained towards: the labels, and teachers that have seen more of the world."""
+"""What a network is trained towards: the labels, and a teacher that has seen more of the world."""
 
 from typing import Protocol
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 
 class Loss(Protocol):
-    """Scalar loss of logits (N, C) for cells that are labelled ``labels``, int64 (N,).
-
-    ``rows``, int64 (N,) on the CPU: which cells of the task they are.
-    """
+    """Scalar loss of logits (N, C) for views (N, 3, H, W) with labels int64 (N,)."""
 
     def __call__(  # noqa: D102
-        self, logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor
+        self, logits: torch.Tensor, views: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor: ...
 
 
@@ -36,8 +34,8 @@ class LabelLoss:
     def __call__(
         self,
         logits: torch.Tensor,
+        views: torch.Tensor,  # noqa: ARG002
         labels: torch.Tensor,
-        rows: torch.Tensor,  # noqa: ARG002
     ) -> torch.Tensor:
         """See ``Loss``."""
         return functional.cross_entropy(
@@ -46,22 +44,22 @@ class LabelLoss:
 
 
 class TaughtLoss:
-    """Part labels, part what teachers said of the cells (Hinton et al. 2015, arXiv 1503.02531).
+    """Part labels, part a teacher's probabilities on the very same view.
 
-    ``taught``: float32 (cells, C), log-probabilities. ``share`` is the teachers' part.
+    Hinton et al. 2015 (arXiv 1503.02531); the same view for both: Beyer et al. 2022
+    (arXiv 2106.05237). ``share`` is the teacher's part.
     """
 
-    def __init__(self, label_loss: Loss, taught: torch.Tensor, share: float) -> None:
-        self._label_loss, self._taught, self._share = label_loss, taught, share
+    def __init__(self, label_loss: Loss, teacher: nn.Module, share: float) -> None:
+        self._label_loss, self._teacher, self._share = label_loss, teacher.eval(), share
 
     def __call__(
-        self, logits: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor
+        self, logits: torch.Tensor, views: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
         """See ``Loss``."""
+        with torch.no_grad():
+            taught = functional.log_softmax(self._teacher(views).float(), 1)
         divergence = functional.kl_div(
-            functional.log_softmax(logits, 1),
-            self._taught[rows].to(logits.device),
-            reduction="batchmean",
-            log_target=True,
+            functional.log_softmax(logits, 1), taught, reduction="batchmean", log_target=True
         )
-        return torch.lerp(self._label_loss(logits, labels, rows), divergence, self._share)
+        return torch.lerp(self._label_loss(logits, views, labels), divergence, self._share)

@@ -25,6 +25,8 @@ class Course:
     """How long and how fast one network is trained."""
 
     epochs: _Count
+    patience_epochs: _Count
+    """Training ends early when the validation loss has not fallen for that many epochs."""
     batch_size: Annotated[int, Field(ge=2)]
     peak_learning_rate: _Positive
     weight_decay: Annotated[float, Field(ge=0)]
@@ -38,23 +40,18 @@ class Course:
 
 @dataclass(frozen=True, config=_STRICT)
 class Teacher:
-    """An EfficientNet-Lite0 that knows ImageNet, fine-tuned on each fold to teach the networks."""
+    """An EfficientNet-Lite0 that knows ImageNet, fine-tuned first; the network learns from it."""
 
     course: Course
     share: _Share
-    """Of the loss: divergence from what teachers of other folds answered."""
+    """Of the loss: divergence from the teacher's probabilities on the same view."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Validation:
-    """Patients are dealt to ``folds`` folds, each of which is held out once.
+    """Patients are dealt to ``folds`` folds, each of which is held out once."""
 
-    One of the others is a cell's own, and its teacher that of a third: there are three or more.
-    """
-
-    folds: Annotated[int, Field(ge=3)]
-    patience_epochs: _Count
-    """Training ends early when the validation loss has not fallen for that many epochs."""
+    folds: Annotated[int, Field(ge=2)]
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -18,7 +18,7 @@ from bloodcell.training.crossvalidation import CrossValidation
 from bloodcell.training.export import write_model_folder
 from bloodcell.training.fit import Task
 from bloodcell.training.losses import class_weights
-from bloodcell.training.options import Course, TrainingOptions, read_options
+from bloodcell.training.options import TrainingOptions, read_options
 from bloodcell.training.resnext import ARCHITECTURES
 from bloodcell.training.validation import fit_calibration, held_out_cells
 
@@ -61,10 +61,7 @@ def train(
         "data": {"labels_sha256": sha256_of(labels)},
     }
     steps = _Steps(progress, np.bincount(fold_of_cell), options)
-    fold = torch.from_numpy(fold_of_cell)
-    fitted = CrossValidation(
-        out, task, fold_of_cell=fold, options=options, job=job, steps_done=steps
-    ).run()
+    fitted = CrossValidation(out, task, options, job, steps).run(torch.from_numpy(fold_of_cell))
     calibration = fit_calibration(fitted.held_out_logits, task.labels, cells.patients)
     fitted.network.raise_logits(calibration.offsets)
     write_model_folder(
@@ -89,10 +86,12 @@ class _Steps:
         cells_of_fold: npt.NDArray[np.int64],
         options: TrainingOptions,
     ) -> None:
+        courses = [options.course] + ([options.teacher.course] if options.teacher else [])
         cells = cells_of_fold.sum()
-        self._total = _batches(options.course, [*(cells - cells_of_fold), cells])
-        if options.teacher:
-            self._total += _batches(options.teacher.course, cells_of_fold.tolist())
+        learnt_from = [*(cells - cells_of_fold), cells]
+        self._total = sum(
+            course.epochs * int(n // course.batch_size) for course in courses for n in learnt_from
+        )
         self._done = 0
         self._progress = progress
 
@@ -100,10 +99,6 @@ class _Steps:
         self._done += count
         if self._progress:
             self._progress(self._done, self._total)
-
-
-def _batches(course: Course, cells: list[int]) -> int:
-    return sum(course.epochs * int(n // course.batch_size) for n in cells)
 
 
 def _blast_code(scheme: Scheme) -> str:

