@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bloodcell.engine.backend_names import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
 
 _FOLDER = click.Path(path_type=Path)
@@ -44,7 +45,7 @@ def main() -> None:
 @click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "onnxruntime", "openvino", "tensorrt", "torch"]),
+    type=click.Choice(BACKEND_NAMES),
     default="auto",
     show_default=True,
     help="What runs the network. An explicit choice never falls back.",

@@ -6,10 +6,11 @@ from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from bloodcell import manifest
-from bloodcell.engine.backends import BackendName, Choice, choose_backend
+from bloodcell.engine.backend_names import BACKEND_NAMES, BackendName
+from bloodcell.engine.backends import Choice, choose_backend
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
@@ -111,8 +112,8 @@ def _check_options(backend: str, **counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
             raise InputError(f"{name} is at least 1, {count} given")
-    if backend not in get_args(BackendName):
-        raise InputError(f"backend is one of {get_args(BackendName)}, not {backend!r}")
+    if backend not in BACKEND_NAMES:
+        raise InputError(f"backend is one of {BACKEND_NAMES}, not {backend!r}")
 
 
 def _check_folders(source: Path, store: RunStore, *, resume: bool) -> None:

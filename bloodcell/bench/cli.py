@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bloodcell.engine.backend_names import BACKEND_NAMES
+
 if TYPE_CHECKING:
     from bloodcell.bench.fresh import Scoring
 
@@ -36,7 +38,7 @@ def _scoring_options(command: Command) -> Command:
         ),
         click.option(
             "--backend",
-            type=click.Choice(["auto", "onnxruntime", "openvino", "tensorrt", "torch"]),
+            type=click.Choice(BACKEND_NAMES),
             default="auto", show_default=True, help="What runs the network.",
         ),
     ):  # fmt: skip

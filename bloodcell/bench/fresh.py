@@ -17,7 +17,7 @@ import click
 from bloodcell.errors import BloodcellError, EngineError
 
 if TYPE_CHECKING:
-    from bloodcell.engine.backends import BackendName
+    from bloodcell.engine.backend_names import BackendName
     from bloodcell.run import Run
     from bloodcell.session import Progress
 

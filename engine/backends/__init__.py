@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from bloodcell.engine.backend_names import BackendName
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.machine import computes_in_bfloat16
 from bloodcell.errors import EngineError
 
 if TYPE_CHECKING:
     from bloodcell.engine.backends.device import DeviceBackend
-
-BackendName: TypeAlias = Literal["auto", "onnxruntime", "openvino", "tensorrt", "torch"]
-
-BACKENDS = ("onnxruntime", "openvino", "torch", "tensorrt")
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "onnxruntime": (),
@@ -28,6 +25,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "tensorrt": ("tensorrt|tensorrt_rtx|tensorrt_rtx_bindings", "cupy", "onnx"),
 }
 """What must be importable; of several names one will do."""
+BACKENDS = tuple(_MODULES)
 _PACKAGES = {"cupy": "cupy-cuda13x"}
 """Where a package is not named as what it holds."""
 _CPU_ONLY = ("onnxruntime", "openvino")
