@@ -13,12 +13,12 @@ def score_stream(encoded: Iterable[EncodedBatch], lanes: Sequence[Lane]) -> Gene
     """Score every batch on whichever lane is free, in threads; they come back in any order.
 
     One thread reads ahead, by one batch a lane and one more. Each lane has a thread, which has at
-    most ``lane.depth`` batches in flight. As many scored batches as there are lanes wait to be
+    most ``lane.depth`` batches in flight. As many scored batches as can be in flight wait to be
     taken, so memory does not grow with the number of cells. Raises what ``encoded`` or a lane
     raises; closing the generator ends the threads and closes ``encoded``.
     """
     read: Channel[EncodedBatch] = Channel(_waiting_to_begin(lanes))
-    scored: Channel[ScoreBatch] = Channel(len(lanes))
+    scored: Channel[ScoreBatch] = Channel(_most_in_flight(lanes))
     at_work = _Countdown(len(lanes), scored.end)
     threads = [threading.Thread(target=_read, args=(encoded, read), daemon=True)]
     threads += [
@@ -39,9 +39,14 @@ def score_stream(encoded: Iterable[EncodedBatch], lanes: Sequence[Lane]) -> Gene
 def most_ahead(lanes: Sequence[Lane]) -> int:
     """Batches that ``score_stream`` takes from its source before one must be taken from it.
 
-    In flight, waiting to begin, and in the reader's hands.
+    In flight or, where a lane has finished all it had, waiting to be taken; waiting to begin; and
+    in the reader's hands.
     """
-    return sum(lane.depth for lane in lanes) + _waiting_to_begin(lanes) + 1
+    return _most_in_flight(lanes) + _waiting_to_begin(lanes) + 1
+
+
+def _most_in_flight(lanes: Sequence[Lane]) -> int:
+    return sum(lane.depth for lane in lanes)
 
 
 def _waiting_to_begin(lanes: Sequence[Lane]) -> int:
