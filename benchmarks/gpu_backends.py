@@ -7,7 +7,7 @@ from typing import Any
 
 from network_speed import Candidate
 
-from bloodcell.engine.backends import Backend, Network
+from bloodcell.engine.backends.contract import Backend, Network
 
 
 def candidates() -> tuple[list[Candidate], list[str]]:

@@ -189,7 +189,7 @@ def run_tests(limit_s: float) -> str:
     if not version_of("pytest"):
         return "not run: pytest is not importable"
     # Only the files that hold some: others may import what a GPU machine lacks.
-    files = [f for f in sorted((TREE / "tests").glob("test_*.py")) if "mark.gpu" in f.read_text()]
+    files = [f for f in sorted((TREE / "tests").rglob("test_*.py")) if "mark.gpu" in f.read_text()]
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *files]
     try:
         done = subprocess.run(

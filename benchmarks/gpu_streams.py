@@ -15,7 +15,7 @@ from gpu_inputs import Case, images_of, model_of
 from lane_speed import END_TO_END_S, against_cpu, copies, speeds, warmed_up_run
 from lane_stages import Subject, open_subject
 
-from bloodcell.engine.backends import choose_backend
+from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.cuda import first_device
 from bloodcell.engine.device_decode import open_device_decoder
 from bloodcell.engine.device_lane import DeviceLane

@@ -14,7 +14,7 @@ from lane_stages import Subject, copy_stages, end_to_end_stage, in_order, stages
 
 from bloodcell.bench.statistics import spread
 from bloodcell.bench.timing import Stage, timed_passes
-from bloodcell.engine.backends import CPU, Choice
+from bloodcell.engine.backends.contract import CPU, Choice
 from bloodcell.engine.lanes import open_lanes
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream

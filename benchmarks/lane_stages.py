@@ -13,7 +13,7 @@ import pyarrow as pa
 from decoder_difference import pixels_on_host
 
 from bloodcell.bench.timing import Numbered, Stage, Work, one_by_one
-from bloodcell.engine.backends.device import IN_FLIGHT, Pending
+from bloodcell.engine.backends.contract import IN_FLIGHT, Pending
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
 from bloodcell.engine.device_decode import DeviceBatch
 from bloodcell.engine.device_lane import DeviceLane

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from attempts import one_line
 
-from bloodcell.engine.backends import Backend, Network
+from bloodcell.engine.backends.contract import Backend, Network
 from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.toml import read_toml

@@ -16,8 +16,8 @@ import pytest
 
 from bloodcell._core import clopper_pearson, label_shift_shares
 from bloodcell.error_model import ErrorModel
+from bloodcell.error_model.shapes import moved
 from bloodcell.model import load_model
-from bloodcell.shift_fit import moved
 
 PATIENTS = 2000
 SHARES = (0.0, 0.01, 0.05, 0.10, 0.20, 0.40, 0.50, 0.90)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from bloodcell.engine.backends import Backend, Network, choose_backend, open_backend
+from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.engine.backends.contract import Backend, Network
+from bloodcell.engine.backends.opening import open_backend
 from bloodcell.engine.machine import usable_cores
-from bloodcell.errors import InputError
+from bloodcell.errors import PackageError
 from bloodcell.model import load_model, model_names
 
 _BATCH = 32
@@ -36,14 +38,14 @@ def shipped_models() -> list[dict[str, Any]]:
 def trainable_recipes() -> list[dict[str, Any]]:
     """One entry a recipe of ``bloodcell train``; networks with random weights are measured.
 
-    Raises InputError if the ``train`` extra is not installed.
+    Raises PackageError if the ``train`` extra is not installed.
     """
     try:
         from bloodcell.training.crossvalidation import new_network
         from bloodcell.training.export import export_onnx, gmacs_of, parameters_of
-        from bloodcell.training.options import read_options, recipe_names
+        from bloodcell.training.recipe import read_options, recipe_names
     except ModuleNotFoundError as missing:
-        raise InputError(
+        raise PackageError(
             f"--recipes needs {missing.name}, which is not installed: "
             "pip install 'bloodcell[train]'"
         ) from missing

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bloodcell.engine.backend_names import BACKEND_NAMES
+from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
 
 _FOLDER = click.Path(path_type=Path)

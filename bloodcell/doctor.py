@@ -4,7 +4,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from bloodcell.engine.backends import BACKENDS, choose_backend, why_not_here, why_not_on_gpu
+from bloodcell.engine.backends.choice import BACKENDS, choose_backend, why_not_here, why_not_on_gpu
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import BloodcellError

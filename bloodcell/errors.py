@@ -5,6 +5,8 @@ BloodcellError                  base; the message is one a user can act on
 ├── ModelError                  a model folder that may not be used
 ├── RunError                    a run folder that cannot be used as asked
 ├── EngineError                 decoding or the network failed as a whole
+├── PackageError                a package that this needs is not installed
+├── DiskError                   a file cannot be written whole
 └── Stopped                     asked to stop; what is done is kept, the run can be resumed
 """
 
@@ -29,6 +31,14 @@ class RunError(BloodcellError):
 
 class EngineError(BloodcellError):
     """The backend or the decoder cannot work at all (never raised for one bad image)."""
+
+
+class PackageError(BloodcellError):
+    """What was asked for needs a package that is not installed; the message says which."""
+
+
+class DiskError(BloodcellError):
+    """A file could not be written whole: a full disk, a forbidden folder."""
 
 
 class Stopped(BloodcellError):  # noqa: N818 - nothing went wrong

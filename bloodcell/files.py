@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from bloodcell.errors import RunError
+from bloodcell.errors import DiskError
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file beside ``path``, sync it, then give it its name.
 
-    Raises RunError naming ``path`` if the disk refuses, and whatever ``write`` raises; nothing
+    Raises DiskError naming ``path`` if the disk refuses, and whatever ``write`` raises; nothing
     is left beside ``path`` then.
     """
     beside = path.with_name(path.name + ".new")
@@ -21,7 +21,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         beside.replace(path)
         _sync(path.parent)
     except OSError as error:
-        raise RunError(
+        raise DiskError(
             f"cannot write {path}: {error.strerror or error}. What is finished is kept; "
             "mend the cause and run the same command again"
         ) from error

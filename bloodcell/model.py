@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from bloodcell.engine.backends import Network
+from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.preprocessing import Interpolation, Preprocessing
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import ModelError

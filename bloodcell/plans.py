@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from bloodcell.engine.backends import FP16_DIFFERENCE
+from bloodcell.engine.backends.choice import FP16_DIFFERENCE
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
-from bloodcell.engine.backends.self_test import prove
+from bloodcell.engine.backends.opening import prove_on_gpu
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import EngineError
@@ -21,13 +21,8 @@ def build(model: str, options: PlanOptions) -> dict[str, Any]:
     network = load_model(model).network
     backend = TensorRTBackend(network, options)
     try:
-        prove(
-            backend,
-            OnnxRuntimeBackend(network, usable_cores()),
-            input_px=network.input_px,
-            largest_difference=FP16_DIFFERENCE,
-            rows=2 * options.largest_batch + 1,
-        )
+        reference = OnnxRuntimeBackend(network, usable_cores())
+        prove_on_gpu(backend, reference, network, FP16_DIFFERENCE)
     except EngineError:
         # Another build may choose other kernels; what was refused is never tried again.
         backend.plan.path.unlink(missing_ok=True)

@@ -41,7 +41,7 @@ def label_axes(axes: Axes, title: str, x_label: str, y_label: str) -> None:
 
 
 def save_svg(figure: Figure, path: Path) -> None:
-    """Write ``figure`` to ``path``, whole or not at all; RunError if it cannot be written.
+    """Write ``figure`` to ``path``, whole or not at all; DiskError if it cannot be written.
 
     The file holds no date and no random name, and its letters are drawn as outlines: the bytes are
     a function of the figure and the matplotlib version, the looks the same with any fonts.

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bloodcell import manifest
-from bloodcell.engine.backend_names import BACKEND_NAMES, BackendName
-from bloodcell.engine.backends import Choice, choose_backend
+from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
-from bloodcell.errors import InputError, RunError, Stopped
+from bloodcell.errors import DiskError, InputError, RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model, load_model
 from bloodcell.report import write_report
@@ -31,7 +31,7 @@ def score(
     input: str | Path,  # noqa: A002 - the contract's name
     out: str | Path,
     model: str | Path | None = None,
-    backend: BackendName = "auto",
+    backend: str = "auto",
     *,
     batch_size: int | None = None,
     threads: int | None = None,
@@ -59,7 +59,7 @@ def score(
     Raises InputError, ModelError, RunError or EngineError (see ``bloodcell.errors``), and
     Stopped; whatever was finished by then is kept, and the same call takes it up again.
     """
-    _check_options(backend, batch_size=batch_size, threads=threads, workers=workers)
+    _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store = Path(input), RunStore(Path(out))
     cpu_threads = threads or usable_cores()
@@ -102,18 +102,16 @@ def _work(session: Session, about: dict[str, Any]) -> None:
     except BaseException as error:
         about["state"] = "stopped" if isinstance(error, Stopped) else "failed"
         # On a full disk this fails too; what went wrong first is what to say.
-        with suppress(RunError):
+        with suppress(DiskError):
             store.write_about(about)
         raise
     store.write_about(about)
 
 
-def _check_options(backend: str, **counts: int | None) -> None:
+def _check_counts(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
             raise InputError(f"{name} is at least 1, {count} given")
-    if backend not in BACKEND_NAMES:
-        raise InputError(f"backend is one of {BACKEND_NAMES}, not {backend!r}")
 
 
 def _check_folders(source: Path, store: RunStore, *, resume: bool) -> None:

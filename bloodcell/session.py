@@ -119,6 +119,6 @@ class Session:
             "cells_per_s": round(scored_now / elapsed_s, 1),
             "batch_size": self.scorer.batch_size,
             "threads": self.threads,
-            "lanes": self.scorer.lanes,
+            "lanes": self.scorer.lane_count,
             **memory.figures(),
         }

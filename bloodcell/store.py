@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from bloodcell._core import REASONS
 from bloodcell.engine.batches import ScoreBatch
-from bloodcell.errors import RunError
+from bloodcell.errors import DiskError, RunError
 from bloodcell.files import write_whole
 from bloodcell.scheme import Scheme
 
@@ -65,7 +65,7 @@ class RunStore:
             self._cells.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / ".lock").open("w")
         except OSError as error:
-            raise RunError(f"cannot write to {self.folder}: {error.strerror}") from error
+            raise DiskError(f"cannot write to {self.folder}: {error.strerror}") from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

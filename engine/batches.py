@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bloodcell.errors import EngineError
+
 
 @dataclass(frozen=True)
 class EncodedBatch:
@@ -42,3 +44,26 @@ class ScoreBatch:
     reasons: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
     """(N, C), calibrated, multiples of 2**-16; NaN where the cell was rejected."""
+
+
+def scored_batch(
+    rows: npt.NDArray[np.int64],
+    reasons: npt.NDArray[np.uint8],
+    decoded: npt.NDArray[np.float32] | None,
+    class_count: int,
+) -> ScoreBatch:
+    """Put the probabilities of those D of N cells that have reason 0 among the others.
+
+    ``decoded``: (D, C), None for none. Raises EngineError if one of them is no number.
+    """
+    probabilities = np.full((len(rows), class_count), np.nan, np.float32)
+    if decoded is not None:
+        without_numbers = np.isnan(decoded).any(axis=1)
+        if without_numbers.any():
+            faulty = rows[reasons == 0][without_numbers]
+            raise EngineError(
+                f"the network gave logits that are no numbers for rows {faulty[:5].tolist()}: "
+                "its weights or the card's preprocessing are at fault"
+            )
+        probabilities[reasons == 0] = decoded
+    return ScoreBatch(rows, reasons, probabilities)

@@ -112,7 +112,7 @@ class Graph:
 def decoded_in_halves(
     run: Callable[[Encoded], Pixels | None], encoded: Encoded, first: int = 0
 ) -> Iterator[tuple[int, int, Pixels]]:
-    """Decode all that can be: (first, end, pixels) of each stretch of ``encoded``, in order.
+    """Decode all that can be: (first, end, pixels) of each group of ``encoded``, in order.
 
     Where ``run`` gives None for several images they are halved, until the culprits stand alone.
     """
@@ -138,9 +138,9 @@ def with_corrupt(
     reasons: npt.NDArray[np.uint8], corrupt: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
     """A copy of ``reasons`` in which the cells ``corrupt`` are so."""
-    found = reasons.copy()
-    found[corrupt] = REASONS.index("corrupt")
-    return found
+    changed = reasons.copy()
+    changed[corrupt] = REASONS.index("corrupt")
+    return changed
 
 
 class Decoder:

@@ -1,4 +1,4 @@
-"""Decoding on a GPU, and on the CPU what the GPU does not take. Not yet run on a GPU."""
+"""Decoding on a GPU, and on the CPU what the GPU does not take."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.engine.backends.device import Part
+from bloodcell.engine.backends.contract import Part
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import (
     Decoder,
@@ -48,22 +48,22 @@ class DeviceDecoder:
         """Decode what passed the gate; what neither decoder takes becomes ``corrupt``."""
         passed, encoded = encoded_images(batch)
         is_jpeg = batch.buffer[batch.offsets[passed]] == _JPEG_FIRST_BYTE
-        stretches: list[tuple[npt.NDArray[np.int64], Any]] = []
+        decoded_groups: list[tuple[npt.NDArray[np.int64], Any]] = []
         left = np.ones(len(passed), np.bool_)
         jpegs = np.flatnonzero(is_jpeg)
         for first, end, pixels in decoded_in_halves(
             self._run_on_gpu, [encoded[i] for i in jpegs.tolist()]
         ):
-            stretches.append((jpegs[first:end], pixels))
+            decoded_groups.append((jpegs[first:end], pixels))
             left[jpegs[first:end]] = False
         others = np.flatnonzero(left)
         if len(others):
             pixels, decoded = self._host.decode([encoded[i] for i in others.tolist()])
-            stretches.append((others[decoded], pixels))
+            decoded_groups.append((others[decoded], pixels))
             left[others[decoded]] = False
         # Cells that could not be decoded leave no gap among the places.
         place = np.cumsum(~left) - 1
-        parts = [Part(place[images], pixels) for images, pixels in stretches if len(images)]
+        parts = [Part(place[images], pixels) for images, pixels in decoded_groups if len(images)]
         return DeviceBatch(batch.rows, with_corrupt(batch.reasons, passed[left]), parts)
 
 

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from bloodcell.engine.backends.device import IN_FLIGHT, DeviceBackend, Pending
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.backends.contract import IN_FLIGHT, DeviceBackend, Pending
+from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
 from bloodcell.engine.device_decode import DeviceBatch, DeviceDecoder
-from bloodcell.engine.lanes import scored_batch
 
 
 @dataclass(frozen=True)

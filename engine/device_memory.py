@@ -1,4 +1,4 @@
-"""What the GPUs of a run hold in memory, asked of the driver by NVML. Not yet run on a GPU."""
+"""What the GPUs of a run hold in memory, asked of the driver by NVML."""
 
 import logging
 from collections.abc import Sequence

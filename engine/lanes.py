@@ -5,20 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from bloodcell.engine.backends import (
-    Backend,
-    Choice,
-    Network,
-    open_backend,
-    open_device_backend,
-)
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.backends.choice import BACKENDS
+from bloodcell.engine.backends.contract import Backend, Choice, Network
+from bloodcell.engine.backends.opening import open_backend, open_device_backend
+from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.errors import EngineError
 
 _HOST_BATCH = 32
 """64 were 1 to 3 % faster and took a third more memory (``bloodcell-bench run --batch-size``)."""
@@ -109,8 +101,8 @@ def open_lanes(setup: Setup) -> Lanes:
 
 
 def _open_host_lanes(setup: Setup) -> Lanes:
-    # torch spreads one call over its threads; the others take a call from each.
-    count = 1 if setup.choice.name == "torch" else setup.threads
+    on_cpu = BACKENDS[setup.choice.name].on_cpu
+    count = 1 if on_cpu and on_cpu.spreads_a_call else setup.threads
     threads = setup.threads // count
     batch_size = setup.batch_size or _HOST_BATCH
     backend = open_backend(setup.choice, setup.network, threads, calls=count)
@@ -137,26 +129,3 @@ def _open_device_lane(setup: Setup) -> Lanes:
     jpeg_decoder = "hardware" if setup.hardware_decoder else "CUDA"
     made_of = backend.made_of | {"jpeg_decoder": jpeg_decoder}
     return Lanes([DeviceLane(decoder, backend)], batch_size, made_of)
-
-
-def scored_batch(
-    rows: npt.NDArray[np.int64],
-    reasons: npt.NDArray[np.uint8],
-    decoded: npt.NDArray[np.float32] | None,
-    class_count: int,
-) -> ScoreBatch:
-    """Put the probabilities of those D of N cells that have reason 0 among the others.
-
-    ``decoded``: (D, C), None for none. Raises EngineError if one of them is no number.
-    """
-    probabilities = np.full((len(rows), class_count), np.nan, np.float32)
-    if decoded is not None:
-        without_numbers = np.isnan(decoded).any(axis=1)
-        if without_numbers.any():
-            faulty = rows[reasons == 0][without_numbers]
-            raise EngineError(
-                f"the network gave logits that are no numbers for rows {faulty[:5].tolist()}: "
-                "its weights or the card's preprocessing are at fault"
-            )
-        probabilities[reasons == 0] = decoded
-    return ScoreBatch(rows, reasons, probabilities)

@@ -5,8 +5,6 @@ import os
 from functools import cache
 from pathlib import Path
 
-import pyarrow as pa
-
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 """Of glibc's malloc.h."""
 
@@ -32,6 +30,8 @@ def keep_memory_flat() -> None:
     region of their own; peak memory then grows by a tenth from ten thousand cells to a million
     (`bloodcell-bench scale --only cells`). Never for a library to call: both hold for a process.
     """
+    import pyarrow as pa
+
     pa.set_memory_pool(pa.system_memory_pool())
     ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 

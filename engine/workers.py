@@ -19,7 +19,7 @@ import pyarrow as pa
 from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.lanes import Setup
-from bloodcell.engine.worker import Ready, table_to_bytes
+from bloodcell.engine.worker_messages import Ready, table_to_bytes
 from bloodcell.errors import BloodcellError, EngineError
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class WorkerScorer:
                 worker.start(share)
             ready = [worker.ready() for worker in self._workers]
             self.made_of = alike(ready, setup.choice.device)
-            self.lanes = sum(one.lanes for one in ready)
+            self.lane_count = sum(one.lane_count for one in ready)
             self.batch_size = min(one.batch_size for one in ready)
         except BaseException:
             self.close()

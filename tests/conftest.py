@@ -48,7 +48,7 @@ def smears(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of 16 cells, so that the 72 drawn ones make five."""
-    from drawn_runs import ROWS_PER_PART
+    from helpers.drawn_runs import ROWS_PER_PART
 
     from bloodcell import scoring
 
@@ -58,7 +58,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
     """A run over the drawn smears, in small parts, that nothing disturbed."""
-    from drawn_runs import ROWS_PER_PART
+    from helpers.drawn_runs import ROWS_PER_PART
 
     from bloodcell import scoring
 
@@ -72,7 +72,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     """A stand-in for CUDA, CuPy and TensorRT; gives the batches that plans were built for."""
     import sys
 
-    import fake_gpu
+    from helpers import fake_gpu
 
     from bloodcell.engine.backends.cuda import Device
     from bloodcell.engine.backends.tensorrt import plan, runtime

@@ -23,7 +23,7 @@ _DOTS_PER_INCH = 150
 
 
 def save_chart(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PNG if ``path`` ends so, else as SVG; RunError if it cannot be."""
+    """Write ``figure`` as PNG if ``path`` ends so, else as SVG; DiskError if it cannot be."""
     if path.suffix.lower() == ".png":
         write_whole(path, lambda beside: figure.savefig(beside, format="png", dpi=_DOTS_PER_INCH))
     else:

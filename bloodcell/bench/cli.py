@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bloodcell.engine.backend_names import BACKEND_NAMES
+from bloodcell.engine.backends.choice import BACKEND_NAMES
 
 if TYPE_CHECKING:
     from bloodcell.bench.fresh import Scoring

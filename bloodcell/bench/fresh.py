@@ -17,7 +17,6 @@ import click
 from bloodcell.errors import BloodcellError, EngineError
 
 if TYPE_CHECKING:
-    from bloodcell.engine.backend_names import BackendName
     from bloodcell.run import Run
     from bloodcell.session import Progress
 
@@ -27,13 +26,13 @@ class Scoring:
     """How to score; as the options of `bloodcell score`."""
 
     model: str | None
-    backend: BackendName
+    backend: str
     batch_size: int | None
     threads: int
 
     def about(self) -> dict[str, Any]:
         """Which network on what: names in place of what was asked for."""
-        from bloodcell.engine.backends import choose_backend
+        from bloodcell.engine.backends.choice import choose_backend
         from bloodcell.model import load_model
 
         choice, model = choose_backend(self.backend), load_model(self.model)

@@ -78,6 +78,6 @@ class Record:
         }
 
     def write(self, path: Path) -> None:
-        """Write the JSON file; RunError if the disk refuses."""
+        """Write the JSON file; DiskError if the disk refuses."""
         text = json.dumps(self.content(), indent=1, ensure_ascii=False) + "\n"
         write_whole(path, lambda beside: beside.write_text(text, "utf-8"))

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from bloodcell import _core
 from bloodcell.bench.fresh import Scoring
-from bloodcell.engine.backends import choose_backend
+from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
 from bloodcell.engine.decode import Decoder, encoded_images
 from bloodcell.engine.lanes import Lanes, Setup, open_lanes

@@ -16,7 +16,7 @@ from bloodcell import _core
 from bloodcell.bench import checks
 from bloodcell.bench.sample import Part, Subject, drawn_part
 from bloodcell.bench.timing import Stage, Work, in_flight, one_by_one, timed_passes
-from bloodcell.engine.backends import Backend
+from bloodcell.engine.backends.contract import Backend
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import encoded_images
 from bloodcell.engine.device_lane import DeviceLane

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bloodcell.errors import RunError
+from bloodcell.errors import DiskError
 from bloodcell.evaluation.blast import blast_figures
 from bloodcell.evaluation.classes import class_figures
 from bloodcell.evaluation.join import join
@@ -44,7 +44,7 @@ def write_evaluation(run: Run, figures: dict[str, Any]) -> Path:
     """Write what ``evaluate`` found, and its pictures, to ``evaluation/`` of ``run``.
 
     Returns that folder. A picture of an earlier evaluation that cannot be drawn now is removed.
-    Raises RunError if the folder cannot be written.
+    Raises DiskError if the folder cannot be written.
     """
     from bloodcell.evaluation.pictures import PICTURES
     from bloodcell.plots import save_svg
@@ -59,7 +59,7 @@ def write_evaluation(run: Run, figures: dict[str, Any]) -> Path:
             else:
                 save_svg(picture, folder / name)
     except OSError as error:
-        raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise DiskError(f"cannot write {folder}: {error.strerror or error}") from error
     text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(folder / "evaluation.json", lambda path: path.write_text(text, "utf-8"))
     return folder

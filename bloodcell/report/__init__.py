@@ -15,7 +15,7 @@ _DENOMINATORS = {"blood": "leukocytes", "marrow": "nucleated cells, erythroid on
 
 
 def write_report(run: Run) -> None:
-    """Write ``report/index.html`` of ``run``; RunError if it cannot be written."""
+    """Write ``report/index.html`` of ``run``; DiskError if it cannot be written."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -1,11 +1,11 @@
 """Training a network from labelled cells; needs the ``train`` extra (torch, onnx)."""
 
-from bloodcell.errors import InputError
+from bloodcell.errors import PackageError
 
 try:
-    from bloodcell.training.recipe import train
+    from bloodcell.training.train import train
 except ModuleNotFoundError as missing:
-    raise InputError(
+    raise PackageError(
         f"training needs {missing.name}, which is not installed: pip install 'bloodcell[train]'"
     ) from missing
 

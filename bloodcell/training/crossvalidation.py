@@ -13,7 +13,7 @@ from torch import nn
 from bloodcell.scheme import load_scheme
 from bloodcell.training.fit import Task, Trainer, infer
 from bloodcell.training.losses import LabelLoss, Loss, TaughtLoss, class_weights
-from bloodcell.training.options import Course, TrainingOptions
+from bloodcell.training.recipe import Course, TrainingOptions
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 
 log = logging.getLogger(__name__)

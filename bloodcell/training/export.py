@@ -21,7 +21,7 @@ from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.held_out import card_tables, write_held_out
-from bloodcell.training.options import TrainingOptions
+from bloodcell.training.recipe import TrainingOptions
 from bloodcell.training.validation import Calibration
 
 _OPSET = 17

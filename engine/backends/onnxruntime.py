@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from bloodcell.engine.backends import Network
+from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.errors import EngineError, ModelError
 
@@ -40,16 +40,16 @@ class OnnxRuntimeBackend:
         return calibrated_probabilities(logits, self._temperature)
 
     def _check_shapes(self, network: Network) -> None:
-        taken, given = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        found = taken.shape[1:], given.shape[1:]
-        expected = [3, network.input_px, network.input_px], [network.class_count]
-        if found != expected:
+        pixels, logits = self._session.get_inputs()[0], self._session.get_outputs()[0]
+        in_file = pixels.shape[1:], logits.shape[1:]
+        in_card = [3, network.input_px, network.input_px], [network.class_count]
+        if in_file != in_card:
             raise ModelError(
-                f"{network.weights} takes {found[0]} and gives {found[1]} for each image; "
-                f"its card says {expected[0]} and {expected[1]}"
+                f"{network.weights} takes {in_file[0]} and gives {in_file[1]} for each image; "
+                f"its card says {in_card[0]} and {in_card[1]}"
             )
-        if isinstance(taken.shape[0], int) or {taken.type, given.type} != {"tensor(float)"}:
+        if isinstance(pixels.shape[0], int) or {pixels.type, logits.type} != {"tensor(float)"}:
             raise ModelError(
-                f"{network.weights} takes {taken.type} of shape {taken.shape}: float32 in batches "
-                "of any size is expected. Export it with a dynamic first axis"
+                f"{network.weights} takes {pixels.type} of shape {pixels.shape}: float32 in "
+                "batches of any size is expected. Export it with a dynamic first axis"
             )

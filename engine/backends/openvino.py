@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino
 
-from bloodcell.engine.backends import Network
-from bloodcell.engine.backends.device import chunks
+from bloodcell.engine.backends.contract import USE_REFERENCE, Network
+from bloodcell.engine.backends.passes import in_passes
 from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.errors import EngineError, ModelError
 
@@ -17,53 +17,43 @@ Array = npt.NDArray[np.float32]
 class OpenVINOBackend:
     """Runs ``model.onnx`` in bfloat16, ``calls`` at a time on ``threads`` CPU threads each.
 
-    In passes of one fixed size, the last one filled up with zeros, so that batching never changes
-    a row's bits. Raises ModelError for a network that OpenVINO cannot read, and EngineError
-    if it would not compute in bfloat16 here.
+    In passes of one fixed size, so that batching never changes a row's bits. Raises ModelError for
+    a network that OpenVINO cannot read, and EngineError if it would not compute in bfloat16 here.
     """
 
     def __init__(self, network: Network, threads: int, calls: int) -> None:
         self.class_count = network.class_count
         self.made_of = {"openvino": str(openvino.get_version())}
         self._temperature = network.temperature
-        self._pass_shape = _PASS_CELLS, 3, network.input_px, network.input_px
         core = openvino.Core()
         try:
             model = core.read_model(network.weights.read_bytes(), b"")
-            model.reshape(list(self._pass_shape))
+            model.reshape([_PASS_CELLS, 3, network.input_px, network.input_px])
         except RuntimeError as error:
             raise ModelError(
-                f"{network.weights} cannot be read by OpenVINO: {_last_line(error)}. Use "
-                "--backend onnxruntime"
+                f"{network.weights} cannot be read by OpenVINO: {_last_line(error)}. "
+                f"{USE_REFERENCE}"
             ) from error
         self._compiled = core.compile_model(model, "CPU", _settings(threads, calls))
         precision = self._compiled.get_property("INFERENCE_PRECISION_HINT")
         if precision != openvino.Type.bf16:
             raise EngineError(
-                f"OpenVINO would compute in {precision.to_string()} here, bfloat16 is expected: "
-                "use --backend onnxruntime"
+                f"OpenVINO would compute in {precision.to_string()} here, bfloat16 is expected. "
+                f"{USE_REFERENCE}"
             )
 
     def probabilities(self, pixels: Array) -> Array:
         """See ``Backend.probabilities``."""
-        logits = np.empty((len(pixels), self.class_count), np.float32)
         request = self._compiled.create_infer_request()  # one a call: calls share the network only
         try:
-            for start, end in chunks(len(pixels), _PASS_CELLS):
-                logits[start:end] = self._pass(request, pixels[start:end])
+            logits = in_passes(
+                lambda whole: request.infer([whole])[0], pixels, _PASS_CELLS, self.class_count
+            )
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO failed on {len(pixels)} cells: {_last_line(error)}"
             ) from error
         return calibrated_probabilities(logits, self._temperature)
-
-    def _pass(self, request: openvino.InferRequest, pixels: Array) -> Array:
-        whole = pixels
-        if len(pixels) < _PASS_CELLS:
-            whole = np.zeros(self._pass_shape, np.float32)
-            whole[: len(pixels)] = pixels
-        found: Array = request.infer([whole])[0]
-        return found[: len(pixels)]
 
 
 def _last_line(error: RuntimeError) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.engine.backends import Backend
+from bloodcell.engine.backends.contract import USE_REFERENCE, Backend
 from bloodcell.errors import EngineError
 
 _GOLDEN_CELLS = 4
@@ -55,7 +55,7 @@ def _check_difference(found: Pixels, expected: Pixels, allowed: float) -> None:
     if not difference <= allowed:
         raise EngineError(
             f"the backend is refused: its probabilities differ by {difference:.3g} from FP32 on "
-            f"the CPU, at most {allowed:g} is allowed. Use --backend onnxruntime"
+            f"the CPU, at most {allowed:g} is allowed. {USE_REFERENCE}"
         )
 
 
@@ -65,5 +65,5 @@ def _check_bits(how: str, found: Pixels, expected: Pixels) -> None:
     wrong = (found != expected).any(axis=1) if found.shape == expected.shape else [True]
     raise EngineError(
         f"the backend is refused: {int(np.sum(wrong))} of {len(expected)} cells scored {how} got "
-        "other bits, none is allowed. Use --backend onnxruntime"
+        f"other bits, none is allowed. {USE_REFERENCE}"
     )

@@ -1,7 +1,6 @@
-"""torch on a GPU, in FP16, by one CUDA graph. Not yet run on a GPU: every CUDA call is unproved."""
+"""torch on a GPU, in FP16, by one CUDA graph."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bloodcell.engine.backends import Network
-from bloodcell.engine.backends.device import IN_FLIGHT, Part, Pending, score_at_once, stretches
-from bloodcell.engine.backends.onnx_module import OnnxModule
+from bloodcell.engine.backends.contract import USE_REFERENCE, Network, Part
+from bloodcell.engine.backends.device import Begun, Slot, Slots, fill_buffer, score_at_once
+from bloodcell.engine.backends.onnx.module import OnnxModule
 from bloodcell.engine.probabilities import PROBABILITY_STEP
 from bloodcell.errors import EngineError
 
@@ -31,7 +30,6 @@ class TorchDeviceBackend:
         self.made_of = {"torch": str(torch.__version__)}
         self._dtype = torch.float16 if float16 else torch.float32
         self._temperature = network.temperature
-        self._begun = 0
         module = OnnxModule(network.weights.read_bytes()).eval()
         try:
             self._prepare(module, network.input_px)
@@ -47,49 +45,47 @@ class TorchDeviceBackend:
         """See ``Backend.probabilities``; takes what a ``Part`` may hold, of any number of cells."""
         return score_at_once(self, pixels)
 
-    def begin(self, parts: Sequence[Part], count: int) -> Pending:
+    def begin(self, parts: Sequence[Part], count: int) -> Begun:
         """See ``DeviceBackend.begin``."""
-        slot = self._slots[self._begun % IN_FLIGHT]
-        self._begun += 1
+        slot = self._slots.take()
         try:
             with torch.cuda.stream(self._stream):
                 self._load(parts, count, slot)
                 self._graph.replay()
-                slot.found.copy_(self._on_device, non_blocking=True)
+                slot.probabilities.copy_(self._on_device, non_blocking=True)
                 slot.done.record(self._stream)
         except RuntimeError as error:
             raise EngineError(failure_line(error, self.largest_batch)) from error
-        return _Begun(slot, count, self.largest_batch)
+        return Begun(slot, count, self._wait)
 
-    def _load(self, parts: Sequence[Part], count: int, slot: "_Slot") -> None:
-        """Fill the input buffer, in stream order: batches before may still be computing."""
-        # A canary: a cell that no copy reaches has no numbers, and the run fails on its row.
-        self._pixels[:count] = float("nan")
-        self._pixels[count:] = 0
-        for part in parts:
-            on_host = isinstance(part.pixels, np.ndarray)
-            pixels = part.pixels if on_host else torch.as_tensor(part.pixels, device="cuda")
-            for places, own in stretches(part.places):
-                if on_host:
-                    # Pinned, and this slot's own: whoever had it before has been waited for.
-                    slot.given.numpy()[places] = pixels[own]
-                    self._pixels[places].copy_(slot.given[places], non_blocking=True)
-                else:
-                    self._pixels[places] = pixels[own]
+    def _wait(self, slot: Slot) -> None:
+        try:
+            slot.done.synchronize()
+        except RuntimeError as error:
+            raise EngineError(failure_line(error, self.largest_batch)) from error
+
+    def _load(self, parts: Sequence[Part], count: int, slot: Slot) -> None:
+        def as_array(pixels: Any) -> Any:
+            on_host = isinstance(pixels, np.ndarray)
+            return pixels if on_host else torch.as_tensor(pixels, device="cuda")
+
+        def copy_up(places: slice) -> None:
+            self._pixels[places].copy_(slot.pixels[places], non_blocking=True)
+
+        fill_buffer(self._pixels, parts, count, slot, as_array=as_array, copy_up=copy_up)
 
     def _prepare(self, module: OnnxModule, side: int) -> None:
         rows = self.largest_batch
         self._module = module.to(self._dtype).to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._pixels = torch.zeros(rows, 3, side, side, device="cuda")
-        self._slots = [
-            _Slot(
+        self._slots = Slots(
+            lambda: Slot(
                 torch.zeros(rows, 3, side, side, pin_memory=True),
                 torch.zeros(rows, self.class_count, pin_memory=True),
                 torch.cuda.Event(blocking=True),  # type: ignore[no-untyped-call]
             )
-            for _ in range(IN_FLIGHT)
-        ]
+        )
         self._graph = torch.cuda.CUDAGraph()
         # torch wants a few runs first, in which libraries choose and allocate.
         self._stream.wait_stream(torch.cuda.current_stream())
@@ -103,31 +99,6 @@ class TorchDeviceBackend:
     def _compute(self) -> Tensor:
         pixels = self._pixels.to(self._dtype, memory_format=torch.channels_last)
         return probabilities_on_device(self._module(pixels), self._temperature)
-
-
-@dataclass(frozen=True)
-class _Slot:
-    """Pinned host memory of one batch in flight, and the event that says it is done."""
-
-    given: Tensor
-    found: Tensor
-    done: torch.cuda.Event
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """See ``Pending``."""
-
-    slot: _Slot
-    count: int
-    batch: int
-
-    def probabilities(self) -> npt.NDArray[np.float32]:
-        try:
-            self.slot.done.synchronize()
-        except RuntimeError as error:
-            raise EngineError(failure_line(error, self.batch)) from error
-        return self.slot.found[: self.count].numpy().copy()
 
 
 def probabilities_on_device(logits: Tensor, temperature: float) -> Tensor:
@@ -144,6 +115,6 @@ def failure_line(error: RuntimeError, batch_size: int) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         return (
             f"the GPU's memory does not hold a batch of {batch_size} cells: end what else uses it "
-            "(see nvidia-smi), or use --backend onnxruntime. Finished parts are kept"
+            f"(see nvidia-smi). {USE_REFERENCE} otherwise. Finished parts are kept"
         )
     return f"torch failed: {str(error).splitlines()[0]}"

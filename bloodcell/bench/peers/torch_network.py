@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bloodcell.engine.backends.onnx_module import OnnxModule
+from bloodcell.engine.backends.onnx.module import OnnxModule
 from bloodcell.model import Model
 
 

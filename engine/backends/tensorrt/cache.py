@@ -80,7 +80,7 @@ class PlanCache:
         return content
 
     def write(self, about: About, suffix: str, content: bytes) -> None:
-        """Keep ``content``, whole or not at all. Call it inside ``locked``. Raises RunError."""
+        """Keep ``content``, whole or not at all. Call it inside ``locked``. Raises DiskError."""
         file = _header(about, content) + b"\n" + content
         write_whole(self.path(about, suffix), lambda path: path.write_bytes(file))
 

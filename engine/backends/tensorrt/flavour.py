@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from types import ModuleType
 
-from bloodcell.errors import EngineError
+from bloodcell.errors import EngineError, PackageError
 
 _MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
 """In this order; the last is what the wheels of TensorRT-RTX on PyPI hold."""
@@ -49,12 +49,12 @@ def flavour_of(module: ModuleType) -> Flavour:
 def installed_flavour() -> Flavour:
     """Import TensorRT. Ask ``why_no_cuda`` first: without a GPU its runtime can crash.
 
-    Raises EngineError if there is none, or it cannot load its libraries.
+    Raises PackageError if there is none, EngineError if it cannot load its libraries.
     """
     name = next((name for name in _MODULES if _is_there(name)), None)
     if name is None:
-        raise EngineError(
-            "TensorRT is not installed: pip install 'bloodcell[gpu]', or use --backend torch"
+        raise PackageError(
+            "TensorRT is not installed: pip install 'bloodcell[gpu]', or use another backend"
         )
     try:
         return flavour_of(importlib.import_module(name))

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from bloodcell.engine.backends import Network
+from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.backends.cuda import Device
-from bloodcell.engine.backends.fp16 import to_float16
-from bloodcell.engine.backends.groups import merged_groups
+from bloodcell.engine.backends.onnx.fp16 import to_float16
+from bloodcell.engine.backends.onnx.groups import merged_groups
 from bloodcell.engine.backends.tensorrt.builder import build_plan
 from bloodcell.engine.backends.tensorrt.cache import About, PlanCache
 from bloodcell.engine.backends.tensorrt.flavour import Flavour
@@ -57,7 +57,7 @@ class PlanMaker:
     def plan(self, network: Network, options: PlanOptions) -> Plan:
         """The plan for ``network``, built if the cache has none that is whole.
 
-        Raises EngineError if it cannot be built, RunError if it cannot be kept.
+        Raises EngineError if it cannot be built, DiskError if it cannot be kept.
         """
         onnx_bytes = network.weights.read_bytes()
         about = self.about(onnx_bytes, options)

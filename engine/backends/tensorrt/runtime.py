@@ -1,4 +1,4 @@
-"""Runs a plan on the GPU. Not yet run on a GPU: every CUDA call here is unproved.
+"""Runs a plan on the GPU. No GPU has run it yet: every CUDA call here is unproved.
 
 What can be decided without a GPU (keys, refusals, chunks, the kernel's arithmetic) is elsewhere
 and tested; here is only the order of calls.
@@ -9,22 +9,20 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.engine.backends import Network
-from bloodcell.engine.backends.cuda import first_device, why_no_cuda
-from bloodcell.engine.backends.device import IN_FLIGHT, Part, Pending, score_at_once, stretches
+from bloodcell.engine.backends.contract import Network, Part
+from bloodcell.engine.backends.cuda import driver_version, first_device, why_no_cuda
+from bloodcell.engine.backends.device import Begun, Slot, Slots, fill_buffer, score_at_once
 from bloodcell.engine.backends.tensorrt import kernel
 from bloodcell.engine.backends.tensorrt.builder import collecting_log
 from bloodcell.engine.backends.tensorrt.cache import PlanCache, user_cache
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, installed_flavour
 from bloodcell.engine.backends.tensorrt.plan import Plan, PlanMaker, PlanOptions
-from bloodcell.errors import EngineError
+from bloodcell.errors import EngineError, PackageError
 
 if TYPE_CHECKING:
     import tensorrt_rtx_bindings as trt
@@ -32,33 +30,12 @@ if TYPE_CHECKING:
 _WARM_UPS = 3
 
 
-@dataclass(frozen=True)
-class _Slot:
-    """Pinned host memory of one batch in flight, and the event that says it is done."""
-
-    given: npt.NDArray[np.float32]
-    found: npt.NDArray[np.float32]
-    done: Any
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """See ``Pending``."""
-
-    backend: TensorRTBackend
-    slot: _Slot
-    count: int
-
-    def probabilities(self) -> npt.NDArray[np.float32]:
-        self.backend.wait(self.slot)
-        return self.slot.found[: self.count].copy()
-
-
 class TensorRTBackend:
     """A plan for this GPU with its own stream, its buffers and a CUDA graph of one batch.
 
     ``options``: None for those that ``bloodcell build`` kept last for this network, else its
-    defaults. Raises EngineError if there is no GPU, no TensorRT or CuPy, or too little memory.
+    defaults. Raises PackageError without TensorRT or CuPy, EngineError if there is no GPU or too
+    little memory.
     """
 
     def __init__(self, network: Network, options: PlanOptions | None = None) -> None:
@@ -92,51 +69,40 @@ class TensorRTBackend:
         """See ``Backend.probabilities``; takes what a ``Part`` may hold, of any number of cells."""
         return score_at_once(self, pixels)
 
-    def begin(self, parts: Sequence[Part], count: int) -> Pending:
+    def begin(self, parts: Sequence[Part], count: int) -> Begun:
         """See ``DeviceBackend.begin``."""
-        slot = self._slots[self._begun % IN_FLIGHT]
-        self._begun += 1
+        slot = self._slots.take()
         try:
             with self._stream:
                 self._load(parts, count, slot)
                 self._graph.launch(self._stream)
-                self._on_device.get(stream=self._stream, out=slot.found, blocking=False)
+                self._on_device.get(stream=self._stream, out=slot.probabilities, blocking=False)
                 slot.done.record(self._stream)
         except self._device_errors as error:
             raise self._refused(error) from error
-        return _Begun(self, slot, count)
+        return Begun(slot, count, self._wait)
 
-    def wait(self, slot: _Slot) -> None:
-        """Until the probabilities of ``slot`` are on the host."""
+    def _wait(self, slot: Slot) -> None:
         try:
             slot.done.synchronize()
         except self._device_errors as error:
             raise self._refused(error) from error
 
-    def _load(self, parts: Sequence[Part], count: int, slot: _Slot) -> None:
-        """Fill the input buffer, in stream order: batches before may still be computing."""
-        # A canary: a cell that no copy reaches has no numbers, and the run fails on its row.
-        self._pixels[:count] = np.nan
-        self._pixels[count:] = 0
-        for part in parts:
-            on_host = isinstance(part.pixels, np.ndarray)
-            pixels = part.pixels if on_host else self._cupy.asarray(part.pixels)
-            self._check(pixels)
-            for places, own in stretches(part.places):
-                if on_host:
-                    # Pinned, and this slot's own: whoever had it before has been waited for.
-                    np.copyto(slot.given[places], pixels[own])
-                    self._pixels[places].set(slot.given[places], stream=self._stream)
-                else:
-                    self._pixels[places] = pixels[own]
+    def _load(self, parts: Sequence[Part], count: int, slot: Slot) -> None:
+        def copy_up(places: slice) -> None:
+            self._pixels[places].set(slot.pixels[places], stream=self._stream)
 
-    def _check(self, pixels: Any) -> None:
+        fill_buffer(self._pixels, parts, count, slot, as_array=self._as_array, copy_up=copy_up)
+
+    def _as_array(self, pixels: Any) -> Any:
+        array = pixels if isinstance(pixels, np.ndarray) else self._cupy.asarray(pixels)
         expected = (3, self._network.input_px, self._network.input_px)
-        if pixels.ndim != 4 or pixels.shape[1:] != expected or pixels.dtype != np.float32:
+        if array.ndim != 4 or array.shape[1:] != expected or array.dtype != np.float32:
             raise EngineError(
                 f"the network takes float32 of shape (N, {', '.join(map(str, expected))}), "
-                f"found {pixels.dtype} of shape {pixels.shape}"
+                f"found {array.dtype} of shape {array.shape}"
             )
+        return array
 
     def _prepare(self, flavour: Flavour) -> None:
         """Buffers, engine, warm-up and the graph. The order matters: nothing may be allocated
@@ -151,15 +117,13 @@ class TensorRTBackend:
             self._pixels = cupy.zeros((rows, 3, side, side), np.float32)
             self._logits = cupy.zeros((rows, classes), np.float32)
             self._on_device = cupy.zeros((rows, classes), np.float32)
-        self._slots = [
-            _Slot(
+        self._slots = Slots(
+            lambda: Slot(
                 cupyx.empty_pinned(self._pixels.shape, np.float32),
                 cupyx.empty_pinned(self._logits.shape, np.float32),
                 cupy.cuda.Event(block=True, disable_timing=True),
             )
-            for _ in range(IN_FLIGHT)
-        ]
-        self._begun = 0
+        )
         self._softmax = cupy.RawKernel(kernel.SOURCE, kernel.NAME)
         self._open_engine(flavour)
         for _ in range(_WARM_UPS):
@@ -268,7 +232,7 @@ def out_of_memory(batch: int, said: str) -> EngineError:
     return EngineError(
         f"the GPU has too little memory for batches of {batch} cells ({said}): end what else uses "
         "it and run the same command again, what is scored is kept; or, for a new run, build a "
-        f"smaller plan: bloodcell build MODEL --batch-size {max(1, batch // 2)}"
+        f"plan for batches of {max(1, batch // 2)}"
     )
 
 
@@ -276,10 +240,6 @@ def _imported_cupy() -> Any:
     try:
         return importlib.import_module("cupy")
     except ImportError as error:
-        raise EngineError(f"TensorRT needs CuPy ({error}): pip install 'bloodcell[gpu]'") from error
-
-
-def driver_version() -> str:
-    """The driver's own version, where its kernel module tells it."""
-    module = Path("/sys/module/nvidia/version")
-    return module.read_text().strip() if module.exists() else "unknown"
+        raise PackageError(
+            f"TensorRT needs CuPy ({error}): pip install 'bloodcell[gpu]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""ONNX networks read, rewritten and run as torch modules: what backends share."""

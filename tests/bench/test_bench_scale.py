@@ -1,0 +1,136 @@
+"""`bloodcell-bench scale`: its points, and what it says of known growth."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.bench_commands import bench
+
+from bloodcell.bench.cli import SERIES
+from bloodcell.bench.fresh import Scoring
+from bloodcell.bench.scale import _WHOLE, Series, Sizes, all_series, decades, doubled, verdict
+
+SCORING = Scoring(None, "auto", None, 3)
+
+
+def rows(seconds: list[float], memory_mib: list[float]) -> list[dict[str, Any]]:
+    """Points at 10^3, 10^4 and so on."""
+    points = enumerate(zip(seconds, memory_mib, strict=True), start=3)
+    return [
+        {
+            "series": "cells", "x": 10**k, "cells": 10**k, "after_first_s": s, "call_s": s + 1.0,
+            "peak_memory_mib": m,
+        }
+        for k, (s, m) in points
+    ]  # fmt: skip
+
+
+def said(measured: list[dict[str, Any]], *, memory_flat: bool = True) -> dict[str, Any]:
+    series = Series("cells", "cells", (), time_linear=True, memory_flat=memory_flat, seconds=_WHOLE)
+    found = verdict(series, measured)
+    assert found is not None
+    return found
+
+
+def test_linear_time_and_flat_memory_are_good() -> None:
+    # At 10^3 the fixed cost of a process is all there is; it counts for neither.
+    found = said(rows([1.0, 1.1, 11.0, 110.0], [200, 500, 505, 510]))
+    assert found["good"]
+    assert found["time_slope"] == 1.0
+    assert found["memory_ratio"] == 1.02
+    assert found["memory_from_x"] == 10**4
+
+
+def test_time_that_grows_faster_at_the_end_is_not() -> None:
+    found = said(rows([1.0, 1.0, 10.0, 300.0], [500] * 4))
+    assert not found["good"]
+    assert found["time_slope"] == pytest.approx(1.239, abs=1e-3)
+
+
+def test_what_grows_before_the_first_batch_is_not_hidden() -> None:
+    measured = rows([0.1, 1.0, 10.0, 100.0], [500] * 4)
+    assert said(measured)["time"] == "after_first_s"
+    measured[-1]["call_s"] += 1000.0
+    found = said(measured)
+    assert not found["good"]
+    assert found["time"] == "call_s"
+
+
+def test_memory_that_grows_is_not() -> None:
+    measured = rows([0.1, 1.0, 10.0, 100.0], [400, 500, 520, 560])
+    assert not said(measured)["good"]
+    assert said(measured, memory_flat=False)["good"]
+
+
+def test_one_point_says_nothing() -> None:
+    assert verdict(Series("cells", "cells", ()), rows([1.0], [1.0])) is None
+
+
+def test_sizes_go_up_to_what_is_asked_for() -> None:
+    assert decades(1000, 10**6) == [10**3, 10**4, 10**5, 10**6]
+    assert decades(1000, 25_000) == [1000, 10_000, 25_000]
+    assert decades(10**6, 5) == [5]
+    assert [doubled(n) for n in (1, 2, 6, 8)] == [[1], [1, 2], [1, 2, 4, 6], [1, 2, 4, 8]]
+
+
+def test_the_command_offers_every_series() -> None:
+    series = {one.name: one for one in all_series(Sizes(), SCORING)}
+    assert tuple(series) == SERIES
+    assert [point.cells for point in series["cells"].points] == [10**3, 10**4, 10**5, 10**6]
+    assert [point.cells for point in series["store"].points] == [10**6, 10**7, 10**8]
+    assert [point.x for point in series["patients"].points] == [1, 10, 100, 1000, 10**4, 10**5]
+    assert [point.scoring.threads for point in series["threads"].points] == [1, 2, 3]
+    assert {point.drawn.image_format for point in series["format"].points} == {
+        "jpeg", "png", "tiff",
+    }  # fmt: skip
+
+
+def test_points_are_measured_each_in_its_process(tmp_path: Path) -> None:
+    result = bench(
+        "scale", "--only", "cells", "--only", "store", "--only", "format", "--cells", 20,
+        "--largest-cells", 1010, "--largest-parts", 5000, "--out", tmp_path / "s.svg",
+    )  # fmt: skip
+    found = json.loads((tmp_path / "s.json").read_text())
+    assert found["state"] == "done", result.output
+    assert result.exit_code == (0 if all(v["good"] for v in found["verdicts"]) else 1)
+    points = [(row["series"], row["x"], row["cells"]) for row in found["measured"]]
+    assert points == [
+        ("cells", 1000, 1000),
+        ("cells", 1010, 1010),
+        ("store", 5000, 8192),
+        *[("format", name, 20) for name in ("jpeg", "png", "tiff")],
+    ]
+    assert all(row["peak_memory_mib"] > 50 and row["call_s"] > 0 for row in found["measured"])
+    cells = found["measured"][0]
+    assert cells["call_s"] > cells["after_first_s"] > 0
+    assert [verdict["series"] for verdict in found["verdicts"]] == ["cells"]
+    assert found["settings"]["model"].startswith("stand-in")
+    assert found["settings"]["drawn"]
+    assert "time grows as x to the power" in result.stdout
+    assert (tmp_path / "s.svg").read_text().startswith("<?xml")
+
+
+def test_growth_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"scored": 0, "batch_size": 64, "session_s": 1.0, "first_result_s": 1.0}
+
+    def grow(_source: Path, out: Path, _scoring: Scoring) -> dict[str, Any]:
+        cells = 10 ** (3 + int(out.parent.name.removeprefix("cells-")))
+        return found | {
+            "cells": cells, "scored": cells, "call_s": 1.0 + (cells / 1000) ** 2,
+            "peak_memory_mib": 100.0,
+        }  # fmt: skip
+
+    monkeypatch.setattr("bloodcell.bench.scale.score_fresh", grow)
+    result = bench("scale", "--only", "cells", "--largest-cells", 10_000)
+    assert result.exit_code == 1
+    assert "FAILED cells: time grows as x to the power 2.00 (at most 1.03)" in result.stdout
+
+
+def test_without_onnx_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = bench("scale", "--only", "cells")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "the stand-in network needs onnx, which is not installed" in result.stderr

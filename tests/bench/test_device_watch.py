@@ -1,0 +1,90 @@
+"""What gpu-check sees of a GPU besides speeds: how busy it is, and how its decoder differs."""
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from decoder_difference import decoders_differ, encoded_batches
+from device_watch import Watch, top_operators
+from helpers import fake_gpu
+
+from bloodcell.engine.decode import Decoder, Encoded
+from bloodcell.engine.device_decode import DeviceDecoder
+from bloodcell.engine.preprocessing import Preprocessing
+
+
+@pytest.fixture
+def nvml(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """NVML as far as it is asked; what was opened and closed."""
+    calls: list[str] = []
+    samples = iter(range(1000))
+    module = types.SimpleNamespace(
+        nvmlInit=lambda: calls.append("open"),
+        nvmlShutdown=lambda: calls.append("closed"),
+        nvmlDeviceGetHandleByUUID=calls.append,
+        nvmlDeviceGetUtilizationRates=lambda _: types.SimpleNamespace(gpu=90 + next(samples) % 2),
+        nvmlDeviceGetMemoryInfo=lambda _: types.SimpleNamespace(used=700 << 20),
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+    return calls
+
+
+def test_a_gpu_is_watched_while_the_block_runs(
+    nvml: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device_watch._EVERY_S", 0.001)
+    with Watch("0000-1") as watch:
+        while len(watch._busy_percent) < 4:
+            assert watch._thread.is_alive()
+    found = watch.figures()
+    assert nvml == ["open", "GPU-0000-1", "closed"]
+    assert (found["busy_percent"]["least"], found["busy_percent"]["most"]) == (90, 91)
+    assert found["used_mib"]["median"] == 700
+    assert found["used_mib"]["repeats"] == found["busy_percent"]["repeats"] >= 4
+
+
+def test_without_nvml_there_is_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(ImportError, match="pynvml"):
+        Watch("0000-1")
+
+
+def test_operators_by_their_time() -> None:
+    square, row = torch.ones(256, 256), torch.ones(2)
+
+    def work() -> None:
+        for _ in range(20):
+            square @ square
+        row + row
+
+    first, *others = top_operators(work, count=4)
+    assert (first["operator"], first["calls"]) == ("aten::mm", 20)
+    assert 0.5 < first["share"] <= 1
+    assert len(others) == 3
+
+
+def test_decoders_are_compared_in_levels(smears: Path) -> None:
+    std = (0.2, 0.25, 0.1)
+    preprocessing = Preprocessing(16, 0.9, "linear", True, (0.8, 0.7, 0.7), std)
+    host, gpu = (Decoder(preprocessing, batch_size=16, threads=1) for _ in range(2))
+    three_levels_of_green = np.array([0, 3 / 255 / std[1], 0], np.float32)[:, None, None]
+    jpegs: list[int] = []
+
+    def decode(encoded: Encoded) -> Any:
+        if any(len(image) % 2 for image in encoded):
+            return None
+        jpegs.extend(map(len, encoded))
+        return (gpu.decode(encoded)[0] - three_levels_of_green).view(fake_gpu.Array)
+
+    found = decoders_differ(
+        DeviceDecoder(decode, host), host, encoded_batches(smears, 16), fake_gpu.Stream(True)
+    )
+    assert found["cells"] == 72
+    assert 0 < found["jpegs_refused_by_gpu"] == found["jpegs"] - len(jpegs)
+    assert found["decoded_by_one_alone"] == 0
+    assert found["largest_difference_levels"] == pytest.approx(3, abs=0.01)
+    assert found["median_of_the_cells_largest_levels"] < 3

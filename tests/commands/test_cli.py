@@ -1,0 +1,200 @@
+"""The command line: exit statuses, messages, help, and what it prints."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from helpers.labelled_runs import BLAST, labels, run_of
+
+from bloodcell.cli import main
+from bloodcell.console import print_evaluation
+from bloodcell.engine.backends.choice import choose_backend, why_not_here
+from bloodcell.evaluation import evaluate
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def run_folder(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert invoke("score", smears, "--out", folder).exit_code == 0
+    return folder
+
+
+def test_score_prints_the_patients_and_that_the_counts_add_up(smears: Path, tmp_path: Path) -> None:
+    result = invoke("score", smears, "--out", tmp_path / "run")
+    assert result.exit_code == 0
+    assert "phantom-001" in result.output
+    assert "72 cells = 72 scored + 0 rejected" in result.output
+    assert "Research use only" in result.output
+    assert (tmp_path / "run" / "report" / "index.html").is_file()
+
+
+def test_score_prints_run_json(run_folder: Path, smears: Path) -> None:
+    result = invoke("score", smears, "--out", run_folder, "--json")
+    assert json.loads(result.stdout)["cells"] == 72
+
+
+def test_too_many_rejected_cells_are_status_3(tmp_path: Path, smears: Path) -> None:
+    source = tmp_path / "m.csv"
+    good = next((smears / "phantom-000").iterdir())
+    source.write_text(f"path,patient\n{good},p\nabsent.jpg,p\n")
+    result = invoke("score", source, "--out", tmp_path / "run")
+    assert result.exit_code == 3
+    assert "50.00 % of the cells were rejected" in result.stderr
+    again = invoke("score", source, "--out", tmp_path / "run", "--max-reject-rate", "0.5")
+    assert again.exit_code == 0
+
+
+def test_a_users_mistake_is_one_line_and_status_1(tmp_path: Path) -> None:
+    result = invoke("score", tmp_path / "absent", "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"bloodcell: {tmp_path / 'absent'} does not exist")
+
+
+def test_wrong_usage_is_status_2(tmp_path: Path) -> None:
+    assert invoke("score", tmp_path).exit_code == 2
+    assert invoke("score", tmp_path, "--out", "r", "--batch-size", "0").exit_code == 2
+
+
+def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path) -> None:
+    # Many rows of the same few cells, so that the signal finds the run at work.
+    cells = sorted((smears / "phantom-000").iterdir())
+    (tmp_path / "in" / "p").mkdir(parents=True)
+    for number in range(3000):
+        (tmp_path / "in" / "p" / f"{number}.jpg").symlink_to(cells[number % len(cells)])
+    words = [sys.executable, "-m", "bloodcell.cli", "score", tmp_path / "in", "--out"]
+    process = subprocess.Popen(
+        [*words, tmp_path / "run", "--batch-size", "8"], stderr=subprocess.PIPE, text=True
+    )
+    about = tmp_path / "run" / "run.json"
+    while not about.exists():
+        assert process.poll() is None, process.stderr
+        time.sleep(0.02)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert re.search(r"stopped: \d+ of 3000 cells are finished", errors)
+    assert json.loads(about.read_text())["state"] == "stopped"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from click.testing import CliRunner; from bloodcell.cli import main;"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
+    assert heavy.isdisjoint(found.stdout.decode().split())
+
+
+def test_every_command_has_help_and_stands_in_the_docs() -> None:
+    docs = (REPOSITORY / "docs" / "command-line.md").read_text()
+    for name, command in main.commands.items():
+        assert command.help, name
+        assert f"## bloodcell {name}" in docs
+        for parameter in command.params:
+            for option in getattr(parameter, "opts", []):
+                if option.startswith("--") and option != "--help":
+                    assert f"`{option}" in docs, f"{name} {option}"
+
+
+def test_models_lists_the_default() -> None:
+    assert "jhu18-resnext26-160" in invoke("models").output
+
+
+def test_doctor_says_what_auto_takes() -> None:
+    found = json.loads(invoke("doctor", "--json").output)
+    assert found["auto takes"].startswith(choose_backend("auto").name)
+    assert found["backend onnxruntime"].startswith("can run on the CPU")
+    assert ("cannot run" in found["backend tensorrt"]) == bool(why_not_here("tensorrt"))
+    assert found["model jhu18-resnext26-160"].startswith("good")
+    assert found["CPU cores usable"] == len(os.sched_getaffinity(0))
+
+
+def test_report_is_written_anew(run_folder: Path) -> None:
+    page = run_folder / "report" / "index.html"
+    before = page.read_text()
+    page.unlink()
+    assert invoke("report", run_folder).exit_code == 0
+    assert page.read_text() == before
+    assert "Research use only" in before
+    assert "The adjusted share is the median" in before
+    assert before.count("phantom-002") >= 3
+
+
+def test_report_of_no_run_is_refused(tmp_path: Path) -> None:
+    result = invoke("report", tmp_path)
+    assert result.exit_code == 1
+    assert "is not a run folder" in result.stderr
+
+
+def test_phantom_writes_what_score_takes(tmp_path: Path) -> None:
+    result = invoke("phantom", tmp_path / "p", "--patients", "2", "--cells", "3")
+    assert result.exit_code == 0
+    assert "drawn cells" in result.output
+    assert invoke("score", tmp_path / "p", "--out", tmp_path / "r").exit_code == 0
+    refused = invoke("phantom", tmp_path / "p")
+    assert refused.exit_code == 1
+    assert str(tmp_path / "p") in refused.stderr
+
+
+def test_a_patients_name_is_printed_as_it_is(smears: Path, tmp_path: Path) -> None:
+    (tmp_path / "in" / "[bold]Z <b>").mkdir(parents=True)
+    for image in list((smears / "phantom-000").iterdir())[:2]:
+        (tmp_path / "in" / "[bold]Z <b>" / image.name).symlink_to(image)
+    result = invoke("score", tmp_path / "in", "--out", tmp_path / "run")
+    assert "[bold]Z <b>" in result.output
+    assert "[bold]Z &lt;b&gt;" in (tmp_path / "run" / "report" / "index.html").read_text()
+
+
+def test_evaluate_prints_classes_and_patients(run_folder: Path, smears: Path) -> None:
+    result = invoke("evaluate", run_folder, "--labels", smears / "labels.csv")
+    assert result.exit_code == 0
+    assert "blast against rest: AUROC" in result.output
+    assert "balanced accuracy" in result.output
+    assert "phantom-001" in result.output
+    assert "mean absolute error of the adjusted share" in result.output
+    assert f"figures and pictures: {run_folder / 'evaluation'}" in result.output
+    assert "Research use only" in result.output
+
+
+def test_evaluate_prints_the_json_that_it_writes(run_folder: Path, smears: Path) -> None:
+    result = invoke("evaluate", run_folder, "--labels", smears / "labels.csv", "--json")
+    written = json.loads((run_folder / "evaluation" / "evaluation.json").read_text())
+    assert json.loads(result.stdout) == written
+    assert written["cells"]["labelled"] == 72
+
+
+def test_evaluate_prints_adjusted_shares_and_dashes_for_what_there_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [
+        ("a1", "a", BLAST, 0.9),
+        ("a2", "a", "monocyte", 0.1),
+        ("b1", "b", "smudge_cells", 0.1),
+    ]
+    run = run_of(tmp_path, cells, adjusted={"a": (60.0, 40.0, 90.0)})
+    rows = (f"a1,{BLAST}", "a2,monocyte", "b1,smudge_cells")
+    print_evaluation(evaluate(run, labels(tmp_path, *rows)))
+    printed = capsys.readouterr().out
+    table = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.split()}
+    assert table["a"] == ["2", "50.0", "50.0", "0.0", "60.0", "40.0", "to", "90.0", "10.0", "yes"]
+    assert table["b"] == ["0", *["-"] * 7]
+    assert "leukocytes that are no blasts: 0 of 1 called blast (0.00 %)" in printed
+    assert "adjusted share: 10.0 points (patients: 1; error of their naive share: 0.0)" in printed
+    assert "true share inside the interval: 1 of 1" in printed

@@ -1,0 +1,84 @@
+"""OpenVINO in bfloat16: bits, refusals, and every cell of the test patients against FP32."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.networks import normal_pixels
+
+from bloodcell.engine.backends import openvino
+from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.engine.backends.contract import Choice
+from bloodcell.engine.backends.opening import open_backend
+from bloodcell.engine.backends.openvino import OpenVINOBackend
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.machine import computes_in_bfloat16, usable_cores
+from bloodcell.errors import EngineError, ModelError
+from bloodcell.model import load_model
+
+CHOICE = Choice("openvino", "a test's", "CPU")
+BATCH = 64
+
+pytestmark = pytest.mark.skipif(
+    not computes_in_bfloat16(), reason="this CPU does not compute in bfloat16"
+)
+
+
+def test_openvino_agrees_within_bfloat16_and_neither_batches_nor_calls_change_a_bit() -> None:
+    network = load_model().network
+    pixels = normal_pixels(40, network.input_px)
+    found = open_backend(CHOICE, network, 1).probabilities(pixels)
+    reference = open_backend(choose_backend("onnxruntime"), network, 1).probabilities(pixels)
+    assert 0 < np.abs(found - reference).max() <= 0.05
+    backend = OpenVINOBackend(network, threads=2, calls=3)
+    orders = [np.random.default_rng(seed).permutation(40)[: 40 - seed] for seed in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        for order, at_once in zip(
+            orders,
+            pool.map(lambda order: backend.probabilities(pixels[order]), orders),
+            strict=True,
+        ):
+            assert np.array_equal(at_once, found[order])
+
+
+def test_openvino_refuses_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_model().network
+    with pytest.raises(EngineError, match=r"OpenVINO failed on 16 cells: .*size"):
+        openvino.OpenVINOBackend(network, 1, 1).probabilities(np.zeros((16, 3, 8, 8), np.float32))
+    in_float32 = {"INFERENCE_PRECISION_HINT": "f32"}
+    monkeypatch.setattr(openvino, "_settings", lambda *_: in_float32)
+    with pytest.raises(EngineError, match="would compute in f32 here, bfloat16 is expected"):
+        openvino.OpenVINOBackend(network, 1, 1)
+    broken = tmp_path / "model.onnx"
+    broken.write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=r"model.onnx cannot be read by OpenVINO: .*onnxruntime"):
+        openvino.OpenVINOBackend(replace(network, weights=broken), 1, 1)
+
+
+@pytest.mark.real_data
+def test_bfloat16_changes_few_classes_of_the_test_patients(
+    real_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, threads = load_model(), usable_cores()
+    images = sorted((real_data / "aml-apl" / "test").glob("*/*"))
+    decoder = Decoder(model.preprocessing, batch_size=BATCH, threads=threads)
+    fp32 = open_backend(choose_backend("onnxruntime"), model.network, threads)
+    bfloat16 = open_backend(CHOICE, model.network, threads)
+    differences, changed = [], 0
+    for start in range(0, len(images), BATCH):
+        files = [np.fromfile(image, np.uint8) for image in images[start : start + BATCH]]
+        pixels, decoded = decoder.decode(files)
+        assert decoded.all()
+        expected, found = fp32.probabilities(pixels), bfloat16.probabilities(pixels)
+        differences.append(np.abs(found - expected).max())
+        changed += int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    assert len(images) == 1659
+    with capsys.disabled():
+        print(  # noqa: T201 - the figures are what this test is for
+            f"\nbfloat16 against FP32 on {len(images)} cells: largest probability difference "
+            f"{max(differences):.4f}, {changed} cells ({changed / len(images):.3%}) change class"
+        )
+    assert changed <= 0.01 * len(images)
+    assert 0 < max(differences) <= 0.05

@@ -1,0 +1,213 @@
+"""Several worker processes: the bytes of one, whoever is lost on the way, and all ended."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+from helpers.drawn_runs import CELLS, copy_of_model, digests
+
+import bloodcell
+from bloodcell.engine import scorer
+from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.engine.backends.cuda import Device
+from bloodcell.engine.lanes import Setup
+from bloodcell.engine.local_scorer import LocalScorer
+from bloodcell.engine.scorer import open_scorer
+from bloodcell.engine.source import batches_of
+from bloodcell.engine.worker_messages import Ready
+from bloodcell.engine.workers import WorkerScorer, alike
+from bloodcell.errors import EngineError, ModelError, Stopped
+from bloodcell.model import load_model
+
+pytestmark = pytest.mark.usefixtures("small_parts")
+
+
+def workers() -> list[psutil.Process]:
+    return [p for p in psutil.Process().children() if "engine.worker" in " ".join(p.cmdline())]
+
+
+def after(cells: int, do: Callable[[], None]) -> Callable[[int, int], None]:
+    """A progress callback that calls ``do`` once, when ``cells`` are done."""
+    left = [do]
+
+    def progress(done: int, _cells: int) -> None:
+        if done >= cells and left:
+            left.pop()()
+
+    return progress
+
+
+def setup_of(smears: Path) -> Setup:
+    model = load_model()
+    return Setup(
+        choice=choose_backend("onnxruntime"),
+        network=model.network,
+        preprocessing=model.preprocessing,
+        root=smears,
+        batch_size=5,
+        threads=2,
+    )
+
+
+def rows_of(run: bloodcell.Run) -> pa.Table:
+    return run.cells(["row", "path"])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_workers_end_with_the_bytes_of_one(
+    smears: Path, run: bloodcell.Run, tmp_path: Path, count: int
+) -> None:
+    several = bloodcell.score(smears, tmp_path / "run", batch_size=3, workers=count)
+    assert digests(tmp_path / "run") == digests(run.folder)
+    assert several.about["session"]["lanes"] >= count
+    assert workers() == []
+
+
+@pytest.mark.real_data
+def test_several_workers_end_with_the_bytes_of_one_on_real_smears(
+    real_data: Path, tmp_path: Path
+) -> None:
+    smears = real_data / "aml-apl" / "test"
+    bloodcell.score(smears, tmp_path / "one")
+    bloodcell.score(smears, tmp_path / "several", workers=3, batch_size=50)
+    assert digests(tmp_path / "several") == digests(tmp_path / "one")
+
+
+def test_a_killed_worker_leaves_its_cells_to_the_others(
+    smears: Path, run: bloodcell.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def kill_one() -> None:
+        workers()[0].kill()
+
+    kill = after(10, kill_one)
+    bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=2, progress=kill)
+    assert digests(tmp_path / "run") == digests(run.folder)
+    assert "worker 0 ended by signal 9; its" in caplog.text
+
+
+def test_a_run_that_lost_all_its_workers_is_taken_up_again(
+    smears: Path, run: bloodcell.Run, tmp_path: Path
+) -> None:
+    def kill_all() -> None:
+        for worker in workers():
+            worker.kill()
+
+    kill = after(20, kill_all)
+    with pytest.raises(EngineError, match=r"no worker is left, the last one: worker \d ended"):
+        bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=2, progress=kill)
+    bloodcell.score(smears, tmp_path / "run", workers=2)
+    assert digests(tmp_path / "run") == digests(run.folder)
+
+
+def test_a_signal_to_the_whole_group_does_not_end_the_workers(smears: Path, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def signalled() -> None:
+        for worker in workers():
+            worker.send_signal(signal.SIGTERM)
+            worker.send_signal(signal.SIGINT)
+        stop.set()
+
+    with pytest.raises(Stopped):
+        bloodcell.score(
+            smears, tmp_path / "run", batch_size=2, workers=2, progress=after(20, signalled),
+            stop=stop,
+        )  # fmt: skip
+    assert workers() == []
+
+
+def test_a_slice_of_a_large_table_is_sent_without_the_rest(
+    smears: Path, run: bloodcell.Run
+) -> None:
+    setup, rows = setup_of(smears), rows_of(run)
+    expected = {int(b.rows[0]): b for b in LocalScorer(setup).score(batches_of(rows, 5))}
+    several = WorkerScorer(setup, [{}, {}])
+    found = {int(b.rows[0]): b for b in several.score(batches_of(rows, 5))}
+    assert found.keys() == expected.keys()
+    assert sum(len(batch.rows) for batch in found.values()) == CELLS
+    for row, batch in found.items():
+        assert batch.probabilities.tobytes() == expected[row].probabilities.tobytes()
+    assert len(list(several.score(batches_of(rows, 5)))) == len(found), "a second call"
+    several.close()
+    assert workers() == []
+
+
+def test_a_worker_that_is_gone_before_it_is_given_anything_loses_nothing(
+    smears: Path, run: bloodcell.Run
+) -> None:
+    several = WorkerScorer(setup_of(smears), [{}, {}])
+    first = workers()[0]
+    first.kill()
+    first.wait()
+    batches = list(several.score(batches_of(rows_of(run), 5)))
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(CELLS))
+    several.close()
+
+
+def test_closing_early_ends_the_workers(smears: Path, run: bloodcell.Run) -> None:
+    several = WorkerScorer(setup_of(smears), [{}, {}])
+    batches = several.score(batches_of(rows_of(run), 1))
+    next(batches)
+    batches.close()
+    assert workers() == []
+
+
+def test_a_network_that_cannot_be_opened_is_refused_as_by_one_process(
+    smears: Path, tmp_path: Path
+) -> None:
+    model = copy_of_model(tmp_path)
+    network = replace(load_model().network, weights=model / "card.toml")
+    with pytest.raises(ModelError, match=r"card\.toml cannot be loaded as ONNX"):
+        WorkerScorer(replace(setup_of(smears), network=network), [{}, {}])
+    assert workers() == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Ready("NVIDIA Example 2", 1, 6, 64, {"plan": "a"}),
+        Ready("NVIDIA Example", 1, 6, 64, {"plan": "b"}),
+    ],
+)
+def test_workers_that_would_give_other_results_are_refused(other: Ready) -> None:
+    first = Ready("NVIDIA Example", 1, 6, 64, {"plan": "a"})
+    assert alike([first, first], "NVIDIA Example") == {"plan": "a"}
+    with pytest.raises(EngineError, match=r"the workers differ: .* equal GPUs by CUDA_VISIBLE"):
+        alike([first, other], "NVIDIA Example")
+
+
+def test_each_gpu_has_one_worker(smears: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = [Device("NVIDIA Example", "9.0", f"0000-{number}", "13.0") for number in range(2)]
+    given: list[object] = []
+    monkeypatch.setattr(scorer, "all_devices", lambda: gpus)
+    monkeypatch.setattr(scorer, "WorkerScorer", lambda _, e, d: given.extend([e, d]))
+    setup = setup_of(smears)
+    on_gpu = replace(setup, choice=replace(setup.choice, device="NVIDIA Example"))
+    open_scorer(on_gpu, None)
+    assert given == [
+        [{"CUDA_VISIBLE_DEVICES": f"GPU-0000-{number}"} for number in range(2)], gpus
+    ]  # fmt: skip
+    with pytest.raises(EngineError, match="3 workers need as many GPUs, 2 found"):
+        open_scorer(on_gpu, 3)
+
+
+def test_a_worker_ends_when_its_parent_is_killed(smears: Path, tmp_path: Path) -> None:
+    program = (
+        "import bloodcell, os, psutil, signal\n"
+        "def kill(done, cells):\n"
+        "    print(*[p.pid for p in psutil.Process().children()], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"bloodcell.score({str(smears)!r}, {str(tmp_path / 'run')!r}, workers=2, progress=kill)\n"
+    )
+    killed = psutil.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    orphans = [int(pid) for pid in killed.communicate()[0].split()]
+    assert len(orphans) == 2
+    _, alive = psutil.wait_procs([psutil.Process(p) for p in orphans if psutil.pid_exists(p)], 20)
+    assert alive == []

@@ -1,0 +1,1 @@
+"""What several tests draw, build or stand in with."""

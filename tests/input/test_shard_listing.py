@@ -1,0 +1,167 @@
+"""What becomes a cell of a tar shard, and which shards are refused."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.tar_shards import Members, frozen, header, pack
+
+from bloodcell.errors import InputError
+
+# --- what is a cell, and whose
+
+
+@pytest.mark.parametrize(
+    "tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
+)
+def test_members_with_an_image_suffix_are_cells(tmp_path: Path, tar_format: int) -> None:
+    deep = "P2/" + "long/" * 30 + "x.tif"
+    names = ["./P1/1.JPG", "P1/1.cls", "P1/1.json", "README", "P2//2.png", deep, "single.bmp",
+             "P1/._1.jpg", ".cache/1.jpg", "P1/caf\udce9 Ω.jpeg"]  # fmt: skip
+    members: Members = dict.fromkeys(names, b"x") | {"dir.jpg": header(tarfile.DIRTYPE)}
+    table = frozen(pack(tmp_path / "night.01.tar", members, tar_format), tmp_path)
+    cells = list(zip(table["path"].to_pylist(), table["patient"].to_pylist(), strict=True))
+    assert cells == [
+        ("night.01.tar/P1/1.JPG", "P1"),
+        ("night.01.tar/P2/2.png", "P2"),
+        (f"night.01.tar/{deep}", "P2"),
+        ("night.01.tar/single.bmp", "night.01"),
+        ("night.01.tar/P1/caf\\xe9 Ω.jpeg", "P1"),
+    ]
+
+
+def test_shards_come_by_name_and_members_as_they_lie(tmp_path: Path) -> None:
+    night = tmp_path / "night"
+    pack(night / "b.tar", {"q/2.jpg": b"x", "p/1.jpg": b"x"})
+    pack(night / "a.TAR", {"q/9.jpg": b"x", "p/1.jpg": b"x"})
+    pack(night / "empty.tar", {})
+    (night / ".hidden.tar").write_bytes(b"no tar")
+    (night / "labels.csv").write_text("path,class\n")
+    assert frozen(night, tmp_path)["path"].to_pylist() == [
+        "a.TAR/q/9.jpg", "a.TAR/p/1.jpg", "b.tar/q/2.jpg", "b.tar/p/1.jpg",
+    ]  # fmt: skip
+
+
+def test_what_is_passed_over_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pack(
+        tmp_path / "in" / "a.tar", {"p/1.webp": b"x", "p/1.cls": b"x", "p/2.cls": b"x", "p/1": b"x"}
+    )
+    with caplog.at_level("INFO"), pytest.raises(InputError, match="holds no cells"):
+        frozen(tmp_path / "in", tmp_path)
+    assert "a.tar holds no images" in caplog.text
+    assert "4 members are no cells by their suffix: 2 .cls, 1 .webp, 1 none" in caplog.text
+
+
+def test_a_shard_packed_with_a_folder_around_its_patients_is_spoken_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    night = tmp_path / "night"
+    pack(night / "a.tar", {"SMEARS/P1/1.jpg": b"x"})
+    pack(night / "b.tar", {"SMEARS/P2/2.jpg": b"x"})
+    assert set(frozen(night, tmp_path)["patient"].to_pylist()) == {"SMEARS"}
+    assert "one patient, SMEARS, and lie in 2 folders (P1, ...)" in caplog.text
+    caplog.clear()
+    pack(night / "b.tar", {"SMEARS/2.jpg": b"x"})
+    frozen(night, tmp_path)
+    assert not caplog.text
+
+
+# --- what is refused
+
+
+def whole_shard() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name in ("p/1.jpg", "p/2.jpg"):
+            member = tarfile.TarInfo(name)
+            member.size = 600
+            archive.addfile(member, io.BytesIO(b"x" * 600))
+    return out.getvalue()
+
+
+def damaged() -> Iterator[tuple[str, bytes, str]]:
+    """Each member takes 512 + 1024 bytes; the end mark begins at 3072."""
+    whole = whole_shard()
+    negative = bytearray(whole)
+    # The second member's size is -512 in base 256, which leads back to it; its checksum is right.
+    negative[1536 + 124 : 1536 + 136] = (-512).to_bytes(12, "big", signed=True)
+    negative[1536 + 148 : 1536 + 156] = b" " * 8
+    negative[1536 + 148 : 1536 + 156] = b"%06o\0 " % sum(negative[1536:2048])
+    yield "nothing", b"", "empty file"
+    yield "text", b"no tar at all " * 100, "invalid header"
+    yield "cut in a member", whole[:1000], "unexpected end of data"
+    yield "cut in a header", whole[:1700], "cut short at byte 1536"
+    yield "cut between members", whole[:1536], "cut short at byte 1536"
+    yield "cut before the end mark", whole[:3072], "cut short at byte 3072"
+    yield "damaged header", whole[:1600] + b"?" + whole[1601:], "damaged header at byte 1536"
+    yield "negative size", bytes(negative), "damaged header at byte 1536"
+    yield "two archives", whole + whole, "more data behind its end mark at byte 3072"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [pytest.param(*case, id=name) for name, *case in damaged()]
+)
+def test_a_damaged_or_cut_shard_is_refused_by_name(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "night.tar").write_bytes(content)
+    with pytest.raises(InputError, match=rf"night\.tar is not a whole.*{message}"):
+        frozen(tmp_path / "night.tar", tmp_path)
+
+
+@pytest.mark.parametrize("size", [3584, 4096, None])
+def test_an_end_mark_of_any_length_will_do(tmp_path: Path, size: int | None) -> None:
+    (tmp_path / "night.tar").write_bytes(whole_shard()[:size])
+    assert frozen(tmp_path / "night.tar", tmp_path).num_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("beside", "message"),
+    [
+        ("P1/1.jpg", r"holds tar shards \(a\.tar, \.\.\.\) beside folders or images \(P1, "),
+        ("1.JPG", r"beside folders or images \(1\.JPG, "),
+        ("b.tar.gz", r"b\.tar\.gz is compressed: an uncompressed \.tar is expected"),
+        ("b.TGZ", r"b\.TGZ is compressed"),
+        ("caf\udce9.tar", "'caf.udce9.tar' has a name that is not UTF-8"),
+    ],
+)
+def test_what_does_not_go_with_shards_is_refused(tmp_path: Path, beside: str, message: str) -> None:
+    night = pack(tmp_path / "night" / "a.tar", {"p/1.jpg": b"x"}).parent
+    (night / beside).parent.mkdir(exist_ok=True)
+    (night / beside).write_bytes(b"x")
+    with pytest.raises(InputError, match=message):
+        frozen(night, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("a.tar", "a shard that was listed already"), ("gone.tar", "b.tar is not a file")],
+)
+def test_a_link_to_the_same_or_to_no_shard_is_refused(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    night = pack(tmp_path / "night" / "a.tar", {"p/1.jpg": b"x"}).parent
+    (night / "b.tar").symlink_to(target)
+    with pytest.raises(InputError, match=message):
+        frozen(night, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/data/p/1.jpg", "../p/1.jpg"])
+def test_a_member_outside_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=f"the member {name}, whose first folder is no patient"):
+        frozen(pack(tmp_path / "a.tar", {name: b"x"}), tmp_path)
+
+
+def test_a_member_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    pack(tmp_path / "in" / "a.tar", {"p/1.jpg": b"x", "./p/1.jpg": b"y"})
+    with pytest.raises(InputError, match=r"a\.tar/p/1\.jpg more than once"):
+        frozen(tmp_path / "in", tmp_path)
+
+
+@pytest.mark.parametrize("column", ["shard", "byte_offset", "byte_count"])
+def test_a_manifest_may_not_have_the_columns_of_shards(tmp_path: Path, column: str) -> None:
+    (tmp_path / "m.csv").write_text(f"path,patient,{column}\na.jpg,p,1\n")
+    with pytest.raises(InputError, match=rf"has the columns \['{column}'\]"):
+        frozen(tmp_path / "m.csv", tmp_path)

@@ -1,0 +1,73 @@
+"""What a run is not begun with: foreign folders, models that differ from their card."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.drawn_runs import copy_of_model
+
+import bloodcell
+from bloodcell.errors import InputError, ModelError, RunError
+
+pytestmark = pytest.mark.usefixtures("small_parts")
+
+
+def test_a_folder_with_foreign_files_is_left_alone(smears: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match=r"not empty and holds no run \(thesis.txt"):
+        bloodcell.score(smears, tmp_path)
+    with pytest.raises(InputError, match="lies inside the input"):
+        bloodcell.score(tmp_path, tmp_path / "run")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "manifest.parquet").write_bytes(b"a user's own")
+    with pytest.raises(InputError, match="lies inside the run folder"):
+        bloodcell.score(tmp_path / "m" / "manifest.parquet", tmp_path / "m")
+
+
+def test_a_second_scorer_is_kept_out(smears: Path, tmp_path: Path) -> None:
+    from bloodcell.store import RunStore
+
+    with (
+        RunStore(tmp_path / "run").locked(),
+        pytest.raises(RunError, match="another process"),
+    ):
+        bloodcell.score(smears, tmp_path / "run")
+
+
+def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: Path) -> None:
+    from bloodcell.model import load_model
+
+    with pytest.raises(ModelError, match="unknown model 'absent'"):
+        bloodcell.score(smears, tmp_path / "run", model="absent")
+    model = copy_of_model(tmp_path)
+    with (model / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ModelError, match=r"model\.onnx is not the file its card describes"):
+        bloodcell.score(smears, tmp_path / "run", model=model)
+    shutil.copy(load_model().folder / "model.onnx", model)
+    card = (model / "card.toml").read_text()
+    for entry, wrong, message in [
+        ('interpolation = "linear"', 'interpolation = "nearest"', "one of"),
+        ("region = 0.7", "region = 5.0", "at most 1"),
+        ("antialias = true", 'antialias = "false"', "not true or false"),
+        ("input_px = 160", "input_px = 112", "its card says"),
+        ("0.183,", "0.0,", "a number above 0"),
+    ]:
+        assert entry in card
+        (model / "card.toml").write_text(card.replace(entry, wrong))
+        with pytest.raises(ModelError, match=message):
+            bloodcell.score(smears, tmp_path / "run", model=model)
+    (model / "card.toml").write_text("name = 'x'\n")
+    with pytest.raises(ModelError, match=r"card\.toml lacks the entry 'scheme'"):
+        bloodcell.score(smears, tmp_path / "run", model=model)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_explicit_backend_never_falls_back(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bloodcell.engine.backends import choice
+
+    monkeypatch.setattr(choice, "why_no_cuda", lambda: "no NVIDIA driver is installed")
+    with pytest.raises(bloodcell.EngineError, match="'tensorrt' cannot run here: it needs a CUDA"):
+        bloodcell.score(smears, tmp_path / "run", backend="tensorrt")

@@ -1,0 +1,62 @@
+"""One part, put together from batches in any order, and files that are whole or absent."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bloodcell.engine.batches import ScoreBatch
+from bloodcell.errors import DiskError, RunError
+from bloodcell.files import write_whole
+from bloodcell.scheme import load_scheme
+from bloodcell.store import PartAssembler
+
+SCHEME = load_scheme("pbc8")
+MANIFEST = pa.table({"row": [10, 11, 12], "patient": ["p"] * 3, "path": ["a", "b", "c"]})
+
+
+def batch(rows: list[int], reasons: list[int], best: list[int]) -> ScoreBatch:
+    probabilities = np.zeros((len(rows), 8), np.float32)
+    probabilities[np.arange(len(rows)), best] = 1
+    probabilities[np.array(reasons) != 0] = np.nan
+    return ScoreBatch(np.array(rows), np.array(reasons, np.uint8), probabilities)
+
+
+def test_batches_in_any_order_make_the_same_part() -> None:
+    tables = []
+    first, second = batch([12, 10], [0, 0], [4, 0]), batch([11], [6], [0])
+    for order in ([first, second], [second, first]):
+        assembler = PartAssembler(MANIFEST, SCHEME)
+        assembler.add(order[0])
+        assert not assembler.complete
+        assembler.add(order[1])
+        assert assembler.complete
+        tables.append(assembler.table())
+    assert tables[0].equals(tables[1])
+    assert tables[0].select(["path", "status", "reason", "class"]).to_pylist() == [
+        {"path": "a", "status": "scored", "reason": None, "class": "basophil"},
+        {"path": "b", "status": "rejected", "reason": "truncated", "class": None},
+        {"path": "c", "status": "scored", "reason": None, "class": "lymphocyte"},
+    ]
+
+
+def test_a_row_that_comes_twice_is_refused() -> None:
+    assembler = PartAssembler(MANIFEST, SCHEME)
+    assembler.add(batch([10, 11], [0, 0], [1, 1]))
+    with pytest.raises(RunError, match="came twice"):
+        assembler.add(batch([11, 12], [0, 0], [1, 1]))
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_whole(path, lambda beside: beside.write_text("old"))
+
+    def fail_halfway(beside: Path) -> None:
+        beside.write_text("half of the n")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(DiskError, match=r"f: No space left on device\. What is finished is kept"):
+        write_whole(path, fail_halfway)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

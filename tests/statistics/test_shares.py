@@ -1,0 +1,178 @@
+"""Shares against oracles: statsmodels, QuaPy, plain integration; and equal bytes in any order."""
+
+import numpy as np
+import pytest
+from helpers.drawn_patients import bell, histogram, histogram_of, shift_model
+from helpers.small_accumulators import make
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bloodcell._core import clopper_pearson, label_shift_shares
+from bloodcell.error_model.shapes import moved
+
+EDGES = [-4.0, -2.0, 0.0, 2.0, 4.0]
+
+
+def test_clopper_pearson_equals_statsmodels():
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    pairs = [(k, n) for n in (1, 2, 17, 200, 5000, 10**6) for k in {0, 1, n // 7, n // 2, n - 1, n}]
+    hits, trials = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
+    found = clopper_pearson(hits, trials)
+    expected = np.transpose(proportion.proportion_confint(hits, trials, method="beta"))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+    assert np.isnan(clopper_pearson(np.array([0]), np.array([0]))).all()
+    with pytest.raises(ValueError, match="expected 0 to 3, found 4"):
+        clopper_pearson(np.array([4]), np.array([3]))
+
+
+@pytest.fixture(scope="module")
+def chances():
+    """Each of the 64 bins' chance for blasts and for others."""
+    edges = np.linspace(-8, 8, 65)
+    middle = (edges[1:] + edges[:-1]) / 2
+    kinds = [np.exp(-0.5 * ((middle - centre) / 2) ** 2) + 1e-6 for centre in (3, -4)]
+    return [kind / kind.sum() for kind in kinds]
+
+
+def test_likeliest_share_equals_quapy(chances, monkeypatch):
+    EMQ = pytest.importorskip("quapy.method.aggregative").EMQ  # noqa: N806 - its name
+
+    monkeypatch.setattr(EMQ, "MAX_ITER", 100_000)
+    blast, other = chances
+    rng = np.random.default_rng(0)
+    counts = np.array([histogram(rng, share, 300) for share in (0, 0.02, 0.3, 0.9, 1)])
+    found = label_shift_shares(counts, blast, other)[:, 2]
+    posterior = np.stack([other, blast], axis=1) / (blast + other)[:, None]
+    for row, share in zip(counts, found, strict=True):
+        cells = np.repeat(posterior, row, axis=0)
+        prevalence, _ = EMQ.EM(np.array([0.5, 0.5]), cells, epsilon=1e-12)
+        assert share == pytest.approx(prevalence[1], abs=1e-6)
+
+
+def test_adjusted_counts_are_solved_for_the_share(chances):
+    """A histogram that is the mixture itself gives the share back, by either count."""
+    blast, other = chances
+    counts = np.rint(1e9 * (0.3 * blast + 0.7 * other)).astype(np.int64)[None]
+    assert label_shift_shares(counts, blast, other) == pytest.approx(0.3, abs=1e-6)
+    few_blasts = np.zeros((1, 64), np.int64)
+    few_blasts[0, 0] = 100
+    assert label_shift_shares(few_blasts, blast, other)[0, :2].tolist() == [0, 0]
+    assert np.isnan(label_shift_shares(np.zeros((1, 64), np.int64), blast, other)).all()
+
+
+def plainly(counts, worth, blast_scale=0.8, other_scale=0.6):
+    """The posterior on plain even grids of the angle of the share and of both shifts.
+
+    Shares, posterior mass up to each, and the least and greatest within two log units of the top.
+    """
+    z = np.linspace(-6, 6, 121)
+    group = np.eye(6)[np.searchsorted(EDGES, np.arange(-13.75, 14, 0.5))]
+    blast, other = (
+        moved(shape / shape.sum(), scale * np.sinh(0.5 * z) / 0.5) @ group
+        for shape, scale in ((bell(3), blast_scale), (bell(-4), other_scale))
+    )
+    cells = counts.reshape(32, 2).sum(axis=1) @ group[12:44]
+    weight = 1 / (1 + cells.sum() / worth)
+    angle = np.linspace(0, np.pi / 2, 301)
+    log_density = np.empty(301)
+    for i, share in enumerate(np.sin(angle) ** 2):
+        mixed = share * blast[:, None] + (1 - share) * other[None, :]
+        log = weight * (np.log(mixed) @ cells) - 0.5 * (z[:, None] ** 2 + z[None, :] ** 2)
+        log_density[i] = np.log(np.exp(log - (log.max())).sum()) + log.max()
+    log_density -= log_density.max()
+    density = np.exp(log_density)
+    below = np.r_[0, np.cumsum((density[1:] + density[:-1]) / 2)]
+    at = np.sin(angle) ** 2
+    return at, below / below[-1], at[log_density >= -2][[0, -1]]
+
+
+@pytest.mark.parametrize(
+    ("share", "cells"), [(0.0, 200), (0.05, 60), (0.2, 500), (0.6, 5000), (1.0, 30)]
+)
+def test_the_posterior_equals_plain_integration(share, cells):
+    counts = histogram(np.random.default_rng(3), share, cells)
+    estimate = shift_model().estimate_shares(counts[None])[0]
+    at, below, supported = plainly(counts, worth=300.0)
+    assert estimate[0] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
+    np.testing.assert_allclose(estimate[1:3], supported, atol=0.01)
+    bands = np.diff(np.r_[0, np.interp([0.05, 0.1, 0.2], at, below), 1])
+    np.testing.assert_allclose(estimate[3:7], bands, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("cells_at", "worth"),
+    [
+        ({-1.0: 500, 6.0: 500}, 300.0),  # each kind in one group: steep modes of the shifts
+        ({-7.0: 200}, 3000.0),  # other cells alone, or blasts taken for them: two modes
+    ],
+)
+def test_odd_patients_equal_plain_integration_too(cells_at, worth):
+    counts = histogram_of(np.repeat(list(cells_at), list(cells_at.values())))
+    estimate = shift_model(worth_cells=worth).estimate_shares(counts[None])[0]
+    at, below, supported = plainly(counts, worth)
+    assert estimate[0] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
+    np.testing.assert_allclose(estimate[1:3], supported, atol=0.01)
+
+
+def test_a_moved_shape_keeps_what_leaves_the_bins():
+    shape = bell(-4) / bell(-4).sum()
+    far = moved(shape, np.array([-9.0, 0.0, 12.0]))
+    np.testing.assert_allclose(far.sum(axis=1), 1, atol=1e-9)
+    assert far[0, 0] > 0.3  # what lies below -14 when moved by -9: below -5 before
+
+
+def test_ends_can_be_reached_and_no_cell_gives_nothing():
+    model = shift_model()
+    rng = np.random.default_rng(0)
+    counts = np.stack([histogram(rng, 0, 500), histogram(rng, 1, 500), np.zeros(64, np.int64)])
+    none, all_of_them, nobody = model.estimate_shares(counts)
+    assert none[1] == 0
+    assert all_of_them[2] == 1
+    assert np.isnan(nobody).all()
+
+
+def test_more_cells_than_worth_narrow_the_interval_no_further():
+    rng = np.random.default_rng(0)
+    counts = np.stack([histogram(rng, 0.2, cells) for cells in (50, 500, 50_000, 5_000_000)])
+    width = np.diff(shift_model().estimate_shares(counts)[:, 1:3]).ravel()
+    assert width[0] > width[1] > width[2]
+    assert width[3] > 0.9 * width[2]
+
+
+def test_threads_change_nothing_and_bad_input_is_refused():
+    rng = np.random.default_rng(0)
+    counts = np.array([histogram(rng, rng.random(), 100) for _ in range(7)])
+    model = shift_model()
+    expected = model.estimate_shares(counts).tobytes()
+    assert model.estimate_shares(counts, threads=3).tobytes() == expected
+    assert model.estimate_shares(counts, threads=20).tobytes() == expected
+    assert model.estimate_shares(counts[:0]).shape == (0, 9)
+    with pytest.raises(ValueError, match="counts of 0 or more, found -1"):
+        model.estimate_shares(np.full((1, 64), -1))
+    with pytest.raises(TypeError, match="expected dtype int64"):
+        model.estimate_shares(counts.astype(float))
+    with pytest.raises(ValueError, match="worth in cells above 0"):
+        shift_model(worth_cells=0.0)
+
+
+@settings(max_examples=25)
+@given(st.randoms(use_true_random=False), st.integers(1, 4))
+def test_shares_are_equal_bytes_in_any_order_and_split(random, parts):
+    """The accumulator's promise, carried on to the estimates."""
+    rng = np.random.default_rng(0)
+    blast = rng.random(60, dtype=np.float32) * 0.9
+    probability = np.stack([blast, 0.9 - blast, np.full(60, 0.1)], axis=1).astype(np.float32)
+    patient = (np.arange(60) % 2).astype(np.int32)
+    rows = np.arange(60)
+
+    def shares(pieces):
+        whole = make()
+        for piece in pieces:
+            part = make()
+            part.add(patient[piece], rows[piece], np.ascontiguousarray(probability[piece]))
+            whole.merge(part)
+        return shift_model().estimate_shares(whole.blast_histogram).tobytes()
+
+    order = list(range(60))
+    random.shuffle(order)
+    assert shares(np.array_split(np.array(order), parts)) == shares([np.arange(60)])

@@ -1,0 +1,102 @@
+"""Held-out patients, each adjusted by an error model that never saw it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+from helpers.drawn_patients import histogram_of, labelled
+
+from bloodcell.error_model import fit_error_model
+from bloodcell.errors import ModelError
+from bloodcell.evaluation.join import Joined
+from bloodcell.model import load_model
+from bloodcell.scheme import load_scheme
+from bloodcell.toml import read_toml
+from bloodcell.training.held_out import card_tables, read_held_out, renew_card, write_held_out
+from bloodcell.training.shares_by_others import shares_by_others
+from bloodcell.training.validation import held_out_error_model, held_out_figures
+
+
+def drawn_cells(patients: int) -> Joined:
+    probability, is_blast, _, patient = labelled(patients)
+    codes = np.array(["lymphocyte", "blast_no_lineage_spec"])
+    scheme = load_scheme("jhu18")
+    assert set(codes) <= set(scheme.codes)
+    return Joined(
+        patient=patient,
+        label=codes[is_blast.astype(int)],
+        called=codes[(probability > 0.5).astype(int)],
+        blast_probability=probability,
+        label_scheme=scheme,
+        run_scheme=scheme,
+        cells={},
+    )
+
+
+def test_a_patient_is_adjusted_by_the_others_alone() -> None:
+    cells = drawn_cells(20)
+    table = shares_by_others(cells)
+    names = table["patient"].to_pylist()
+    assert names == sorted(set(cells.patient))
+    # In the order of their blast share, the first and the eleventh patient are left out together.
+    probability, is_blast, called, patient = labelled(20)
+    order = sorted(names, key=lambda name: is_blast[patient == name].mean())
+    together = (order[0], order[10])
+    known = ~np.isin(patient, together)
+    model = fit_error_model(
+        probability[known], is_blast[known], called[known], patient[known], held_out="by hand"
+    )
+    for name in together:
+        own = probability[patient == name]
+        # The accumulator knows probabilities as multiples of 2^-16.
+        steps = np.rint(own * 65536).clip(0.25, 65535.75)
+        histogram = histogram_of(np.log(steps / (65536 - steps)))
+        by_hand = 100 * model.core().estimate_shares(histogram[None])[0, :3]
+        row = table.to_pylist()[names.index(name)]
+        found = row["blast_percent"], row["blast_percent_low"], row["blast_percent_high"]
+        assert found == pytest.approx(tuple(by_hand))
+
+
+def test_the_card_counts_intervals_and_errors_of_held_out_patients() -> None:
+    figures = held_out_figures(drawn_cells(20))
+    shares, rows = figures["shares"], figures["patient"]
+    assert shares["patients"] == 20
+    assert shares["covered"] == sum(row.get("covered", False) for row in rows)
+    assert shares["covered"] >= 17
+    assert shares["adjusted_error_points"] < 0.6 * shares["naive_error_points_of_adjusted"]
+
+
+def test_too_few_patients_have_naive_shares_only() -> None:
+    figures = held_out_figures(drawn_cells(8))  # seven others are too few for an error model
+    assert figures["shares"]["adjusted_patients"] == 0
+    assert "coverage" not in figures["shares"]
+    assert all("naive_percent" in row and "covered" not in row for row in figures["patient"])
+
+
+def test_a_card_is_renewed_from_the_held_out_cells_beside_it(tmp_path: Path) -> None:
+    cells = drawn_cells(8)
+    write_held_out(tmp_path, cells)
+    card = {"scheme": "jhu18", "training": {"validation": {"folds": 3}}, "metrics": {"old": 1}}
+    (tmp_path / "card.toml").write_text(tomli_w.dumps(card))
+    renew_card(tmp_path)
+    renewed = read_toml(tmp_path / "card.toml", ModelError)
+    expected = card_tables(read_held_out(tmp_path, cells.run_scheme), folds=3)
+    assert renewed == card | expected
+    assert renewed["error_model"]["patients"] == 8
+    assert renewed["error_model"]["held_out"].endswith("in one of 3 folds")
+    (tmp_path / "held_out.parquet").unlink()
+    with pytest.raises(ModelError, match=r"held_out\.parquet is missing"):
+        renew_card(tmp_path)
+
+
+def test_the_default_error_model_is_what_its_held_out_cells_give() -> None:
+    model = load_model()
+    assert model.error_model is not None
+    cells = read_held_out(model.folder, load_scheme("jhu18"))
+    found = held_out_error_model(cells, model.error_model.held_out)
+    assert found is not None
+    for name, value in model.error_model.to_card().items():
+        # Elsewhere the last digit may be rounded otherwise.
+        close = value if isinstance(value, str) else pytest.approx(value, rel=1e-3, abs=1e-9)
+        assert getattr(found, name) == close, name

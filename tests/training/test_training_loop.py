@@ -1,0 +1,248 @@
+"""The training loop: what it is pushed towards, when it stops, that it resumes exactly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bloodcell.errors import InputError
+from bloodcell.training import fit
+from bloodcell.training.augment import _random_sharpness, augment
+from bloodcell.training.fit import Task, Trainer, mixed_precision
+from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
+from bloodcell.training.recipe import Course
+from bloodcell.training.resnext import Architecture, ResNeXt
+from bloodcell.training.validation import calibrated_by_others, fit_calibration
+
+TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
+COURSE = Course(
+    epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
+    label_smoothing=0.0, average_decay=0.9, first_side_px=24, last_side_px=28,
+)  # fmt: skip
+
+
+def task(held_out: int = 6) -> Task:
+    generator = torch.Generator().manual_seed(0)
+    return Task(
+        canvases=torch.randn(22, 3, 46, 46, generator=generator).half(),
+        pixels=torch.randn(22, 3, 32, 32, generator=generator),
+        labels=torch.arange(22) % 3,
+        training=torch.arange(16),
+        held_out=torch.arange(16, 16 + held_out),
+        region=0.7,
+        log_prior=torch.zeros(3),
+        blast_index=0,
+    )
+
+
+def trainer(
+    folder: Path, course: Course = COURSE, steps: list[int] | None = None, held_out: int = 6
+) -> Trainer:
+    torch.manual_seed(4)
+    teacher, network = ResNeXt(TINY, 3), ResNeXt(TINY, 3)
+    return Trainer(
+        folder, network, task=task(held_out), course=course, epochs=course.epochs,
+        loss=TaughtLoss(LabelLoss(torch.ones(3), 0.0), teacher, share=0.5),
+        seed=1, job={"labels_sha256": "00"},
+        steps_done=steps.append if steps is not None else lambda count: None,  # noqa: ARG005
+    )  # fmt: skip
+
+
+def test_training_resumed_after_a_kill_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = trainer(tmp_path / "through")
+    expected = through.fit().state_dict()
+
+    killed = trainer(tmp_path / "killed")
+    train_batch, batches = killed._train_batch, []
+
+    def die_amid_the_second_epoch(*arguments: object) -> float:
+        batches.append(arguments)
+        if len(batches) == 4:
+            raise KeyboardInterrupt
+        return train_batch(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(killed, "_train_batch", die_amid_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    steps: list[int] = []
+    resumed = trainer(tmp_path / "killed", steps=steps)
+    found = resumed.fit().state_dict()
+    assert steps == [2, 1, 1, 1, 1]  # the two batches of the epoch that was whole, then the rest
+    assert [entry["epoch"] for entry in resumed.history] == [1, 2, 3]
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    trainer(tmp_path).fit()
+    other = trainer(tmp_path)
+    other.job = {"labels_sha256": "01"}
+    with pytest.raises(InputError, match="belongs to a training with other options"):
+        other.fit()
+
+
+def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = Course(**{**vars(COURSE), "epochs": 9, "patience_epochs": 2})
+    stopping = trainer(tmp_path, course)
+    losses = iter([0.9, 0.5, 0.7, 0.6, 0.1])
+    weights = []
+
+    def validate() -> dict[str, float]:
+        weights.append(stopping.averaged.module.head[1].bias.clone())
+        return {"validation_loss": next(losses), "accuracy": 0.0, "blast_auroc": 0.0}
+
+    monkeypatch.setattr(stopping, "_validate", validate)
+    best = stopping.fit()
+    assert len(stopping.history) == 4
+    assert torch.equal(best.head[1].bias, weights[1])
+    assert not torch.equal(best.head[1].bias, weights[3])
+
+
+def test_without_held_out_cells_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    alone = trainer(tmp_path, Course(**{**vars(COURSE), "patience_epochs": 1}), held_out=0)
+    alone.epochs = 2
+    kept = alone.fit()
+    assert [sorted(entry) for entry in alone.history] == [
+        ["elapsed_s", "epoch", "training_loss"]
+    ] * 2
+    assert alone.best_epoch() == 2
+    assert torch.equal(kept.head[1].bias, alone.averaged.module.head[1].bias)
+
+
+def test_the_average_forgets_its_random_start(tmp_path: Path) -> None:
+    started = trainer(tmp_path, Course(**{**vars(COURSE), "average_decay": 0.998}))
+    weight, averaged = started.model.head[1].weight, started.averaged.module.head[1].weight
+    started.averaged.update_parameters(started.model)  # the first one copies the random start
+    with torch.no_grad():
+        weight += 1.0
+    for _ in range(50):
+        started.averaged.update_parameters(started.model)
+    # A plain average of that decay would still keep 0.998 ** 50 = 0.90 of the start.
+    assert torch.allclose(averaged, weight, atol=1e-3)
+
+
+def test_views_grow_over_thirds_of_the_epochs(tmp_path: Path) -> None:
+    assert [trainer(tmp_path)._side_px(epoch) for epoch in range(3)] == [24, 26, 28]
+
+
+def test_rare_classes_weigh_more_and_the_mean_over_cells_is_one() -> None:
+    labels = torch.tensor([0] * 16 + [1] * 4)
+    weights = class_weights(labels, 3)
+    assert weights[1] / weights[0] == pytest.approx(2)  # square root of 16 / 4
+    assert weights[2] / weights[0] == pytest.approx(4)  # no cells: as if it had one
+    assert weights[labels].mean() == pytest.approx(1)
+
+
+def test_undoing_the_weights_gives_the_frequencies_back() -> None:
+    """Logits that minimise the weighted loss, lowered by the weights' logarithm, are log shares."""
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    weights = class_weights(labels, 3)
+    logits = torch.zeros(3, requires_grad=True)
+    optimizer = torch.optim.LBFGS([logits], max_iter=100)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = LabelLoss(weights, 0.0)(logits.expand(100, 3), torch.empty(0), labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    shares = torch.softmax(logits.detach() - weights.log(), 0)
+    assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=1e-3)
+
+
+def test_the_teacher_is_followed_on_the_very_same_view() -> None:
+    class Teacher(nn.Module):
+        def forward(self, views: torch.Tensor) -> torch.Tensor:
+            return views.flatten(1)
+
+    views = torch.tensor([[[[2.0, 0.0, 1.0]]]])
+    label = torch.tensor([1])
+    only_teacher = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=1.0)
+    assert only_teacher(views.flatten(1), views, label) == pytest.approx(0, abs=1e-6)
+    assert only_teacher(torch.zeros(1, 3), views, label) > 0.2
+    half = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=0.5)
+    # The labels' half alone is left: log of the sum of exp(2, 0, 1), less the label's 0.
+    expected = 0.5 * np.log(np.exp(2) + 1 + np.e)
+    assert half(views.flatten(1), views, label) == pytest.approx(expected, rel=1e-5)
+
+
+def test_views_are_blurred_and_sharpened_but_flat_ones_stay_flat() -> None:
+    generator = torch.Generator().manual_seed(1)
+    edge = torch.zeros(200, 1, 8, 8)
+    edge[..., 4:] = 1.0
+    step = _random_sharpness(edge, generator)[:, 0, 4, 3:5].diff(dim=1).flatten()
+    assert 80 <= (step == 1).sum() <= 120  # half of them stay as they are
+    assert (step < 0.7).any()
+    assert (step > 1.3).any()
+    flat = torch.full((20, 1, 8, 8), 0.5)
+    assert torch.allclose(_random_sharpness(flat, generator), flat)
+
+
+def test_augmentation_changes_views_but_not_their_size() -> None:
+    canvas = torch.randn(4, 3, 46, 46, generator=torch.Generator().manual_seed(0))
+    first = augment(canvas, 32, 0.7, torch.Generator().manual_seed(1))
+    assert first.shape == (4, 3, 32, 32)
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, augment(canvas, 32, 0.7, torch.Generator().manual_seed(1)))
+    assert not torch.equal(first, augment(canvas, 32, 0.7, torch.Generator().manual_seed(2)))
+
+
+def test_calibration_undoes_a_known_sharpening_and_a_known_prior() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6000, 3, generator=generator) * 2
+    labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).squeeze(1)
+    patients = np.array(["a", "b", "c", "d"])[torch.arange(6000) % 4]
+    found = fit_calibration((logits + torch.tensor([1.0, 0.0, -1.0])) * 3, labels, patients)
+    assert found.temperature == pytest.approx(3, rel=0.1)
+    # Only differences between classes count.
+    assert (found.offsets - found.offsets[1]).tolist() == pytest.approx([-3, 0, 3], abs=0.3)
+
+
+def test_every_patient_weighs_alike_in_calibration() -> None:
+    # One patient of 1,000 cells is all of class 0, four of 10 cells all of class 1; no logit tells.
+    labels = torch.tensor([0] * 1000 + [1] * 40)
+    patients = np.array(["big"] * 1000 + ["a", "b", "c", "d"] * 10)
+    found = fit_calibration(torch.zeros(1040, 2), labels, patients)
+    share = torch.softmax(found.offsets / found.temperature, 0)[1].item()
+    assert share == pytest.approx(0.8, abs=0.02)
+
+
+def test_a_patient_has_no_say_in_its_own_calibration() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    patients = np.array(["a", "a", "b", "b"])
+    by_others = calibrated_by_others(torch.zeros(4, 2), labels, patients)
+    assert (by_others[:2, 1] > 0.9).all()  # by patient b, of class 1 alone
+    assert (by_others[2:, 0] > 0.9).all()
+    assert (calibrated_by_others(torch.zeros(2, 2), labels[:2], patients[:2])[:, 0] > 0.9).all()
+
+
+@pytest.mark.parametrize("capable", [True, False])
+def test_a_cpu_trains_in_bfloat16_only_if_it_computes_in_it(
+    capable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "computes_in_bfloat16", lambda: capable)
+    layer, x = nn.Conv2d(3, 4, 1), torch.zeros(1, 3, 2, 2)
+    with mixed_precision(torch.device("cpu")):
+        assert layer(x).dtype == (torch.bfloat16 if capable else torch.float32)
+
+
+def test_the_teachers_depthwise_convolutions_stay_in_float32() -> None:
+    from bloodcell.training.recipe import read_options
+    from bloodcell.training.teacher import ImageNetTeacher
+
+    teacher = ImageNetTeacher(read_options("resnext26").preprocessing, 5).train()
+    types: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
+    for layer in teacher.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(
+                lambda layer, _, out: types[layer.groups > 1].add(out.dtype)
+            )
+    with torch.autocast("cpu", torch.bfloat16):
+        teacher(torch.zeros(2, 3, 64, 64))
+    assert types == {True: {torch.float32}, False: {torch.bfloat16}}

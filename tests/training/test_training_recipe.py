@@ -1,0 +1,210 @@
+"""Recipes: read and refused, whole patients held out, a model folder that scores."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from helpers.tiny_recipe import TINY_RECIPE
+
+import bloodcell
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.source import batches_of, read_files
+from bloodcell.errors import InputError
+from bloodcell.model import load_model
+from bloodcell.phantom import write_phantoms
+from bloodcell.training import train
+from bloodcell.training.cells import LabelledCells, deal_patients, decode_all, labelled_cells
+from bloodcell.training.crossvalidation import CrossValidation
+from bloodcell.training.export import gmacs_of, parameters_of
+from bloodcell.training.fit import Task
+from bloodcell.training.losses import class_weights
+from bloodcell.training.recipe import read_options, recipe_names
+from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_RECIPE)
+    return path
+
+
+def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_path: Path) -> None:
+    data, folder = tmp_path / "cells", tmp_path / "model"
+    write_phantoms(data, patients=4, cells=24)
+    steps: list[tuple[int, int]] = []
+    train(
+        data, data / "labels.csv", folder, recipe=recipe, data_source="drawn cells",
+        progress=lambda done, total: steps.append((done, total)),
+    )  # fmt: skip
+    # 72 of 96 cells for each of four folds and 96 for the last: 4 * 4 + 6 batches of 16, and
+    # as many for the teachers.
+    assert steps[-1] == (44, 44)
+    assert (folder / "teacher" / "checkpoint.pt").is_file()
+    assert (folder / "fold-3" / "checkpoint.pt").is_file()
+    card = load_model(folder).card
+    assert card["training"]["data"]["source"] == "drawn cells"
+    assert card["training"]["data"]["licence"] == "not stated"
+    assert card["training"]["teacher"]["course"]["epochs"] == 1
+    held_out = card["metrics"]["validation"]
+    assert held_out["patients"] == 4
+    assert held_out["cells"] == 96 == sum(row["n"] for row in held_out["class"])
+    everybody = [f"phantom-00{number}" for number in range(4)]
+    assert [row["patient"] for row in held_out["patient"]] == everybody
+    assert card["training"]["data"]["patients"] == everybody
+    assert (folder / "training.svg").read_text().startswith("<?xml")
+    log = list(csv.DictReader((folder / "training.csv").read_text().splitlines()))
+    parts = [f"fold-{k}{end}" for k in range(4) for end in (" teacher", "")]
+    assert [row["part"] for row in log] == [*parts, "all teacher", "all"]
+    assert float(log[0]["validation_loss"]) > 0
+    assert log[-1]["validation_loss"] == ""
+    cells = pq.read_table(folder / "held_out.parquet")
+    assert cells.column_names == ["patient", "label", "called", "blast_probability"]
+    assert sorted(set(cells["patient"].to_pylist())) == everybody
+    assert cells.num_rows == 96
+    run = bloodcell.score(smears, tmp_path / "run", model=folder)
+    assert run.about["scored"] == 72
+
+
+def test_every_shipped_recipe_names_a_network_that_can_be_built() -> None:
+    assert recipe_names() == ["resnext14", "resnext26", "resnext50"]
+    for name in recipe_names():
+        options = read_options(name)
+        assert options.architecture in ARCHITECTURES
+        assert options.validation.folds == 3
+
+
+def test_resnext50_is_the_published_one() -> None:
+    network = ResNeXt(ARCHITECTURES["resnext50_32x4d"], 1000)
+    # Xie et al. 2017 give 25.0 million and 4.2 thousand million at 224 px.
+    assert parameters_of(network) == 25_028_904
+    assert gmacs_of(network, 224) == pytest.approx(4.2, abs=0.1)
+    grouped = [m for m in network.modules() if getattr(m, "groups", 1) > 1]
+    assert [(m.groups, m.out_channels) for m in grouped[::5]] == [
+        (32, 128), (32, 256), (32, 512), (32, 1024)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 1", "sead = 1", "seed: Field required; sead: Unexpected keyword argument"),
+        ("epochs = 1", 'epochs = "many"', "course.epochs: Input should be a valid integer"),
+        ("share = 0.7", "share = 1.5", "teacher.share: Input should be less than 1"),
+        ("region = 0.7", "region = 7", "preprocessing.region is 7.0, at most 1 is expected"),
+        ("folds = 4", "folds = 1", "validation.folds: Input should be greater than or equal to 2"),
+        ("seed = 1", "seed = ", "not valid TOML"),
+        (
+            "input_px = 64",
+            "input_px = 65",
+            "course.last_side_px: views of 64 px end in a feature map",
+        ),
+    ],
+)
+def test_a_recipe_at_fault_is_refused_by_the_entry(
+    recipe: Path, old: str, new: str, message: str
+) -> None:
+    recipe.write_text(TINY_RECIPE.replace(old, new, 1))
+    with pytest.raises(InputError, match=r"tiny\.toml") as caught:
+        read_options(recipe)
+    assert message in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(InputError, match="resnext14, resnext26, resnext50"):
+        read_options("resnext99")
+
+
+def test_whole_patients_are_held_out_and_every_patient_once() -> None:
+    patients = np.repeat([f"p{i:02}" for i in range(20)], 5)
+    labels = np.array([[0] * (i // 4) + [1] * (5 - i // 4) for i in range(20)]).ravel()
+    cells = LabelledCells(["x"] * 100, labels, patients)
+    fold = deal_patients(cells, folds=5, blast_index=0)
+    for number in range(5):
+        chosen = np.unique(patients[fold == number])
+        assert len(chosen) == 4
+        assert (fold == number).sum() == 20  # all five cells of each
+    # Dealt by blast share: 0 in each of the first four patients, and so on.
+    assert np.unique(patients[fold == 0]).tolist() == ["p00", "p05", "p10", "p15"]
+    with pytest.raises(InputError, match="30 folds need at least 30 patients, the labels have 20"):
+        deal_patients(cells, folds=30, blast_index=0)
+
+
+@pytest.mark.parametrize("with_teacher", [False, True])
+def test_a_network_never_sees_the_patients_that_judge_it(
+    recipe: Path, tmp_path: Path, with_teacher: bool
+) -> None:
+    """Nothing tells classes apart but the patient: held out, each is taken for another's class.
+
+    A teacher that had seen the patient would give the class away.
+    """
+    generator = torch.Generator().manual_seed(0)
+    fold = torch.arange(64) % 4
+    labels = fold.clone()
+    task = Task(
+        canvases=torch.randn(64, 3, 91, 91, generator=generator).half(),
+        pixels=torch.zeros(64, 3, 64, 64),
+        labels=labels,
+        training=torch.arange(64),
+        held_out=torch.empty(0, dtype=torch.int64),
+        region=0.7,
+        log_prior=class_weights(labels, 18).log(),
+        blast_index=0,
+    )
+    quick = TINY_RECIPE.replace("\nepochs = 1", "\nepochs = 6").replace("1e-3", "1e-2")
+    recipe.write_text(quick if with_teacher else quick.split("[teacher]")[0])
+    options = read_options(recipe)
+    fitted = CrossValidation(tmp_path / "out", task, options, {}, lambda _count: None).run(fold)
+    # The class that a network never saw is the least likely of the four to it.
+    assert torch.equal(fitted.held_out_logits[:, :4].argmin(dim=1), labels)
+
+
+@pytest.mark.real_data
+def test_a_hundred_real_cells_are_the_same_pixels_in_training_and_scoring(real_data: Path) -> None:
+    folder = real_data / "aml-apl" / "test"
+    paths = [str(path) for path in sorted(folder.glob("*/*.jpg"))[::16][:100]]
+    cells = LabelledCells(paths, np.zeros(100, np.int64), np.array(["p"] * 100))
+    preprocessing = load_model().preprocessing
+    in_training = decode_all(cells, preprocessing, threads=2)
+    table = pa.table({"row": np.arange(100), "path": paths})
+    decoder = Decoder(preprocessing, batch_size=7, threads=1)
+    encoded = read_files(Path("/"), batches_of(table, 7))
+    in_scoring = [decoder.decode_batch(batch).pixels for batch in encoded]
+    assert in_training.dtype == torch.float32
+    assert np.array_equal(in_training.numpy(), np.concatenate(in_scoring))
+
+
+def test_an_image_that_scoring_would_reject_is_not_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    cells = LabelledCells([str(tmp_path / "cut.jpg")], np.zeros(1, np.int64), np.array(["p"]))
+    with pytest.raises(InputError, match=r"cut\.jpg would be rejected: truncated"):
+        decode_all(cells, load_model().preprocessing, threads=1)
+
+
+def test_labels_that_do_not_fit_are_refused(smears: Path, recipe: Path, tmp_path: Path) -> None:
+    labels, out = tmp_path / "labels.csv", tmp_path / "model"
+    with pytest.raises(InputError, match="4 folds need at least 4 patients"):
+        train(smears, smears / "labels.csv", out, recipe=recipe)
+    recipe.write_text(
+        TINY_RECIPE.replace("folds = 4", "folds = 3").replace("size = 16", "size = 64")
+    )
+    with pytest.raises(InputError, match="at least one batch of 64"):
+        train(smears, smears / "labels.csv", out, recipe=recipe)
+    recipe.write_text(TINY_RECIPE.replace('"jhu18"', '"pbc8"'))
+    with pytest.raises(InputError, match="'pbc8' has no blast class"):
+        train(smears, smears / "labels.csv", out, recipe=recipe)
+    recipe.write_text(TINY_RECIPE.replace("resnext14_4x16d", "vgg16"))
+    with pytest.raises(InputError, match="unknown architecture 'vgg16': known are resnext14_4x16d"):
+        train(smears, smears / "labels.csv", out, recipe=recipe)
+    with pytest.raises(InputError, match="cannot read labels"):
+        labelled_cells(smears, labels, ["a"])
+    labels.write_text("path,class\nx.jpg,a\n")
+    with pytest.raises(InputError, match=r"lacks the columns \['patient'\]"):
+        labelled_cells(smears, labels, ["a"])
+    labels.write_text("path,patient,class\nx.jpg,p,b\n")
+    with pytest.raises(InputError, match=r"does not know: \['b'\]"):
+        labelled_cells(smears, labels, ["a"])
