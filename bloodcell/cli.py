@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
 
@@ -37,6 +38,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 @click.version_option(package_name="bloodcell")
 def main() -> None:
     """Score images of single blood cells for leukaemia blasts. Research use only."""
+    keep_library_caches_together()
 
 
 @main.command()

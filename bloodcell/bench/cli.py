@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ SERIES = ("cells", "accumulate", "store", "patients", "threads", "batch", "image
 @click.version_option(package_name="bloodcell")
 def main() -> None:
     """Measure bloodcell on this machine: how fast, how cost grows, what leaks, against whom."""
+    keep_library_caches_together()
 
 
 def _scoring_options(command: Command) -> Command:

@@ -2,11 +2,17 @@
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.probabilities import calibrated_probabilities
+from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.errors import EngineError, ModelError
+
+with without_telemetry():
+    import onnxruntime
+
+# Where something else had loaded it before.
+onnxruntime.disable_telemetry_events()
 
 
 class OnnxRuntimeBackend:

@@ -2,12 +2,15 @@
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 
 from bloodcell.engine.backends.contract import USE_REFERENCE, Network
 from bloodcell.engine.backends.passes import in_passes
 from bloodcell.engine.probabilities import calibrated_probabilities
+from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.errors import EngineError, ModelError
+
+with without_telemetry():
+    import openvino
 
 _PASS_CELLS = 16
 

@@ -8,16 +8,19 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths, in_batches
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.errors import EngineError
 from bloodcell.model import load_model
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """R, G, B: uint8 (H, W, 3)."""
+
+with without_telemetry():
+    import onnxruntime
 
 _FLAGS = {
     "linear": cv2.INTER_LINEAR,

@@ -25,13 +25,6 @@ About: TypeAlias = Mapping[str, str | int]
 _LOG = logging.getLogger(__name__)
 
 
-def user_cache() -> Path:
-    """``bloodcell`` in the user's cache folder, after the XDG base directory specification."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The specification has relative paths ignored.
-    return (base if base.is_absolute() else Path.home() / ".cache") / "bloodcell"
-
-
 class PlanCache:
     """The files of one folder, made with mode 0700 if it is not there.
 

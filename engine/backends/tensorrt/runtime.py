@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bloodcell.caches import user_cache
 from bloodcell.engine.backends.contract import Network, Part
 from bloodcell.engine.backends.cuda import driver_version, first_device, why_no_cuda
 from bloodcell.engine.backends.device import Begun, Slot, Slots, fill_buffer, score_at_once
 from bloodcell.engine.backends.tensorrt import kernel
 from bloodcell.engine.backends.tensorrt.builder import collecting_log
-from bloodcell.engine.backends.tensorrt.cache import PlanCache, user_cache
+from bloodcell.engine.backends.tensorrt.cache import PlanCache
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, installed_flavour
 from bloodcell.engine.backends.tensorrt.plan import Plan, PlanMaker, PlanOptions
 from bloodcell.errors import EngineError, PackageError
@@ -44,7 +45,8 @@ class TensorRTBackend:
             raise EngineError(f"TensorRT cannot be used here: {reason}")
         self._cupy = _imported_cupy()
         flavour = installed_flavour()
-        self.maker = PlanMaker(flavour, first_device(), driver_version(), PlanCache(user_cache()))
+        cache = PlanCache(user_cache() / "plans")
+        self.maker = PlanMaker(flavour, first_device(), driver_version(), cache)
         self.options = options or self.maker.chosen(network)
         self.plan: Plan = self.maker.plan(network, self.options)
         self.class_count = network.class_count

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bloodcell.engine.backends.tensorrt.cache import PlanCache, user_cache
+from bloodcell.caches import user_cache
+from bloodcell.engine.backends.tensorrt.cache import PlanCache
 from bloodcell.errors import EngineError
 
 ABOUT = {"network": "a" * 64, "name": "GPU", "driver": "1", "version": "11.4", "largest_batch": 4}

@@ -1,0 +1,98 @@
+"""Every command, watched by strace: no packet, and no file but where the user said.
+
+Temporary files are allowed if none is left.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.tiny_recipe import TINY_RECIPE
+
+import bloodcell
+from bloodcell.engine.backends.choice import why_not_here
+
+MAKES_A_FILE = re.compile(
+    r'(?:openat\(AT_FDCWD, "(?P<opened>[^"\n]*)", [^)\n]*O_(?:WRONLY|RDWR|CREAT)'
+    r'|(?:mkdir|creat)\("(?P<made>[^"\n]*)"|mkdirat\(AT_FDCWD, "(?P<made_at>[^"\n]*)").* = [0-9]'
+)
+COMMANDS = {
+    "phantom": "bloodcell phantom {out}/cells --patients 1 --cells 2",
+    "score by onnxruntime": "bloodcell score {cells} --out {out}/run --backend onnxruntime",
+    "score by openvino": "bloodcell score {cells} --out {out}/run --backend openvino",
+    "score by torch": "bloodcell score {cells} --out {out}/run --backend torch",
+    "score by workers": "bloodcell score {cells} --out {out}/run --workers 2",
+    "evaluate": "bloodcell evaluate {run} --labels {cells}/labels.csv",
+    "calibrate": "bloodcell calibrate {run} --labels {cells}/labels.csv --out {out}/model",
+    "report": "bloodcell report {run}",
+    "train": "bloodcell train {cells} --labels {cells}/labels.csv --recipe {recipe} --out {out}/m",
+    "build": "bloodcell build jhu18-resnext26-160",
+    "models": "bloodcell models",
+    "doctor": "bloodcell doctor",
+    "bench run": "bloodcell-bench run {cells} --cells 32 --repeats 1 --out {out}/figures.svg",
+    "bench peers": "bloodcell-bench peers {cells} --cells 32 --rounds 1",
+}
+STATUS_1 = ("calibrate", "build")
+"""Commands that say what they lack: enough patients, a GPU."""
+
+
+@pytest.fixture(scope="module")
+def strace() -> str:
+    found = shutil.which("strace")
+    if found is None and os.environ.get("CI") != "true":
+        pytest.skip("strace is not installed")
+    assert found, "strace is not installed"
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_leaves_the_machine(
+    name: str, strace: str, smears: Path, run: bloodcell.Run, tmp_path: Path
+) -> None:
+    if "openvino" in name and (why_not := why_not_here("openvino")):
+        pytest.skip(why_not)
+    home, temporary, out = (tmp_path / folder for folder in ("home", "temporary", "out"))
+    for folder in (home, temporary, out):
+        folder.mkdir()
+    own_run = shutil.copytree(run.folder, tmp_path / "out" / "own")
+    recipe = out / "recipe.toml"
+    recipe.write_text(TINY_RECIPE.replace("folds = 4", "folds = 3"))
+    words = COMMANDS[name].format(cells=smears, out=out, run=own_run, recipe=recipe).split()
+    log = tmp_path / "calls"
+    done = subprocess.run(
+        [
+            *(strace, "-f", "-qq", "--seccomp-bpf", "-s", "400", "-o", str(log)),
+            *("-e", "trace=%network,openat,creat,mkdir,mkdirat"),
+            *(str(Path(sys.executable).with_name(words[0])), *words[1:]),
+        ],
+        env={"HOME": str(home), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+        | {"PATH": os.environ["PATH"]},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == (name in STATUS_1), done.stderr
+    calls = log.read_text(errors="replace")
+    assert "AF_INET" not in calls, [line for line in calls.splitlines() if "AF_INET" in line]
+    allowed = (f"{out}/", f"{temporary}/", f"{home}/.cache/bloodcell", "/dev/", "/proc/")
+    elsewhere = [path for path in made_files(calls) if not path.startswith(allowed)]
+    assert set(elsewhere) <= {f"{home}/.cache"}
+    assert list(temporary.rglob("*")) == []
+
+
+def made_files(calls: str) -> list[str]:
+    """Paths that were opened for writing or made, as far as the kernel let them be."""
+    return [next(path for path in made.groups() if path) for made in MAKES_A_FILE.finditer(calls)]
+
+
+def test_a_packet_would_be_seen(strace: str, tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    program = "import socket; socket.socket().connect_ex(('127.0.0.1', 9)); open('made', 'w')"
+    words = [strace, "-f", "-o", str(log), "-e", "trace=%network,openat"]
+    subprocess.run([*words, sys.executable, "-c", program], check=True, cwd=tmp_path)
+    assert "AF_INET" in log.read_text()
+    assert "made" in made_files(log.read_text())
