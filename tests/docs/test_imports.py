@@ -1,5 +1,6 @@
 """The layers of ``pyproject.toml``: kept by the tree, and broken by what one might plant there."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,15 @@ def test_the_tree_keeps_every_rule(tree: Path) -> None:
     checked = check(tree)
     assert checked.returncode == 0, checked.stdout
     assert "5 kept, 0 broken" in checked.stdout
+
+
+def test_the_engine_takes_the_core_alone_from_the_packages_face() -> None:
+    # The linter lets it import `bloodcell` itself, of which the compiled core is a part.
+    for path in (ROOT / "engine").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"^\s*from bloodcell import (.*)$", source, re.MULTILINE)) <= {
+            "_core"
+        }
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "A. Person")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "person@example.org")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     origin = tmp_path / "origin"
     (origin / "bloodcell").mkdir(parents=True)
     source = (ROOT / "bloodcell" / "__init__.py").read_text(encoding="utf-8")
