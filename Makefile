@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -name '*.?pp')
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $(shell find csrc -name '*.?pp')
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: demo test check ctest bench bench-compare gpu-check clean
+.PHONY: demo test check ctest bench bench-compare gpu-check release clean
 
 demo: .venv/.scoring demo/cells
 	rm -rf demo/run
@@ -23,6 +23,7 @@ check: .venv/.testing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/lint_imports.py --no-cache --no-logo
 
 ctest: .venv/.testing
 	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
@@ -42,6 +43,10 @@ bench-compare: .venv/.testing
 # status is 5 without a GPU; make says so ("Error 5"), but its own is 2 for every error.
 gpu-check:
 	@PYTHONPATH=$(CURDIR) $(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu_check.py
+
+# make release VERSION=1.2.3: checks, dates the changes, sets the version, commits and tags.
+release:
+	$(PYTHON) .ci/release.py $(or $(VERSION),$(error name it: make $@ VERSION=1.2.3))
 
 .venv/.environment:
 	$(PYTHON) -m venv .venv

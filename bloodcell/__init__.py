@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bloodcell.errors import (
     BloodcellError,
+    DiskError,
     EngineError,
     InputError,
     ModelError,
+    PackageError,
     RunError,
     Stopped,
 )
@@ -19,11 +21,16 @@ if TYPE_CHECKING:
     from bloodcell.run import Run, open_run
     from bloodcell.scoring import score
 
+__version__ = "0.1.0"
+"""The one place where it stands; `make release` sets it."""
+
 __all__ = [
     "BloodcellError",
+    "DiskError",
     "EngineError",
     "InputError",
     "ModelError",
+    "PackageError",
     "Run",
     "RunError",
     "Stopped",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
@@ -35,7 +36,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="bloodcell")
+@click.version_option(__version__)
 def main() -> None:
     """Score images of single blood cells for leukaemia blasts. Research use only."""
     keep_library_caches_together()

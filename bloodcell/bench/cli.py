@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 
@@ -20,7 +21,7 @@ SERIES = ("cells", "accumulate", "store", "patients", "threads", "batch", "image
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="bloodcell")
+@click.version_option(__version__)
 def main() -> None:
     """Measure bloodcell on this machine: how fast, how cost grows, what leaks, against whom."""
     keep_library_caches_together()
