@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bloodcell.errors import (
     BloodcellError,
+    DiskError,
     EngineError,
     InputError,
     ModelError,
+    PackageError,
     RunError,
     Stopped,
 )
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BloodcellError",
+    "DiskError",
     "EngineError",
     "InputError",
     "ModelError",
+    "PackageError",
     "Run",
     "RunError",
     "Stopped",

@@ -133,14 +133,14 @@ def print_patients(run: Run) -> None:
     reasons_not = Counter(p["adjustment"] for p in patients if p["blast_percent"] is None)
     for reason, count in sorted(reasons_not.items()):
         click.echo(f"not adjusted: {count} patients, {reason}")
-    about = run.about
-    reasons = ", ".join(f"{count} {reason}" for reason, count in about["rejected"].items())
+    counts, session = run.counts, run.record.session
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.rejected.items())
     click.echo(
-        f"{about['cells']} cells = {about['scored']} scored + "
-        f"{about['cells'] - about['scored']} rejected{f' ({reasons})' if reasons else ''}"
+        f"{counts.cells} cells = {counts.scored} scored + {counts.cells - counts.scored} rejected"
+        f"{f' ({reasons})' if reasons else ''}"
     )
-    if "session" in about:
-        click.echo(f"{about['session']['cells_per_s']} cells/s, {about['backend']['name']}")
+    if session:
+        click.echo(f"{session.cells_per_s} cells/s, {run.record.backend.name}")
     click.echo(f"report: {run.folder / 'report' / 'index.html'}")
     click.echo("Research use only: never a diagnosis.")
 
@@ -163,7 +163,7 @@ def print_networks(entries: list[dict[str, Any]]) -> None:
 
 
 def print_evaluation(figures: dict[str, Any]) -> None:
-    """Print what ``evaluate`` found."""
+    """Print the figures of ``evaluate``."""
     cells = figures["cells"]
     click.echo(
         f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
