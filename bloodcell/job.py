@@ -39,7 +39,7 @@ def check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
 def job_of(
     source: Path,
     model: Model,
-    backend: Choice,
+    choice: Choice,
     counting: Counting,
     *,
     made_of: dict[str, str],
@@ -53,15 +53,15 @@ def job_of(
         model_sha256=model.weights_sha256,
         card_sha256=model.card_sha256,
         **asdict(counting),
-        backend=backend.name,
-        device=backend.device,
+        backend=choice.name,
+        device=choice.device,
         rows_per_part=rows_per_part,
         versions={name: metadata.version(name) for name in _PACKAGES_OF_RESULTS} | made_of,
     )
 
 
 def begin_or_resume(
-    store: RunStore, source: Path, job: Job, *, model: Model, backend: Choice, counting: Counting
+    store: RunStore, source: Path, job: Job, *, model: Model, choice: Choice, counting: Counting
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
@@ -83,7 +83,7 @@ def begin_or_resume(
             error_model=_basis_of(model.error_model),
             why_not_adjusted=why_not_adjusted(model.error_model, counting),
             model_folder=manifest.printable(model.folder.resolve()),
-            backend=backend,
+            backend=choice,
             preprocessing=model.preprocessing,
             temperature=model.temperature,
             started=now(),

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from bloodcell import _core
+from bloodcell._core import hash_strings
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
 from bloodcell.shards import (
@@ -274,4 +274,4 @@ def _path_columns(manifest: Path) -> Iterator[pa.Array]:
 
 def _hashes(paths: pa.Array) -> np.typing.NDArray[np.uint64]:
     offsets, data = string_buffers(paths)
-    return _core.hash_strings(offsets, data)
+    return hash_strings(offsets, data)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bloodcell import manifest
 from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
@@ -57,9 +58,7 @@ def score(
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store = Path(input), RunStore(Path(out))
-    choice, loaded = choose_backend(backend), load_model(model)
-    if hardware_decoder and not choice.on_gpu:
-        raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {choice.why}")
+    choice, loaded = _choose(backend, hardware_decoder), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
     check_folders(source, store, resume=resume)
     setup = Setup(
@@ -75,9 +74,7 @@ def score(
         job = job_of(
             source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
         )
-        record = begin_or_resume(
-            store, source, job, model=loaded, backend=choice, counting=counting
-        )
+        record = begin_or_resume(store, source, job, model=loaded, choice=choice, counting=counting)
         session = Session(
             store=store,
             model=loaded,
@@ -106,6 +103,13 @@ def _work(session: Session, record: RunRecord) -> Run:
         raise
     write_record(store.record_path, record)
     return run
+
+
+def _choose(backend: str, hardware_decoder: bool) -> Choice:
+    choice = choose_backend(backend)
+    if hardware_decoder and not choice.on_gpu:
+        raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {choice.why}")
+    return choice
 
 
 def _check_counts(**counts: int | None) -> None:
