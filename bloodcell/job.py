@@ -13,7 +13,7 @@ from bloodcell.files import sha256_of, write_whole, writing
 from bloodcell.model import Model
 from bloodcell.run_record import ErrorModelBasis, Job, RunRecord, read_record, write_record
 from bloodcell.shares import Counting, why_not_adjusted
-from bloodcell.store import RunStore
+from bloodcell.store import RunStore, reading
 
 _PACKAGES_OF_RESULTS = ("bloodcell", "numpy", "nvidia-dali-cuda130", "pyarrow")
 """Besides these, what the backend was made of."""
@@ -31,7 +31,8 @@ def check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
         raise InputError(
             f"the input {source} lies inside the run folder {store.folder}: choose another --out"
         )
-    store.refuse_foreign()
+    with reading(store.folder, "choose another --out"):
+        store.refuse_foreign()
     if store.is_begun and not resume:
         raise RunError(f"{store.folder} already holds a run: choose another --out, or --resume")
 
