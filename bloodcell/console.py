@@ -121,7 +121,7 @@ def print_patients(run: Run) -> None:
             patient["blasts_counted"],
             _percent(patient["blast_percent_naive"]),
             _percent(patient["blast_percent"]),
-            _interval(patient["blast_percent_low"], patient["blast_percent_high"]),
+            _from_to(patient["blast_percent_low"], patient["blast_percent_high"], _percent),
         )
         for patient in patients
     ]
@@ -277,10 +277,6 @@ def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
 
 def _percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "-" if low is None else f"{_percent(low)} to {_percent(high)}"
 
 
 def _share(value: float | None, digits: int = 3) -> str:

@@ -139,7 +139,7 @@ def _entries(record: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return _entries(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _object(kind: Any, entries: dict[str, Any]) -> Any:

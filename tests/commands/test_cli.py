@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,18 @@ def test_report_of_no_run_is_refused(tmp_path: Path) -> None:
     result = invoke("report", tmp_path)
     assert result.exit_code == 1
     assert "is not a run folder" in result.stderr
+
+
+def test_what_cannot_be_written_is_named_in_one_line(run_folder: Path, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "report"
+    in_the_way.write_text("a file")
+    for name in ("run.json", "patients.parquet"):
+        shutil.copy(run_folder / name, tmp_path)
+    for words in [("report", tmp_path), ("phantom", in_the_way / "p")]:
+        result = invoke(*words)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"bloodcell: cannot write {in_the_way}")
+        assert result.stderr.count("\n") == 1
 
 
 def test_phantom_writes_what_score_takes(tmp_path: Path) -> None:

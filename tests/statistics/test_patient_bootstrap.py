@@ -55,9 +55,8 @@ def test_auroc_interval_is_that_of_the_drawn_cells(cells: PatientCells) -> None:
     assert 0 < len(possible) < DRAWS
     interval = auroc_interval(cells, times)
     assert interval.draws == len(possible)
-    assert [interval.low, interval.high] == pytest.approx(
-        np.percentile(possible, [2.5, 97.5]), abs=1e-12
-    )
+    expected = np.percentile(possible, [2.5, 97.5])
+    assert [interval.low, interval.high] == pytest.approx(expected, abs=1e-12)
 
 
 def test_calibration_interval_is_that_of_the_drawn_cells(cells: PatientCells) -> None:
@@ -65,9 +64,8 @@ def test_calibration_interval_is_that_of_the_drawn_cells(cells: PatientCells) ->
     errors = [expected_calibration_error(*slowly(cells, draw)) for draw in times]
     interval = calibration_interval(cells, times)
     assert interval.draws == DRAWS
-    assert [interval.low, interval.high] == pytest.approx(
-        np.percentile(errors, [2.5, 97.5]), abs=1e-12
-    )
+    expected = np.percentile(errors, [2.5, 97.5])
+    assert [interval.low, interval.high] == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_unit_is_the_patient_not_the_cell(tmp_path: Path) -> None:
