@@ -8,7 +8,7 @@ import tomli_w
 from bloodcell.error_model import ErrorModel, fit_error_model
 from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import join
-from bloodcell.files import write_whole
+from bloodcell.files import write_whole, writing
 from bloodcell.model import Model, load_model
 from bloodcell.run import Run
 
@@ -20,27 +20,28 @@ def calibrate(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
     not be among those the network was trained on, which cannot be checked here.
 
     Raises InputError if labels and run do not match, patients or cells are too few, or ``out``
-    exists; ModelError if the run's model is no longer where it was, or another one.
+    exists; ModelError if the run's model is no longer where it was, or another one;
+    DiskError if ``out`` cannot be written.
     """
     if out.exists():
         raise InputError(f"{out} exists: --out names a model folder to make")
-    model, job, cells = _model_of(run), run.about["job"], join(run, labels_csv)
+    model, job, cells = _model_of(run), run.record.job, join(run, labels_csv)
     error_model = fit_error_model(
         cells.blast_probability,
         cells.true.is_blast,
         cells.naive.is_leukocyte,
         cells.patient,
         held_out="labelled after scoring; to be none of the patients the network was trained on",
-        profile=job["profile"],
-        blast_equivalents=job["blast_equivalents"],
+        profile=job.profile,
+        blast_equivalents=job.blast_equivalents,
     )
     _write_copy(model, error_model, out)
     return error_model
 
 
 def _model_of(run: Run) -> Model:
-    model = load_model(run.about["model_folder"])
-    expected = run.about["job"]["model_sha256"]
+    model = load_model(run.record.model_folder)
+    expected = run.record.job.model_sha256
     if model.weights_sha256 != expected:
         raise ModelError(
             f"{model.folder} holds another network than the run was scored with: SHA-256 "
@@ -51,7 +52,8 @@ def _model_of(run: Run) -> Model:
 
 def _write_copy(model: Model, error_model: ErrorModel, out: Path) -> None:
     # Card and weights only: a model folder fresh from training holds its checkpoints too.
-    out.mkdir(parents=True)
-    shutil.copy(model.network.weights, out)
+    with writing(out):
+        out.mkdir(parents=True)
+        shutil.copy(model.network.weights, out)
     card = model.card | {"error_model": error_model.to_card()}
     write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))

@@ -11,7 +11,6 @@ from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Backend, Network
 from bloodcell.engine.backends.opening import open_backend
 from bloodcell.engine.machine import usable_cores
-from bloodcell.errors import PackageError
 from bloodcell.model import load_model, model_names
 
 _BATCH = 32
@@ -40,15 +39,10 @@ def trainable_recipes() -> list[dict[str, Any]]:
 
     Raises PackageError if the ``train`` extra is not installed.
     """
-    try:
-        from bloodcell.training.crossvalidation import new_network
-        from bloodcell.training.export import export_onnx, gmacs_of, parameters_of
-        from bloodcell.training.recipe import read_options, recipe_names
-    except ModuleNotFoundError as missing:
-        raise PackageError(
-            f"--recipes needs {missing.name}, which is not installed: "
-            "pip install 'bloodcell[train]'"
-        ) from missing
+    from bloodcell.training.crossvalidation import new_network
+    from bloodcell.training.export import export_onnx, gmacs_of, parameters_of
+    from bloodcell.training.recipe import read_options, recipe_names
+
     entries = []
     for name in recipe_names():
         options = read_options(name)

@@ -13,7 +13,7 @@ from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
 
-_FOLDER = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path)
 _TOO_MANY_REJECTED = 3
 
 
@@ -43,8 +43,8 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("input_", metavar="INPUT", type=_FOLDER)
-@click.option("--out", required=True, type=_FOLDER, help="Run folder, made or resumed.")
+@click.argument("input_", metavar="INPUT", type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Run folder, made or resumed.")
 @click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
 @click.option(
     "--backend",
@@ -110,8 +110,8 @@ def score(input_: Path, out: Path, max_reject_rate: float, as_json: bool, **opti
 
 
 @main.command()
-@click.argument("run", type=_FOLDER)
-@click.option("--labels", required=True, type=_FOLDER, help="CSV with path and class.")
+@click.argument("run", type=_PATH)
+@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @_reporting_errors
 def evaluate(run: Path, labels: Path, as_json: bool) -> None:
@@ -133,9 +133,9 @@ def evaluate(run: Path, labels: Path, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("run", type=_FOLDER)
-@click.option("--labels", required=True, type=_FOLDER, help="CSV with path and class.")
-@click.option("--out", required=True, type=_FOLDER, help="Model folder to make.")
+@click.argument("run", type=_PATH)
+@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
+@click.option("--out", required=True, type=_PATH, help="Model folder to make.")
 @_reporting_errors
 def calibrate(run: Path, labels: Path, out: Path) -> None:
     """Copy the run's model with an error model of the run's labelled patients."""
@@ -155,7 +155,7 @@ def calibrate(run: Path, labels: Path, out: Path) -> None:
 
 
 @main.command()
-@click.argument("run", type=_FOLDER)
+@click.argument("run", type=_PATH)
 @_reporting_errors
 def report(run: Path) -> None:
     """Write the report of a finished run anew."""
@@ -167,9 +167,9 @@ def report(run: Path) -> None:
 
 
 @main.command()
-@click.argument("data", type=_FOLDER)
-@click.option("--labels", required=True, type=_FOLDER, help="CSV with path, patient and class.")
-@click.option("--out", required=True, type=_FOLDER, help="Model folder, made or resumed.")
+@click.argument("data", type=_PATH)
+@click.option("--labels", required=True, type=_PATH, help="CSV with path, patient and class.")
+@click.option("--out", required=True, type=_PATH, help="Model folder, made or resumed.")
 @click.option(
     "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
     help="All options of a training: one that comes with bloodcell, or your own file.",
@@ -251,7 +251,7 @@ def doctor(as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("out", type=_FOLDER)
+@click.argument("out", type=_PATH)
 @click.option("--patients", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option(
     "--cells", type=click.IntRange(min=1), default=100, show_default=True, help="Cells a patient."

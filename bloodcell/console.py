@@ -121,7 +121,7 @@ def print_patients(run: Run) -> None:
             patient["blasts_counted"],
             _percent(patient["blast_percent_naive"]),
             _percent(patient["blast_percent"]),
-            _interval(patient["blast_percent_low"], patient["blast_percent_high"]),
+            _from_to(patient["blast_percent_low"], patient["blast_percent_high"], _percent),
         )
         for patient in patients
     ]
@@ -133,14 +133,14 @@ def print_patients(run: Run) -> None:
     reasons_not = Counter(p["adjustment"] for p in patients if p["blast_percent"] is None)
     for reason, count in sorted(reasons_not.items()):
         click.echo(f"not adjusted: {count} patients, {reason}")
-    about = run.about
-    reasons = ", ".join(f"{count} {reason}" for reason, count in about["rejected"].items())
+    counts, session = run.counts, run.record.session
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.rejected.items())
     click.echo(
-        f"{about['cells']} cells = {about['scored']} scored + "
-        f"{about['cells'] - about['scored']} rejected{f' ({reasons})' if reasons else ''}"
+        f"{counts.cells} cells = {counts.scored} scored + {counts.cells - counts.scored} rejected"
+        f"{f' ({reasons})' if reasons else ''}"
     )
-    if "session" in about:
-        click.echo(f"{about['session']['cells_per_s']} cells/s, {about['backend']['name']}")
+    if session:
+        click.echo(f"{session.cells_per_s} cells/s, {run.record.backend.name}")
     click.echo(f"report: {run.folder / 'report' / 'index.html'}")
     click.echo("Research use only: never a diagnosis.")
 
@@ -163,7 +163,7 @@ def print_networks(entries: list[dict[str, Any]]) -> None:
 
 
 def print_evaluation(figures: dict[str, Any]) -> None:
-    """Print what ``evaluate`` found."""
+    """Print the figures of ``evaluate``."""
     cells = figures["cells"]
     click.echo(
         f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
@@ -277,10 +277,6 @@ def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
 
 def _percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "-" if low is None else f"{_percent(low)} to {_percent(high)}"
 
 
 def _share(value: float | None, digits: int = 3) -> str:

@@ -11,7 +11,7 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import BloodcellError
 from bloodcell.model import load_model, model_names
 
-_PACKAGES = (
+_SHOWN_PACKAGES = (
     "nvidia-dali-cuda130",
     "onnxruntime",
     "openvino",
@@ -33,7 +33,7 @@ def examine() -> dict[str, Any]:
         "CPU cores usable": usable_cores(),
         "GPU": _gpu(),
     }
-    findings |= {name: _version(name) for name in _PACKAGES}
+    findings |= {name: _version(name) for name in _SHOWN_PACKAGES}
     findings |= {f"model {name}": _model_state(name) for name in model_names()}
     findings |= {f"backend {name}": _backend_state(name) for name in BACKENDS}
     findings["auto takes"] = f"{choice.name}: {choice.why}"

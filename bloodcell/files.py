@@ -1,11 +1,23 @@
 """Files that are there whole or not at all, and their digests."""
 
 import hashlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from bloodcell.errors import DiskError
+
+
+@contextmanager
+def writing(path: Path, advice: str = "") -> Iterator[None]:
+    """Raise an OSError inside as a DiskError: ``path`` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"cannot write {path}: {error.strerror or error}{advice}") from error
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -15,18 +27,23 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     is left beside ``path`` then.
     """
     beside = path.with_name(path.name + ".new")
+    advice = ". What is finished is kept; mend the cause and run the same command again"
     try:
-        write(beside)
-        _sync(beside)
-        beside.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise DiskError(
-            f"cannot write {path}: {error.strerror or error}. What is finished is kept; "
-            "mend the cause and run the same command again"
-        ) from error
+        with writing(path, advice):
+            write(beside)
+            _sync(beside)
+            beside.replace(path)
+            _sync(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        # Where the disk refuses this too, what it refused first is what to say.
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content``, which holds no NaN, as ``write_whole`` does."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(path, lambda beside: beside.write_text(text, "utf-8"))
 
 
 def sha256_of(path: Path) -> str:

@@ -17,12 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from bloodcell import _core
+from bloodcell._core import hash_strings
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
-from bloodcell.shards import IMAGE_SUFFIXES, RANGE_COLUMNS, is_archive, list_shards, shards_among
+from bloodcell.shards import (
+    IMAGE_SUFFIXES,
+    RANGE_COLUMNS,
+    is_archive,
+    list_shards,
+    refuse_second_way,
+    shards_among,
+)
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _REQUIRED = ("path", "patient")
 _RESERVED = ("row", *RANGE_COLUMNS)
@@ -144,7 +151,7 @@ def _walk_patients(folder: Path, entries: list[os.DirEntry[str]]) -> Iterator[pa
     for name in patients:
         paths = sorted(_files_below(folder / name, folder, seen))
         if not paths:
-            log.warning("%s is empty: the patient does not appear in the run", folder / name)
+            _LOG.warning("%s is empty: the patient does not appear in the run", folder / name)
         yield _batch_of(name, paths)
 
 
@@ -158,14 +165,7 @@ def _files_below(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterat
         raise error
 
     for parent, _, files in os.walk(folder, followlinks=True, onerror=fail):
-        status = Path(parent).stat()
-        identity = status.st_dev, status.st_ino
-        if identity in seen:
-            raise InputError(
-                f"{parent} leads to a folder that was listed already: its cells would count twice. "
-                "Remove the link"
-            )
-        seen.add(identity)
+        refuse_second_way(Path(parent), "folder", seen)
         relative = os.path.relpath(parent, root)
         for name in files:
             if not name.startswith("."):
@@ -253,10 +253,10 @@ def _warn_of_a_patient_of_many(source: Path, manifest: Path) -> None:
     above = "[^/]+/" * (2 if "shard" in pq.read_schema(manifest).names else 1)
     folders: set[str] = set()
     for paths in _path_columns(manifest):
-        found = pc.extract_regex(paths, f"^{above}(?P<folder>[^/]+)/")
-        folders.update(pc.unique(found.drop_null().field("folder")).to_pylist())
+        below = pc.extract_regex(paths, f"^{above}(?P<folder>[^/]+)/")
+        folders.update(pc.unique(below.drop_null().field("folder")).to_pylist())
     if len(folders) > 1:
-        log.warning(
+        _LOG.warning(
             "all cells of %s are of one patient, %s, and lie in %d folders (%s, ...): if those are "
             "the patients, give the folder that holds them as INPUT, or make the shard by "
             "`tar -C FOLDER -cf SHARD .`, and choose a new --out",
@@ -274,4 +274,4 @@ def _path_columns(manifest: Path) -> Iterator[pa.Array]:
 
 def _hashes(paths: pa.Array) -> np.typing.NDArray[np.uint64]:
     offsets, data = string_buffers(paths)
-    return _core.hash_strings(offsets, data)
+    return hash_strings(offsets, data)

@@ -132,13 +132,16 @@ def _positive(value: Any, name: str) -> float:
 def _check_weights(path: Path, expected: str) -> str:
     if not path.is_file():
         raise ModelError(f"{path} is missing: a model folder holds card.toml and model.onnx")
-    found = sha256_of(path)
-    if found != expected:
+    try:
+        actual = sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if actual != expected:
         raise ModelError(
-            f"{path} is not the file its card describes: SHA-256 {found}, the card says "
+            f"{path} is not the file its card describes: SHA-256 {actual}, the card says "
             f"{expected}. Restore the file or take the model folder anew."
         )
-    return found
+    return actual
 
 
 def _find(name_or_folder: str | Path | None) -> Path:

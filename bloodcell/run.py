@@ -1,4 +1,4 @@
-"""A finished (or unfinished) run, as Python sees it."""
+"""A finished run, as Python sees it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,47 +8,65 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bloodcell.errors import RunError
-from bloodcell.store import RunStore
+from bloodcell.run_record import Counts, RunRecord, read_record
+from bloodcell.store import RunStore, reading
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. ``about`` is its ``run.json``."""
+    """One run folder, and what its ``run.json`` says."""
 
     folder: Path
-    about: dict[str, Any]
+    record: RunRecord
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What ``run.json`` holds, as a plain dictionary."""
+        return self.record.entries()
+
+    @property
+    def counts(self) -> Counts:
+        """How many cells and patients there are; RunError if ``run.json`` does not say."""
+        if self.record.counts is None:
+            raise RunError(f"{self.folder} has no counts: run the same `bloodcell score` again")
+        return self.record.counts
 
     @property
     def patients(self) -> pa.Table:
-        """One row a patient (``patients.parquet``)."""
-        return pq.read_table(RunStore(self.folder).patients)
+        """One row a patient (``patients.parquet``); RunError if it is gone or damaged."""
+        path = RunStore(self.folder).patients_path
+        with reading(path, "run the same `bloodcell score` again to count them anew"):
+            return pq.read_table(path)
 
     def cells(self, columns: list[str] | None = None) -> pa.Table:
-        """One row a cell, in row order; RunError if parts are gone. None reads all columns."""
-        parts = RunStore(self.folder).parts()
-        rows = sum(pq.read_metadata(part).num_rows for part in parts)
-        if rows != self.about["cells"]:
-            raise RunError(
-                f"{self.folder} holds {rows} of its {self.about['cells']} cells: run the same "
-                "`bloodcell score` again to redo the others"
-            )
-        # Without partitioning=None a run folder named a=b would add a column a.
-        return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
+        """One row a cell, in row order; None reads all columns.
+
+        RunError if parts are gone or damaged.
+        """
+        parts, cells = RunStore(self.folder).parts(), self.counts.cells
+        with reading(self.folder / "cells", "run the same `bloodcell score` again to find it"):
+            rows = sum(pq.read_metadata(part).num_rows for part in parts)
+            if rows != cells:
+                raise RunError(
+                    f"{self.folder} holds {rows} of its {cells} cells: run the same "
+                    "`bloodcell score` again to redo the others"
+                )
+            # Without partitioning=None a run folder named a=b would add a column a.
+            return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
 
     @property
     def reject_rate(self) -> float:
         """Share of the cells that were rejected, 0 to 1."""
-        cells, scored = int(self.about["cells"]), int(self.about["scored"])
-        return (cells - scored) / cells
+        return (self.counts.cells - self.counts.scored) / self.counts.cells
 
 
 def open_run(folder: str | Path) -> Run:
     """Open a finished run; RunError if the folder is none or the run is not done."""
     store = RunStore(Path(folder))
-    about = store.read_about()
-    if about["state"] != "done":
+    record = read_record(store.record_path)
+    if record.state != "done":
         raise RunError(
-            f"{store.folder} is not done ({about['state']}): run the same `bloodcell score` again "
+            f"{store.folder} is not done ({record.state}): run the same `bloodcell score` again "
             "to finish it"
         )
-    return Run(store.folder, about)
+    return Run(store.folder, record)

@@ -2,29 +2,25 @@
 
 import threading
 from contextlib import closing, suppress
-from dataclasses import asdict, replace
-from datetime import datetime, timezone
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from bloodcell import __version__, manifest
+from bloodcell import manifest
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
-from bloodcell.errors import DiskError, InputError, RunError, Stopped
-from bloodcell.files import sha256_of, write_whole
-from bloodcell.model import Model, load_model
+from bloodcell.errors import DiskError, InputError, Stopped
+from bloodcell.job import begin_or_resume, check_folders, job_of, now
+from bloodcell.model import load_model
 from bloodcell.report import write_report
 from bloodcell.run import Run
+from bloodcell.run_record import RunRecord, write_record
 from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.session import Progress, Session
-from bloodcell.shares import Counting, rests_on, why_not_adjusted
+from bloodcell.shares import Counting
 from bloodcell.store import ROWS_PER_PART, RunStore
-
-_PACKAGES = ("numpy", "nvidia-dali-cuda130", "pyarrow")
 
 
 def score(
@@ -56,164 +52,67 @@ def score(
     own, and ``interval_width``, in points, when a patient's cells suffice. Setting ``stop`` ends
     the run in good order.
 
-    Raises InputError, ModelError, RunError or EngineError (see ``bloodcell.errors``), and
-    Stopped; whatever was finished by then is kept, and the same call takes it up again.
+    Raises an error of ``bloodcell.errors``; whatever was finished by then is kept, and the same
+    call takes it up again.
     """
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store = Path(input), RunStore(Path(out))
-    cpu_threads = threads or usable_cores()
-    chosen, loaded = choose_backend(backend), load_model(model)
-    if hardware_decoder and not chosen.on_gpu:
-        raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {chosen.why}")
+    choice, loaded = _choose(backend, hardware_decoder), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
-    _check_folders(source, store, resume=resume)
+    check_folders(source, store, resume=resume)
     setup = Setup(
-        choice=chosen,
+        choice=choice,
         network=loaded.network,
         preprocessing=loaded.preprocessing,
         root=manifest.root_of(source),
         batch_size=batch_size,
-        threads=cpu_threads,
+        threads=threads or usable_cores(),
         hardware_decoder=hardware_decoder,
     )
     with closing(open_scorer(setup, workers)) as scorer, store.locked():
-        about = _open(store, source, loaded, chosen, counting, made_of=scorer.made_of)
+        job = job_of(
+            source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
+        )
+        record = begin_or_resume(store, source, job, model=loaded, choice=choice, counting=counting)
         session = Session(
             store=store,
             model=loaded,
             counting=counting,
             scorer=scorer,
             rows_per_part=ROWS_PER_PART,
-            threads=cpu_threads,
+            threads=setup.threads,
             progress=progress or (lambda _done, _cells: None),
             stop=stop or threading.Event(),
         )
-        _work(session, about)
-    return Run(store.folder, about)
+        return _work(session, record)
 
 
-def _work(session: Session, about: dict[str, Any]) -> None:
+def _work(session: Session, record: RunRecord) -> Run:
     """Do the session's work and keep in ``run.json`` how it ended, well or not."""
     store = session.store
     try:
-        about |= session.run() | {"state": "done", "finished": _now()}
-        write_report(Run(store.folder, about))
+        record = replace(session.run(record), state="done", finished=now())
+        run = Run(store.folder, record)
+        write_report(run)
     except BaseException as error:
-        about["state"] = "stopped" if isinstance(error, Stopped) else "failed"
+        ended = replace(record, state="stopped" if isinstance(error, Stopped) else "failed")
         # On a full disk this fails too; what went wrong first is what to say.
         with suppress(DiskError):
-            store.write_about(about)
+            write_record(store.record_path, ended)
         raise
-    store.write_about(about)
+    write_record(store.record_path, record)
+    return run
+
+
+def _choose(backend: str, hardware_decoder: bool) -> Choice:
+    choice = choose_backend(backend)
+    if hardware_decoder and not choice.on_gpu:
+        raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {choice.why}")
+    return choice
 
 
 def _check_counts(**counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and count < 1:
             raise InputError(f"{name} is at least 1, {count} given")
-
-
-def _check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
-    inside, outside = store.folder.resolve(), source.resolve()
-    if source.is_dir() and inside.is_relative_to(outside):
-        raise InputError(
-            f"the run folder {store.folder} lies inside the input {source}: its files would be "
-            "taken for cells. Choose an --out elsewhere"
-        )
-    if outside.is_relative_to(inside):
-        raise InputError(
-            f"the input {source} lies inside the run folder {store.folder}: choose another --out"
-        )
-    store.refuse_foreign()
-    if store.is_begun and not resume:
-        raise RunError(f"{store.folder} already holds a run: choose another --out, or --resume")
-
-
-def _open(
-    store: RunStore,
-    source: Path,
-    model: Model,
-    backend: Choice,
-    counting: Counting,
-    *,
-    made_of: dict[str, str],
-) -> dict[str, Any]:
-    """Begin a run, or take one up if it is the same job; returns what ``run.json`` says."""
-    job = _job(source, model, backend, counting, made_of)
-    if store.is_begun:
-        about = store.read_about()
-        _refuse_other_job(store, about["job"], job)
-        _refuse_other_cells(store, source, about["manifest_sha256"])
-    else:
-        write_whole(
-            store.manifest,
-            lambda path: manifest.freeze_manifest(source, path, ROWS_PER_PART),
-        )
-        about = {
-            "job": job,
-            "manifest_sha256": sha256_of(store.manifest),
-            "scheme": model.scheme.name,
-            "error_model": rests_on(model.error_model),
-            "why_not_adjusted": why_not_adjusted(model.error_model, counting),
-            "model_folder": manifest.printable(model.folder.resolve()),
-            "backend": asdict(backend),
-            "preprocessing": asdict(model.preprocessing),
-            "temperature": model.temperature,
-            "started": _now(),
-        }
-    about["state"] = "running"
-    store.write_about(about)
-    return about
-
-
-def _job(
-    source: Path, model: Model, backend: Choice, counting: Counting, made_of: dict[str, str]
-) -> dict[str, Any]:
-    """What, with the manifest, a run's result is a function of."""
-    return {
-        "input": manifest.printable(source.resolve()),
-        "model": model.name,
-        "model_version": model.version,
-        "model_sha256": model.weights_sha256,
-        "card_sha256": model.card_sha256,
-        **asdict(counting),
-        "backend": backend.name,
-        "device": backend.device,
-        "rows_per_part": ROWS_PER_PART,
-        "versions": {"bloodcell": __version__}
-        | {name: metadata.version(name) for name in _PACKAGES}
-        | made_of,
-    }
-
-
-def _refuse_other_job(store: RunStore, begun: dict[str, Any], job: dict[str, Any]) -> None:
-    for name, value in job.items():
-        if begun.get(name) != value:
-            raise RunError(
-                f"{store.folder} belongs to another job: its {name} is {begun.get(name)}, now it "
-                f"would be {value}. Choose a new --out"
-            )
-
-
-def _refuse_other_cells(store: RunStore, source: Path, begun_sha256: str) -> None:
-    """Hold the frozen manifest, and one frozen now, against the one the run began with."""
-    if not store.manifest.is_file() or sha256_of(store.manifest) != begun_sha256:
-        raise RunError(
-            f"{store.manifest} is missing or not the file that this run froze: restore it, or "
-            "choose a new --out"
-        )
-    now = store.folder / "manifest.parquet.new"
-    try:
-        manifest.freeze_manifest(source, now, ROWS_PER_PART)
-        if sha256_of(now) != begun_sha256:
-            raise RunError(
-                f"{store.folder} belongs to another job: {source} no longer lists the cells that "
-                "this run froze in its manifest.parquet. Choose a new --out"
-            )
-    finally:
-        now.unlink(missing_ok=True)
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -4,8 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.csv
@@ -18,6 +17,7 @@ from bloodcell.engine.source import batches_of
 from bloodcell.errors import Stopped
 from bloodcell.files import write_whole
 from bloodcell.model import Model
+from bloodcell.run_record import Counts, RunRecord, SessionFigures
 from bloodcell.shares import Counting
 from bloodcell.store import PartAssembler, RunStore
 
@@ -38,13 +38,13 @@ class Session:
     progress: Progress
     stop: threading.Event
 
-    def run(self) -> dict[str, Any]:
-        """Finish the run; returns the counts and times for ``run.json``. Raises Stopped."""
-        names = manifest.patient_names(self.store.manifest)
-        cells = int(pq.read_metadata(self.store.manifest).num_rows)
+    def run(self, record: RunRecord) -> RunRecord:
+        """Finish the run; returns ``record`` with its counts and figures. Raises Stopped."""
+        names = manifest.patient_names(self.store.manifest_path)
+        cells = int(pq.read_metadata(self.store.manifest_path).num_rows)
         accumulator = patients.new_accumulator(len(names), self.model.scheme)
         missing, done = [], 0
-        for part in range(manifest.row_group_count(self.store.manifest)):
+        for part in range(manifest.row_group_count(self.store.manifest_path)):
             if self.store.part_path(part).exists():
                 table = self.store.read_part(part)
                 patients.accumulate_part(accumulator, names, table)
@@ -62,16 +62,15 @@ class Session:
                 accumulator, names, self.model, self.counting, threads=self.threads
             )
         )
-        counts = {
-            "cells": cells,
-            "scored": int(accumulator.scored.sum()),
-            "rejected": patients.rejected_by_reason(accumulator),
-            "patients": len(names),
-        }
-        # A call that found everything finished leaves the figures of the one that did the work.
-        return counts | (
-            {"session": self._figures(cells - done, elapsed_s, memory)} if missing else {}
+        counts = Counts(
+            cells=cells,
+            scored=int(accumulator.scored.sum()),
+            rejected=patients.rejected_by_reason(accumulator),
+            patients=len(names),
         )
+        # A call for which nothing was left keeps the figures of the one that did the work.
+        figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
+        return replace(record, counts=counts, session=figures)
 
     def _score_parts(
         self, parts: list[int], done: int, cells: int, memory: DeviceMemory
@@ -102,7 +101,7 @@ class Session:
             yield from batches_of(rows, self.scorer.batch_size)
 
     def _write_patients(self, table: pa.Table) -> None:
-        write_whole(self.store.patients, lambda path: pq.write_table(table, path))
+        write_whole(self.store.patients_path, lambda path: pq.write_table(table, path))
         csv = self.store.folder / "patients.csv"
         write_whole(csv, lambda path: pyarrow.csv.write_csv(table, path))
 
@@ -112,13 +111,13 @@ class Session:
             "the same command continues there"
         )
 
-    def _figures(self, scored_now: int, elapsed_s: float, memory: DeviceMemory) -> dict[str, Any]:
-        return {
-            "cells": scored_now,
-            "elapsed_s": round(elapsed_s, 3),
-            "cells_per_s": round(scored_now / elapsed_s, 1),
-            "batch_size": self.scorer.batch_size,
-            "threads": self.threads,
-            "lanes": self.scorer.lane_count,
-            **memory.figures(),
-        }
+    def _figures(self, scored_now: int, elapsed_s: float, memory: DeviceMemory) -> SessionFigures:
+        return SessionFigures(
+            cells=scored_now,
+            elapsed_s=round(elapsed_s, 3),
+            cells_per_s=round(scored_now / elapsed_s, 1),
+            batch_size=self.scorer.batch_size,
+            threads=self.threads,
+            lanes=self.scorer.lane_count,
+            device_memory_mib=memory.figures().get("device_memory_mib"),
+        )

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from bloodcell.errors import InputError
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 RANGE_COLUMNS = ("shard", "byte_offset", "byte_count")
@@ -75,10 +75,10 @@ def list_shards(folder: Path, names: Iterable[str]) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_pylist(batch, schema=_SCHEMA)
             is_empty = False
         if is_empty:
-            log.warning("%s holds no images", folder / name)
+            _LOG.warning("%s holds no images", folder / name)
     if ignored:
         common = ", ".join(f"{n} {suffix or 'none'}" for suffix, n in ignored.most_common(5))
-        log.info("%d members are no cells by their suffix: %s", ignored.total(), common)
+        _LOG.info("%d members are no cells by their suffix: %s", ignored.total(), common)
 
 
 def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
@@ -96,11 +96,16 @@ def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
         raise InputError(
             f"the shard {shard.name!r} has a name that is not UTF-8: rename it"
         ) from error
-    status = shard.stat()
+    refuse_second_way(shard, "shard", seen)
+
+
+def refuse_second_way(path: Path, kind: str, seen: set[tuple[int, int]]) -> None:
+    """InputError if ``path`` is in ``seen``, as a link would have it; else note it there."""
+    status = path.stat()
     identity = status.st_dev, status.st_ino
     if identity in seen:
         raise InputError(
-            f"{shard} leads to a shard that was listed already: its cells would count twice. "
+            f"{path} leads to a {kind} that was listed already: its cells would count twice. "
             "Remove the link"
         )
     seen.add(identity)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -96,14 +96,6 @@ def why_not_adjusted(error_model: ErrorModel | None, counting: Counting) -> str:
     if fitted != (counting.profile, counting.blast_equivalents):
         return "error model is for profile {}, blast equivalents {}".format(*fitted)
     return ""
-
-
-def rests_on(error_model: ErrorModel | None) -> dict[str, Any] | None:
-    """What a report says of the error model; None if there is none."""
-    if error_model is None:
-        return None
-    names = ("patients", "cells", "blasts", "held_out", "profile", "blast_equivalents")
-    return {name: getattr(error_model, name) for name in names}
 
 
 def _reasons(

@@ -1,11 +1,9 @@
 """The run folder on disk: every file is there whole or not at all."""
 
 import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +12,9 @@ import pyarrow.parquet as pq
 
 from bloodcell._core import REASONS
 from bloodcell.engine.batches import ScoreBatch
-from bloodcell.errors import DiskError, RunError
-from bloodcell.files import write_whole
+from bloodcell.errors import RunError
+from bloodcell.files import write_whole, writing
+from bloodcell.run_record import read_record
 from bloodcell.scheme import Scheme
 
 ROWS_PER_PART = 4096
@@ -27,29 +26,40 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
+@contextmanager
+def reading(path: Path, remedy: str) -> Iterator[None]:
+    """Raise what Parquet says inside of a lost or damaged file as a RunError."""
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunError(f"{path} cannot be read ({error}): {remedy}") from error
+
+
 class RunStore:
-    """Paths, parts and ``run.json`` of one run folder."""
+    """Paths and parts of one run folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.manifest = folder / "manifest.parquet"
-        self.patients = folder / "patients.parquet"
+        self.record_path = folder / "run.json"
+        self.manifest_path = folder / "manifest.parquet"
+        self.patients_path = folder / "patients.parquet"
         self._cells = folder / "cells"
 
     @property
     def is_begun(self) -> bool:
         """Whether there is a ``run.json``."""
-        return (self.folder / "run.json").exists()
+        return self.record_path.exists()
 
     def refuse_foreign(self) -> None:
         """RunError if the folder exists but is neither a run nor free to become one."""
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"{self.folder} is a file: --out names a folder")
         if self.is_begun:
-            self.read_about()
+            read_record(self.record_path)
         elif self.folder.exists():
             # What a first attempt may leave behind before it has a run.json.
-            own = {".lock", "cells", self.manifest.name, f"{self.manifest.name}.new"}
+            manifest = self.manifest_path.name
+            own = {".lock", "cells", manifest, f"{manifest}.new"}
             foreign = sorted({path.name for path in self.folder.iterdir()} - own)
             foreign += sorted(f"cells/{path.name}" for path in self._cells.glob("*"))
             if foreign:
@@ -61,11 +71,9 @@ class RunStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder, made if missing, against a second scorer; RunError if it is held."""
-        try:
+        with writing(self.folder):
             self._cells.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise DiskError(f"cannot write to {self.folder}: {error.strerror}") from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,27 +81,9 @@ class RunStore:
                 raise RunError(f"{self.folder} is being written by another process") from error
             yield
 
-    def read_about(self) -> dict[str, Any]:
-        """What ``run.json`` says; RunError if the folder is no run."""
-        path = self.folder / "run.json"
-        try:
-            about = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise RunError(f"{self.folder} is not a run folder: it has no run.json") from error
-        except ValueError as error:
-            raise RunError(f"{path} is damaged: {error}") from error
-        if not isinstance(about, dict) or not {"state", "job"} <= about.keys():
-            raise RunError(f"{path} is not of bloodcell: it has no 'state' and 'job'")
-        return about
-
-    def write_about(self, about: dict[str, Any]) -> None:
-        """Replace ``run.json``."""
-        text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
-        write_whole(self.folder / "run.json", lambda path: path.write_text(text, "utf-8"))
-
     def rows_of(self, part: int) -> pa.Table:
         """The manifest's rows of one part."""
-        with pq.ParquetFile(self.manifest) as file:
+        with pq.ParquetFile(self.manifest_path) as file:
             return file.read_row_group(part)
 
     def part_path(self, part: int) -> Path:
@@ -107,19 +97,12 @@ class RunStore:
     def read_part(self, part: int) -> pa.Table:
         """A finished part; RunError if it is damaged or holds other rows than its own."""
         path = self.part_path(part)
-        try:
-            with pq.ParquetFile(path) as file:
-                table = file.read()
-        except (OSError, pa.ArrowInvalid) as error:
-            raise RunError(
-                f"{path} cannot be read ({error}): delete it and score again to redo its cells"
-            ) from error
+        remedy = "delete it and score again to redo its cells"
+        with reading(path, remedy), pq.ParquetFile(path) as file:
+            table = file.read()
         own = ["row", "patient", "path"]
         if table.schema.names != _COLUMNS or table.select(own) != self.rows_of(part).select(own):
-            raise RunError(
-                f"{path} does not hold the rows that belong there: delete it and score again to "
-                "redo its cells"
-            )
+            raise RunError(f"{path} does not hold the rows that belong there: {remedy}")
         return table
 
     def write_part(self, part: int, table: pa.Table) -> None:

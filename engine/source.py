@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bloodcell import _core
+from bloodcell._core import read_files as read_whole_files
+from bloodcell._core import read_ranges
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.errors import EngineError
 
@@ -41,11 +42,9 @@ def _read(
     root: bytes, table: pa.Table
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     if "shard" not in table.column_names:
-        return _core.read_files(root, *string_buffers(table["path"]))
+        return read_whole_files(root, *string_buffers(table["path"]))
     begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
-    return _core.read_ranges(
-        root, *string_buffers(table["shard"]), begin.to_numpy(), size.to_numpy()
-    )
+    return read_ranges(root, *string_buffers(table["shard"]), begin.to_numpy(), size.to_numpy())
 
 
 def string_buffers(

@@ -4,16 +4,14 @@ Labels and run are joined once (join), figures come from what was joined (classe
 pictures from the figures alone (pictures).
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from bloodcell.errors import DiskError
 from bloodcell.evaluation.blast import blast_figures
 from bloodcell.evaluation.classes import class_figures
 from bloodcell.evaluation.join import join
 from bloodcell.evaluation.shares import share_figures
-from bloodcell.files import write_whole
+from bloodcell.files import write_json, writing
 from bloodcell.run import Run
 
 __all__ = ["evaluate", "write_evaluation"]
@@ -31,8 +29,8 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
         "labels": str(labels_csv),
         "label_scheme": cells.label_scheme.name,
         "run_scheme": cells.run_scheme.name,
-        "model": run.about["job"]["model"],
-        "model_sha256": run.about["job"]["model_sha256"],
+        "model": run.record.job.model,
+        "model_sha256": run.record.job.model_sha256,
         "cells": cells.cells,
         **class_figures(cells),
         "blast": blast_figures(cells),
@@ -41,7 +39,7 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
 
 
 def write_evaluation(run: Run, figures: dict[str, Any]) -> Path:
-    """Write what ``evaluate`` found, and its pictures, to ``evaluation/`` of ``run``.
+    """Write the figures of ``evaluate``, and their pictures, to ``evaluation/`` of ``run``.
 
     Returns that folder. A picture of an earlier evaluation that cannot be drawn now is removed.
     Raises DiskError if the folder cannot be written.
@@ -50,7 +48,7 @@ def write_evaluation(run: Run, figures: dict[str, Any]) -> Path:
     from bloodcell.plots import save_svg
 
     folder = run.folder / "evaluation"
-    try:
+    with writing(folder):
         folder.mkdir(exist_ok=True)
         for name, draw in PICTURES.items():
             picture = draw(figures)
@@ -58,8 +56,5 @@ def write_evaluation(run: Run, figures: dict[str, Any]) -> Path:
                 (folder / name).unlink(missing_ok=True)
             else:
                 save_svg(picture, folder / name)
-    except OSError as error:
-        raise DiskError(f"cannot write {folder}: {error.strerror or error}") from error
-    text = json.dumps(figures, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(folder / "evaluation.json", lambda path: path.write_text(text, "utf-8"))
+    write_json(folder / "evaluation.json", figures)
     return folder

@@ -56,10 +56,10 @@ def join(run: Run, labels_csv: Path) -> Joined:
     their classes, else the first that does. Both count as the run's profile and blast equivalents
     say; InputError if the labels' scheme has no such equivalents.
     """
-    job = run.about["job"]
-    counting = job["profile"], job["blast_equivalents"]
+    job, run_scheme = run.record.job, run.record.scheme
+    counting = job.profile, job.blast_equivalents
     truth = {row["path"]: row["class"] for row in read_labels(labels_csv, ("path", "class"))}
-    label_scheme = _scheme_of(sorted(set(truth.values())), run.about["scheme"], labels_csv)
+    label_scheme = _scheme_of(sorted(set(truth.values())), run_scheme, labels_csv)
     table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
     labelled = [row for row, path in enumerate(table["path"]) if path in truth]
     if not labelled:
@@ -74,7 +74,7 @@ def join(run: Run, labels_csv: Path) -> Joined:
         called=np.array([table["class"][row] for row in scored], np.str_),
         blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
         label_scheme=label_scheme.counted_as(*counting),
-        run_scheme=load_scheme(run.about["scheme"]).counted_as(*counting),
+        run_scheme=load_scheme(run_scheme).counted_as(*counting),
         cells={
             "labelled": len(labelled),
             "rejected": len(labelled) - len(scored),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bloodcell.errors import InputError
+from bloodcell.files import writing
 from bloodcell.phantom.encode import suffix
 from bloodcell.phantom.looks import CLASSES
 from bloodcell.phantom.plan import Cell, Patient, Plan
@@ -74,19 +75,21 @@ def write_phantoms(
 
     Raises:
         InputError: ``out`` is in use, or an option is out of range.
+        DiskError: ``out`` cannot be written.
     """
     plan = Plan(patients, cells, image_format, seed, blast_share, distinct)
     out = Path(out)
-    _make_folder(out)
-    (out / "README.txt").write_text(_readme(plan, link), encoding="utf-8")
     writer = _Writer(out, link)
-    with (out / "labels.csv").open("w", newline="", encoding="utf-8") as labels:
-        rows = csv.writer(labels, lineterminator="\n")
-        rows.writerow(["path", "patient", "class"])
-        for index in range(patients):
-            rows.writerows(writer.write(plan.patient(index)))
-            if progress is not None:
-                progress(cells)
+    with writing(out):
+        _make_folder(out)
+        (out / "README.txt").write_text(_readme(plan, link), encoding="utf-8")
+        with (out / "labels.csv").open("w", newline="", encoding="utf-8") as labels:
+            rows = csv.writer(labels, lineterminator="\n")
+            rows.writerow(["path", "patient", "class"])
+            for index in range(patients):
+                rows.writerows(writer.write(plan.patient(index)))
+                if progress is not None:
+                    progress(cells)
     return PhantomSummary(
         out, patients, patients * cells, writer.drawn, writer.image_bytes, dict(writer.classes)
     )

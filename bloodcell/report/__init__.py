@@ -5,7 +5,7 @@ from typing import Any
 
 import jinja2
 
-from bloodcell.files import write_whole
+from bloodcell.files import write_whole, writing
 from bloodcell.report.readings import readings
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme
@@ -22,25 +22,24 @@ def write_report(run: Run) -> None:
     text = Path(__file__).with_name("index.html.jinja").read_text("utf-8")
     page = environment.from_string(text).render(_content(run))
     folder = run.folder / "report"
-    folder.mkdir(exist_ok=True)
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
     write_whole(folder / "index.html", lambda path: path.write_text(page, "utf-8"))
 
 
 def _content(run: Run) -> dict[str, Any]:
-    job = run.about["job"]
-    scheme = load_scheme(run.about["scheme"])
-    scheme = scheme.counted_as(job["profile"], job["blast_equivalents"])
-    rests_on, why_not = run.about["error_model"], run.about["why_not_adjusted"]
+    record, job = run.record, run.record.job
+    scheme = load_scheme(record.scheme).counted_as(job.profile, job.blast_equivalents)
     return {
-        "about": run.about,
+        "record": record,
+        "counts": run.counts,
+        "job": job,
         "patients": [_row(patient, scheme) for patient in run.patients.to_pylist()],
         "leukocytes": [c for c in scheme.classes if c.role in _LEUKOCYTE],
         "outside": [c for c in scheme.classes if c.role not in _LEUKOCYTE],
-        "denominator": _DENOMINATORS[job["profile"]],
-        "equivalents": job["blast_equivalents"],
-        "rests_on": None if why_not else rests_on,
-        "why_not": why_not,
-        "bands": readings(job["profile"]),
+        "denominator": _DENOMINATORS[job.profile],
+        "rests_on": None if record.why_not_adjusted else record.error_model,
+        "bands": readings(job.profile),
     }
 
 

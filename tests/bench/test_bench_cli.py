@@ -1,10 +1,9 @@
 """`bloodcell-bench` as a command: help is quick and whole, and stands in the documents."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from helpers.bench_commands import bench
+from helpers.command_lines import loaded_by_help, not_in_docs
 
 from bloodcell.bench.cli import main
 
@@ -12,26 +11,15 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmark.md"
 
 
 def test_help_loads_nothing_heavy() -> None:
-    program = (
-        "import sys; from click.testing import CliRunner; from bloodcell.bench.cli import main;"
-        "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "matplotlib"}
-    assert heavy.isdisjoint(found.stdout.decode().split())
+    assert heavy.isdisjoint(loaded_by_help("bloodcell.bench.cli"))
 
 
 def test_every_command_and_option_stands_in_the_docs() -> None:
-    docs = DOCS.read_text()
     for name in ("run", "scale", "soak"):
         command = main.commands[name]
         assert command.help
-        assert f"## bloodcell-bench {name}" in docs
-        for parameter in command.params:
-            for option in getattr(parameter, "opts", []):
-                if option.startswith("--") and option != "--help":
-                    assert f"`{option}" in docs, f"{name} {option}"
+        assert not_in_docs(DOCS.read_text(), f"bloodcell-bench {name}", command) == []
 
 
 def test_wrong_usage_is_status_2() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,14 +12,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from helpers.command_lines import loaded_by_help, not_in_docs
 from helpers.labelled_runs import BLAST, labels, run_of
 
+import bloodcell
+from bloodcell import errors
 from bloodcell.cli import main
 from bloodcell.console import print_evaluation
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text()
+TRAINING = ("--labels", "labels.csv", "--out", "model")
 
 
 def invoke(*words: object) -> Result:
@@ -92,25 +97,34 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
 
 
 def test_help_loads_nothing_heavy() -> None:
-    program = (
-        "import sys; from click.testing import CliRunner; from bloodcell.cli import main;"
-        "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
-    assert heavy.isdisjoint(found.stdout.decode().split())
+    assert heavy.isdisjoint(loaded_by_help("bloodcell.cli"))
 
 
 def test_every_command_has_help_and_stands_in_the_docs() -> None:
-    docs = (REPOSITORY / "docs" / "command-line.md").read_text()
     for name, command in main.commands.items():
         assert command.help, name
-        assert f"## bloodcell {name}" in docs
-        for parameter in command.params:
-            for option in getattr(parameter, "opts", []):
-                if option.startswith("--") and option != "--help":
-                    assert f"`{option}" in docs, f"{name} {option}"
+        assert not_in_docs(DOCS, f"bloodcell {name}", command) == []
+
+
+def test_every_error_is_public_and_stands_in_the_docs() -> None:
+    for name, error in vars(errors).items():
+        if isinstance(error, type):
+            assert getattr(bloodcell, name) is error
+            assert name in bloodcell.__all__
+            assert f"| `{name}` | {error.exit_status} |" in DOCS
+
+
+@pytest.mark.parametrize("words", [("models", "--recipes"), ("train", ".", *TRAINING)])
+def test_a_missing_package_is_one_line_that_says_how_to_get_it(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("bloodcell.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = invoke(*words)
+    assert result.exit_code == 1
+    assert "torch, which is not installed: pip install 'bloodcell[train]'" in result.stderr
 
 
 def test_models_lists_the_default() -> None:
@@ -118,12 +132,12 @@ def test_models_lists_the_default() -> None:
 
 
 def test_doctor_says_what_auto_takes() -> None:
-    found = json.loads(invoke("doctor", "--json").output)
-    assert found["auto takes"].startswith(choose_backend("auto").name)
-    assert found["backend onnxruntime"].startswith("can run on the CPU")
-    assert ("cannot run" in found["backend tensorrt"]) == bool(why_not_here("tensorrt"))
-    assert found["model jhu18-resnext26-160"].startswith("good")
-    assert found["CPU cores usable"] == len(os.sched_getaffinity(0))
+    findings = json.loads(invoke("doctor", "--json").output)
+    assert findings["auto takes"].startswith(choose_backend("auto").name)
+    assert findings["backend onnxruntime"].startswith("can run on the CPU")
+    assert ("cannot run" in findings["backend tensorrt"]) == bool(why_not_here("tensorrt"))
+    assert findings["model jhu18-resnext26-160"].startswith("good")
+    assert findings["CPU cores usable"] == len(os.sched_getaffinity(0))
 
 
 def test_report_is_written_anew(run_folder: Path) -> None:
@@ -141,6 +155,18 @@ def test_report_of_no_run_is_refused(tmp_path: Path) -> None:
     result = invoke("report", tmp_path)
     assert result.exit_code == 1
     assert "is not a run folder" in result.stderr
+
+
+def test_what_cannot_be_written_is_named_in_one_line(run_folder: Path, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "report"
+    in_the_way.write_text("a file")
+    for name in ("run.json", "patients.parquet"):
+        shutil.copy(run_folder / name, tmp_path)
+    for words in [("report", tmp_path), ("phantom", in_the_way / "p")]:
+        result = invoke(*words)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"bloodcell: cannot write {in_the_way}")
+        assert result.stderr.count("\n") == 1
 
 
 def test_phantom_writes_what_score_takes(tmp_path: Path) -> None:

@@ -199,14 +199,14 @@ def test_a_cell_depends_on_its_place_alone(tmp_path):
 def test_mixed_holds_every_variant_in_each_patient(tmp_path):
     write_phantoms(tmp_path / "mixed", patients=2, cells=len(VARIANTS), image_format="mixed")
     for patient in ("phantom-000", "phantom-001"):
-        found = []
+        kinds = []
         for path in sorted((tmp_path / "mixed" / patient).iterdir()):
             with Image.open(path) as image:
-                found.append((image.format, image.mode))
+                kinds.append((image.format, image.mode))
                 if image.format == "TIFF":
                     assert image.size == (400, 400)
-        assert len(found) == len(VARIANTS)
-        assert set(found) == {
+        assert len(kinds) == len(VARIANTS)
+        assert set(kinds) == {
             (FORMATS[variant.partition("_")[0]], MODES.get(variant, "RGB")) for variant in VARIANTS
         }
 

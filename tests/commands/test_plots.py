@@ -33,6 +33,6 @@ def test_every_picture_says_what_it_may_be_used_for(tmp_path: Path) -> None:
         assert words in text
 
 
-def test_a_picture_that_cannot_be_written_is_a_run_error(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=r"cannot write .*absent.*one\.svg"):
         save_svg(drawn(), tmp_path / "absent" / "one.svg")

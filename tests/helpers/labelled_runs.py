@@ -5,7 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bloodcell.engine.backends.contract import Choice
+from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.run import Run
+from bloodcell.run_record import Counts, Job, RunRecord
+from bloodcell.scheme import Equivalents, Specimen
 
 BLAST = "blast_no_lineage_spec"
 
@@ -14,8 +18,8 @@ def run_of(
     folder: Path,
     cells: list[tuple[str, str, str | None, float | None]],
     adjusted: dict[str, tuple[float, float, float]] | None = None,
-    profile: str = "blood",
-    blast_equivalents: str = "none",
+    profile: Specimen = "blood",
+    blast_equivalents: Equivalents = "none",
 ) -> Run:
     """A run of cells (path, patient, class, blast probability); None, None: rejected.
 
@@ -38,13 +42,40 @@ def run_of(
         for place, column in enumerate(columns)
     }
     pq.write_table(pa.table({"patient": names, **adjusted_columns}), folder / "patients.parquet")
-    job = {
-        "model": "a-model",
-        "model_sha256": "0" * 64,
-        "profile": profile,
-        "blast_equivalents": blast_equivalents,
-    }
-    return Run(folder, {"scheme": "jhu18", "cells": len(cells), "job": job})
+    scored = len(cells) - classes.count(None)
+    counts = Counts(len(cells), scored, {"corrupt": len(cells) - scored}, len(names))
+    return Run(folder, _record_of(profile, blast_equivalents, counts))
+
+
+def _record_of(profile: Specimen, blast_equivalents: Equivalents, counts: Counts) -> RunRecord:
+    job = Job(
+        input="/smears",
+        model="a-model",
+        model_version="1",
+        model_sha256="0" * 64,
+        card_sha256="1" * 64,
+        profile=profile,
+        blast_equivalents=blast_equivalents,
+        interval_width=10.0,
+        backend="onnxruntime",
+        device="CPU",
+        rows_per_part=4096,
+        versions={},
+    )
+    return RunRecord(
+        job=job,
+        manifest_sha256="2" * 64,
+        scheme="jhu18",
+        error_model=None,
+        why_not_adjusted="no error model in the model card",
+        model_folder="/a-model",
+        backend=Choice("onnxruntime", "asked for", "CPU"),
+        preprocessing=Preprocessing(8, 1.0, "linear", True, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        temperature=1.0,
+        started="2026-01-01T00:00:00+00:00",
+        state="done",
+        counts=counts,
+    )
 
 
 def labels(folder: Path, *rows: str) -> Path:

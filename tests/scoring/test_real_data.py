@@ -63,9 +63,9 @@ def test_batch_size_and_threads_change_no_byte(
 def test_the_default_network_ranks_blasts_of_unseen_patients(
     real_data: Path, smears_run: bloodcell.Run
 ) -> None:
-    found = evaluate(smears_run, real_data / "aml-apl" / "test.csv")
-    assert found["blast"]["blasts"] == 295
-    assert found["blast"]["auroc"] >= 0.93
+    figures = evaluate(smears_run, real_data / "aml-apl" / "test.csv")
+    assert figures["blast"]["blasts"] == 295
+    assert figures["blast"]["auroc"] >= 0.93
 
 
 @pytest.mark.parametrize("part", ["lmu15", "pbc8/test"])

@@ -150,9 +150,9 @@ def test_logits_that_are_no_numbers_stop_the_run(
             self.made_of = self._opened.made_of
 
         def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-            found = self._opened.probabilities(pixels)
-            found[-1] = np.nan
-            return found
+            probabilities = self._opened.probabilities(pixels)
+            probabilities[-1] = np.nan
+            return probabilities
 
     monkeypatch.setattr(lanes, "open_backend", Overflowing)
     with pytest.raises(bloodcell.EngineError, match=r"no numbers for rows \[15\]"):

@@ -1,6 +1,7 @@
 """The main job on drawn cells: nothing lost, right counts, the same answer every way."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,8 +119,8 @@ def test_broken_images_cost_only_themselves(
 
     again = bloodcell.score(tmp_path / "smears", tmp_path / "run")
     cells, clean = again.cells().to_pylist(), run.cells().to_pylist()
-    found = {c["row"]: c["reason"] for c in cells if c["status"] == "rejected"}
-    assert found == expected
+    reasons = {c["row"]: c["reason"] for c in cells if c["status"] == "rejected"}
+    assert reasons == expected
     assert again.about["scored"] == CELLS - 7
     assert sum(again.about["rejected"].values()) == 7
     for cell, good in zip(cells, clean, strict=True):
@@ -169,7 +170,8 @@ def test_only_broken_images_still_make_a_whole_run(tmp_path: Path) -> None:
         (tmp_path / "in" / "p" / name).write_bytes(b"text")
     run = bloodcell.score(tmp_path / "in", tmp_path / "run")
     assert run.reject_rate == 1.0
-    assert bloodcell.Run(run.folder, {"cells": 100, "scored": 99}).reject_rate == 0.01
+    counts = replace(run.counts, cells=100, scored=99)
+    assert replace(run, record=replace(run.record, counts=counts)).reject_rate == 0.01
     (patient,) = run.patients.to_pylist()
     assert (patient["cells"], patient["rejected"], patient["denominator"]) == (2, 2, 0)
     assert patient["blast_percent_naive"] is None

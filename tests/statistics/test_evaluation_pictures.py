@@ -109,7 +109,7 @@ def test_a_run_of_rejected_cells_has_figures_and_no_picture(tmp_path: Path) -> N
     assert [path.name for path in folder.iterdir()] == ["evaluation.json"]
 
 
-def test_a_folder_that_cannot_be_made_is_a_run_error(run: Run, both_kinds: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_named(run: Run, both_kinds: Path) -> None:
     (run.folder / "evaluation").write_text("in the way")
     with pytest.raises(DiskError, match=r"cannot write .*evaluation"):
         write_evaluation(run, evaluate(run, both_kinds))

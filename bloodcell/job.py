@@ -1,0 +1,139 @@
+"""What a run's results are a function of, and whether a run folder belongs to it."""
+
+from dataclasses import asdict, fields, replace
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+
+from bloodcell import __version__, manifest
+from bloodcell.engine.backends.contract import Choice
+from bloodcell.error_model import ErrorModel
+from bloodcell.errors import InputError, RunError
+from bloodcell.files import sha256_of, write_whole, writing
+from bloodcell.model import Model
+from bloodcell.run_record import ErrorModelBasis, Job, RunRecord, read_record, write_record
+from bloodcell.shares import Counting, why_not_adjusted
+from bloodcell.store import RunStore, reading
+
+_PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
+"""Besides these, bloodcell itself and what the backend was made of."""
+
+
+def check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
+    """InputError if input and run folder lie in one another; RunError for a folder in use."""
+    inside, outside = store.folder.resolve(), source.resolve()
+    if source.is_dir() and inside.is_relative_to(outside):
+        raise InputError(
+            f"the run folder {store.folder} lies inside the input {source}: its files would be "
+            "taken for cells. Choose an --out elsewhere"
+        )
+    if outside.is_relative_to(inside):
+        raise InputError(
+            f"the input {source} lies inside the run folder {store.folder}: choose another --out"
+        )
+    with reading(store.folder, "choose another --out"):
+        store.refuse_foreign()
+    if store.is_begun and not resume:
+        raise RunError(f"{store.folder} already holds a run: choose another --out, or --resume")
+
+
+def job_of(
+    source: Path,
+    model: Model,
+    choice: Choice,
+    counting: Counting,
+    *,
+    made_of: dict[str, str],
+    rows_per_part: int,
+) -> Job:
+    """The job of scoring ``source`` so; ``made_of`` is the scorer's."""
+    return Job(
+        input=manifest.printable(source.resolve()),
+        model=model.name,
+        model_version=model.version,
+        model_sha256=model.weights_sha256,
+        card_sha256=model.card_sha256,
+        **asdict(counting),
+        backend=choice.name,
+        device=choice.device,
+        rows_per_part=rows_per_part,
+        versions={"bloodcell": __version__}
+        | {name: metadata.version(name) for name in _PACKAGES_OF_RESULTS}
+        | made_of,
+    )
+
+
+def begin_or_resume(
+    store: RunStore, source: Path, job: Job, *, model: Model, choice: Choice, counting: Counting
+) -> RunRecord:
+    """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
+
+    Raises RunError if the folder's run is of another job or of other cells.
+    """
+    if store.is_begun:
+        record = replace(read_record(store.record_path), state="running")
+        _refuse_other_job(store, record.job, job)
+        _refuse_other_cells(store, source, record)
+    else:
+        write_whole(
+            store.manifest_path,
+            lambda path: manifest.freeze_manifest(source, path, job.rows_per_part),
+        )
+        record = RunRecord(
+            job=job,
+            manifest_sha256=sha256_of(store.manifest_path),
+            scheme=model.scheme.name,
+            error_model=_basis_of(model.error_model),
+            why_not_adjusted=why_not_adjusted(model.error_model, counting),
+            model_folder=manifest.printable(model.folder.resolve()),
+            backend=choice,
+            preprocessing=model.preprocessing,
+            temperature=model.temperature,
+            started=now(),
+            state="running",
+        )
+    write_record(store.record_path, record)
+    return record
+
+
+def now() -> str:
+    """The time, as ``run.json`` has it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _basis_of(error_model: ErrorModel | None) -> ErrorModelBasis | None:
+    if error_model is None:
+        return None
+    names = [field.name for field in fields(ErrorModelBasis)]
+    return ErrorModelBasis(**{name: getattr(error_model, name) for name in names})
+
+
+def _refuse_other_job(store: RunStore, begun: Job, job: Job) -> None:
+    for field in fields(Job):
+        was, would_be = getattr(begun, field.name), getattr(job, field.name)
+        if was != would_be:
+            raise RunError(
+                f"{store.folder} belongs to another job: its {field.name} is {was}, now it would "
+                f"be {would_be}. Choose a new --out"
+            )
+
+
+def _refuse_other_cells(store: RunStore, source: Path, begun: RunRecord) -> None:
+    """Hold the frozen manifest, and one frozen now, against the one the run began with."""
+    frozen = store.manifest_path
+    if not frozen.is_file() or sha256_of(frozen) != begun.manifest_sha256:
+        raise RunError(
+            f"{frozen} is missing or not the file that this run froze: restore it, or choose a "
+            "new --out"
+        )
+    frozen_now = frozen.with_name(f"{frozen.name}.new")
+    try:
+        with writing(frozen_now):
+            manifest.freeze_manifest(source, frozen_now, begun.job.rows_per_part)
+        if sha256_of(frozen_now) != begun.manifest_sha256:
+            raise RunError(
+                f"{store.folder} belongs to another job: {source} no longer lists the cells that "
+                f"this run froze in its {frozen.name}. Choose a new --out"
+            )
+    finally:
+        frozen_now.unlink(missing_ok=True)
