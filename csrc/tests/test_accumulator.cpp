@@ -1,22 +1,11 @@
 // Three classes in most of this: 0 a blast, 1 another leukocyte, 2 an artefact.
 #include <cmath>
-#include <cstdlib>
-#include <iostream>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "bloodcell/accumulator.hpp"
-
-// Not assert(): release builds would leave it out.
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            std::cerr << __FILE__ << ":" << __LINE__ << ": " << #condition << "\n";   \
-            std::exit(1);                                                             \
-        }                                                                             \
-    } while (false)
+#include "check.hpp"
 
 using namespace bloodcell;
 using Patients = std::vector<std::int32_t>;
@@ -30,16 +19,6 @@ const std::vector<ClassRole> roles = {{true, true}, {false, true}, {false, false
 
 void add(Accumulator& a, const Patients& patients, const Rows& rows, const Probabilities& p) {
     a.add(patients.data(), rows.data(), p.data(), patients.size());
-}
-
-template <typename Action>
-std::string refusal(Action action) {
-    try {
-        action();
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "";
 }
 
 Accumulator two_patients() {
@@ -148,7 +127,7 @@ void test_refused_calls_change_nothing() {
     CHECK(a.to_bytes() == before);
 }
 
-// Enough cells to be counted in several parts, each of several blocks.
+// Enough cells to be counted in blocks.
 void test_large_calls() {
     constexpr std::size_t cells = 600'000;
     Patients patients;
@@ -240,5 +219,5 @@ int main() {
     test_merge_is_addition();
     test_bytes();
     test_construction();
-    return 0;
+    return check_result();
 }

@@ -98,9 +98,9 @@ std::optional<std::size_t> CellCaller::call(const float* probabilities, std::siz
         const float* const first = probabilities + begin * classes_;
         if (call_block(first, count, calls + begin)) {
             const float* const last = first + count * classes_;
-            const float* const found = std::find_if_not(first, last, is_probability);
-            if (found != last) {
-                return static_cast<std::size_t>(found - probabilities);
+            const float* const bad = std::find_if_not(first, last, is_probability);
+            if (bad != last) {
+                return static_cast<std::size_t>(bad - probabilities);
             }
         }
     }

@@ -175,18 +175,18 @@ double misfit_score(const ShiftLikelihood& likelihood, const PairValues& chance,
                     const std::int64_t* histogram) {
     double chi_square = 0;
     double expected = 0;
-    double found = 0;
+    double observed = 0;
     int groups = 0;
     double expected_left = likelihood.cells();
     for (std::size_t k = 0; k < pair_bins; ++k) {
         expected += likelihood.cells() * chance[k];
         expected_left -= likelihood.cells() * chance[k];
-        found += static_cast<double>(histogram[2 * k] + histogram[2 * k + 1]);
+        observed += static_cast<double>(histogram[2 * k] + histogram[2 * k + 1]);
         if (k + 1 == pair_bins || (expected >= 5 && expected_left >= 5)) {
-            chi_square += (found - expected) * (found - expected) / expected;
+            chi_square += (observed - expected) * (observed - expected) / expected;
             ++groups;
             expected = 0;
-            found = 0;
+            observed = 0;
         }
     }
     // The share takes one degree of freedom, the total another; shifts have their own prior.

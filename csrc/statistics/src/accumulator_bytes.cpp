@@ -18,9 +18,9 @@ constexpr unsigned leukocyte_flag = 2;
     throw std::invalid_argument("not the bytes of an accumulator: " + what);
 }
 
-std::string expected_found(const char* what, std::uint64_t expected, std::uint64_t found) {
+std::string expected_found(const char* what, std::uint64_t expected, std::uint64_t actual) {
     return "expected " + std::string(what) + " " + std::to_string(expected) + ", found " +
-           std::to_string(found);
+           std::to_string(actual);
 }
 
 template <typename Integer>
@@ -69,15 +69,15 @@ struct Dimensions {
     }
 };
 
-void expect(const char* what, std::uint64_t expected, std::uint64_t found) {
-    if (found != expected) {
-        refuse(expected_found(what, expected, found));
+void expect(const char* what, std::uint64_t expected, std::uint64_t actual) {
+    if (actual != expected) {
+        refuse(expected_found(what, expected, actual));
     }
 }
 
-void expect_at_most(const char* what, std::uint64_t limit, std::uint64_t found) {
-    if (found > limit) {
-        refuse(expected_found((std::string(what) + " up to").c_str(), limit, found));
+void expect_at_most(const char* what, std::uint64_t limit, std::uint64_t actual) {
+    if (actual > limit) {
+        refuse(expected_found((std::string(what) + " up to").c_str(), limit, actual));
     }
 }
 
