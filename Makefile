@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -name '*.?pp')
+CPP := $(shell find csrc -name '*.?pp')
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(CPP)
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
@@ -23,6 +24,7 @@ check: .venv/.testing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 
 ctest: .venv/.testing
 	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \

@@ -94,9 +94,9 @@ void test_rounding_and_cap() {
     const std::vector<ClassRole> blasts = {{true, true}, {true, true}};
     const float unit = 1.0f / 65536;
     // Each cell alone, since with two classes cells are called one by one.
-    const Probabilities p = {0.49f * unit, 0.51f * unit,   // 0 + 1: class 1
-                             0.9f,         0.9f,           // 1.8: capped at 1, a tie
-                             -0.0f,        0.5f * unit};   // -0 is 0; a half goes to the even 0
+    const Probabilities p = {0.49f * unit, 0.51f * unit,  // 0 + 1: class 1
+                             0.9f,         0.9f,          // 1.8: capped at 1, a tie
+                             -0.0f,        0.5f * unit};  // -0 is 0; a half goes to the even 0
     std::vector<CellCall> calls(3);
     CHECK(!CellCaller(blasts).call(p.data(), 3, calls.data()));
     CHECK(called_class(calls[0]) == 1 && blast_probability(calls[0]) == 1);
@@ -114,8 +114,7 @@ void test_refused_calls_change_nothing() {
     CHECK(add_two(2, 6, 1) == "cell 1: patient index 2, expected 0 to 1");
     CHECK(add_two(-1, 6, 1) == "cell 1: patient index -1, expected 0 to 1");
     CHECK(add_two(0, -6, 1) == "cell 1: row -6, expected 0 or more");
-    CHECK(add_two(0, 6, 1.5f) ==
-          "cell 1 (row 6): probability of class 1 is 1.5, expected 0 to 1");
+    CHECK(add_two(0, 6, 1.5f) == "cell 1 (row 6): probability of class 1 is 1.5, expected 0 to 1");
     CHECK(!add_two(0, 6, -1e-30f).empty() && !add_two(0, 6, std::nextafter(1.0f, 2.0f)).empty());
     CHECK(!add_two(0, 6, nan).empty() && !add_two(0, 6, -nan).empty());
     const Patients patients = {0, 1};

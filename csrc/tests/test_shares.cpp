@@ -24,9 +24,7 @@ std::vector<double> bell(double centre) {
     return shape;
 }
 
-ShiftModel model() {
-    return {Shape(bell(4)), Shape(bell(-4)), {0.5, 0.5}, {0.5, 0.5}, 500};
-}
+ShiftModel model() { return {Shape(bell(4)), Shape(bell(-4)), {0.5, 0.5}, {0.5, 0.5}, 500}; }
 
 // `blasts` cells around log-odds 4 and `others` around -4, as many on each of four bins.
 Histogram histogram(std::int64_t blasts, std::int64_t others) {

@@ -38,8 +38,9 @@ struct Grid {
 
     double angle(std::size_t i) const {
         const auto steps = static_cast<double>(log_density.size() - 1);
-        return i + 1 == log_density.size() ? last
-                                           : first + (last - first) * static_cast<double>(i) / steps;
+        return i + 1 == log_density.size()
+                   ? last
+                   : first + (last - first) * static_cast<double>(i) / steps;
     }
 };
 
@@ -113,7 +114,8 @@ public:
         for (std::size_t i = 0; i <= steps; ++i) {
             const std::size_t node = std::min(i / between_nodes, grid.log_density.size() - 2);
             const double t = static_cast<double>(i - node * between_nodes) / between_nodes;
-            const double angle = i == steps ? grid.last : grid.first + width * static_cast<double>(i);
+            const double angle =
+                i == steps ? grid.last : grid.first + width * static_cast<double>(i);
             shares_.push_back(share_at(angle));
             log_densities_.push_back(interpolated(grid.log_density, node, t));
         }
@@ -192,7 +194,8 @@ double misfit_score(const ShiftLikelihood& likelihood, const PairValues& chance,
     // The share takes one degree of freedom, the total another; shifts have their own prior.
     const double freedom = std::max(groups - 2, 1);
     const double spread = 2 / (9 * freedom);
-    return (std::cbrt(likelihood.weight() * chi_square / freedom) - (1 - spread)) / std::sqrt(spread);
+    return (std::cbrt(likelihood.weight() * chi_square / freedom) - (1 - spread)) /
+           std::sqrt(spread);
 }
 
 }  // namespace

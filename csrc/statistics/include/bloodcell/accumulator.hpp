@@ -55,8 +55,8 @@ public:
     // were constructed alike. Merging with itself counts everything twice.
     void merge(const Accumulator& other);
 
-    // The whole state, little-endian; equal states give equal bytes (accumulator_bytes.cpp). So what
-    // several processes or nodes have counted travels to the one that merges it.
+    // The whole state, little-endian; equal states give equal bytes (accumulator_bytes.cpp). So
+    // what several processes or nodes have counted travels to the one that merges it.
     std::string to_bytes() const;
 
     // Such bytes have travelled and may be damaged. Throws std::invalid_argument for anything
