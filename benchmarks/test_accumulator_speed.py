@@ -188,7 +188,7 @@ def test_against_a_copy_of_the_probabilities(cells):
 
 
 @of_millions
-def test_pandas_as_first_written_takes_twenty_times_as_long(cells):
+def test_pandas_as_first_written_takes_fifteen_times_as_long(cells):
     patient, row, probability = cells
     contenders = {
         "accumulator.add": lambda: accumulate(patient, row, probability),
@@ -203,4 +203,4 @@ def test_pandas_as_first_written_takes_twenty_times_as_long(cells):
             best_s[name] = min(best_s[name], time.perf_counter() - started)
     ratio = best_s["pandas as first written"] / best_s["accumulator.add"]
     print(f"\npandas as first written takes {ratio:.1f} times as long as accumulator.add")
-    assert ratio >= 20
+    assert ratio >= 15

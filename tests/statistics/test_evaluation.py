@@ -36,23 +36,28 @@ def of_own_scheme(tmp_path: Path) -> Path:
 
 
 def test_what_was_compared(run: Run, of_own_scheme: Path) -> None:
-    found = evaluate(run, of_own_scheme)
-    assert found["cells"] == {"labelled": 5, "rejected": 1, "unlabelled": 0, "labels_not_in_run": 0}
-    assert (found["label_scheme"], found["run_scheme"]) == ("jhu18", "jhu18")
-    assert (found["model"], found["model_sha256"]) == ("a-model", "0" * 64)
+    figures = evaluate(run, of_own_scheme)
+    assert figures["cells"] == {
+        "labelled": 5,
+        "rejected": 1,
+        "unlabelled": 0,
+        "labels_not_in_run": 0,
+    }
+    assert (figures["label_scheme"], figures["run_scheme"]) == ("jhu18", "jhu18")
+    assert (figures["model"], figures["model_sha256"]) == ("a-model", "0" * 64)
 
 
 def test_by_class(run: Run, of_own_scheme: Path) -> None:
-    found = evaluate(run, of_own_scheme)
-    assert found["classes"] == [
+    figures = evaluate(run, of_own_scheme)
+    assert figures["classes"] == [
         {"class": BLAST, "precision": 1.0, "sensitivity": 0.5, "n": 2},
         {"class": "lymphocyte", "precision": 0.5, "sensitivity": 1.0, "n": 1},
         {"class": "smudge_cells", "precision": 1.0, "sensitivity": 1.0, "n": 1},
     ]
-    assert found["accuracy"] == 0.75
-    assert found["balanced_accuracy"] == (0.5 + 1 + 1) / 3
+    assert figures["accuracy"] == 0.75
+    assert figures["balanced_accuracy"] == (0.5 + 1 + 1) / 3
     classes = [BLAST, "lymphocyte", "smudge_cells"]
-    assert found["confusion"] == {
+    assert figures["confusion"] == {
         "labels": classes,
         "called": classes,
         "counts": [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
@@ -64,13 +69,13 @@ def test_balanced_accuracy_counts_unrecognised_classes_but_none_without_labels(
 ) -> None:
     calls = {"a1": "monocyte", "a2": "lymphocyte", "a3": "monocyte"}
     run = run_of(tmp_path, [(path, "a", called, 0.1) for path, called in calls.items()])
-    found = evaluate(run, labels(tmp_path, "a1,lymphocyte", "a2,lymphocyte", "a3,basophil"))
-    assert found["classes"] == [
+    figures = evaluate(run, labels(tmp_path, "a1,lymphocyte", "a2,lymphocyte", "a3,basophil"))
+    assert figures["classes"] == [
         {"class": "basophil", "precision": None, "sensitivity": 0.0, "n": 1},
         {"class": "lymphocyte", "precision": 1.0, "sensitivity": 0.5, "n": 2},
         {"class": "monocyte", "precision": 0.0, "sensitivity": None, "n": 0},
     ]
-    assert found["balanced_accuracy"] == 0.25
+    assert figures["balanced_accuracy"] == 0.25
 
 
 def test_blast_against_rest(run: Run, of_own_scheme: Path) -> None:
@@ -101,17 +106,17 @@ def test_false_blasts_of_healthy_donors_by_the_labels_own_scheme(tmp_path: Path)
     ]
     # A platelet is no leukocyte, whatever it is called.
     rows = ("a1,ig", "a2,monocyte", "a3,monocyte", "a4,lymphocyte", "a5,platelet")
-    found = evaluate(run_of(tmp_path, cells), labels(tmp_path, *rows))
+    figures = evaluate(run_of(tmp_path, cells), labels(tmp_path, *rows))
     expected = {"n": 4, "called_blast": 1, "called_blast_percent": 25.0, "reached_percent": 50.0}
-    assert found["label_scheme"] == "pbc8"
-    assert found["blast"]["leukocytes"] == found["blast"]["leukocytes_not_blast"] == expected
-    assert (found["blast"]["auroc"], found["blast"]["roc"]) == (None, [])
-    assert (found["blast"]["sensitivity"], found["blast"]["specificity"]) == (None, 0.4)
+    assert figures["label_scheme"] == "pbc8"
+    assert figures["blast"]["leukocytes"] == figures["blast"]["leukocytes_not_blast"] == expected
+    assert (figures["blast"]["auroc"], figures["blast"]["roc"]) == (None, [])
+    assert (figures["blast"]["sensitivity"], figures["blast"]["specificity"]) == (None, 0.4)
 
 
 def test_by_patient(run: Run, of_own_scheme: Path) -> None:
-    found = evaluate(run, of_own_scheme)
-    first, second = found["patients"]
+    figures = evaluate(run, of_own_scheme)
+    first, second = figures["patients"]
     assert (first["patient"], first["leukocytes"]) == ("a", 3)
     assert first["true_percent"] == pytest.approx(200 / 3)
     assert first["naive_percent"] == pytest.approx(100 / 3)
@@ -132,10 +137,10 @@ def test_shares_are_counted_as_the_run_counted_them(tmp_path: Path) -> None:
     ]
     rows = [f"a/1,{BLAST}", "a/2,promyelocyte", "a/3,erythroblast", "a/4,promyelocyte"]
     run = run_of(tmp_path, cells, profile="marrow", blast_equivalents="apl")
-    found = evaluate(run, labels(tmp_path, *rows))["patients"][0]
-    assert found["leukocytes"] == 4
-    assert found["true_percent"] == 75.0  # a blast and two promyelocytes of four cells
-    assert found["naive_percent"] == 50.0
+    figures = evaluate(run, labels(tmp_path, *rows))["patients"][0]
+    assert figures["leukocytes"] == 4
+    assert figures["true_percent"] == 75.0  # a blast and two promyelocytes of four cells
+    assert figures["naive_percent"] == 50.0
 
 
 def test_adjusted_is_held_against_naive_over_the_same_patients(tmp_path: Path) -> None:
@@ -148,8 +153,8 @@ def test_adjusted_is_held_against_naive_over_the_same_patients(tmp_path: Path) -
     # True: 100, 100 and 0 %; naive: 50, 0 and 0 %.
     adjusted = {"a": (90.0, 80.0, 100.0), "c": (5.0, 1.0, 9.0)}
     rows = (f"a1,{BLAST}", f"a2,{BLAST}", f"b1,{BLAST}", "c1,monocyte")
-    found = evaluate(run_of(tmp_path, cells, adjusted), labels(tmp_path, *rows))
-    assert found["totals"] == {
+    figures = evaluate(run_of(tmp_path, cells, adjusted), labels(tmp_path, *rows))
+    assert figures["totals"] == {
         "patients": 3,
         "naive_error_points": 50.0,
         "adjusted_patients": 2,
@@ -162,31 +167,33 @@ def test_adjusted_is_held_against_naive_over_the_same_patients(tmp_path: Path) -
 
 
 def test_labels_of_another_scheme_give_no_figures_by_class(run: Run, tmp_path: Path) -> None:
-    found = evaluate(run, labels(tmp_path, "a1,MYO", "a2,MOB", "a3,LYT"))
-    assert found["label_scheme"] == "lmu15"
-    assert (found["classes"], found["accuracy"], found["balanced_accuracy"]) == ([], None, None)
-    assert found["confusion"] == {
+    figures = evaluate(run, labels(tmp_path, "a1,MYO", "a2,MOB", "a3,LYT"))
+    assert figures["label_scheme"] == "lmu15"
+    assert figures["classes"] == []
+    assert figures["accuracy"] is figures["balanced_accuracy"] is None
+    assert figures["confusion"] == {
         "labels": ["LYT", "MOB", "MYO"],
         "called": [BLAST, "lymphocyte"],
         "counts": [[0, 1], [0, 1], [1, 0]],
     }
-    assert found["blast"]["blasts"] == 2
-    assert found["cells"]["unlabelled"] == 2
+    assert figures["blast"]["blasts"] == 2
+    assert figures["cells"]["unlabelled"] == 2
 
 
 def test_the_naive_share_is_counted_over_the_labelled_cells(run: Run, tmp_path: Path) -> None:
-    found = evaluate(run, labels(tmp_path, f"a1,{BLAST}", "z,lymphocyte"))
-    assert found["cells"]["labels_not_in_run"] == 1
-    patient = found["patients"][0]
+    figures = evaluate(run, labels(tmp_path, f"a1,{BLAST}", "z,lymphocyte"))
+    assert figures["cells"]["labels_not_in_run"] == 1
+    patient = figures["patients"][0]
     assert (patient["true_percent"], patient["naive_percent"]) == (100.0, 100.0)
 
 
 def test_only_rejected_cells_have_no_figures(run: Run, tmp_path: Path) -> None:
-    found = evaluate(run, labels(tmp_path, "b2,lymphocyte"))
-    assert (found["classes"], found["accuracy"], found["confusion"]["counts"]) == ([], None, [])
-    assert found["blast"]["auroc"] is None
-    assert found["blast"]["calibration_error"] is None
-    assert found["totals"]["patients"] == 0
+    figures = evaluate(run, labels(tmp_path, "b2,lymphocyte"))
+    assert figures["classes"] == figures["confusion"]["counts"] == []
+    assert figures["accuracy"] is None
+    assert figures["blast"]["auroc"] is None
+    assert figures["blast"]["calibration_error"] is None
+    assert figures["totals"]["patients"] == 0
 
 
 def test_faulty_labels_are_refused(run: Run, tmp_path: Path) -> None:

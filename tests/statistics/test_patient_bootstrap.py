@@ -53,17 +53,19 @@ def test_auroc_interval_is_that_of_the_drawn_cells(cells: PatientCells) -> None:
     possible = areas[~np.isnan(areas)]
     # Draws of nothing but the patient without blasts are among them.
     assert 0 < len(possible) < DRAWS
-    found = auroc_interval(cells, times)
-    assert found.draws == len(possible)
-    assert [found.low, found.high] == pytest.approx(np.percentile(possible, [2.5, 97.5]), abs=1e-12)
+    interval = auroc_interval(cells, times)
+    assert interval.draws == len(possible)
+    low, high = np.percentile(possible, [2.5, 97.5])
+    assert [interval.low, interval.high] == pytest.approx([low, high], abs=1e-12)
 
 
 def test_calibration_interval_is_that_of_the_drawn_cells(cells: PatientCells) -> None:
     times = draw_patients(5)
     errors = [expected_calibration_error(*slowly(cells, draw)) for draw in times]
-    found = calibration_interval(cells, times)
-    assert found.draws == DRAWS
-    assert [found.low, found.high] == pytest.approx(np.percentile(errors, [2.5, 97.5]), abs=1e-12)
+    interval = calibration_interval(cells, times)
+    assert interval.draws == DRAWS
+    low, high = np.percentile(errors, [2.5, 97.5])
+    assert [interval.low, interval.high] == pytest.approx([low, high], abs=1e-12)
 
 
 def test_the_unit_is_the_patient_not_the_cell(tmp_path: Path) -> None:
