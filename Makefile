@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $(shell find csrc -name '*.?pp')
+CPP := $(shell find csrc -name '*.?pp')
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $(CPP)
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
@@ -24,6 +25,7 @@ check: .venv/.testing
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python .ci/lint_imports.py --no-cache --no-logo
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 
 ctest: .venv/.testing
 	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \

@@ -3,10 +3,9 @@
 BLOODCELL_BENCH_CELLS sets the number of cells (default 10 million, which needs about 4 GB). All
 sides start from the same arrays in memory. pandas and NumPy use one thread, polars as many as
 it likes; they are not asked for the most suspicious rows, and check nothing; the accumulator does
-both, with a thread a core (to four).
+both, on one thread.
 """
 
-import os
 import time
 
 import numpy as np
@@ -108,11 +107,11 @@ def expected(cells):
     return numpy_bincount(patient, probability)
 
 
-def assert_counts(found, expected):
+def assert_counts(counted, expected):
     """An accumulator, or two tables of counts: by patient and class, by patient and bin."""
-    if isinstance(found, Accumulator):
-        found = found.class_counts, found.blast_histogram
-    for table, counts in zip(found, expected, strict=True):
+    if isinstance(counted, Accumulator):
+        counted = counted.class_counts, counted.blast_histogram
+    for table, counts in zip(counted, expected, strict=True):
         np.testing.assert_array_equal(as_matrix(table, counts.shape[1]), counts)
 
 
@@ -133,8 +132,8 @@ timed = pytest.mark.benchmark(group=f"accumulate {CELLS:,} cells of {CLASSES} cl
 
 @timed
 def test_accumulator_add(benchmark, cells, expected):
-    found = benchmark.pedantic(accumulate, cells, rounds=ROUNDS, warmup_rounds=1)
-    assert_counts(found, expected)
+    counted = benchmark.pedantic(accumulate, cells, rounds=ROUNDS, warmup_rounds=1)
+    assert_counts(counted, expected)
 
 
 @timed
@@ -150,8 +149,8 @@ def test_accumulator_add(benchmark, cells, expected):
 )
 def test_from_probabilities(benchmark, cells, expected, count):
     patient, _, probability = cells
-    found = benchmark.pedantic(count, (patient, probability), rounds=ROUNDS, warmup_rounds=1)
-    assert_counts(found, expected)
+    counted = benchmark.pedantic(count, (patient, probability), rounds=ROUNDS, warmup_rounds=1)
+    assert_counts(counted, expected)
 
 
 @timed
@@ -163,40 +162,33 @@ def test_from_probabilities(benchmark, cells, expected, count):
 def test_groupby_alone(benchmark, cells, expected, frame_of, count):
     patient, _, probability = cells
     frame = frame_of(patient, probability)
-    found = benchmark.pedantic(count, (frame,), rounds=ROUNDS, warmup_rounds=1)
-    assert_counts(found, expected)
+    counted = benchmark.pedantic(count, (frame,), rounds=ROUNDS, warmup_rounds=1)
+    assert_counts(counted, expected)
 
 
 @of_millions
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot keep to one core here")
-def test_against_a_copy_of_the_probabilities_on_one_core(cells):
+def test_against_a_copy_of_the_probabilities(cells):
     patient, row, probability = cells
     target = np.zeros_like(probability)
-    usable = os.sched_getaffinity(0)
     best = {"copy": float("inf"), "accumulator.add": float("inf")}
-    try:
-        # Threads that the accumulator starts share the core too.
-        os.sched_setaffinity(0, {min(usable)})
-        for _ in range(ROUNDS):
-            # Processor time: what other programs take of the core does not count.
-            started = time.process_time()
-            np.copyto(target, probability)
-            copied = time.process_time() - started
-            started = time.process_time()
-            accumulate(patient, row, probability)
-            counted = time.process_time() - started
-            best["copy"] = min(best["copy"], copied)
-            best["accumulator.add"] = min(best["accumulator.add"], counted)
-    finally:
-        os.sched_setaffinity(0, usable)
+    for _ in range(ROUNDS):
+        # Processor time: what other programs take of the core does not count.
+        started = time.process_time()
+        np.copyto(target, probability)
+        copied = time.process_time() - started
+        started = time.process_time()
+        accumulate(patient, row, probability)
+        counted = time.process_time() - started
+        best["copy"] = min(best["copy"], copied)
+        best["accumulator.add"] = min(best["accumulator.add"], counted)
     rate = best["copy"] / best["accumulator.add"]
-    print(f"\none core: copy {1000 * best['copy']:.1f} ms, ", end="")
+    print(f"\ncopy {1000 * best['copy']:.1f} ms, ", end="")
     print(f"accumulator.add {1000 * best['accumulator.add']:.1f} ms, {rate:.2f} of its rate")
     assert rate >= 0.4
 
 
 @of_millions
-def test_pandas_as_first_written_takes_twenty_times_as_long(cells):
+def test_pandas_as_first_written_takes_fifteen_times_as_long(cells):
     patient, row, probability = cells
     contenders = {
         "accumulator.add": lambda: accumulate(patient, row, probability),
@@ -211,4 +203,4 @@ def test_pandas_as_first_written_takes_twenty_times_as_long(cells):
             best_s[name] = min(best_s[name], time.perf_counter() - started)
     ratio = best_s["pandas as first written"] / best_s["accumulator.add"]
     print(f"\npandas as first written takes {ratio:.1f} times as long as accumulator.add")
-    assert ratio >= 20
+    assert ratio >= 15

@@ -13,8 +13,9 @@ otherwise: each patient has a sensitivity and a false-positive rate from Beta di
 
 import numpy as np
 import pytest
+from helpers.label_shift import adjusted_count, adjusted_probability, likeliest_share
 
-from bloodcell._core import clopper_pearson, label_shift_shares
+from bloodcell._core import clopper_pearson
 from bloodcell.error_model import ErrorModel
 from bloodcell.error_model.shapes import moved
 from bloodcell.model import load_model
@@ -27,9 +28,9 @@ MIDDLE = slice(12, 44)
 
 @pytest.fixture(scope="module")
 def model() -> ErrorModel:
-    found = load_model().error_model
-    assert found is not None
-    return found
+    error_model = load_model().error_model
+    assert error_model is not None
+    return error_model
 
 
 def pairs(shapes: np.ndarray) -> np.ndarray:
@@ -80,22 +81,25 @@ def figures(model: ErrorModel, counts: np.ndarray, share: float) -> dict[str, fl
     estimates = model.core().estimate_shares(counts)
     shapes = (np.array([shape]) / sum(shape) for shape in (model.blast_shape, model.other_shape))
     blast, other = (np.repeat(pairs(moved(s[0], np.zeros(1)))[0] / 2, 2) for s in shapes)
-    textbook = label_shift_shares(counts, blast, other)
     called, cells = counts[:, 32:].sum(axis=1), counts.sum(axis=1)
     naive = clopper_pearson(called, cells)
-    low, high = estimates[:, 1:3].T
+    low, high = estimates["low"], estimates["high"]
+    misfits = estimates["misfit"] > model.misfit_limit
+    shifted = estimates["shift"] > model.shift_limit
+
+    def error(shares: np.ndarray) -> float:
+        return 100 * float(np.abs(shares - share).mean())
+
     return {
         "covered": float(((low <= share) & (share <= high)).mean()),
         "width": 100 * float((high - low).mean()),
-        "error": 100 * float(np.abs(estimates[:, 0] - share).mean()),
-        "acc": 100 * float(np.abs(textbook[:, 0] - share).mean()),
-        "pacc": 100 * float(np.abs(textbook[:, 1] - share).mean()),
-        "em": 100 * float(np.abs(textbook[:, 2] - share).mean()),
-        "naive_error": 100 * float(np.abs(called / cells - share).mean()),
-        "naive_covered": float(((naive[:, 0] <= share) & (share <= naive[:, 1])).mean()),
-        "refused": float(
-            ((estimates[:, 7] > model.misfit_limit) | (estimates[:, 8] > model.shift_limit)).mean()
-        ),
+        "error": error(estimates["share"]),
+        "acc": error(adjusted_count(counts, blast, other)),
+        "pacc": error(adjusted_probability(counts, blast, other)),
+        "em": error(likeliest_share(counts, blast, other)),
+        "naive_error": error(called / cells),
+        "naive_covered": float(((naive["low"] <= share) & (share <= naive["high"])).mean()),
+        "refused": float((misfits | shifted).mean()),
     }
 
 

@@ -181,7 +181,7 @@ class Accumulator:
 
         Args:
             patient_index: int32, shape (N,), 0 to P - 1.
-            reason: uint8, shape (N,), 1 to 10, as csrc/include/bloodcell/reason.hpp numbers them.
+            reason: uint8, shape (N,), 1 to 10, indices of ``REASONS``.
 
         Raises:
             TypeError: An argument is no array, or of another dtype.
@@ -197,7 +197,10 @@ class Accumulator:
         """
 
     def to_bytes(self) -> bytes:
-        """Return the whole state; equal states give equal bytes on every platform."""
+        """Return the whole state; equal states give equal bytes on every platform.
+
+        So what several processes or nodes have counted travels to the one that merges it.
+        """
 
     @staticmethod
     def from_bytes(data: bytes) -> Accumulator:
@@ -228,7 +231,7 @@ class Accumulator:
 
     @property
     def suspicious_rows(self) -> NDArray[np.int64]:
-        """Rows of the leukocytes most likely blasts, shape (P, K).
+        """Rows of the leukocytes most likely blasts, shape (P, K): what a review looks at first.
 
         Most likely first, ties by smallest row; -1 where a patient has fewer.
         """
@@ -239,9 +242,17 @@ class Accumulator:
 
 # --- blast shares: csrc/bindings/shares.cpp
 
+SHARE_ESTIMATE: Final[np.dtype[np.void]]
+"""A patient's estimate, the core's ``ShareEstimate``: float64 fields, all but the last two 0 to 1.
+
+``share`` is the posterior median, ``low`` and ``high`` end the 95 % interval, ``bands`` (4,) has
+the chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more; ``misfit`` is a score,
+``shift`` the length of the standardised shifts.
+"""
+
 @final
 class ShiftModel:
-    """The reported estimator; csrc/include/bloodcell/share_posterior.hpp has its formulas.
+    """The reported estimator; ``share_posterior.hpp`` in csrc/statistics has its formulas.
 
     Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothing is converted.
 
@@ -268,9 +279,7 @@ class ShiftModel:
         tail: float,
         worth_cells: float,
     ) -> None: ...
-    def estimate_shares(
-        self, histogram: NDArray[np.int64], threads: int = 1
-    ) -> NDArray[np.float64]:
+    def estimate_shares(self, histogram: NDArray[np.int64], threads: int = 1) -> NDArray[np.void]:
         """Estimate each patient's blast share; the GIL is released.
 
         Args:
@@ -278,35 +287,14 @@ class ShiftModel:
             threads: CPU threads, 1 or more; they never change the result.
 
         Returns:
-            float64 (P, 9): posterior median, low and high end of the 95 % interval, and chances of
-            under 5, 5 to under 10, 10 to under 20 and 20 % or more, all 0 to 1; misfit score;
-            length of the standardised shifts. NaN for a patient without cells.
+            `SHARE_ESTIMATE` (P,). NaN for a patient without cells.
 
         Raises:
             TypeError: ``histogram`` is no array, or of another dtype.
             ValueError: Its shape is wrong or a count negative, or ``threads`` is below 1.
         """
 
-def label_shift_shares(
-    histogram: NDArray[np.int64], blast: NDArray[np.float64], other: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Textbook estimates that take the network to err alike on all; the GIL is released.
-
-    Args:
-        histogram: int64 (P, 64), as of `Accumulator.blast_histogram`.
-        blast: float64 (64,), the chance of each bin for a blast, above 0.
-        other: float64 (64,), the same for other leukocytes.
-
-    Returns:
-        float64 (P, 3): adjusted count (Rogan & Gladen 1978), adjusted probability (Bella et al.
-        2010), likeliest share (Saerens et al. 2002), 0 to 1. NaN for a patient without cells.
-
-    Raises:
-        TypeError: An argument is no array, or of another dtype.
-        ValueError: An array's shape or a value is out of its range.
-    """
-
-def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArray[np.float64]:
+def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArray[np.void]:
     """Exact 95 % interval of a binomial share (Clopper & Pearson 1934).
 
     Args:
@@ -314,7 +302,7 @@ def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArr
         trials: int64 (N,).
 
     Returns:
-        float64 (N, 2): low and high end, 0 to 1; NaN where ``trials`` is 0.
+        (N,) with the float64 fields ``low`` and ``high``, 0 to 1; NaN where ``trials`` is 0.
 
     Raises:
         TypeError: An argument is no array, or of another dtype.

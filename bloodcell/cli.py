@@ -139,11 +139,11 @@ def evaluate(run: Path, labels: Path, as_json: bool) -> None:
 @_reporting_errors
 def calibrate(run: Path, labels: Path, out: Path) -> None:
     """Copy the run's model with an error model of the run's labelled patients."""
-    from bloodcell.calibration import calibrate as run_calibration
     from bloodcell.console import print_pairs
     from bloodcell.run import open_run
+    from bloodcell.site_model import write_site_model
 
-    error_model = run_calibration(open_run(run), labels, out)
+    error_model = write_site_model(open_run(run), labels, out)
     print_pairs(
         {
             "patients": error_model.patients,

@@ -12,7 +12,7 @@ from bloodcell.scheme import Scheme
 from bloodcell.shares import ADJUSTED, Counting, adjusted_columns, naive_columns
 
 SUSPICIOUS_PER_PATIENT = 24
-"""How many of a patient's cells are kept as most likely blasts."""
+"""How many of a patient's cells are kept as most likely blasts: what a review looks at first."""
 
 
 def new_accumulator(patients: int, scheme: Scheme) -> Accumulator:

@@ -51,11 +51,11 @@ def naive_columns(
     network's errors. Null where the denominator is 0.
     """
     empty = denominator == 0
-    interval = 100.0 * clopper_pearson(blasts, denominator)
+    interval = clopper_pearson(blasts, denominator)
     return {
         "blast_percent_naive": pa.array(100.0 * blasts / np.maximum(denominator, 1), mask=empty),
-        "blast_percent_naive_low": pa.array(interval[:, 0], mask=empty),
-        "blast_percent_naive_high": pa.array(interval[:, 1], mask=empty),
+        "blast_percent_naive_low": pa.array(100.0 * interval["low"], mask=empty),
+        "blast_percent_naive_high": pa.array(100.0 * interval["high"], mask=empty),
     }
 
 
@@ -80,11 +80,11 @@ def adjusted_columns(
     reasons = _reasons(histogram, estimates, error_model)
     invalid = np.array([reason != IS_ADJUSTED for reason in reasons], np.bool_)
     columns = {"adjustment": pa.array(reasons, pa.string())}
-    for i, name in enumerate(ADJUSTED + BANDS):
-        # Shares are given in percent, chances of bands as they are.
-        factor = 100.0 if name in ADJUSTED else 1.0
-        columns[name] = pa.array(factor * estimates[:, i], mask=invalid)
-    width = 100.0 * (estimates[:, 2] - estimates[:, 1])
+    for name, field in zip(ADJUSTED, ("share", "low", "high"), strict=True):
+        columns[name] = pa.array(100.0 * estimates[field], mask=invalid)
+    for name, chance in zip(BANDS, estimates["bands"].T, strict=True):
+        columns[name] = pa.array(chance, mask=invalid)
+    width = 100.0 * (estimates["high"] - estimates["low"])
     return columns | {"sufficient": pa.array(width <= counting.interval_width, mask=invalid)}
 
 
@@ -99,13 +99,13 @@ def why_not_adjusted(error_model: ErrorModel | None, counting: Counting) -> str:
 
 
 def _reasons(
-    histogram: npt.NDArray[np.int64], estimates: npt.NDArray[np.float64], model: ErrorModel
+    histogram: npt.NDArray[np.int64], estimates: npt.NDArray[np.void], model: ErrorModel
 ) -> list[str]:
     kinds = np.select(
         [
             histogram.sum(axis=1) == 0,
-            estimates[:, 7] > model.misfit_limit,
-            estimates[:, 8] > model.shift_limit,
+            estimates["misfit"] > model.misfit_limit,
+            estimates["shift"] > model.shift_limit,
         ],
         [1, 2, 3],
         0,

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+
+from bloodcell.student_t import t_quantile
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int]:
@@ -49,7 +50,7 @@ def trend(x: Sequence[float], y: Sequence[float]) -> Trend:
     count, lags = len(values), _lags((scores @ bread)[:, 1])
     variance = (bread @ _long_run(scores, lags) @ bread)[1, 1] * count / (count - 2)
     freedom = min(count - 2, 3 * count // max(lags, 1))
-    half = student_975(freedom) * float(np.sqrt(max(variance, 0.0)))
+    half = t_quantile(0.975, freedom) * float(np.sqrt(max(variance, 0.0)))
     slope = float(fitted[1])
     return Trend(slope, slope - half, slope + half)
 
@@ -70,12 +71,3 @@ def _long_run(scores: npt.NDArray[np.float64], lags: int) -> npt.NDArray[np.floa
         product = scores[lag:].T @ scores[:-lag]
         total = total + (1 - lag / (lags + 1)) * (product + product.T)
     return total
-
-
-def student_975(freedom: int) -> float:
-    """97.5 % quantile of Student's distribution, by Fisher and Cornish; from 8 on to 0.001."""
-    z = NormalDist().inv_cdf(0.975)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3

@@ -1,5 +1,11 @@
-"""How a network errs and how that differs between patients: what adjusted shares rest on."""
+"""How a network errs and how that differs between patients: what adjusted shares rest on.
 
-from bloodcell.error_model.model import ErrorModel, fit_error_model, parts_of_patients
+``card.py`` is what a model card holds of it. ``fit.py`` makes that from labelled cells, which it
+takes as histograms (``histograms.py``): the shape of their log-odds and how far patients lie apart
+(``shapes.py``), and what a patient's cells are worth (``worth.py``).
+"""
 
-__all__ = ["ErrorModel", "fit_error_model", "parts_of_patients"]
+from bloodcell.error_model.card import ErrorModel
+from bloodcell.error_model.fit import fit_error_model
+
+__all__ = ["ErrorModel", "fit_error_model"]

@@ -4,20 +4,15 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from bloodcell.error_model.histograms import SHAPE_BINS, SHAPE_EDGES, Floats
 
 TAIL = 0.5
 """Johnson's tail parameter of the shifts, a kurtosis of about 5."""
 
-SHAPE_EDGES = np.linspace(-14, 14, 57)
-"""Edges of a shape's bins in log-odds; the middle 32 bins pair up those of the histogram."""
-
 _GROUPS = np.searchsorted([-4.0, -2.0, 0.0, 2.0, 4.0], (SHAPE_EDGES[1:] + SHAPE_EDGES[:-1]) / 2)
-"""Group of each bin of a shape, as in csrc/include/bloodcell/shift_model.hpp."""
+"""Group of each bin of a shape, as in ``shift_model.hpp`` of csrc/statistics."""
 
-_BINS = len(SHAPE_EDGES) - 1
 _BIN_WIDTH = 0.5
 _REACH = 26  # bins that the largest shift, 12, and a spline lead beyond the shape
 _CENTRES = (SHAPE_EDGES[1:] + SHAPE_EDGES[:-1]) / 2
@@ -25,7 +20,6 @@ _SHIFTS = np.arange(-80, 81) / 10
 _SCALES = np.geomspace(0.1, 4, 40)
 _USUAL_SCALE = 0.7
 _ROUNDS = 6
-_PROBABILITY_ONE = 65536
 _LEAST_CHANCE = 1e-12
 
 
@@ -37,40 +31,15 @@ class KindFit:
     scale: float
 
 
-def log_odds_of(probability: Floats) -> Floats:
-    """Log-odds of probabilities as the accumulator takes them: multiples of 2^-16.
-
-    0 and 1 are taken a quarter of a step inside.
-    """
-    steps = np.rint(probability * _PROBABILITY_ONE).clip(0.25, _PROBABILITY_ONE - 0.25)
-    log_odds: Floats = np.log(steps / (_PROBABILITY_ONE - steps))
-    return log_odds
-
-
-def histograms(log_odds: Floats, patient: npt.NDArray[np.intp], patients: int) -> Floats:
-    """Cells by patient and bin of a shape, (P, 56); ``patient`` indexes the rows."""
-    place = np.clip(np.digitize(log_odds, SHAPE_EDGES) - 1, 0, _BINS - 1)
-    counts = np.bincount(patient * _BINS + place, minlength=patients * _BINS)
-    return counts.reshape(patients, _BINS).astype(np.float64)
-
-
-def accumulated(
-    log_odds: Floats, patient: npt.NDArray[np.intp], patients: int
-) -> npt.NDArray[np.int64]:
-    """Cells by patient and bin of the accumulator's histogram, (P, 64); see _core.pyi."""
-    place = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.intp)
-    counts: npt.NDArray[np.int64] = np.bincount(patient * 64 + place, minlength=patients * 64)
-    return counts.reshape(patients, 64)
-
-
 def fit_kind(histogram: Floats, worth_cells: float) -> KindFit:
-    """Shape and spread of one kind from ``histogram`` (P, 56), each patient with a cell or more.
+    """Shape and spread of one kind from ``histogram`` (P, 56); patients without cells do not count.
 
     In turn: the shape from the cells moved back by their patients' shifts, and shifts and scale
     given the shape. Curves that differ by a shift, estimated together: Lawton, Sylvestre &
     Maggio (1972, Technometrics 14:513); here the shifts have a prior whose scale is estimated.
-    Patients weigh as 1 / (1 + n / worth_cells) a cell, as in csrc/src/share_posterior.cpp.
+    Patients weigh as 1 / (1 + n / worth_cells) a cell, as in ``share_posterior.hpp``.
     """
+    histogram = histogram[histogram.sum(axis=1) > 0]
     cells = histogram.sum(axis=1)
     weight = 1 / (1 + cells / worth_cells)
     in_group = np.eye(_GROUPS.max() + 1)[_GROUPS]
@@ -111,10 +80,10 @@ def moved(shapes: Floats, shifts: Floats) -> Floats:
     bins = np.clip(shifts, -12, 12) / _BIN_WIDTH
     whole = np.floor(bins)
     t = (bins - whole)[:, None]
-    below = np.broadcast_to(shapes, (len(shifts), _BINS)).cumsum(axis=1)
+    below = np.broadcast_to(shapes, (len(shifts), SHAPE_BINS)).cumsum(axis=1)
     padded = np.pad(below, ((0, 0), (_REACH, _REACH)), mode="edge")
     padded[:, :_REACH] = 0
-    at = _REACH + np.arange(_BINS - 1)[None, :] - whole[:, None].astype(int)
+    at = _REACH + np.arange(SHAPE_BINS - 1)[None, :] - whole[:, None].astype(int)
     row = np.arange(len(shifts))[:, None]
     moved_below = (
         t**3 * padded[row, at - 2]

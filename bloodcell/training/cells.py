@@ -13,6 +13,7 @@ from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
+from bloodcell.folds import fold_of_patients
 from bloodcell.labels import read_labels
 
 _BATCH = 64
@@ -51,8 +52,7 @@ def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> Labell
 def deal_patients(cells: LabelledCells, folds: int, blast_index: int) -> npt.NDArray[np.int64]:
     """Deal whole patients to folds; the fold of each cell, int64 (N,), 0 to ``folds - 1``.
 
-    Patients are dealt in the order of their blast share, so that every fold holds patients with
-    few and with many blasts. Raises InputError if there are fewer than ``folds``.
+    Raises InputError if there are fewer patients than ``folds``.
     """
     names, number = np.unique(cells.patients, return_inverse=True)
     if len(names) < folds:
@@ -61,10 +61,8 @@ def deal_patients(cells: LabelledCells, folds: int, blast_index: int) -> npt.NDA
             "more patients or ask for fewer folds"
         )
     is_blast = cells.labels == blast_index
-    blast_share = [float(is_blast[cells.patients == name].mean()) for name in names]
-    fold_of_patient = np.empty(len(names), np.int64)
-    fold_of_patient[np.argsort(blast_share, kind="stable")] = np.arange(len(names)) % folds
-    return fold_of_patient[number]
+    blast_share = np.array([is_blast[cells.patients == name].mean() for name in names])
+    return fold_of_patients(blast_share, folds)[number]
 
 
 def decode_all(

@@ -3,10 +3,13 @@
 import numpy as np
 import pyarrow as pa
 
-from bloodcell.error_model import fit_error_model, parts_of_patients, shapes
+from bloodcell.error_model import fit_error_model
+from bloodcell.error_model.histograms import accumulated, log_odds_of
 from bloodcell.evaluation.join import Joined
+from bloodcell.folds import fold_of_patients
 from bloodcell.shares import Counting, adjusted_columns
 
+_FOLDS = 10
 _COUNTING = Counting(profile="blood", blast_equivalents="none", interval_width=10.0)
 
 
@@ -19,13 +22,13 @@ def shares_by_others(cells: Joined) -> pa.Table:
     """
     used = cells.naive.is_leukocyte
     names, patient = np.unique(cells.patient[used], return_inverse=True)
-    log_odds = shapes.log_odds_of(cells.blast_probability[used])
-    histogram = shapes.accumulated(log_odds, patient, len(names))
+    log_odds = log_odds_of(cells.blast_probability[used])
+    histogram = accumulated(log_odds, patient, len(names))
     is_blast = cells.true.is_blast
     blasts = np.bincount(patient, is_blast[used], minlength=len(names))
-    part = parts_of_patients(blasts / histogram.sum(axis=1))
+    fold = fold_of_patients(blasts / histogram.sum(axis=1), _FOLDS)
     tables = []
-    for left_out in (part == number for number in np.unique(part)):
+    for left_out in (fold == number for number in np.unique(fold)):
         known = np.isin(cells.patient, names[~left_out])
         model = fit_error_model(
             cells.blast_probability[known],

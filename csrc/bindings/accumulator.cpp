@@ -1,4 +1,4 @@
-// The patient accumulator in Python: checks of dtype, rank and shape, then the core without the GIL.
+// The patient accumulator in Python: dtype, rank and shape checked, then the core without the GIL.
 #include "bloodcell/accumulator.hpp"
 
 #include <algorithm>

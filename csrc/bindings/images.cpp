@@ -41,9 +41,8 @@ private:
 template <typename T, typename Owner>
 py::array_t<T> adopt(std::shared_ptr<Owner> owner, T* data, std::size_t count) {
     auto held = std::make_unique<std::shared_ptr<Owner>>(std::move(owner));
-    py::capsule capsule(held.get(), [](void* pointer) {
-        delete static_cast<std::shared_ptr<Owner>*>(pointer);
-    });
+    py::capsule capsule(
+        held.get(), [](void* pointer) { delete static_cast<std::shared_ptr<Owner>*>(pointer); });
     static_cast<void>(held.release());
     return py::array_t<T>(static_cast<py::ssize_t>(count), data, capsule);
 }

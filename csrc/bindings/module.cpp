@@ -2,7 +2,7 @@
 #include "bindings.hpp"
 
 PYBIND11_MODULE(_core, module) {
-    module.doc() = "Header gate, batch reader, patient accumulator, blast shares and string hashes of bloodcell.";
+    module.doc() = "Header gate, batch reader, patient accumulator, blast shares, string hashes.";
     register_images(module);
     register_accumulator(module);
     register_shares(module);

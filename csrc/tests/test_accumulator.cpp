@@ -1,22 +1,11 @@
 // Three classes in most of this: 0 a blast, 1 another leukocyte, 2 an artefact.
 #include <cmath>
-#include <cstdlib>
-#include <iostream>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "bloodcell/accumulator.hpp"
-
-// Not assert(): release builds would leave it out.
-#define CHECK(condition)                                                              \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
-            std::cerr << __FILE__ << ":" << __LINE__ << ": " << #condition << "\n";   \
-            std::exit(1);                                                             \
-        }                                                                             \
-    } while (false)
+#include "check.hpp"
 
 using namespace bloodcell;
 using Patients = std::vector<std::int32_t>;
@@ -30,16 +19,6 @@ const std::vector<ClassRole> roles = {{true, true}, {false, true}, {false, false
 
 void add(Accumulator& a, const Patients& patients, const Rows& rows, const Probabilities& p) {
     a.add(patients.data(), rows.data(), p.data(), patients.size());
-}
-
-template <typename Action>
-std::string refusal(Action action) {
-    try {
-        action();
-    } catch (const std::invalid_argument& error) {
-        return error.what();
-    }
-    return "";
 }
 
 Accumulator two_patients() {
@@ -115,9 +94,9 @@ void test_rounding_and_cap() {
     const std::vector<ClassRole> blasts = {{true, true}, {true, true}};
     const float unit = 1.0f / 65536;
     // Each cell alone, since with two classes cells are called one by one.
-    const Probabilities p = {0.49f * unit, 0.51f * unit,   // 0 + 1: class 1
-                             0.9f,         0.9f,           // 1.8: capped at 1, a tie
-                             -0.0f,        0.5f * unit};   // -0 is 0; a half goes to the even 0
+    const Probabilities p = {0.49f * unit, 0.51f * unit,  // 0 + 1: class 1
+                             0.9f,         0.9f,          // 1.8: capped at 1, a tie
+                             -0.0f,        0.5f * unit};  // -0 is 0; a half goes to the even 0
     std::vector<CellCall> calls(3);
     CHECK(!CellCaller(blasts).call(p.data(), 3, calls.data()));
     CHECK(called_class(calls[0]) == 1 && blast_probability(calls[0]) == 1);
@@ -135,8 +114,7 @@ void test_refused_calls_change_nothing() {
     CHECK(add_two(2, 6, 1) == "cell 1: patient index 2, expected 0 to 1");
     CHECK(add_two(-1, 6, 1) == "cell 1: patient index -1, expected 0 to 1");
     CHECK(add_two(0, -6, 1) == "cell 1: row -6, expected 0 or more");
-    CHECK(add_two(0, 6, 1.5f) ==
-          "cell 1 (row 6): probability of class 1 is 1.5, expected 0 to 1");
+    CHECK(add_two(0, 6, 1.5f) == "cell 1 (row 6): probability of class 1 is 1.5, expected 0 to 1");
     CHECK(!add_two(0, 6, -1e-30f).empty() && !add_two(0, 6, std::nextafter(1.0f, 2.0f)).empty());
     CHECK(!add_two(0, 6, nan).empty() && !add_two(0, 6, -nan).empty());
     const Patients patients = {0, 1};
@@ -148,7 +126,7 @@ void test_refused_calls_change_nothing() {
     CHECK(a.to_bytes() == before);
 }
 
-// Enough cells to be counted in several parts, each of several blocks.
+// Enough cells to be counted in blocks.
 void test_large_calls() {
     constexpr std::size_t cells = 600'000;
     Patients patients;
@@ -240,5 +218,5 @@ int main() {
     test_merge_is_addition();
     test_bytes();
     test_construction();
-    return 0;
+    return check_result();
 }

@@ -206,7 +206,7 @@ Bytes tiff(const std::vector<Tag>& tags, const Bytes& pixels, bool big_endian = 
 
 // Gray, two strips of 9 and 8 rows; their offsets and sizes stand in front of the pixels.
 std::vector<Tag> gray_tags() {
-    return {{256, 3, 1, 20}, {257, 3, 1, 17}, {258, 3, 1, 8},  {259, 3, 1, 1}, {262, 3, 1, 1},
+    return {{256, 3, 1, 20}, {257, 3, 1, 17}, {258, 3, 1, 8}, {259, 3, 1, 1}, {262, 3, 1, 1},
             {273, 4, 2, 8},  {277, 3, 1, 1},  {278, 3, 1, 9}, {279, 4, 2, 16}};
 }
 

@@ -24,9 +24,9 @@ using bloodcell::Reason;
 
 // The smallest BMP that passes: 16 x 16, 24 bits, no palette.
 std::string image(char fill) {
-    const std::array<unsigned char, 54> head = {'B', 'M', 0, 0, 0, 0, 0, 0, 0,  0, 54, 0, 0, 0,
-                                                40,  0,   0, 0, 16, 0, 0, 0, 16, 0, 0,  0, 1, 0,
-                                                24,  0};
+    const std::array<unsigned char, 54> head = {'B', 'M', 0,  0, 0,  0, 0, 0, 0,  0,
+                                                54,  0,   0,  0, 40, 0, 0, 0, 16, 0,
+                                                0,   0,   16, 0, 0,  0, 1, 0, 24, 0};
     return std::string(head.begin(), head.end()) + std::string(16 * 16 * 3, fill);
 }
 
@@ -131,13 +131,12 @@ void things_that_are_no_files() {
     fs::create_symlink("file", folder.root() / "link");
     CHECK(::mkfifo((folder.root() / "fifo").c_str(), 0600) == 0);
     const std::string with_nul("file\0.jpg", 9);
-    const EncodedBatch batch =
-        read(folder.root().string() + "/", {"directory", "dangling", "loop", "link", "fifo",
-                                            "file/below", "", with_nul, "/dev/null",
-                                            std::string(5000, 'n')});
+    const EncodedBatch batch = read(folder.root().string() + "/",
+                                    {"directory", "dangling", "loop", "link", "fifo", "file/below",
+                                     "", with_nul, "/dev/null", std::string(5000, 'n')});
     const std::vector<Reason> expected = {
-        Reason::unreadable, Reason::missing, Reason::unreadable, Reason::none,
-        Reason::unreadable, Reason::missing, Reason::missing,    Reason::missing,
+        Reason::unreadable, Reason::missing,   Reason::unreadable, Reason::none,
+        Reason::unreadable, Reason::missing,   Reason::missing,    Reason::missing,
         Reason::unreadable, Reason::unreadable};
     for (std::size_t i = 0; i < expected.size(); ++i) CHECK(reason_at(batch, i) == expected[i]);
 }
@@ -178,15 +177,17 @@ void ranges_of_shards() {
     fs::create_directory(folder.root() / "directory");
     constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
     // The third ends a byte early, the fourth lacks a byte at the end of the shard.
-    const EncodedBatch batch = read_shards(folder.root().string(), {
-        {"ab", 4 + size, size}, {"ab", 4, size}, {"ab", 4, size - 1}, {"ab", 5 + size, size},
-        {"c", 0, size}, {"gone", 0, size}, {"directory", 0, size}, {"ab", 4, 0}, {"ab", 0, size},
-        {"ab", -1, size}, {"ab", 4, -1}, {"ab", most, most}, {"", 0, size}, {"ab", 4, size}});
+    const std::vector<Range> ranges = {{"ab", 4 + size, size}, {"ab", 4, size}, {"ab", 4, size - 1},
+                                       {"ab", 5 + size, size}, {"c", 0, size},  {"gone", 0, size},
+                                       {"directory", 0, size}, {"ab", 4, 0},    {"ab", 0, size},
+                                       {"ab", -1, size},       {"ab", 4, -1},   {"ab", most, most},
+                                       {"", 0, size},          {"ab", 4, size}};
+    const EncodedBatch batch = read_shards(folder.root().string(), ranges);
     const std::vector<Reason> expected = {
-        Reason::none,       Reason::none,    Reason::truncated,  Reason::truncated,
-        Reason::none,       Reason::missing, Reason::unreadable, Reason::empty,
+        Reason::none,         Reason::none,       Reason::truncated,  Reason::truncated,
+        Reason::none,         Reason::missing,    Reason::unreadable, Reason::empty,
         Reason::not_an_image, Reason::unreadable, Reason::unreadable, Reason::truncated,
-        Reason::missing,    Reason::none};
+        Reason::missing,      Reason::none};
     CHECK(batch.reasons.size() == expected.size() && batch.offsets.size() == expected.size() + 1);
     for (std::size_t i = 0; i < expected.size(); ++i) CHECK(reason_at(batch, i) == expected[i]);
     CHECK(image_at(batch, 0) == image('b') && image_at(batch, 1) == image('a'));
@@ -201,8 +202,8 @@ void large_ranges_are_not_read() {
     CHECK(::truncate(path.c_str(), off_t{1} << 40) == 0);
     bloodcell::Limits limits;
     limits.max_file_bytes = image('a').size();
-    const std::vector<Range> ranges = {{"shard", 0, std::int64_t{1} << 40}, {"shard", 0, size},
-                                       {"shard", 0, size + 1}};
+    const std::vector<Range> ranges = {
+        {"shard", 0, std::int64_t{1} << 40}, {"shard", 0, size}, {"shard", 0, size + 1}};
     const EncodedBatch batch = read_shards(folder.root().string(), ranges, limits);
     CHECK(reason_at(batch, 0) == Reason::too_large && reason_at(batch, 2) == Reason::too_large);
     CHECK(image_at(batch, 1) == image('a'));
@@ -221,8 +222,7 @@ void images_in_memory() {
 }
 
 void an_empty_batch() {
-    for (const EncodedBatch& batch :
-         {read("/", {}), read_shards("/", {})}) {
+    for (const EncodedBatch& batch : {read("/", {}), read_shards("/", {})}) {
         CHECK(batch.offsets.size() == 1 && batch.offsets[0] == 0 && batch.reasons.empty());
     }
 }

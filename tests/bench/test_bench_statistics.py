@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bloodcell.bench import statistics
-from bloodcell.bench.statistics import log_log_slope, spread, student_975, trend
+from bloodcell.bench.statistics import log_log_slope, spread, trend
 
 
 def test_spread() -> None:
@@ -56,12 +56,6 @@ def test_a_slow_wave_is_no_trend_and_a_trend_below_it_is_found(phase: float) -> 
     level, rising = trend(x.tolist(), wave.tolist()), trend(x.tolist(), (wave + x / 10).tolist())
     assert level.low < 0 < level.high
     assert 0 < rising.low < 0.1 < rising.high
-
-
-@pytest.mark.parametrize("freedom", [8, 20, 1000])
-def test_students_quantile(freedom: int) -> None:
-    stats = pytest.importorskip("scipy.stats")
-    assert student_975(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=1e-3)
 
 
 def test_an_exact_line_has_an_interval_of_no_width() -> None:

@@ -135,8 +135,8 @@ def reference(batch):
             q = min(65536, sum(blasts))
             histogram[patient, bin_of(q)] += 1
             suspects[patient].append((-q, int(row)))
-    kept = [sorted(found)[: batch.suspicious] for found in suspects]
-    padded = [found + [(0, -1)] * (batch.suspicious - len(found)) for found in kept]
+    kept = [sorted(cells)[: batch.suspicious] for cells in suspects]
+    padded = [cells + [(0, -1)] * (batch.suspicious - len(cells)) for cells in kept]
     return class_counts, histogram, rejected, np.array(padded)
 
 
@@ -208,7 +208,7 @@ def test_merging_with_itself_counts_twice(batch):
 
 
 def test_one_large_call_gives_the_bytes_of_many_small_ones():
-    n = 600_000  # enough for the call to use threads of its own
+    n = 600_000  # enough for the call to be counted apart, in blocks
     rng = np.random.default_rng(1)
     patient = rng.integers(0, 3, n).astype(np.int32)
     row = np.arange(n)

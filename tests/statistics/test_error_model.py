@@ -10,9 +10,8 @@ from helpers.drawn_patients import error_model, histogram, histogram_of, labelle
 from helpers.drawn_runs import copy_of_model
 
 import bloodcell
-from bloodcell import error_model as module
 from bloodcell.cli import main
-from bloodcell.error_model import ErrorModel, fit_error_model
+from bloodcell.error_model import ErrorModel, fit, fit_error_model
 from bloodcell.errors import InputError, ModelError, RunError
 from bloodcell.model import load_model
 from bloodcell.shares import ADJUSTED, BANDS, Counting, adjusted_columns, naive_columns
@@ -219,8 +218,8 @@ def test_calibrate_writes_a_model_for_the_site(
     assert refused.exit_code == 1
     assert "Needed are 8 patients" in refused.output
     assert not (tmp_path / "site").exists()
-    monkeypatch.setattr(module, "LEAST_PATIENTS", 3)
-    monkeypatch.setattr(module, "LEAST_CELLS", 5)
+    monkeypatch.setattr(fit, "LEAST_PATIENTS", 3)
+    monkeypatch.setattr(fit, "LEAST_CELLS", 5)
     assert CliRunner().invoke(main, words).exit_code == 0
     model = load_model(tmp_path / "site")
     assert model.error_model is not None

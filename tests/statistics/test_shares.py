@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from helpers.drawn_patients import bell, histogram, histogram_of, shift_model
+from helpers.label_shift import adjusted_count, adjusted_probability, likeliest_share
 from helpers.small_accumulators import make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bloodcell._core import clopper_pearson, label_shift_shares
+from bloodcell._core import SHARE_ESTIMATE, clopper_pearson
 from bloodcell.error_model.shapes import moved
 
 EDGES = [-4.0, -2.0, 0.0, 2.0, 4.0]
@@ -17,10 +18,11 @@ def test_clopper_pearson_equals_statsmodels():
     proportion = pytest.importorskip("statsmodels.stats.proportion")
     pairs = [(k, n) for n in (1, 2, 17, 200, 5000, 10**6) for k in {0, 1, n // 7, n // 2, n - 1, n}]
     hits, trials = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
-    found = clopper_pearson(hits, trials)
-    expected = np.transpose(proportion.proportion_confint(hits, trials, method="beta"))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
-    assert np.isnan(clopper_pearson(np.array([0]), np.array([0]))).all()
+    interval = clopper_pearson(hits, trials)
+    low, high = proportion.proportion_confint(hits, trials, method="beta")
+    np.testing.assert_allclose(interval["low"], low, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(interval["high"], high, rtol=0, atol=1e-9)
+    assert np.isnan(clopper_pearson(np.array([0]), np.array([0])).tolist()).all()
     with pytest.raises(ValueError, match="expected 0 to 3, found 4"):
         clopper_pearson(np.array([4]), np.array([3]))
 
@@ -41,23 +43,23 @@ def test_likeliest_share_equals_quapy(chances, monkeypatch):
     blast, other = chances
     rng = np.random.default_rng(0)
     counts = np.array([histogram(rng, share, 300) for share in (0, 0.02, 0.3, 0.9, 1)])
-    found = label_shift_shares(counts, blast, other)[:, 2]
+    shares = likeliest_share(counts, blast, other)
     posterior = np.stack([other, blast], axis=1) / (blast + other)[:, None]
-    for row, share in zip(counts, found, strict=True):
+    for row, share in zip(counts, shares, strict=True):
         cells = np.repeat(posterior, row, axis=0)
         prevalence, _ = EMQ.EM(np.array([0.5, 0.5]), cells, epsilon=1e-12)
         assert share == pytest.approx(prevalence[1], abs=1e-6)
 
 
-def test_adjusted_counts_are_solved_for_the_share(chances):
+@pytest.mark.parametrize("estimate", [adjusted_count, adjusted_probability])
+def test_adjusted_counts_are_solved_for_the_share(chances, estimate):
     """A histogram that is the mixture itself gives the share back, by either count."""
     blast, other = chances
     counts = np.rint(1e9 * (0.3 * blast + 0.7 * other)).astype(np.int64)[None]
-    assert label_shift_shares(counts, blast, other) == pytest.approx(0.3, abs=1e-6)
+    assert estimate(counts, blast, other) == pytest.approx(0.3, abs=1e-6)
     few_blasts = np.zeros((1, 64), np.int64)
     few_blasts[0, 0] = 100
-    assert label_shift_shares(few_blasts, blast, other)[0, :2].tolist() == [0, 0]
-    assert np.isnan(label_shift_shares(np.zeros((1, 64), np.int64), blast, other)).all()
+    assert estimate(few_blasts, blast, other) == 0
 
 
 def plainly(counts, worth, blast_scale=0.8, other_scale=0.6):
@@ -93,10 +95,10 @@ def test_the_posterior_equals_plain_integration(share, cells):
     counts = histogram(np.random.default_rng(3), share, cells)
     estimate = shift_model().estimate_shares(counts[None])[0]
     at, below, supported = plainly(counts, worth=300.0)
-    assert estimate[0] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
-    np.testing.assert_allclose(estimate[1:3], supported, atol=0.01)
+    assert estimate["share"] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
+    np.testing.assert_allclose([estimate["low"], estimate["high"]], supported, atol=0.01)
     bands = np.diff(np.r_[0, np.interp([0.05, 0.1, 0.2], at, below), 1])
-    np.testing.assert_allclose(estimate[3:7], bands, atol=0.01)
+    np.testing.assert_allclose(estimate["bands"], bands, atol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +112,8 @@ def test_odd_patients_equal_plain_integration_too(cells_at, worth):
     counts = histogram_of(np.repeat(list(cells_at), list(cells_at.values())))
     estimate = shift_model(worth_cells=worth).estimate_shares(counts[None])[0]
     at, below, supported = plainly(counts, worth)
-    assert estimate[0] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
-    np.testing.assert_allclose(estimate[1:3], supported, atol=0.01)
+    assert estimate["share"] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
+    np.testing.assert_allclose([estimate["low"], estimate["high"]], supported, atol=0.01)
 
 
 def test_a_moved_shape_keeps_what_leaves_the_bins():
@@ -126,15 +128,16 @@ def test_ends_can_be_reached_and_no_cell_gives_nothing():
     rng = np.random.default_rng(0)
     counts = np.stack([histogram(rng, 0, 500), histogram(rng, 1, 500), np.zeros(64, np.int64)])
     none, all_of_them, nobody = model.estimate_shares(counts)
-    assert none[1] == 0
-    assert all_of_them[2] == 1
-    assert np.isnan(nobody).all()
+    assert none["low"] == 0
+    assert all_of_them["high"] == 1
+    assert np.isnan(np.hstack(nobody.tolist())).all()
 
 
 def test_more_cells_than_worth_narrow_the_interval_no_further():
     rng = np.random.default_rng(0)
     counts = np.stack([histogram(rng, 0.2, cells) for cells in (50, 500, 50_000, 5_000_000)])
-    width = np.diff(shift_model().estimate_shares(counts)[:, 1:3]).ravel()
+    estimates = shift_model().estimate_shares(counts)
+    width = estimates["high"] - estimates["low"]
     assert width[0] > width[1] > width[2]
     assert width[3] > 0.9 * width[2]
 
@@ -146,7 +149,8 @@ def test_threads_change_nothing_and_bad_input_is_refused():
     expected = model.estimate_shares(counts).tobytes()
     assert model.estimate_shares(counts, threads=3).tobytes() == expected
     assert model.estimate_shares(counts, threads=20).tobytes() == expected
-    assert model.estimate_shares(counts[:0]).shape == (0, 9)
+    nobody = model.estimate_shares(counts[:0])
+    assert (nobody.shape, nobody.dtype) == ((0,), SHARE_ESTIMATE)
     with pytest.raises(ValueError, match="counts of 0 or more, found -1"):
         model.estimate_shares(np.full((1, 64), -1))
     with pytest.raises(TypeError, match="expected dtype int64"):

@@ -2,15 +2,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <future>
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
-#include <thread>
-
-#ifdef __linux__
-#include <sched.h>
-#endif
 
 namespace bloodcell {
 namespace {
@@ -33,37 +27,23 @@ void check_range(const char* what, int value, int low, int high) {
 // Position of the first value that is negative or not below the limit; `count` if there is none.
 template <typename Integer>
 std::size_t first_outside(const Integer* values, std::size_t count, std::uint64_t limit) {
-    const Integer* const found = std::find_if(values, values + count, [limit](Integer value) {
+    const Integer* const outside = std::find_if(values, values + count, [limit](Integer value) {
         return static_cast<std::uint64_t>(value) >= limit;  // negative ones become huge
     });
-    return static_cast<std::size_t>(found - values);
+    return static_cast<std::size_t>(outside - values);
 }
 
-[[noreturn]] void refuse_patient(std::size_t cell, std::int32_t found, std::size_t patients) {
+[[noreturn]] void refuse_patient(std::size_t cell, std::int32_t index, std::size_t patients) {
     if (patients == 0) {
-        refuse("cell ", cell, ": patient index ", found, ", expected none: there are 0 patients");
+        refuse("cell ", cell, ": patient index ", index, ", expected none: there are 0 patients");
     }
-    refuse("cell ", cell, ": patient index ", found, ", expected 0 to ", patients - 1);
+    refuse("cell ", cell, ": patient index ", index, ", expected 0 to ", patients - 1);
 }
 
-// Processors the calling thread may use. More threads than that would only cost: every part of a
-// call has its own counts to keep in the cache and its own suspects to find.
-std::size_t usable_processors() {
-#ifdef __linux__
-    cpu_set_t usable;
-    if (sched_getaffinity(0, sizeof(usable), &usable) == 0) {
-        return static_cast<std::size_t>(CPU_COUNT(&usable));
-    }
-#endif
-    return std::max(1u, std::thread::hardware_concurrency());  // 0 if unknown
-}
-
-// Parts of a call that are worth an accumulator each, of about 1 KiB a patient. 0 if none is, as in
-// a scoring run, whose calls are far smaller.
-std::size_t parts_for(std::size_t cells, std::size_t patients) {
-    constexpr std::size_t most = 4;  // about what it takes to use up the bandwidth of memory
-    const std::size_t least_cells = std::max(std::size_t{1} << 18, 256 * patients);
-    return std::min({most, usable_processors(), cells / least_cells});
+// Whether cells are worth an accumulator of their own, of about 1 KiB a patient. They are not in a
+// scoring run, whose calls are far smaller.
+bool worth_counting_apart(std::size_t cells, std::size_t patients) {
+    return cells >= std::max(std::size_t{1} << 18, 256 * patients);
 }
 
 void add_each(std::vector<std::int64_t>& sums, const std::vector<std::int64_t>& terms) {
@@ -105,34 +85,21 @@ Accumulator::Accumulator(int patients, const std::vector<ClassRole>& roles,
 void Accumulator::add(const std::int32_t* patient_index, const std::int64_t* row,
                       const float* probabilities, std::size_t cells) {
     const Cells all{patient_index, row, probabilities};
-    const std::size_t parts = parts_for(cells, patients_);
     // Either way nothing changes before all cells are checked: add_range checks its own first, and
-    // parts are counted apart from this accumulator.
-    if (parts == 0) {
+    // blocks are counted apart from this accumulator.
+    if (worth_counting_apart(cells, patients_)) {
+        merge(counted(all, cells));
+    } else {
         add_range(all, 0, cells);
-        return;
     }
-    const auto counted_part = [&](std::size_t part) {
-        return counted(all, cells * part / parts, cells * (part + 1) / parts);
-    };
-    // A future joins its thread when it goes, also when starting the next one throws.
-    std::vector<std::future<Accumulator>> others;
-    for (std::size_t part = 1; part < parts; ++part) {
-        others.push_back(std::async(std::launch::async, counted_part, part));
-    }
-    Accumulator sum = counted_part(0);
-    for (auto& other : others) {
-        sum.merge(other.get());
-    }
-    merge(sum);
 }
 
 // An accumulator like this one, of these cells only.
-Accumulator Accumulator::counted(const Cells& cells, std::size_t begin, std::size_t end) const {
+Accumulator Accumulator::counted(const Cells& cells, std::size_t count) const {
     constexpr std::size_t block = 16384;  // counted while its calls are in the cache
     Accumulator sum(static_cast<int>(patients_), roles_, static_cast<int>(kept_));
-    for (; begin < end; begin += block) {
-        sum.add_range(cells, begin, std::min(begin + block, end));
+    for (std::size_t begin = 0; begin < count; begin += block) {
+        sum.add_range(cells, begin, std::min(begin + block, count));
     }
     return sum;
 }

@@ -29,9 +29,8 @@ enum Field : std::size_t {
     field_count,
 };
 
-constexpr std::array<std::uint16_t, field_count> tags = {256, 257, 258, 259, 262, 266,
-                                                         273, 277, 278, 279, 284, 317,
-                                                         320, 322, 323, 324, 325, 339};
+constexpr std::array<std::uint16_t, field_count> tags = {
+    256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 339};
 
 // libtiff takes a directory with more entries for garbage.
 constexpr std::uint64_t most_entries = 4096;
@@ -207,9 +206,9 @@ Reason TiffDirectory::check_kind() const noexcept {
     if (!is_chunky || !is_plain || !is_supported_packing() || !is_supported_color()) {
         return Reason::unsupported;
     }
-    const bool lacks_colors = single(photometric, 0) == photo::palette &&
-                              (entries_[color_map].count != 3 * 256 ||
-                               entries_[color_map].value_size != 2);
+    const bool lacks_colors =
+        single(photometric, 0) == photo::palette &&
+        (entries_[color_map].count != 3 * 256 || entries_[color_map].value_size != 2);
     return lacks_colors ? Reason::corrupt : Reason::none;
 }
 

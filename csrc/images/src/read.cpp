@@ -64,7 +64,7 @@ std::string join(const std::string& root, std::string_view path) {
 class File {
 public:
     File(const std::string& root, std::string_view path) : descriptor_(join(root, path).c_str()) {
-        struct stat status {};
+        struct stat status{};
         if (descriptor_.error() != 0) {
             reason_ = reason_of_error(descriptor_.error());
         } else if (::fstat(descriptor_.number(), &status) != 0) {

@@ -18,7 +18,7 @@
 
 namespace bloodcell {
 
-// A leukocyte worth a look: the row it came from and its blast probability in units of 2^-16.
+// A leukocyte that a review looks at first: its row and its blast probability in units of 2^-16.
 struct Suspect {
     std::uint32_t blast_probability = 0;
     std::int64_t row = -1;  // -1: no cell
@@ -44,8 +44,7 @@ public:
 
     // Counts scored cells. probabilities: row-major, one row of classes a cell, each value in
     // [0, 1]; row: 0 or more. All or nothing: throws std::invalid_argument, naming the first cell
-    // at fault, before anything is changed. For many cells (half a million, and 512 or more a
-    // patient) it starts up to three threads, and returns when they are done.
+    // at fault, before anything is changed.
     void add(const std::int32_t* patient_index, const std::int64_t* row, const float* probabilities,
              std::size_t cells);
 
@@ -56,11 +55,13 @@ public:
     // were constructed alike. Merging with itself counts everything twice.
     void merge(const Accumulator& other);
 
-    // The whole state, little-endian; equal states give equal bytes (accumulator_bytes.cpp).
+    // The whole state, little-endian; equal states give equal bytes (accumulator_bytes.cpp). So
+    // what several processes or nodes have counted travels to the one that merges it.
     std::string to_bytes() const;
 
-    // Throws std::invalid_argument for anything to_bytes could not have written, as far as sizes,
-    // flags, order and sums can tell, and allocates no more than a few times the given length.
+    // Such bytes have travelled and may be damaged. Throws std::invalid_argument for anything
+    // to_bytes could not have written, as far as sizes, flags, order and sums can tell, and
+    // allocates no more than a few times the given length.
     static Accumulator from_bytes(std::string_view bytes);
 
     std::size_t patients() const { return patients_; }
@@ -85,7 +86,7 @@ private:
     };
     using Calls = std::unique_ptr<CellCall[]>;
 
-    Accumulator counted(const Cells& cells, std::size_t begin, std::size_t end) const;
+    Accumulator counted(const Cells& cells, std::size_t count) const;
     void add_range(const Cells& cells, std::size_t begin, std::size_t end);
     Calls checked_calls(const Cells& cells, std::size_t begin, std::size_t end) const;
     void keep(std::size_t patient, Suspect candidate);

@@ -56,8 +56,8 @@ Shape::Shape(const std::vector<double>& masses) {
 // The moved shape's mass below an edge between pairs, and unless null its slope by the shift.
 double Shape::below(const Move& move, std::size_t edge, double* slope) const {
     // What ends at this edge is at [edge - 1 + padding + shape_margin] when nothing is moved.
-    const double* at = below_.data() + static_cast<std::ptrdiff_t>(edge + padding + shape_margin) -
-                       1 - move.whole;
+    const double* at =
+        below_.data() + static_cast<std::ptrdiff_t>(edge + padding + shape_margin) - 1 - move.whole;
     if (slope) *slope = weighted(move.slopes, at);
     return weighted(move.weights, at);
 }
@@ -69,7 +69,8 @@ void Shape::groups(double shift, double* mass, double* slope) const {
     for (std::size_t g = 0; g < share_groups; ++g) {
         const bool is_last = g + 1 == share_groups;
         double right_slope = 0;
-        const double right = is_last ? 1 : below(move, group_edges[g + 1], slope ? &right_slope : nullptr);
+        const double right =
+            is_last ? 1 : below(move, group_edges[g + 1], slope ? &right_slope : nullptr);
         mass[g] = right - left;
         if (slope) slope[g] = right_slope - left_slope;
         left = right;

@@ -68,12 +68,9 @@ Floats lanes(Floats v, Floats w) {
 
 // The largest lane of each of four vectors, in the order of the vectors.
 Floats largest_lanes(const Floats (&v)[4]) {
-    const Floats a = larger(lanes<0, 4, 1, 5>(v[0], v[1]),
-                            lanes<2, 6, 3, 7>(v[0], v[1]));
-    const Floats b = larger(lanes<0, 4, 1, 5>(v[2], v[3]),
-                            lanes<2, 6, 3, 7>(v[2], v[3]));
-    return larger(lanes<0, 1, 4, 5>(a, b),
-                  lanes<2, 3, 6, 7>(a, b));
+    const Floats a = larger(lanes<0, 4, 1, 5>(v[0], v[1]), lanes<2, 6, 3, 7>(v[0], v[1]));
+    const Floats b = larger(lanes<0, 4, 1, 5>(v[2], v[3]), lanes<2, 6, 3, 7>(v[2], v[3]));
+    return larger(lanes<0, 1, 4, 5>(a, b), lanes<2, 3, 6, 7>(a, b));
 }
 
 bool is_probability(float value) { return value >= 0.0f && value <= 1.0f; }
@@ -98,9 +95,9 @@ std::optional<std::size_t> CellCaller::call(const float* probabilities, std::siz
         const float* const first = probabilities + begin * classes_;
         if (call_block(first, count, calls + begin)) {
             const float* const last = first + count * classes_;
-            const float* const found = std::find_if_not(first, last, is_probability);
-            if (found != last) {
-                return static_cast<std::size_t>(found - probabilities);
+            const float* const bad = std::find_if_not(first, last, is_probability);
+            if (bad != last) {
+                return static_cast<std::size_t>(bad - probabilities);
             }
         }
     }

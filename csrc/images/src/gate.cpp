@@ -41,8 +41,8 @@ Format sniff(Bytes file) noexcept {
 bool is_other_image(Bytes file) noexcept {
     return text_at(file, 0, "GIF8", 4) ||
            (text_at(file, 0, "RIFF", 4) && text_at(file, 8, "WEBP", 4)) ||
-           text_at(file, 0, "\0\0\0\x0CjP  ", 8) ||     // JPEG 2000, boxed
-           text_at(file, 0, "\xFF\x4F\xFF\x51", 4) ||   // JPEG 2000, bare
+           text_at(file, 0, "\0\0\0\x0CjP  ", 8) ||    // JPEG 2000, boxed
+           text_at(file, 0, "\xFF\x4F\xFF\x51", 4) ||  // JPEG 2000, bare
            text_at(file, 4, "ftypheic", 8) || text_at(file, 4, "ftypavif", 8);
 }
 

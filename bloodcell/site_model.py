@@ -1,4 +1,4 @@
-"""An error model for a site's own scanner, from a run of which some patients are labelled."""
+"""A model for a site's own scanner: with the error model of a run's labelled patients."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from bloodcell.model import Model, load_model
 from bloodcell.run import Run
 
 
-def calibrate(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
+def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
     """Copy the model of ``run`` to ``out`` with an error model of the run's labelled patients.
 
     ``labels_csv`` has the columns ``path`` as in the run and ``class``. The patients must

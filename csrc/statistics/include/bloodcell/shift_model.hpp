@@ -16,13 +16,14 @@
 
 namespace bloodcell {
 
-// Shapes are given on pairs of the bins of blast_bins.hpp, continued on both sides: -14 to 14 by 0.5.
+// Shapes are given on pairs of the bins of blast_bins.hpp, continued on both sides: -14 to 14 by
+// 0.5.
 inline constexpr std::size_t pair_bins = blast_bins / 2;
 inline constexpr std::size_t shape_margin = 12;
 inline constexpr std::size_t shape_bins = pair_bins + 2 * shape_margin;
 
-// Likelihoods take the pairs in six groups: under -4, -4 to -2, -2 to 0, and so on, 4 and more. Finer
-// ones covered no better, because patients differ by more than shifts, and cost more.
+// Likelihoods take the pairs in six groups: under -4, -4 to -2, -2 to 0, and so on, 4 and more.
+// Finer ones covered no better, because patients differ by more than shifts, and cost more.
 inline constexpr std::size_t share_groups = 6;
 inline constexpr std::array<std::size_t, share_groups + 1> group_edges{0, 8, 12, 16, 20, 24, 32};
 

@@ -18,9 +18,9 @@ constexpr unsigned leukocyte_flag = 2;
     throw std::invalid_argument("not the bytes of an accumulator: " + what);
 }
 
-std::string expected_found(const char* what, std::uint64_t expected, std::uint64_t found) {
+std::string expected_found(const char* what, std::uint64_t expected, std::uint64_t actual) {
     return "expected " + std::string(what) + " " + std::to_string(expected) + ", found " +
-           std::to_string(found);
+           std::to_string(actual);
 }
 
 template <typename Integer>
@@ -65,26 +65,27 @@ struct Dimensions {
     // At most 2^31 patients of under 1 MiB each: far from overflow.
     std::uint64_t total_bytes() const {
         const std::uint64_t counts = std::uint64_t{classes} + blast_bins + reason_count;
-        return header_bytes + classes + patients * (8 * counts + (4 + 8) * std::uint64_t{suspicious});
+        return header_bytes + classes +
+               patients * (8 * counts + (4 + 8) * std::uint64_t{suspicious});
     }
 };
 
-void expect(const char* what, std::uint64_t expected, std::uint64_t found) {
-    if (found != expected) {
-        refuse(expected_found(what, expected, found));
+void expect(const char* what, std::uint64_t expected, std::uint64_t actual) {
+    if (actual != expected) {
+        refuse(expected_found(what, expected, actual));
     }
 }
 
-void expect_at_most(const char* what, std::uint64_t limit, std::uint64_t found) {
-    if (found > limit) {
-        refuse(expected_found((std::string(what) + " up to").c_str(), limit, found));
+void expect_at_most(const char* what, std::uint64_t limit, std::uint64_t actual) {
+    if (actual > limit) {
+        refuse(expected_found((std::string(what) + " up to").c_str(), limit, actual));
     }
 }
 
 Dimensions read_header(Reader& reader, std::size_t length) {
     if (length < header_bytes || reader.text(magic.size()) != magic) {
-        refuse("expected " + std::to_string(header_bytes) + " bytes or more with the right start, "
-               "found " + std::to_string(length) + " bytes");
+        refuse("expected " + std::to_string(header_bytes) +
+               " bytes or more with the right start, found " + std::to_string(length) + " bytes");
     }
     expect("version", format_version, reader.next<std::uint32_t>());
     Dimensions d;
@@ -151,9 +152,9 @@ std::string Accumulator::to_bytes() const {
                        static_cast<std::uint32_t>(kept_)};
     out.reserve(d.total_bytes());
     out.append(magic);
-    for (const std::uint32_t word : {format_version, d.patients, d.classes, d.suspicious,
-                                     static_cast<std::uint32_t>(blast_bins),
-                                     static_cast<std::uint32_t>(reason_count)}) {
+    for (const std::uint32_t word :
+         {format_version, d.patients, d.classes, d.suspicious,
+          static_cast<std::uint32_t>(blast_bins), static_cast<std::uint32_t>(reason_count)}) {
         write(out, word);
     }
     for (const ClassRole& role : roles_) {

@@ -38,8 +38,9 @@ struct Grid {
 
     double angle(std::size_t i) const {
         const auto steps = static_cast<double>(log_density.size() - 1);
-        return i + 1 == log_density.size() ? last
-                                           : first + (last - first) * static_cast<double>(i) / steps;
+        return i + 1 == log_density.size()
+                   ? last
+                   : first + (last - first) * static_cast<double>(i) / steps;
     }
 };
 
@@ -113,7 +114,8 @@ public:
         for (std::size_t i = 0; i <= steps; ++i) {
             const std::size_t node = std::min(i / between_nodes, grid.log_density.size() - 2);
             const double t = static_cast<double>(i - node * between_nodes) / between_nodes;
-            const double angle = i == steps ? grid.last : grid.first + width * static_cast<double>(i);
+            const double angle =
+                i == steps ? grid.last : grid.first + width * static_cast<double>(i);
             shares_.push_back(share_at(angle));
             log_densities_.push_back(interpolated(grid.log_density, node, t));
         }
@@ -175,24 +177,25 @@ double misfit_score(const ShiftLikelihood& likelihood, const PairValues& chance,
                     const std::int64_t* histogram) {
     double chi_square = 0;
     double expected = 0;
-    double found = 0;
+    double observed = 0;
     int groups = 0;
     double expected_left = likelihood.cells();
     for (std::size_t k = 0; k < pair_bins; ++k) {
         expected += likelihood.cells() * chance[k];
         expected_left -= likelihood.cells() * chance[k];
-        found += static_cast<double>(histogram[2 * k] + histogram[2 * k + 1]);
+        observed += static_cast<double>(histogram[2 * k] + histogram[2 * k + 1]);
         if (k + 1 == pair_bins || (expected >= 5 && expected_left >= 5)) {
-            chi_square += (found - expected) * (found - expected) / expected;
+            chi_square += (observed - expected) * (observed - expected) / expected;
             ++groups;
             expected = 0;
-            found = 0;
+            observed = 0;
         }
     }
     // The share takes one degree of freedom, the total another; shifts have their own prior.
     const double freedom = std::max(groups - 2, 1);
     const double spread = 2 / (9 * freedom);
-    return (std::cbrt(likelihood.weight() * chi_square / freedom) - (1 - spread)) / std::sqrt(spread);
+    return (std::cbrt(likelihood.weight() * chi_square / freedom) - (1 - spread)) /
+           std::sqrt(spread);
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 //     edge(k) <= log(q / (65536 - q)) < edge(k + 1),    edge(k) = -8 + k / 4,
 // and the outermost bins take all beyond. Solved for q, edge(k) is reached first by
 //     q = ceil(65536 / (1 + exp(-edge(k)))).
-// At the 63 inner edges the quotient is either an integer exactly (edge 0: 32768) or more than 0.006
-// from the next integer, so a last-bit difference between two exp() cannot move a threshold.
+// At the 63 inner edges the quotient is either an integer exactly (edge 0: 32768) or more than
+// 0.006 from the next integer, so a last-bit difference between two exp() cannot move a threshold.
 #pragma once
 
 #include <array>

@@ -1,0 +1,97 @@
+"""The table ``[error_model]`` of a model card: its entries, and what each must be."""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, get_args
+
+import numpy as np
+
+from bloodcell._core import ShiftModel
+from bloodcell.errors import ModelError
+from bloodcell.scheme import Equivalents, Specimen
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Parameters of ``share_posterior.hpp`` in csrc/statistics and what they rest on."""
+
+    blast_shape: tuple[float, ...]
+    """Chance of each of 56 bins of log-odds, -14 to 14 by 0.5, for a blast called a leukocyte."""
+    other_shape: tuple[float, ...]
+    """The same for other cells called leukocytes."""
+    blast_scale: float
+    """How far patients' blasts lie apart, in log-odds."""
+    other_scale: float
+    tail: float
+    worth_cells: float
+    """Most independent cells that a patient's cells are worth."""
+    misfit_limit: float
+    """Largest misfit score of a histogram that may be adjusted."""
+    shift_limit: float
+    """Largest length of the two standardised shifts that may be adjusted."""
+    profile: str
+    """Denominator of the cells it was fitted on: blood or marrow."""
+    blast_equivalents: str
+    """What counted as blasts besides the scheme's own: none, aml or apl."""
+    patients: int
+    cells: int
+    blasts: int
+    held_out: str
+    """How these patients were held out of training."""
+
+    def core(self) -> ShiftModel:
+        """The estimator of the C++ core with these parameters."""
+        return ShiftModel(
+            blast_shape=np.array(self.blast_shape),
+            other_shape=np.array(self.other_shape),
+            blast_scale=self.blast_scale,
+            other_scale=self.other_scale,
+            tail=self.tail,
+            worth_cells=self.worth_cells,
+        )
+
+    def to_card(self) -> dict[str, Any]:
+        """The table ``[error_model]`` of a model card: numbers, texts and lists of them."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @staticmethod
+    def from_card(table: dict[str, Any]) -> "ErrorModel":
+        """Read ``[error_model]``; ModelError naming the entry, and what was expected, if wrong."""
+        names = {field.name for field in fields(ErrorModel)}
+        if not isinstance(table, dict) or table.keys() != names:
+            odd = sorted(names ^ set(table)) if isinstance(table, dict) else table
+            raise ModelError(f"[error_model] has other entries than expected: {odd}")
+        for name, value in table.items():
+            _check_entry(name, value)
+        entries: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in table.items()
+        }
+        return ErrorModel(**entries)
+
+
+_TEXTS = {"profile": get_args(Specimen), "blast_equivalents": get_args(Equivalents)}
+_MAY_BE_NEGATIVE = ("misfit_limit",)
+
+
+def _check_entry(name: str, value: Any) -> None:
+    """ModelError unless ``value`` is what the field ``name`` of ErrorModel holds."""
+    if name == "held_out" or name in _TEXTS:
+        known = _TEXTS.get(name, (value,))
+        if not isinstance(value, str) or value not in known:
+            raise ModelError(f"error_model.{name} is {value!r}, a text is expected: {known}")
+    elif name.endswith("_shape"):
+        right = isinstance(value, list) and len(value) == 56 and all(map(_is_number, value))
+        if not right or min(value) < 0 or not sum(value) > 0:
+            raise ModelError(f"error_model.{name}: 56 numbers of 0 or more are expected")
+    elif not _is_number(value) or (value <= 0 and name not in _MAY_BE_NEGATIVE):
+        raise ModelError(f"error_model.{name} is {value!r}, a number above 0 is expected")
+    elif name in ("patients", "cells", "blasts") and not isinstance(value, int):
+        raise ModelError(f"error_model.{name} is {value!r}, a whole number is expected")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

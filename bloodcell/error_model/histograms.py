@@ -1,0 +1,82 @@
+"""Labelled cells as histograms of each patient's blast log-odds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+
+SHAPE_EDGES = np.linspace(-14, 14, 57)
+"""Edges of a shape's bins in log-odds; the middle 32 bins pair up those of the accumulator."""
+
+SHAPE_BINS = len(SHAPE_EDGES) - 1
+
+_PROBABILITY_ONE = 65536
+
+
+def log_odds_of(probability: Floats) -> Floats:
+    """Log-odds of probabilities as the accumulator takes them: multiples of 2^-16.
+
+    0 and 1 are taken a quarter of a step inside.
+    """
+    steps = np.rint(probability * _PROBABILITY_ONE).clip(0.25, _PROBABILITY_ONE - 0.25)
+    log_odds: Floats = np.log(steps / (_PROBABILITY_ONE - steps))
+    return log_odds
+
+
+def by_shape_bin(log_odds: Floats, patient: npt.NDArray[np.intp], patients: int) -> Floats:
+    """Cells by patient and bin of a shape, (P, 56); ``patient`` indexes the rows."""
+    place = np.clip(np.digitize(log_odds, SHAPE_EDGES) - 1, 0, SHAPE_BINS - 1)
+    counts = np.bincount(patient * SHAPE_BINS + place, minlength=patients * SHAPE_BINS)
+    return counts.reshape(patients, SHAPE_BINS).astype(np.float64)
+
+
+def accumulated(
+    log_odds: Floats, patient: npt.NDArray[np.intp], patients: int
+) -> npt.NDArray[np.int64]:
+    """Cells by patient and bin of the accumulator's histogram, (P, 64); see _core.pyi."""
+    place = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.intp)
+    counts: npt.NDArray[np.int64] = np.bincount(patient * 64 + place, minlength=patients * 64)
+    return counts.reshape(patients, 64)
+
+
+@dataclass(frozen=True)
+class LabelledHistograms:
+    """Of P patients with a cell that was called a leukocyte, in the order of their names."""
+
+    blasts: Floats
+    """On the bins of shapes, (P, 56)."""
+    others: Floats
+    """Of all other leukocytes, likewise."""
+    counts: npt.NDArray[np.int64]
+    """Both together on the accumulator's bins, (P, 64)."""
+
+    @staticmethod
+    def of(
+        blast_probability: Floats,
+        is_blast: npt.NDArray[np.bool_],
+        called_leukocyte: npt.NDArray[np.bool_],
+        patients: npt.NDArray[np.str_],
+    ) -> "LabelledHistograms":
+        """Count cells, arguments as of ``fit_error_model``; InputError for odd probabilities."""
+        probability = np.asarray(blast_probability, np.float64)
+        if not ((probability >= 0) & (probability <= 1)).all():
+            raise InputError("a blast probability for the error model lies outside 0 to 1")
+        used = np.asarray(called_leukocyte, np.bool_)
+        blast = np.asarray(is_blast, np.bool_)[used]
+        log_odds = log_odds_of(probability[used])
+        names, patient = np.unique(np.asarray(patients)[used], return_inverse=True)
+        return LabelledHistograms(
+            by_shape_bin(log_odds[blast], patient[blast], len(names)),
+            by_shape_bin(log_odds[~blast], patient[~blast], len(names)),
+            accumulated(log_odds, patient, len(names)),
+        )
+
+    @property
+    def share(self) -> Floats:
+        """True share of blasts, (P,)."""
+        share: Floats = self.blasts.sum(axis=1) / self.counts.sum(axis=1)
+        return share
