@@ -29,8 +29,8 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Python and those of the packages that are installed."""
-    found = {name: _version(name) for name in _PACKAGES}
-    installed = {name: version for name, version in found.items() if version}
+    versions = {name: _version(name) for name in _PACKAGES}
+    installed = {name: version for name, version in versions.items() if version}
     return {"python": platform.python_version(), **installed}
 
 

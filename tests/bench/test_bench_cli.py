@@ -24,9 +24,9 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_every_command_and_option_stands_in_the_docs() -> None:
     docs = DOCS.read_text()
-    for name in ("run", "scale", "soak"):
-        command = main.commands[name]
-        assert command.help
+    assert list(main.commands) == ["run", "scale", "soak", "peers"]
+    for name, command in main.commands.items():
+        assert command.help, name
         assert f"## bloodcell-bench {name}" in docs
         for parameter in command.params:
             for option in getattr(parameter, "opts", []):

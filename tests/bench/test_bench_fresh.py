@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers.bench_commands import stand_in
 
-from bloodcell.bench.fresh import Scoring, in_fresh_process, score_fresh
+from bloodcell.bench.fresh import in_fresh_process, score_fresh
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.errors import EngineError
 
 

@@ -9,8 +9,8 @@ import pytest
 from helpers.bench_commands import bench
 
 from bloodcell.bench.cli import SERIES
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.scale import _WHOLE, Series, Sizes, all_series, decades, doubled, verdict
+from bloodcell.bench.scoring_options import Scoring
 
 SCORING = Scoring(None, "auto", None, 3)
 
@@ -76,7 +76,7 @@ def test_sizes_go_up_to_what_is_asked_for() -> None:
 
 
 def test_the_command_offers_every_series() -> None:
-    series = {one.name: one for one in all_series(Sizes(), SCORING)}
+    series = {one.name: one for one in all_series(Sizes(10**6, 10**8, 10**5, 4096), SCORING)}
     assert tuple(series) == SERIES
     assert [point.cells for point in series["cells"].points] == [10**3, 10**4, 10**5, 10**6]
     assert [point.cells for point in series["store"].points] == [10**6, 10**7, 10**8]

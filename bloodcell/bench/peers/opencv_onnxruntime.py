@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths, in_batches
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import EngineError
 from bloodcell.model import load_model

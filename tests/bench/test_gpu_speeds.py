@@ -5,17 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lane_speed
-import lane_stages
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from gpu import inputs, speeds
+from gpu.streams import pixels_on
 from helpers import fake_gpu
-from lane_stages import Subject, open_subject, stages_of
 
-import bloodcell
+from bloodcell.bench import timing
+from bloodcell.bench.sample import Subject, open_subject
+from bloodcell.bench.stages import decode_stage, network_stage
 from bloodcell.bench.stand_in import write_stand_in
-from bloodcell.bench.timing import Stage, timed_passes
+from bloodcell.bench.timing import timed_passes
 from bloodcell.engine.backends.contract import CPU, IN_FLIGHT, Choice
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.batches import ScoreBatch
@@ -31,8 +33,17 @@ BATCH = 7
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane_speed, "STAGE_S", 0.001)
-    monkeypatch.setattr(lane_speed, "END_TO_END_S", 0.001)
+    monkeypatch.setattr(timing, "_LEAST_S", 0.001)
+    monkeypatch.setattr(inputs, "CELLS", 80)
+
+
+@pytest.fixture(scope="module")
+def manifest(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all 72 drawn images, in every format."""
+    paths = sorted(str(path.relative_to(smears)) for path in smears.glob("*/*"))
+    path = tmp_path_factory.mktemp("input") / "manifest.parquet"
+    pq.write_table(pa.table({"path": paths}), path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +55,12 @@ def setup(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Setup:
 
 
 @pytest.fixture
-def rows(run: bloodcell.Run) -> pa.Table:
-    return run.cells(["row", "path"])
+def subject(setup: Setup, manifest: Path) -> Subject:
+    return open_subject(manifest, setup, open_lanes(setup))
 
 
 @pytest.fixture
-def subject(setup: Setup, rows: pa.Table) -> Subject:
-    return open_subject(setup, open_lanes(setup), rows)
-
-
-@pytest.fixture
-def on_device(setup: Setup, rows: pa.Table, pretended_gpu: list[int]) -> Subject:
+def on_device(setup: Setup, manifest: Path, pretended_gpu: list[int]) -> Subject:
     """The same on a pretended GPU, which decodes JPEGs alone."""
     host = Decoder(setup.preprocessing, batch_size=BATCH, threads=1)
     gpu = Decoder(setup.preprocessing, batch_size=BATCH, threads=1)
@@ -65,11 +71,7 @@ def on_device(setup: Setup, rows: pa.Table, pretended_gpu: list[int]) -> Subject
     backend = TensorRTBackend(setup.network, PlanOptions(BATCH, precision="float32"))
     assert pretended_gpu == [BATCH]
     lane = DeviceLane(DeviceDecoder(decode, host), backend)
-    return open_subject(setup, Lanes([lane], BATCH, {}), rows)
-
-
-def stage_of(subject: Subject, name: str) -> Stage:
-    return next(stage for stage in stages_of(subject) if stage.name == name)
+    return open_subject(manifest, setup, Lanes([lane], BATCH, {}))
 
 
 @pytest.mark.parametrize("device", ["subject", "on_device"])
@@ -77,21 +79,21 @@ def test_every_stage_and_the_whole_have_a_speed(
     device: str, request: pytest.FixtureRequest
 ) -> None:
     subject = request.getfixturevalue(device)
-    found = lane_speed.speeds(subject)
-    assert list(found["cells_per_s"]) == ["read", "decode", "network", "end_to_end"]
-    for speed in found["cells_per_s"].values():
+    figures = speeds.speeds(subject)
+    assert list(figures["cells_per_s"]) == ["read", "decode", "network", "end_to_end"]
+    for speed in figures["cells_per_s"].values():
         assert 0 < speed["least"] <= speed["median"] <= speed["most"]
-        assert speed["repeats"] == lane_speed.ROUNDS
-    day = 86_400 * found["cells_per_s"]["end_to_end"]["median"]
-    assert found["cells_a_day"] == pytest.approx(day, rel=1e-3)
-    assert found["end_to_end_to_slower_of_decode_and_network"]["most"] > 0
-    assert subject.pixels_on == ("host" if device == "subject" else "GPU and host")
+        assert speed["repeats"] == speeds.ROUNDS
+    day = 86_400 * figures["cells_per_s"]["end_to_end"]["median"]
+    assert figures["cells_a_day"] == pytest.approx(day, rel=1e-3)
+    assert figures["end_to_end_to_slower_of_decode_and_network"]["most"] > 0
+    assert pixels_on(subject.sample.images) == ("host" if device == "subject" else "GPU and host")
 
 
 def test_a_device_is_waited_for_when_all_is_decoded(
     on_device: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage, waited = stage_of(on_device, "decode"), []
+    stage, waited = decode_stage(on_device), []
     monkeypatch.setattr(fake_gpu.Stream, "synchronize", lambda _self: waited.append(1))
     timed_passes(stage, 3)
     assert len(waited) == 1
@@ -100,7 +102,7 @@ def test_a_device_is_waited_for_when_all_is_decoded(
 def test_a_devices_network_has_batches_in_flight(
     on_device: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage, pending, most = stage_of(on_device, "network"), [0], [0]
+    stage, pending, most = network_stage(on_device), [0], [0]
     begin, wait = TensorRTBackend.begin, TensorRTBackend.wait
 
     def beginning(self: TensorRTBackend, *arguments: Any) -> Any:
@@ -118,58 +120,46 @@ def test_a_devices_network_has_batches_in_flight(
     assert (most, pending) == ([IN_FLIGHT], [0])
 
 
+def with_scores(subject: Subject, scores: list[ScoreBatch]) -> Subject:
+    return replace(subject, sample=replace(subject.sample, scores=scores))
+
+
 def test_a_stage_that_gives_other_results_has_no_speed(subject: Subject) -> None:
-    scores = [replace(one, probabilities=one.probabilities[::-1]) for one in subject.scores]
-    found = lane_speed.speeds(replace(subject, scores=scores))
-    why_not = "gave something else than expected, so its speed means nothing"
-    assert found["cells_per_s"]["network"] == {"failed": f"network {why_not}"}
-    assert found["cells_per_s"]["end_to_end"] == {"failed": f"end to end {why_not}"}
-    assert found["cells_per_s"]["decode"]["median"] > 0
-    assert found.keys() == {"cells_per_s"}
-
-
-@pytest.mark.parametrize("name", ["read", "decode"])
-def test_other_files_have_no_speed(subject: Subject, name: str) -> None:
-    others = [*subject.encoded[1:], subject.encoded[0]]
-    tables = [*subject.tables[1:], subject.tables[0]]
-    stage = stage_of(subject, name)
-    swapped = replace(stage, items=tables if name == "read" else others)
-    with pytest.raises(EngineError, match=f"^{name} gave something else"):
-        timed_passes(swapped, 1)
+    scores = [replace(one, probabilities=one.probabilities[::-1]) for one in subject.sample.scores]
+    figures = speeds.speeds(with_scores(subject, scores))
+    why_not = "did not do its work, so its time is worth nothing: other probabilities than from"
+    for name in ("network", "end_to_end"):
+        said = f"the stage {name.replace('_', ' ')} {why_not} batches cut elsewhere"
+        assert figures["cells_per_s"][name] == {"failed": said}
+    assert figures["cells_per_s"]["decode"]["median"] > 0
+    assert figures.keys() == {"cells_per_s"}
 
 
 def test_a_batch_that_is_lost_is_seen(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = lane_stages.score_stream
+    whole = speeds.score_stream
 
     def losing(*arguments: Any) -> Iterator[ScoreBatch]:
         batches = whole(*arguments)
         next(batches)
         yield from batches
 
-    monkeypatch.setattr(lane_stages, "score_stream", losing)
-    with pytest.raises(EngineError, match="end to end gave something else"):
-        timed_passes(stage_of(subject, "end_to_end"), 2)
-
-
-def test_images_that_are_rejected_are_no_input(setup: Setup, rows: pa.Table) -> None:
-    missing = rows.set_column(1, "path", pa.array(["missing.jpg"] * rows.num_rows))
-    with pytest.raises(EngineError, match="72 of 72 images were rejected"):
-        open_subject(setup, open_lanes(setup), missing)
+    monkeypatch.setattr(speeds, "score_stream", losing)
+    with pytest.raises(EngineError, match=r"end to end did not do its work.*: a batch lost"):
+        timed_passes(speeds.end_to_end_stage(subject), 2)
 
 
 def test_copies_by_what_crosses(subject: Subject) -> None:
-    found = lane_speed.copies(subject)
-    pixels = found["cells_per_s"]["pixels_up"]["median"] * 3 * 32 * 32 * 4 / 1e9
-    assert found["gb_per_s"]["pixels_up"]["median"] == pytest.approx(pixels, abs=2e-3)
-    assert list(found["gb_per_s"]) == ["pixels_up", "encoded_up", "probabilities_down"]
+    figures = speeds.copies(subject)
+    pixels = figures["cells_per_s"]["pixels_up"]["median"] * 3 * 32 * 32 * 4 / 1e9
+    assert figures["gb_per_s"]["pixels_up"]["median"] == pytest.approx(pixels, abs=2e-3)
+    assert list(figures["gb_per_s"]) == ["pixels_up", "encoded_up", "probabilities_down"]
 
 
 def test_against_the_cpu(subject: Subject) -> None:
     alike = {"cells": 72, "same_class": 1.0, "largest_difference": 0.0}
-    assert lane_speed.against_cpu(subject) == alike
-    rolled = [
-        replace(one, probabilities=np.roll(one.probabilities, 1, axis=1)) for one in subject.scores
-    ]
-    found = lane_speed.against_cpu(replace(subject, scores=rolled))
-    assert found["same_class"] == 0.0
-    assert found["largest_difference"] > 0
+    assert speeds.against_cpu(subject) == alike
+    scores = subject.sample.scores
+    rolled = [replace(one, probabilities=np.roll(one.probabilities, 1, axis=1)) for one in scores]
+    compared = speeds.against_cpu(with_scores(subject, rolled))
+    assert compared["same_class"] == 0.0
+    assert compared["largest_difference"] > 0
