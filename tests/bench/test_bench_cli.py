@@ -17,9 +17,9 @@ def test_help_loads_nothing_heavy() -> None:
         "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "matplotlib"}
-    assert heavy.isdisjoint(found.stdout.decode().split())
+    assert heavy.isdisjoint(done.stdout.decode().split())
 
 
 def test_every_command_and_option_stands_in_the_docs() -> None:

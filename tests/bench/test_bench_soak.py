@@ -84,14 +84,15 @@ def test_it_scores_again_and_again(
         "soak", smears, "--minutes", 0.05, "--cells", 8, "--model", stand_in(tmp_path),
         "--negligible-mib", 10_000, "--out", tmp_path / "out",
     )  # fmt: skip
-    found = json.loads((tmp_path / "out" / "soak.json").read_text())
-    assert found["state"] == "done"
-    assert found["settings"]["image_width_px"] == 360
-    assert [row["round"] for row in found["measured"]] == list(range(1, len(found["measured"]) + 1))
-    assert [row["warm_up"] for row in found["measured"]][:2] == [True, True]
+    record = json.loads((tmp_path / "out" / "soak.json").read_text())
+    assert record["state"] == "done"
+    assert record["settings"]["image_width_px"] == 360
+    rounds_done = [row["round"] for row in record["measured"]]
+    assert rounds_done == list(range(1, len(rounds_done) + 1))
+    assert [row["warm_up"] for row in record["measured"]][:2] == [True, True]
     assert all(
         row["resident_mib"] > 50 and row["open_handles"] > 2 and row["threads"] > 1
-        for row in found["measured"]
+        for row in record["measured"]
     )
     assert "resident memory: does not grow" in result.stdout
 
