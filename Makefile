@@ -6,7 +6,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find csrc -name
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: demo test check ctest bench bench-compare gpu-check clean
+.PHONY: demo test check ctest bench bench-compare gpu-check release clean
 
 demo: .venv/.scoring demo/cells
 	rm -rf demo/run
@@ -23,6 +23,7 @@ check: .venv/.testing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/lint_imports.py --no-cache --no-logo
 
 ctest: .venv/.testing
 	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
@@ -42,6 +43,10 @@ bench-compare: .venv/.testing
 # status is 5 without a GPU; make says so ("Error 5"), but its own is 2 for every error.
 gpu-check:
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu
+
+# make release VERSION=1.2.3: checks, dates the changes, sets the version, commits and tags.
+release:
+	$(PYTHON) .ci/release.py $(or $(VERSION),$(error name it: make $@ VERSION=1.2.3))
 
 .venv/.environment:
 	$(PYTHON) -m venv .venv

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bloodcell.run import Run, open_run
     from bloodcell.scoring import score
 
+__version__ = "0.1.0"
+"""The one place where it stands; `make release` sets it."""
+
 __all__ = [
     "BloodcellError",
     "EngineError",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bloodcell import __version__
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
 
@@ -34,7 +35,7 @@ def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="bloodcell")
+@click.version_option(__version__)
 def main() -> None:
     """Score images of single blood cells for leukaemia blasts. Research use only."""
 

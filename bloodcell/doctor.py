@@ -4,6 +4,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
+from bloodcell import __version__
 from bloodcell.engine.backends.choice import BACKENDS, choose_backend, why_not_here, why_not_on_gpu
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.machine import usable_cores
@@ -27,7 +28,7 @@ def examine() -> dict[str, Any]:
     """Names and findings, in the order in which to show them."""
     choice = choose_backend("auto")
     findings: dict[str, Any] = {
-        "bloodcell": metadata.version("bloodcell"),
+        "bloodcell": __version__,
         "Python": platform.python_version(),
         "CPU cores usable": usable_cores(),
         "GPU": _gpu(),

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bloodcell import manifest
+from bloodcell import __version__, manifest
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.lanes import Setup
@@ -24,7 +24,7 @@ from bloodcell.session import Progress, Session
 from bloodcell.shares import Counting, rests_on, why_not_adjusted
 from bloodcell.store import ROWS_PER_PART, RunStore
 
-_PACKAGES = ("bloodcell", "numpy", "nvidia-dali-cuda130", "pyarrow")
+_PACKAGES = ("numpy", "nvidia-dali-cuda130", "pyarrow")
 
 
 def score(
@@ -181,7 +181,9 @@ def _job(
         "backend": backend.name,
         "device": backend.device,
         "rows_per_part": ROWS_PER_PART,
-        "versions": {name: metadata.version(name) for name in _PACKAGES} | made_of,
+        "versions": {"bloodcell": __version__}
+        | {name: metadata.version(name) for name in _PACKAGES}
+        | made_of,
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
+from bloodcell import __version__
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 
@@ -26,7 +27,7 @@ SERIES = ("cells", "accumulate", "store", "patients", "threads", "batch", "image
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="bloodcell")
+@click.version_option(__version__)
 def main() -> None:
     """Measure bloodcell on this machine: how fast, how cost grows, what leaks, against whom."""
 

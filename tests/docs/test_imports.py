@@ -1,0 +1,57 @@
+"""The layers of ``pyproject.toml``: kept by the tree, and broken by what one might plant there."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    no_code = shutil.ignore_patterns("__pycache__", "models", "*.so")
+    for folder in ("bloodcell", "engine", ".ci"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True, ignore=no_code)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def check(tree: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, ".ci/lint_imports.py", "--no-cache", "--no-logo"]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+
+
+def test_the_tree_keeps_every_rule(tree: Path) -> None:
+    checked = check(tree)
+    assert checked.returncode == 0, checked.stdout
+    assert "5 kept, 0 broken" in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("importer", "line", "said"),
+    [
+        ("engine/backends/torch.py", "from bloodcell.engine.backends.opening import open_backend",
+         "backends.torch is not allowed to import bloodcell.engine.backends.opening"),
+        ("engine/batches.py", "from bloodcell.engine.stream import score_stream",
+         "engine.batches is not allowed to import bloodcell.engine.stream"),
+        ("engine/decode.py", "from bloodcell.scheme import load_scheme",
+         "engine is not allowed to import bloodcell.scheme"),
+        ("bloodcell/model.py", "from bloodcell.session import Session",
+         "model is not allowed to import bloodcell.session"),
+        ("engine/lanes.py", "import click", "engine is not allowed to import click"),
+        ("bloodcell/evaluation/join.py", "from bloodcell.evaluation.blast import BlastFigures",
+         "No cycles are allowed in bloodcell.evaluation"),
+        ("bloodcell/novelty.py", "", "bloodcell.novelty"),
+    ],
+    ids=["backend-opens", "batches-stream", "engine-schemes", "model-session", "engine-click",
+         "circle", "module-in-no-layer"],
+)  # fmt: skip
+def test_a_planted_import_is_refused(tree: Path, importer: str, line: str, said: str) -> None:
+    with (tree / importer).open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    checked = check(tree)
+    assert checked.returncode == 1
+    assert said in " ".join(checked.stdout.split())
