@@ -89,21 +89,20 @@ def _input_argument(command: Command) -> Command:
     return click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)(command)
 
 
-def _cells_option(
-    default: int, meaning: str = "Cells to score; the images are repeated to so many."
+def _count_option(
+    name: str, default: int, meaning: str, *, least: int = 1
 ) -> Callable[[Command], Command]:
-    return click.option(
-        "--cells", type=click.IntRange(min=1), default=default, show_default=True, help=meaning
-    )
+    kind = click.IntRange(min=least)
+    return click.option(name, type=kind, default=default, show_default=True, help=meaning)
+
+
+_CELLS = "Cells to score; the images are repeated to so many."
 
 
 @main.command()
 @_input_argument
-@_cells_option(2048)
-@click.option(
-    "--repeats", type=click.IntRange(min=1), default=5, show_default=True,
-    help="Rounds that count, after one of warm-up.",
-)  # fmt: skip
+@_count_option("--cells", 2048, _CELLS)
+@_count_option("--repeats", 5, "Rounds that count, after one of warm-up.")
 @_measurement("the one of `bloodcell score`")
 def run(*, input_: Path | None, cells: int, repeats: int, scoring: Scoring) -> Measured:
     """Cells a second end to end and of each stage alone, and the limit that the stages allow.
@@ -129,19 +128,12 @@ def run(*, input_: Path | None, cells: int, repeats: int, scoring: Scoring) -> M
     "--only", type=click.Choice(SERIES), multiple=True,
     help="A series to measure; may be repeated.  [default: all]",
 )  # fmt: skip
-@click.option(
-    "--largest-cells", type=click.IntRange(min=2), default=10**6, show_default=True,
-    help="End to end, from 1,000 on.",
-)  # fmt: skip
-@click.option(
-    "--largest-parts", type=click.IntRange(min=2), default=10**8, show_default=True,
-    help="Cells accumulated or stored, from 1,000,000 on.",
-)  # fmt: skip
-@click.option(
-    "--largest-patients", type=click.IntRange(min=2), default=10**5, show_default=True,
-    help="Patients, and cells in each of that series' points.",
-)  # fmt: skip
-@_cells_option(4096, "Cells in each point of the other series.")
+@_count_option("--largest-cells", 10**6, "End to end, from 1,000 on.", least=2)
+@_count_option("--largest-parts", 10**8, "Cells accumulated or stored, from 1,000,000 on.", least=2)
+@_count_option(
+    "--largest-patients", 10**5, "Patients, and cells in each of that series' points.", least=2
+)
+@_count_option("--cells", 4096, "Cells in each point of the other series.")
 @_measurement("a stand-in that costs next to nothing")
 def scale(*, only: tuple[str, ...], scoring: Scoring, **sizes: int) -> Measured:
     """How time and memory grow with cells, patients, threads, batch, image size and format.
@@ -171,7 +163,7 @@ def scale(*, only: tuple[str, ...], scoring: Scoring, **sizes: int) -> Measured:
     "--negligible-mib", type=click.FloatRange(min=0), default=5.0, show_default=True,
     help="Growth of memory, in all, that does not count.",
 )  # fmt: skip
-@_cells_option(1024)
+@_count_option("--cells", 1024, _CELLS)
 @_measurement("the one of `bloodcell score`")
 def soak(
     *, input_: Path | None, minutes: float, negligible_mib: float, cells: int, scoring: Scoring
@@ -198,11 +190,8 @@ def soak(
 
 @main.command()
 @_input_argument
-@_cells_option(2048)
-@click.option(
-    "--rounds", type=click.IntRange(min=1), default=5, show_default=True,
-    help="How often each scores all cells, after a warm-up.",
-)  # fmt: skip
+@_count_option("--cells", 2048, _CELLS)
+@_count_option("--rounds", 5, "How often each scores all cells, after a warm-up.")
 @_measurement("the one of `bloodcell score`")
 def peers(*, input_: Path | None, cells: int, rounds: int, scoring: Scoring) -> Measured:
     """The same images and weights by bloodcell and by what one would take instead, in turn.
