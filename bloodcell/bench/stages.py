@@ -139,7 +139,7 @@ def accumulate_stage(part: Part) -> Stage:
     def check(outputs: list[Any], passes: int) -> None:
         checks.check_accumulate(part, passes, outputs[0])
 
-    table = _assembled(part)
+    table = assembled(part)
     return Stage("accumulate", [table], table.num_rows, 1, works, check)
 
 
@@ -149,7 +149,7 @@ def store_stage(part: Part, folder: Path) -> Stage:
     store = RunStore(folder)
 
     def write(part: Part) -> Path:
-        store.write_part(0, _assembled(part))
+        store.write_part(0, assembled(part))
         return store.part_path(0)
 
     def check(outputs: list[Path], _passes: int) -> None:
@@ -170,7 +170,8 @@ def time_drawn_parts(name: str, cells: int, patients: int, scratch: Path) -> tup
     return passes * stage.cells, timed_passes(stage, passes)
 
 
-def _assembled(part: Part) -> pa.Table:
+def assembled(part: Part) -> pa.Table:
+    """The part's table as a run stores it."""
     assembler = PartAssembler(part.rows, part.scheme)
     for batch in part.scores:
         assembler.add(batch)

@@ -15,8 +15,6 @@ from PIL import Image
 from bloodcell.bench import run as run_module
 from bloodcell.bench.run import STAGES, UNITS
 
-CPU_FIGURES = set(UNITS) - {"decode_and_network"}
-
 
 @pytest.fixture(scope="module")
 def measured(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
@@ -39,7 +37,7 @@ def test_every_figure_is_measured_in_every_round(measured: tuple[str, Path]) -> 
     record = content(measured[1])
     assert (record["command"], record["state"], record["why"]) == ("run", "done", None)
     rounds = {(row["figure"], row["round"]) for row in record["measured"]}
-    assert rounds == {(figure, number) for figure in CPU_FIGURES for number in (1, 2)}
+    assert rounds == {(figure, number) for figure in UNITS for number in (1, 2)}
     assert all(row["value"] > 0 for row in record["measured"])
 
 
@@ -69,7 +67,7 @@ def test_a_person_sees_a_table(measured: tuple[str, Path]) -> None:
     printed = measured[0]
     for words in ("end to end / limit", "start-up, new process", "peak memory", "stand-in"):
         assert words in printed
-    assert all(stage in printed for stage in STAGES if stage != "decode_and_network")
+    assert all(stage in printed for stage in STAGES)
 
 
 def test_the_chart_is_svg_or_as_its_name_says(

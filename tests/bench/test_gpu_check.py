@@ -19,24 +19,6 @@ from bloodcell.engine.backends.cuda import Device, why_no_cuda
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.errors import EngineError
 
-
-@pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: nothing to refuse")
-def test_without_a_gpu_one_line_status_5_and_no_file(tmp_path: Path) -> None:
-    before = list(check.RESULTS.glob("*"))
-    done = subprocess.run(
-        [sys.executable, check.PROGRAM],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 5
-    assert done.stdout == ""
-    assert done.stderr.startswith("gpu-check: ")
-    assert done.stderr.count("\n") == 1
-    assert list(check.RESULTS.glob("*")) == before
-
-
 STREAM = {
     "network": "n", "image_format": "jpeg", "hardware_decoder": False, "asked_batch": None,
     "cells_per_s": {"end_to_end": {"median": 300.0}}, "cells_a_day": 25_920_000,

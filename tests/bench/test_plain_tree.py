@@ -54,12 +54,14 @@ def test_it_scores(tree: Path, environment: dict[str, str], smears: Path, tmp_pa
 
 
 @pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: it would be measured")
-def test_gpu_check_refuses_in_any_folder(
+def test_without_a_gpu_gpu_check_is_one_line_status_5_and_no_file(
     tree: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     done = run(environment, tmp_path, tree / "benchmarks" / "gpu")
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr.startswith("gpu-check: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tree / "benchmarks" / "results").exists()
 
 
 def test_a_part_is_measured(tree: Path, environment: dict[str, str], tmp_path: Path) -> None:
