@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bloodcell.errors import (
     BloodcellError,
+    DiskError,
     EngineError,
     InputError,
     ModelError,
+    PackageError,
     RunError,
     Stopped,
 )
@@ -24,9 +26,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BloodcellError",
+    "DiskError",
     "EngineError",
     "InputError",
     "ModelError",
+    "PackageError",
     "Run",
     "RunError",
     "Stopped",

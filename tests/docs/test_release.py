@@ -1,5 +1,6 @@
 """The version stands in one place, and the release command, in a throw-away clone."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "A. Person")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "person@example.org")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     origin = tmp_path / "origin"
     (origin / "bloodcell").mkdir(parents=True)
     source = (ROOT / "bloodcell" / "__init__.py").read_text(encoding="utf-8")
@@ -115,7 +117,7 @@ def test_the_changelog_is_one_the_release_command_can_date() -> None:
 
 
 def test_a_tree_that_was_copied_and_not_installed_scores(
-    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cells: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = metadata.version
 
@@ -125,8 +127,6 @@ def test_a_tree_that_was_copied_and_not_installed_scores(
         return installed(package)
 
     monkeypatch.setattr(metadata, "version", version)
-    (patient, *_) = sorted(path for path in smears.iterdir() if path.is_dir())
-    cells = tmp_path / "cells"
-    shutil.copytree(patient, cells / patient.name)
-    run = bloodcell.score(cells, tmp_path / "run", backend="onnxruntime")
-    assert run.about["job"]["versions"]["bloodcell"] == bloodcell.__version__
+    bloodcell.score(cells, tmp_path / "run", model=model, backend="onnxruntime")
+    about = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert about["job"]["versions"]["bloodcell"] == bloodcell.__version__

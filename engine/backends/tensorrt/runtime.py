@@ -1,4 +1,4 @@
-"""Runs a plan on the GPU. No GPU has run it yet: every CUDA call here is unproved.
+"""Runs a plan on the GPU. No GPU has run one yet: every CUDA call here is unproved.
 
 What can be decided without a GPU (keys, refusals, chunks, the kernel's arithmetic) is elsewhere
 and tested; here is only the order of calls.

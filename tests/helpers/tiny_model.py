@@ -1,0 +1,30 @@
+"""A model folder of the tiny network, of any scheme of five classes."""
+
+import hashlib
+from pathlib import Path
+
+import tomli_w
+
+from bloodcell.model import load_model
+from bloodcell.scheme import load_scheme
+from helpers.tiny_onnx import tiny_onnx
+
+INPUT_PX = 8
+
+
+def write_tiny_model(folder: Path, scheme: str) -> Path:
+    weights = tiny_onnx(INPUT_PX)
+    card = {
+        "name": "tiny",
+        "version": "0",
+        "scheme": scheme,
+        "classes": load_scheme(scheme).codes,
+        "intended_use": "Tests.",
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "preprocessing": load_model().card["preprocessing"] | {"input_px": INPUT_PX},
+        "calibration": {"temperature": 1.0},
+    }
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(weights)
+    (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
+    return folder
