@@ -1,13 +1,9 @@
 """`bloodcell-bench` as a command: help is quick and whole, and stands in the documents."""
 
-from pathlib import Path
-
 from helpers.bench_commands import bench
-from helpers.loaded_modules import packages_loaded_for_help
+from helpers.command_lines import assert_documented, packages_loaded_for_help
 
 from bloodcell.bench.cli import main
-
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmark.md"
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -16,15 +12,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_every_command_and_option_stands_in_the_docs() -> None:
-    docs = DOCS.read_text()
     assert list(main.commands) == ["run", "scale", "soak", "peers"]
-    for name, command in main.commands.items():
-        assert command.help, name
-        assert f"## bloodcell-bench {name}" in docs
-        for parameter in command.params:
-            for option in getattr(parameter, "opts", []):
-                if option.startswith("--") and option != "--help":
-                    assert f"`{option}" in docs, f"{name} {option}"
+    assert_documented(main, "bloodcell-bench", "benchmark.md")
 
 
 def test_wrong_usage_is_status_2() -> None:

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from helpers.command_lines import assert_documented, packages_loaded_for_help
 from helpers.labelled_runs import BLAST, labels, run_of
-from helpers.loaded_modules import packages_loaded_for_help
 
 from bloodcell.cli import main
 from bloodcell.console import print_evaluation
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def invoke(*words: object) -> Result:
@@ -98,14 +96,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_every_command_has_help_and_stands_in_the_docs() -> None:
-    docs = (REPOSITORY / "docs" / "command-line.md").read_text()
-    for name, command in main.commands.items():
-        assert command.help, name
-        assert f"## bloodcell {name}" in docs
-        for parameter in command.params:
-            for option in getattr(parameter, "opts", []):
-                if option.startswith("--") and option != "--help":
-                    assert f"`{option}" in docs, f"{name} {option}"
+    assert_documented(main, "bloodcell", "command-line.md")
 
 
 def test_models_lists_the_default() -> None:
