@@ -14,6 +14,7 @@ from gpu.streams import pixels_on
 from helpers import fake_gpu
 
 from bloodcell.bench import timing
+from bloodcell.bench.checks import check_colours
 from bloodcell.bench.sample import Subject, open_subject
 from bloodcell.bench.stages import decode_stage, network_stage
 from bloodcell.bench.stand_in import write_stand_in
@@ -79,6 +80,7 @@ def test_every_stage_and_the_whole_have_a_speed(
     device: str, request: pytest.FixtureRequest
 ) -> None:
     subject = request.getfixturevalue(device)
+    check_colours(subject.sample, subject.setup.preprocessing)
     figures = speeds.speeds(subject)
     assert list(figures["cells_per_s"]) == ["read", "decode", "network", "end_to_end"]
     for speed in figures["cells_per_s"].values():
