@@ -41,10 +41,10 @@ bench: .venv/.testing
 bench-compare: .venv/.testing
 	$(BIN)/python benchmarks/compare_commits.py $(or $(REV),$(error name a commit: make $@ REV=...))
 
-# On a GPU machine, with the .venv if it is there, else with what $(PYTHON) has. The script's exit
+# On a GPU machine, with the .venv if it is there, else with what $(PYTHON) has. The program's exit
 # status is 5 without a GPU; make says so ("Error 5"), but its own is 2 for every error.
 gpu-check:
-	@PYTHONPATH=$(CURDIR) $(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu_check.py
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) benchmarks/gpu
 
 # make release VERSION=1.2.3: checks, dates the changes, sets the version, commits and tags.
 release:

@@ -139,15 +139,15 @@ def own_packages(environment: Path) -> Path:
 def one_row(
     number: int, piece: str, pythons: dict[str, Path], images: Path, sizes: Sizes
 ) -> dict[str, Any]:
-    found = {side: measured(python, piece, images, sizes) for side, python in pythons.items()}
-    times = {side: elapsed_s for side, (elapsed_s, _) in found.items()}
+    results = {side: measured(python, piece, images, sizes) for side, python in pythons.items()}
+    times = {side: elapsed_s for side, (elapsed_s, _) in results.items()}
     return {
         "round": number,
         "piece": piece,
         "old_s": round(times["old"], 5),
         "new_s": round(times["new"], 5),
         "ratio": round(times["old"] / times["new"], 4),
-        "same_answers": share_alike(found["old"][1], found["new"][1]),
+        "same_answers": share_alike(results["old"][1], results["new"][1]),
     }
 
 
@@ -156,8 +156,8 @@ def measured(python: Path, piece: str, images: Path, sizes: Sizes) -> tuple[floa
     if piece == "score":
         return scored(python, images)
     cells = str(getattr(sizes, piece))
-    found = json.loads(run(str(python), "-I", str(PROBE), piece, cells, str(images)))
-    return found["elapsed_s"], found["answer"]
+    result = json.loads(run(str(python), "-I", str(PROBE), piece, cells, str(images)))
+    return result["elapsed_s"], result["answer"]
 
 
 def scored(python: Path, images: Path) -> tuple[float, list[str]]:
@@ -189,10 +189,10 @@ def share_alike(old: list[Any], new: list[Any]) -> float:
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row a piece: median seconds, and the ratios pair by pair, above 1 where new is faster."""
-    found = []
+    pieces = []
     for piece in dict.fromkeys(row["piece"] for row in rows):
         own = [row for row in rows if row["piece"] == piece]
-        found.append(
+        pieces.append(
             {
                 "piece": piece,
                 "old_s": median(row["old_s"] for row in own),
@@ -201,7 +201,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "same_answers": min(row["same_answers"] for row in own),
             }
         )
-    return found
+    return pieces
 
 
 def print_summary(rows: list[dict[str, Any]]) -> None:

@@ -70,8 +70,8 @@ def expected(batch: EncodedBatch, preprocessing: Preprocessing) -> np.ndarray:
 
 def test_dali(benchmark, batch, preprocessing, expected):
     decoder = Decoder(preprocessing, batch_size=BATCH_SIZE, threads=1)
-    found = benchmark(decoder.decode_batch, batch)
-    np.testing.assert_array_equal(found.pixels, expected)
+    images = benchmark(decoder.decode_batch, batch)
+    np.testing.assert_array_equal(images.pixels, expected)
 
 
 @pytest.mark.parametrize("library", ["pillow", "opencv", "simplejpeg_opencv"])
@@ -82,6 +82,6 @@ def test_baseline(benchmark, batch, preprocessing, expected, library):
         "opencv": lambda image: resized(by_opencv(image), preprocessing),
         "simplejpeg_opencv": lambda image: resized(decode_jpeg(image), preprocessing),
     }[library]
-    found = benchmark(normalised, decode, batch, preprocessing)
+    pixels = benchmark(normalised, decode, batch, preprocessing)
     # Two levels of 255, which their roundings and filters may come to on average.
-    assert np.abs(found - expected).mean() < 2 / 255 / min(preprocessing.std)
+    assert np.abs(pixels - expected).mean() < 2 / 255 / min(preprocessing.std)

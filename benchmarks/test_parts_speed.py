@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bloodcell.bench.sample import Part, drawn_part
+from bloodcell.bench.stages import assembled
 from bloodcell.model import load_model
-from bloodcell.store import PartAssembler, RunStore
+from bloodcell.store import RunStore
 
 pl = pytest.importorskip("polars")
 
@@ -18,13 +19,6 @@ writing = pytest.mark.benchmark(group="write a part of 4,096 cells as Parquet")
 @pytest.fixture(scope="module")
 def part() -> Part:
     return drawn_part(patients=10, scheme=load_model().scheme)
-
-
-def assembled(part: Part):
-    assembler = PartAssembler(part.rows, part.scheme)
-    for batch in part.scores:
-        assembler.add(batch)
-    return assembler.table()
 
 
 def scored(part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

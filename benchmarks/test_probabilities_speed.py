@@ -32,19 +32,20 @@ def in_float64(logits: np.ndarray) -> np.ndarray:
 
 
 def test_calibrated_probabilities(benchmark, logits):
-    found = benchmark(calibrated_probabilities, logits, TEMPERATURE)
-    assert np.abs(found - in_float64(logits)).max() <= PROBABILITY_STEP
-    assert np.array_equal(found / PROBABILITY_STEP, np.rint(found / PROBABILITY_STEP))
+    probabilities = benchmark(calibrated_probabilities, logits, TEMPERATURE)
+    assert np.abs(probabilities - in_float64(logits)).max() <= PROBABILITY_STEP
+    steps = probabilities / PROBABILITY_STEP
+    assert np.array_equal(steps, np.rint(steps))
 
 
 def test_scipy_softmax_in_float64(benchmark, logits):
-    found = benchmark(lambda: scipy.special.softmax(logits / np.float64(TEMPERATURE), axis=1))
-    np.testing.assert_allclose(found, in_float64(logits), atol=1e-6)
+    softmax = benchmark(lambda: scipy.special.softmax(logits / np.float64(TEMPERATURE), axis=1))
+    np.testing.assert_allclose(softmax, in_float64(logits), atol=1e-6)
 
 
 def test_scipy_softmax_in_float32(benchmark, logits):
-    found = benchmark(lambda: scipy.special.softmax(logits / np.float32(TEMPERATURE), axis=1))
-    np.testing.assert_allclose(found, in_float64(logits), atol=1e-5)
+    softmax = benchmark(lambda: scipy.special.softmax(logits / np.float32(TEMPERATURE), axis=1))
+    np.testing.assert_allclose(softmax, in_float64(logits), atol=1e-5)
 
 
 def test_numpy_softmax_in_float32(benchmark, logits):

@@ -53,12 +53,12 @@ def test_read_files(benchmark, manifest, table, images):
 @read
 def test_python_and_pillow_open(benchmark, manifest, table, images):
     def read_each() -> list[bytes]:
-        found = []
+        contents = []
         for path in table["path"].to_pylist():
             content = Path(manifest.parent, path).read_bytes()
             assert Image.open(io.BytesIO(content)).size == (WIDTH, HEIGHT)
-            found.append(content)
-        return found
+            contents.append(content)
+        return contents
 
     assert benchmark(read_each) == images
 
@@ -66,10 +66,10 @@ def test_python_and_pillow_open(benchmark, manifest, table, images):
 @read
 def test_python_without_a_gate(benchmark, manifest, table, images):
     def read_each() -> list[bytes]:
-        found = []
+        contents = []
         for path in table["path"].to_pylist():
             with open(f"{manifest.parent}/{path}", "rb", buffering=0) as file:  # noqa: PTH123
-                found.append(file.read())
-        return found
+                contents.append(file.read())
+        return contents
 
     assert benchmark(read_each) == images

@@ -40,7 +40,7 @@ def trainable_recipes() -> list[dict[str, Any]]:
     Raises PackageError if the ``train`` extra is not installed.
     """
     from bloodcell.training.crossvalidation import new_network
-    from bloodcell.training.export import export_onnx, gmacs_of, parameters_of
+    from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
     from bloodcell.training.recipe import read_options, recipe_names
 
     entries = []

@@ -39,7 +39,6 @@ def build_graph(
     ``hardware_decoder``: of a GPU, for all JPEGs or for none. A share between would send an image
     to one or the other by its place in the batch, and its pixels would depend on its neighbours.
     """
-    margin = (1.0 - preprocessing.region) / 2.0
     on_gpu = device_id is not None
 
     def graph() -> Any:
@@ -51,17 +50,8 @@ def build_graph(
             output_type=types.RGB,
             hw_decoder_load=1.0 if hardware_decoder else 0.0,
         )
-        images = fn.resize(
-            images,
-            size=[preprocessing.input_px, preprocessing.input_px],
-            roi_start=[margin, margin],
-            roi_end=[1.0 - margin, 1.0 - margin],
-            roi_relative=True,
-            interp_type=_INTERPOLATION[preprocessing.interpolation],
-            antialias=preprocessing.antialias,
-        )
         return fn.crop_mirror_normalize(
-            images,
+            cropped_and_resized(images, preprocessing),
             dtype=types.FLOAT,
             output_layout="CHW",
             mean=[255.0 * value for value in preprocessing.mean],
@@ -81,6 +71,20 @@ def build_graph(
     pipeline = define(graph)()
     pipeline.build()
     return pipeline
+
+
+def cropped_and_resized(images: Any, preprocessing: Preprocessing) -> Any:
+    """DALI's operator that brings the region in the middle to the network's side."""
+    margin = (1.0 - preprocessing.region) / 2.0
+    return fn.resize(
+        images,
+        size=[preprocessing.input_px, preprocessing.input_px],
+        roi_start=[margin, margin],
+        roi_end=[1.0 - margin, 1.0 - margin],
+        roi_relative=True,
+        interp_type=_INTERPOLATION[preprocessing.interpolation],
+        antialias=preprocessing.antialias,
+    )
 
 
 class Graph:

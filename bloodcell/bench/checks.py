@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from bloodcell._core import Accumulator
-from bloodcell.bench.sample import Part, Sample
-from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
+from bloodcell.bench.sample import Images, Part, Sample, pixels_on_host
+from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import encoded_images
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import EngineError
@@ -22,28 +21,36 @@ _COLOUR_LEVELS = 8.0
 """By how much the mean colour of a cell may differ between DALI and Pillow, of 255 levels."""
 
 
+def require(stage: str, good: bool, instead: str) -> None:
+    """EngineError, and so no time, for a stage whose output is not good."""
+    if not good:
+        raise EngineError(
+            f"the stage {stage} did not do its work, so its time is worth nothing: {instead}"
+        )
+
+
 def check_read(sample: Sample, root: Path, outputs: list[EncodedBatch]) -> None:
     """Each cell has the bytes of its file, and the sample's reason."""
-    for table, expected, found in zip(sample.tables, sample.encoded, outputs, strict=True):
-        _require("read", np.array_equal(found.reasons, expected.reasons), "other reasons")
-        paths = table["path"].to_numpy()[found.reasons == 0]
+    for table, expected, output in zip(sample.tables, sample.encoded, outputs, strict=True):
+        require("read", np.array_equal(output.reasons, expected.reasons), "other reasons")
+        paths = table["path"].to_numpy()[output.reasons == 0]
         files = [(root / path).read_bytes() for path in paths]
-        same = [bytes(cell) for cell in encoded_images(found)[1]] == files
-        _require("read", same, "other bytes than the files'")
+        same = [bytes(cell) for cell in encoded_images(output)[1]] == files
+        require("read", same, "other bytes than the files'")
 
 
 def check_gate(outputs: list[npt.NDArray[np.uint8]]) -> None:
     """The last image of each batch, cut in half, is refused, the others are not."""
     for reasons in outputs:
         refused = np.flatnonzero(reasons).tolist()
-        _require("gate", refused == [len(reasons) - 1], "a whole image refused or a half one not")
+        require("gate", refused == [len(reasons) - 1], "a whole image refused or a half one not")
 
 
-def check_decode(sample: Sample, outputs: list[ImageBatch]) -> None:
-    """Pixels are the sample's, bit for bit."""
-    for expected, found in zip(sample.images, outputs, strict=True):
-        same = np.array_equal(found.pixels, expected.pixels)
-        _require("decode", same, "other pixels than a decoder of its own gave")
+def check_decode(expected: list[npt.NDArray[np.float32]], outputs: list[Images]) -> None:
+    """Pixels are those expected, bit for bit; a GPU's must have been waited for."""
+    for pixels, images in zip(expected, outputs, strict=True):
+        same = np.array_equal(pixels_on_host(images), pixels)
+        require("decode", same, "other pixels than when the sample was decoded")
 
 
 def check_colours(sample: Sample, preprocessing: Preprocessing) -> None:
@@ -57,24 +64,18 @@ def check_colours(sample: Sample, preprocessing: Preprocessing) -> None:
         ]
         if cells:
             expected = _mean_colour(bytes(cells[0]), preprocessing.region)
-            found = images.pixels[0].mean(axis=(1, 2)) * scale + offset
-            close = bool(np.abs(found - expected).max() <= _COLOUR_LEVELS)
-            _require("decode", close, f"mean colour {found.round(1)}, Pillow {expected.round(1)}")
+            mean = pixels_on_host(images)[0].mean(axis=(1, 2)) * scale + offset
+            close = bool(np.abs(mean - expected).max() <= _COLOUR_LEVELS)
+            require("decode", close, f"mean colour {mean.round(1)}, Pillow {expected.round(1)}")
 
 
 def check_network(
     expected: list[npt.NDArray[np.float32]], outputs: list[npt.NDArray[np.float32]]
 ) -> None:
     """Probabilities are those expected, bit for bit."""
-    for wanted, found in zip(expected, outputs, strict=True):
-        _require("network", np.array_equal(wanted, found), "other probabilities")
-
-
-def check_scores(sample: Sample, outputs: list[ScoreBatch]) -> None:
-    """Probabilities are the sample's, bit for bit."""
-    for expected, found in zip(sample.scores, outputs, strict=True):
-        same = np.array_equal(expected.probabilities, found.probabilities, equal_nan=True)
-        _require("decode and network", same, "other probabilities than the same lane before")
+    for probabilities, output in zip(expected, outputs, strict=True):
+        same = np.array_equal(output, probabilities)
+        require("network", same, "other probabilities than from batches cut elsewhere")
 
 
 def check_accumulate(part: Part, passes: int, accumulator: Accumulator) -> None:
@@ -83,11 +84,11 @@ def check_accumulate(part: Part, passes: int, accumulator: Accumulator) -> None:
     probabilities = np.concatenate([batch.probabilities for batch in part.scores])
     called = probabilities[reasons == 0].argmax(axis=1)
     counts = passes * np.bincount(called, minlength=probabilities.shape[1])
-    found = accumulator.class_counts.sum(axis=0)
-    _require("accumulate", np.array_equal(found, counts), "other counts of the classes")
+    same = np.array_equal(accumulator.class_counts.sum(axis=0), counts)
+    require("accumulate", same, "other counts of the classes")
     rejected = int(accumulator.rejected.sum())
     same = rejected == passes * int((reasons != 0).sum())
-    _require("accumulate", same, f"{rejected} rejected cells")
+    require("accumulate", same, f"{rejected} rejected cells")
 
 
 def check_store(part: Part, path: Path) -> None:
@@ -96,21 +97,21 @@ def check_store(part: Part, path: Path) -> None:
         stored = file.read(columns=["row", "path", "patient", "probabilities"])
     path.unlink()
     own = ["row", "path", "patient"]
-    _require("store", stored.select(own) == part.rows.select(own), "a file of other rows")
+    require("store", stored.select(own) == part.rows.select(own), "a file of other rows")
     expected = np.concatenate([batch.probabilities for batch in part.scores])
-    _require("store", _equal(stored["probabilities"], expected), "other probabilities on disk")
+    require("store", _equal(stored["probabilities"], expected), "other probabilities on disk")
 
 
 def check_run(run: Run, sample: Sample) -> None:
     """Every cell of the run is there, the sample's with the results of the stages alone."""
     rejected = sum(run.about["rejected"].values())
     whole = run.about["scored"] + rejected == run.about["cells"]
-    _require("end to end", whole, "cells neither scored nor rejected")
+    require("end to end", whole, "cells neither scored nor rejected")
     cells = run.cells(["probabilities"])
     for batch in sample.scores:
-        found = cells["probabilities"].take(pa.array(batch.rows))
-        same = _equal(found, batch.probabilities)
-        _require("end to end", same, "other probabilities than the stages alone")
+        stored = cells["probabilities"].take(pa.array(batch.rows))
+        same = _equal(stored, batch.probabilities)
+        require("end to end", same, "other probabilities than the stages alone")
 
 
 def _mean_colour(encoded: bytes, region: float) -> npt.NDArray[np.float64]:
@@ -125,10 +126,3 @@ def _equal(stored: pa.ChunkedArray, expected: npt.NDArray[np.float32]) -> bool:
     """Lists of probabilities, null in every class where NaN is expected."""
     values = stored.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return np.array_equal(values, expected.ravel(), equal_nan=True)
-
-
-def _require(stage: str, good: bool, instead: str) -> Any:
-    if not good:
-        raise EngineError(
-            f"the stage {stage} did not do its work, so its time is worth nothing: {instead}"
-        )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 from bloodcell import __version__
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 
 if TYPE_CHECKING:
-    from bloodcell.bench.fresh import Scoring
+    from matplotlib.figure import Figure
+
+    from bloodcell.bench.record import Record
+
+    Measured: TypeAlias = tuple[Record, Callable[[Record], None], Callable[[], Figure] | None]
+    """A record, what prints its figures, and what draws them, if anything."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
@@ -27,77 +34,95 @@ def main() -> None:
     keep_library_caches_together()
 
 
-def _scoring_options(command: Command) -> Command:
-    """The options of `bloodcell score` that change its speed, and what every command prints."""
-    for option in (
-        click.option("--out", type=_PATH, help="Folder or file for JSON and chart (.svg, .png)."),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
+def _measurement(model: str) -> Callable[[Callable[..., Measured]], Callable[..., None]]:
+    """What all commands share: options of `bloodcell score` that change its speed, and the output.
+
+    The command gets them as ``scoring``. What it returns is printed and written. ``model``: the
+    default, in words.
+    """
+
+    def decorated(command: Callable[..., Measured]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def measure(
+            *,
+            model: str | None,
+            backend: str,
+            batch_size: int | None,
+            threads: int | None,
+            as_json: bool,
+            out: Path | None,
+            **own: Any,
+        ) -> None:
+            from bloodcell.bench.command import print_write_and_exit
+            from bloodcell.engine.machine import usable_cores
+
+            scoring = Scoring(model, backend, batch_size, threads or usable_cores())
+            record, print_figures, chart = command(scoring=scoring, **own)
+            print_write_and_exit(record, print_figures, chart, as_json=as_json, out=out)
+
+        for option in reversed(_shared_options(model)):
+            measure = option(measure)
+        return measure
+
+    return decorated
+
+
+def _shared_options(model: str) -> list[Callable[[Command], Command]]:
+    return [
         click.option(
-            "--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]"
+            "--model", metavar="NAME|DIR",
+            help=f"Shipped model or model folder.  [default: {model}]",
+        ),
+        click.option(
+            "--backend", type=click.Choice(BACKEND_NAMES), default="auto", show_default=True,
+            help="What runs the network.",
         ),
         click.option(
             "--batch-size", type=click.IntRange(min=1),
             help="Cells a batch  [default: 32 on the CPU, on a GPU what its network takes]",
         ),
-        click.option(
-            "--backend",
-            type=click.Choice(BACKEND_NAMES),
-            default="auto", show_default=True, help="What runs the network.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+        click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]"),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
+        click.option("--out", type=_PATH, help="Folder or file for JSON and chart (.svg, .png)."),
+    ]  # fmt: skip
 
 
-def _model_option(default: str) -> Callable[[Command], Command]:
-    return click.option(
-        "--model", metavar="NAME|DIR", help=f"Shipped model or model folder.  [default: {default}]"
-    )
+def _input_argument(command: Command) -> Command:
+    return click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)(command)
 
 
-def _cells_option(
-    default: int, meaning: str = "Cells to score; the images are repeated to so many."
+def _count_option(
+    name: str, default: int, meaning: str, *, least: int = 1
 ) -> Callable[[Command], Command]:
-    return click.option(
-        "--cells", type=click.IntRange(min=1), default=default, show_default=True, help=meaning
-    )
+    kind = click.IntRange(min=least)
+    return click.option(name, type=kind, default=default, show_default=True, help=meaning)
+
+
+_CELLS = "Cells to score; the images are repeated to so many."
 
 
 @main.command()
-@click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)
-@_cells_option(2048)
-@click.option(
-    "--repeats", type=click.IntRange(min=1), default=5, show_default=True,
-    help="Rounds that count, after one of warm-up.",
-)  # fmt: skip
-@_model_option("the one of `bloodcell score`")
-@_scoring_options
-def run(
-    *,
-    input_: Path | None,
-    cells: int,
-    repeats: int,
-    as_json: bool,
-    out: Path | None,
-    **options: Any,
-) -> None:
+@_input_argument
+@_count_option("--cells", 2048, _CELLS)
+@_count_option("--repeats", 5, "Rounds that count, after one of warm-up.")
+@_measurement("the one of `bloodcell score`")
+def run(*, input_: Path | None, cells: int, repeats: int, scoring: Scoring) -> Measured:
     """Cells a second end to end and of each stage alone, and the limit that the stages allow.
 
     INPUT is what `bloodcell score` takes; phantoms are drawn without one.
     """
     from bloodcell.bench.charts import run_chart
-    from bloodcell.bench.command import end, measuring, new_record
+    from bloodcell.bench.command import measuring, new_record
+    from bloodcell.bench.inputs import repeated_input
     from bloodcell.bench.run import measure_run, summary
     from bloodcell.bench.tables import print_run
 
-    scoring = _scoring(**options)
     record = new_record("run", input_, scoring, cells=cells, repeats=repeats)
     with measuring(record) as scratch:
-        measure_run(
-            record, source=input_, cells=cells, scoring=scoring, repeats=repeats, scratch=scratch
-        )
+        manifest = repeated_input(input_, cells, scratch / "input")
+        measure_run(record, manifest, scoring, repeats, scratch)
     record.figures = summary(record)
-    end(record, print_run, as_json=as_json, out=out, chart=lambda: run_chart(record))
+    return record, print_run, lambda: run_chart(record)
 
 
 @main.command()
@@ -105,53 +130,33 @@ def run(
     "--only", type=click.Choice(SERIES), multiple=True,
     help="A series to measure; may be repeated.  [default: all]",
 )  # fmt: skip
-@click.option(
-    "--largest-cells", type=click.IntRange(min=2), default=10**6, show_default=True,
-    help="End to end, from 1,000 on.",
-)  # fmt: skip
-@click.option(
-    "--largest-parts", type=click.IntRange(min=2), default=10**8, show_default=True,
-    help="Cells accumulated or stored, from 1,000,000 on.",
-)  # fmt: skip
-@click.option(
-    "--largest-patients", type=click.IntRange(min=2), default=10**5, show_default=True,
-    help="Patients, and cells in each of that series' points.",
-)  # fmt: skip
-@_cells_option(4096, "Cells in each point of the other series.")
-@_model_option("a stand-in that costs next to nothing")
-@_scoring_options
-def scale(
-    *,
-    only: tuple[str, ...],
-    cells: int,
-    largest_cells: int,
-    largest_parts: int,
-    largest_patients: int,
-    out: Path | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
+@_count_option("--largest-cells", 10**6, "End to end, from 1,000 on.", least=2)
+@_count_option("--largest-parts", 10**8, "Cells accumulated or stored, from 1,000,000 on.", least=2)
+@_count_option(
+    "--largest-patients", 10**5, "Patients, and cells in each of that series' points.", least=2
+)
+@_count_option("--cells", 4096, "Cells in each point of the other series.")
+@_measurement("a stand-in that costs next to nothing")
+def scale(*, only: tuple[str, ...], scoring: Scoring, **sizes: int) -> Measured:
     """How time and memory grow with cells, patients, threads, batch, image size and format.
 
     All cells are drawn. Status 1 if time is not linear in the cells or memory not flat.
     """
     from bloodcell.bench.charts import scale_chart
-    from bloodcell.bench.command import end, measuring, new_record
+    from bloodcell.bench.command import measuring, new_record
     from bloodcell.bench.scale import Sizes, all_series, measure_scale, verdicts
     from bloodcell.bench.tables import print_scale
 
-    sizes = Sizes(largest_cells, largest_parts, largest_patients, cells)
-    scoring = _scoring(**options)
-    series = [one for one in all_series(sizes, scoring) if one.name in (only or SERIES)]
+    asked = [one for one in all_series(Sizes(**sizes), scoring) if one.name in (only or SERIES)]
     record = new_record("scale", None, scoring)
     with measuring(record) as scratch:
-        measure_scale(record, series, scoring, scratch)
-    record.verdicts = verdicts(series, record.measured)
-    end(record, print_scale, as_json=as_json, out=out, chart=lambda: scale_chart(record, series))
+        measure_scale(record, asked, scoring, scratch)
+    record.verdicts = verdicts(asked, record.measured)
+    return record, print_scale, lambda: scale_chart(record, asked)
 
 
 @main.command()
-@click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)
+@_input_argument
 @click.option(
     "--minutes", type=click.FloatRange(min=0, min_open=True), required=True,
     help="How long to score the input again and again.",
@@ -160,92 +165,55 @@ def scale(
     "--negligible-mib", type=click.FloatRange(min=0), default=5.0, show_default=True,
     help="Growth of memory, in all, that does not count.",
 )  # fmt: skip
-@_cells_option(1024)
-@_model_option("the one of `bloodcell score`")
-@_scoring_options
+@_count_option("--cells", 1024, _CELLS)
+@_measurement("the one of `bloodcell score`")
 def soak(
-    *,
-    input_: Path | None,
-    minutes: float,
-    negligible_mib: float,
-    cells: int,
-    out: Path | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
+    *, input_: Path | None, minutes: float, negligible_mib: float, cells: int, scoring: Scoring
+) -> Measured:
     """Score the same input for so long in one process: does speed drift, does anything grow?
 
     Status 1 if memory, open handles or threads grow.
     """
-    from bloodcell.bench.command import end, measuring, new_record
+    from bloodcell.bench.command import measuring, new_record
+    from bloodcell.bench.inputs import repeated_input
     from bloodcell.bench.soak import measure_soak, soak_figures, soak_verdicts
     from bloodcell.bench.tables import print_soak
     from bloodcell.engine.machine import keep_memory_flat
 
     keep_memory_flat()  # as `bloodcell score` does
-    scoring = _scoring(**options)
-    record = new_record(
-        "soak", input_, scoring, cells=cells, minutes=minutes, negligible_mib=negligible_mib
-    )
+    options = {"cells": cells, "minutes": minutes, "negligible_mib": negligible_mib}
+    record = new_record("soak", input_, scoring, **options)
     with measuring(record) as scratch:
-        measure_soak(
-            record, source=input_, cells=cells, scoring=scoring, minutes=minutes, scratch=scratch
-        )
+        measure_soak(record, repeated_input(input_, cells, scratch / "input"), scoring, minutes)
     record.figures = soak_figures(record.measured)
     record.verdicts = soak_verdicts(record.measured, negligible_mib)
-    end(record, print_soak, as_json=as_json, out=out)
+    return record, print_soak, None
 
 
 @main.command()
-@click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)
-@_cells_option(2048)
-@click.option(
-    "--rounds", type=click.IntRange(min=1), default=5, show_default=True,
-    help="How often each scores all cells, after a warm-up.",
-)  # fmt: skip
-@_model_option("the one of `bloodcell score`")
-@_scoring_options
-def peers(
-    *,
-    input_: Path | None,
-    cells: int,
-    rounds: int,
-    as_json: bool,
-    out: Path | None,
-    **options: Any,
-) -> None:
+@_input_argument
+@_count_option("--cells", 2048, _CELLS)
+@_count_option("--rounds", 5, "How often each scores all cells, after a warm-up.")
+@_measurement("the one of `bloodcell score`")
+def peers(*, input_: Path | None, cells: int, rounds: int, scoring: Scoring) -> Measured:
     """The same images and weights by bloodcell and by what one would take instead, in turn.
 
     Each has a process of its own. From files to the class of every cell, decoding included.
     Status 1 if a peer calls more than 5 % of the cells otherwise than bloodcell does.
     """
-    from bloodcell.bench.command import end, measuring, new_record
+    from bloodcell.bench.command import measuring, new_record
+    from bloodcell.bench.inputs import repeated_input
     from bloodcell.bench.peers.comparison import measure_peers, peers_figures, peers_verdicts
     from bloodcell.bench.peers.table import print_peers
 
-    scoring = _scoring(**options)
     record = new_record("peers", input_, scoring, cells=cells, rounds=rounds)
     why_not: dict[str, str] = {}
     with measuring(record) as scratch:
-        measure_peers(
-            record,
-            source=input_,
-            cells=cells,
-            scoring=scoring,
-            rounds=rounds,
-            scratch=scratch,
-            why_not=why_not,
-        )
+        manifest = repeated_input(input_, cells, scratch / "input")
+        measure_peers(record, manifest, scoring, rounds, why_not)
     record.figures = peers_figures(record.measured, why_not)
     record.verdicts = peers_verdicts(record.measured)
-    end(record, print_peers, as_json=as_json, out=out)
-
-
-def _scoring(threads: int | None, **options: Any) -> Scoring:
-    from bloodcell.bench.fresh import Scoring
-    from bloodcell.engine.machine import usable_cores
-
-    return Scoring(threads=threads or usable_cores(), **options)
+    return record, print_peers, None
 
 
 if __name__ == "__main__":

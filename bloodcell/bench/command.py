@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bloodcell.bench.charts import save_chart
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.record import Record
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.tables import print_setting
 from bloodcell.console import print_json
 from bloodcell.errors import BloodcellError
@@ -48,13 +48,13 @@ def measuring(record: Record) -> Iterator[Path]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def end(
+def print_write_and_exit(
     record: Record,
     print_figures: Callable[[Record], None],
+    chart: Callable[[], Figure] | None,
     *,
     as_json: bool,
     out: Path | None,
-    chart: Callable[[], Figure] | None = None,
 ) -> None:
     """Print and write what there is, say why it is not all, and exit with the record's status."""
     if as_json:

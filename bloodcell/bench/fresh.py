@@ -8,40 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.errors import BloodcellError, EngineError
 
 if TYPE_CHECKING:
     from bloodcell.run import Run
     from bloodcell.session import Progress
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How to score; as the options of `bloodcell score`."""
-
-    model: str | None
-    backend: str
-    batch_size: int | None
-    threads: int
-
-    def about(self) -> dict[str, Any]:
-        """Which network on what: names in place of what was asked for."""
-        from bloodcell.engine.backends.choice import choose_backend
-        from bloodcell.model import load_model
-
-        choice, model = choose_backend(self.backend), load_model(self.model)
-        return {
-            "model": model.name,
-            "input_px": model.preprocessing.input_px,
-            "backend": choice.name,
-            "device": choice.device,
-        }
 
 
 def score_here(source: Path, out: Path, scoring: Scoring, progress: Progress) -> Run:

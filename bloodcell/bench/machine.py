@@ -6,11 +6,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bloodcell import __version__
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.machine import usable_cores
 
 _PACKAGES = (
-    "bloodcell", "nvidia-dali-cuda130", "onnxruntime", "openvino", "numpy", "pyarrow", "torch",
+    "nvidia-dali-cuda130", "onnxruntime", "openvino", "numpy", "pyarrow", "torch",
     "tensorrt", "pillow", "opencv-python-headless", "simplejpeg",
 )  # fmt: skip
 
@@ -29,9 +30,9 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Python and those of the packages that are installed."""
-    found = {name: _version(name) for name in _PACKAGES}
-    installed = {name: version for name, version in found.items() if version}
-    return {"python": platform.python_version(), **installed}
+    versions = {name: _version(name) for name in _PACKAGES}
+    installed = {name: version for name, version in versions.items() if version}
+    return {"python": platform.python_version(), "bloodcell": __version__, **installed}
 
 
 def _version(package: str) -> str | None:

@@ -15,6 +15,14 @@ from bloodcell.files import write_whole
 Row: TypeAlias = dict[str, Any]
 
 
+def one_line(error: BaseException) -> str:
+    """Why something was not measured: the first line, with the kind of an error not our own."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: pip install 'bloodcell[bench]'"
+    first = (str(error).splitlines() or [""])[0][:300]
+    return first if isinstance(error, BloodcellError) else f"{type(error).__name__}: {first}"
+
+
 @dataclass
 class Record:
     """Rows of figures, the newest last, with all that they depend on."""

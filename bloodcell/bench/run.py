@@ -1,20 +1,30 @@
 """`bloodcell-bench run`: end to end, each stage alone, and how near the one is to the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from bloodcell.bench import checks
-from bloodcell.bench.fresh import Scoring, score_fresh
-from bloodcell.bench.inputs import repeated_input
+from bloodcell.bench.fresh import score_fresh
 from bloodcell.bench.record import Record, Row
-from bloodcell.bench.sample import Subject, about_images, open_subject
+from bloodcell.bench.sample import (
+    Sample,
+    Subject,
+    about_images,
+    open_subject,
+    sampled_part,
+    setup_for,
+)
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.stages import stages_of
 from bloodcell.bench.statistics import spread
 from bloodcell.bench.timing import Stage, time_stage
+from bloodcell.engine.lanes import open_lanes
+from bloodcell.model import load_model
 from bloodcell.run import open_run
 
 STAGES = (
-    "read", "gate", "decode", "network", "decode_and_network", "accumulate", "store",
+    "read", "gate", "decode", "network", "accumulate", "store",
 )  # fmt: skip
 UNITS = {
     **dict.fromkeys(STAGES, "cells/s"),
@@ -34,27 +44,23 @@ _SECONDS_A_DAY = 86_400
 
 
 def measure_run(
-    record: Record,
-    *,
-    source: Path | None,
-    cells: int,
-    scoring: Scoring,
-    repeats: int,
-    scratch: Path,
+    record: Record, manifest: Path, scoring: Scoring, repeats: int, scratch: Path
 ) -> None:
-    """Measure ``repeats`` rounds after one of warm-up, in the empty folder ``scratch``.
+    """Measure ``repeats`` rounds over ``manifest`` after one of warm-up; runs go into ``scratch``.
 
     Every round takes each stage alone, then a whole run in a process of its own, so that the two
     are compared as the machine was at that moment.
     """
-    manifest = repeated_input(source, cells, scratch / "input")
-    subject = open_subject(manifest, scoring)
-    checks.check_colours(subject.sample, subject.setup.preprocessing)
+    setup = setup_for(manifest, scoring)
+    subject = open_subject(manifest, setup, open_lanes(setup))
+    checks.check_colours(subject.sample, setup.preprocessing)
     record.settings |= scoring.about() | about_images(manifest)
     record.settings["batch_size"] = subject.opened.batch_size
-    stages = stages_of(subject, scratch)
+    part = sampled_part(subject, load_model(scoring.model).scheme)
+    stages = stages_of(subject, part, scratch)
     for number in range(repeats + 1):
-        for figure, value in _round(subject, stages, scratch / f"run-{number}"):
+        whole_run = partial(_whole_run, manifest, scratch / f"run-{number}", scoring)
+        for figure, value in _round(subject, stages, whole_run):
             if number > 0:
                 record.add({"round": number, "figure": figure, "value": value})
         if number == 0:
@@ -88,16 +94,17 @@ def limit_of(
     return limit
 
 
-def _round(subject: Subject, stages: list[Stage], out: Path) -> Iterator[tuple[str, float]]:
+def _round(
+    subject: Subject, stages: list[Stage], whole_run: Callable[[Sample], Row]
+) -> Iterator[tuple[str, float]]:
     seconds = {}
     for stage in stages:
-        seconds[stage.name] = time_stage(stage, subject.cells)
+        seconds[stage.name] = time_stage(stage, subject.rows.num_rows)
         yield stage.name, round(1 / seconds[stage.name], 1)
     on_gpu = subject.setup.choice.on_gpu
     limit = limit_of(stages, seconds, None if on_gpu else subject.setup.threads)
     yield "limit", round(limit, 1)
-    whole = score_fresh(subject.manifest, out, subject.scoring)
-    checks.check_run(open_run(out), subject.sample)
+    whole = whole_run(subject.sample)
     speed = whole["cells"] / whole["session_s"]
     yield "end_to_end", round(speed, 1)
     yield "ratio_to_limit", round(speed / limit, 4)
@@ -105,3 +112,9 @@ def _round(subject: Subject, stages: list[Stage], out: Path) -> Iterator[tuple[s
     for figure in UNITS:
         if whole.get(figure) is not None:
             yield figure, whole[figure]
+
+
+def _whole_run(manifest: Path, out: Path, scoring: Scoring, sample: Sample) -> Row:
+    figures = score_fresh(manifest, out, scoring)
+    checks.check_run(open_run(out), sample)
+    return figures

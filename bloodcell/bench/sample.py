@@ -1,8 +1,9 @@
 """What the stages alone work on: a few batches of the input in every state on their way."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,19 +11,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bloodcell import _core
-from bloodcell.bench.fresh import Scoring
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
-from bloodcell.engine.decode import Decoder, encoded_images
-from bloodcell.engine.lanes import Lanes, Setup, open_lanes
+from bloodcell.engine.decode import encoded_images
+from bloodcell.engine.device_decode import DeviceBatch
+from bloodcell.engine.device_lane import DeviceLane
+from bloodcell.engine.lanes import HostLane, Lanes, Setup
 from bloodcell.engine.probabilities import PROBABILITY_STEP
 from bloodcell.engine.source import batches_of, read_files
+from bloodcell.engine.stream import score_stream
 from bloodcell.errors import InputError
-from bloodcell.model import Model, load_model
+from bloodcell.model import load_model
 from bloodcell.scheme import Scheme
 from bloodcell.store import ROWS_PER_PART
 
 _SAMPLE_CELLS = 512
+
+Images: TypeAlias = ImageBatch | DeviceBatch
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,10 @@ class Sample:
 
     tables: list[pa.Table]
     encoded: list[EncodedBatch]
-    images: list[ImageBatch]
-    """Decoded on the CPU, on a GPU's run too."""
+    images: list[Images]
+    """By the first lane's decoder; what is on a GPU has been waited for."""
     scores: list[ScoreBatch]
-    """By the run's own first lane."""
+    """By the run's own lanes, from batches that were cut elsewhere."""
 
     @property
     def cells(self) -> int:
@@ -54,52 +60,104 @@ class Part:
 
 @dataclass(frozen=True)
 class Subject:
-    """An input and what scores it, opened as a run opens it."""
+    """What scores, opened, with an input and a sample of it."""
 
-    manifest: Path
-    cells: int
-    scoring: Scoring
-    model: Model
     setup: Setup
     opened: Lanes
+    rows: pa.Table
+    """Those of the input's manifest, with the column ``row``."""
     sample: Sample
-    part: Part
+
+    @property
+    def lanes(self) -> list[HostLane | DeviceLane]:
+        """The opened lanes."""
+        return _lanes_of(self.opened)
 
 
-def open_subject(manifest: Path, scoring: Scoring) -> Subject:
-    """Open the lanes of a run over ``manifest``; raises what `bloodcell.score` would."""
+def setup_for(manifest: Path, scoring: Scoring, *, hardware_decoder: bool = False) -> Setup:
+    """How `bloodcell.score` would score ``manifest``; raises what it would."""
     model = load_model(scoring.model)
-    setup = Setup(
-        choice=choose_backend(scoring.backend),
-        network=model.network,
-        preprocessing=model.preprocessing,
-        root=manifest.parent,
-        batch_size=scoring.batch_size,
-        threads=scoring.threads,
+    return Setup(
+        choose_backend(scoring.backend),
+        model.network,
+        model.preprocessing,
+        manifest.parent,
+        scoring.batch_size,
+        scoring.threads,
+        hardware_decoder,
     )
-    opened = open_lanes(setup)
-    table = numbered(pq.read_table(manifest))
-    sample = take_sample(table, setup, opened)
-    part = sampled_part(table, sample, opened.batch_size, model.scheme)
-    return Subject(manifest, table.num_rows, scoring, model, setup, opened, sample, part)
 
 
-def take_sample(table: pa.Table, setup: Setup, opened: Lanes) -> Sample:
+def open_subject(
+    manifest: Path, setup: Setup, opened: Lanes, sample_cells: int = _SAMPLE_CELLS
+) -> Subject:
     """Read, decode and score a sample of the rows; InputError if no cell of it can be decoded.
 
-    At least a batch a lane, else about 512 cells: their pixels stay in memory.
+    At least a batch a lane, else about ``sample_cells``: their pixels stay in memory.
     """
-    batch_size = opened.batch_size
-    batches = list(batches_of(table, batch_size))
-    count = min(len(batches), max(len(opened.lanes), _SAMPLE_CELLS // batch_size))
+    rows, batch_size = numbered(pq.read_table(manifest)), opened.batch_size
+    batches = list(batches_of(rows, batch_size))
+    count = min(len(batches), max(len(opened.lanes), sample_cells // batch_size))
     tables = [batches[place] for place in np.linspace(0, len(batches) - 1, count).astype(int)]
     encoded = list(read_files(setup.root, tables))
-    decoder = Decoder(setup.preprocessing, batch_size=batch_size, threads=setup.threads)
-    images = [decoder.decode_batch(batch) for batch in encoded]
-    if not any(len(batch.pixels) for batch in images):
+    lane = _lanes_of(opened)[0]
+    images = [lane.decoder.decode_batch(batch) for batch in encoded]
+    wait_for(lane)
+    if not any(map(decoded_count, images)):
         raise InputError(f"no cell of {count} batches of the input can be decoded")
-    scores = [opened.lanes[0].begin(batch).finish() for batch in encoded]
-    return Sample(tables, encoded, images, scores)
+    # Cut elsewhere, so that what is expected of a cell does not come from its place in a batch.
+    elsewhere = batches_of(pa.concat_tables(tables), max(1, 3 * batch_size // 4))
+    scored = in_order(score_stream(read_files(setup.root, elsewhere), opened.lanes))
+    sample = Sample(tables, encoded, images, list(_cut_as(tables, scored)))
+    return Subject(setup, opened, rows, sample)
+
+
+def _lanes_of(opened: Lanes) -> list[HostLane | DeviceLane]:
+    return [lane for lane in opened.lanes if isinstance(lane, HostLane | DeviceLane)]
+
+
+def wait_for(lane: HostLane | DeviceLane) -> None:
+    """Until a GPU's lane has done all that it was given; on the CPU everything is done at once."""
+    if isinstance(lane, DeviceLane):
+        lane.backend.stream.synchronize()
+
+
+def decoded_count(images: Images) -> int:
+    """How many cells of the batch could be decoded."""
+    return int((images.reasons == 0).sum())
+
+
+def pixels_on_host(images: Images) -> npt.NDArray[np.float32]:
+    """Of the D decoded cells, in their order; what is on a GPU must have been waited for."""
+    if isinstance(images, ImageBatch):
+        return images.pixels
+    if not images.parts:
+        return np.empty((0, 3, 0, 0), np.float32)
+    places = np.concatenate([part.places for part in images.parts])
+    return np.concatenate([_on_host(part.pixels) for part in images.parts])[np.argsort(places)]
+
+
+def _on_host(pixels: Any) -> npt.NDArray[np.float32]:
+    # DALI's arrays on a GPU have this; NumPy's have not.
+    return np.asarray(pixels.as_cpu() if hasattr(pixels, "as_cpu") else pixels)
+
+
+def in_order(batches: Iterable[ScoreBatch]) -> ScoreBatch:
+    """All of them as one, by row."""
+    ordered = sorted(batches, key=lambda batch: int(batch.rows[0]))
+    return ScoreBatch(
+        np.concatenate([batch.rows for batch in ordered]),
+        np.concatenate([batch.reasons for batch in ordered]),
+        np.concatenate([batch.probabilities for batch in ordered]),
+    )
+
+
+def _cut_as(tables: Sequence[pa.Table], scored: ScoreBatch) -> Iterator[ScoreBatch]:
+    start = 0
+    for table in tables:
+        own = slice(start, start + table.num_rows)
+        yield ScoreBatch(scored.rows[own], scored.reasons[own], scored.probabilities[own])
+        start = own.stop
 
 
 def about_images(manifest: Path) -> dict[str, Any]:
@@ -126,11 +184,11 @@ def numbered(table: pa.Table) -> pa.Table:
     return table.append_column("row", pa.array(np.arange(table.num_rows)))
 
 
-def sampled_part(rows: pa.Table, sample: Sample, batch_size: int, scheme: Scheme) -> Part:
+def sampled_part(subject: Subject, scheme: Scheme) -> Part:
     """The first part of the rows, their cells scored as the sample's are, again and again."""
-    reasons = np.concatenate([batch.reasons for batch in sample.scores])
-    probabilities = np.concatenate([batch.probabilities for batch in sample.scores])
-    return _part_of(rows.slice(0, ROWS_PER_PART), reasons, probabilities, batch_size, scheme)
+    scored = in_order(subject.sample.scores)
+    rows = subject.rows.slice(0, ROWS_PER_PART)
+    return _part_of(rows, scored.reasons, scored.probabilities, subject.opened.batch_size, scheme)
 
 
 def drawn_part(patients: int, scheme: Scheme, batch_size: int = 64) -> Part:

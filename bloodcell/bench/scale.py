@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from bloodcell.bench.fresh import Scoring, in_fresh_process, score_fresh
+from bloodcell.bench.fresh import in_fresh_process, score_fresh
 from bloodcell.bench.inputs import Drawn, repeated_input
 from bloodcell.bench.record import Record, Row
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.stand_in import write_stand_in
 from bloodcell.bench.statistics import log_log_slope
 from bloodcell.errors import EngineError
@@ -34,11 +35,11 @@ Task: TypeAlias = Literal["score", "accumulate", "store"]
 class Sizes:
     """How far the series go."""
 
-    largest_cells: int = 10**6
-    largest_parts: int = 10**8
+    largest_cells: int
+    largest_parts: int
     """Cells that are accumulated or stored without being scored."""
-    largest_patients: int = 10**5
-    cells: int = 4096
+    largest_patients: int
+    cells: int
     """In each point of the series that vary something else."""
 
 
@@ -124,47 +125,49 @@ def measure_scale(
 
 def _measured(series: Series, point: Point, folder: Path) -> Row:
     folder.mkdir()
-    if series.task == "score":
-        found = _scored(point, folder)
-    else:
-        found = in_fresh_process(
-            "parts", stage=series.task, cells=point.cells, patients=point.patients, out=str(folder)
-        )
-    scored = series.task == "score"
+    is_scored = series.task == "score"
+    figures = _scored(point, folder) if is_scored else _timed_parts(series.task, point, folder)
+    first_s = figures.get("first_result_s")
     return {
         "series": series.name,
         "x": point.x,
-        "cells": found["cells"],
+        "cells": figures["cells"],
         "patients": point.patients,
-        "batch_size": found.get("batch_size"),
-        "threads": point.scoring.threads if scored else 1,
-        "image_format": point.drawn.image_format if scored else None,
-        "image_px": point.drawn.side_px if scored else None,
-        "call_s": found["call_s"],
-        "after_first_s": round(found["call_s"] - found["first_result_s"], 4) if scored else None,
-        "session_s": found["session_s"],
-        "cells_per_s": round(found["cells"] / found["session_s"], 1),
-        "peak_memory_mib": found["peak_memory_mib"],
+        "batch_size": figures.get("batch_size"),
+        "threads": point.scoring.threads if is_scored else 1,
+        "image_format": point.drawn.image_format if is_scored else None,
+        "image_px": point.drawn.side_px if is_scored else None,
+        "call_s": figures["call_s"],
+        "after_first_s": None if first_s is None else round(figures["call_s"] - first_s, 4),
+        "session_s": figures["session_s"],
+        "cells_per_s": round(figures["cells"] / figures["session_s"], 1),
+        "peak_memory_mib": figures["peak_memory_mib"],
     }
 
 
-def _scored(point: Point, folder: Path) -> dict[str, Any]:
+def _timed_parts(task: Task, point: Point, folder: Path) -> Row:
+    return in_fresh_process(
+        "parts", stage=task, cells=point.cells, patients=point.patients, out=str(folder)
+    )
+
+
+def _scored(point: Point, folder: Path) -> Row:
     source = repeated_input(
         None, point.cells, folder / "input", patients=point.patients, drawn=point.drawn
     )
-    found = score_fresh(source, folder / "run", point.scoring)
-    if not found["scored"] == found["cells"] == point.cells:
+    figures = score_fresh(source, folder / "run", point.scoring)
+    if not figures["scored"] == figures["cells"] == point.cells:
         raise EngineError(
-            f"{found['scored']} of {point.cells} drawn cells were scored: the others' time is "
+            f"{figures['scored']} of {point.cells} drawn cells were scored: the others' time is "
             "missing, so the point is worth nothing"
         )
-    return found
+    return figures
 
 
 def verdicts(series: Sequence[Series], measured: Sequence[Row]) -> list[Row]:
     """What each series says that has two points or more."""
-    found = [verdict(one, measured) for one in series]
-    return [row for row in found if row is not None]
+    rows = [verdict(one, measured) for one in series]
+    return [row for row in rows if row is not None]
 
 
 def fitted_rows(rows: Sequence[Row]) -> list[Row]:

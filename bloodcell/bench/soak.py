@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bloodcell.bench.fresh import Scoring, score_here
-from bloodcell.bench.inputs import repeated_input
+from bloodcell.bench.fresh import score_here
 from bloodcell.bench.record import Record, Row
 from bloodcell.bench.sample import about_images
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.statistics import trend
-from bloodcell.errors import EngineError, InputError
+from bloodcell.errors import EngineError, PackageError
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -26,39 +26,30 @@ _MIB = 2**20
 
 
 def this_process() -> "Process":
-    """This process as psutil sees it; InputError if psutil is not installed."""
+    """This process as psutil sees it; PackageError if psutil is not installed."""
     try:
         import psutil
     except ModuleNotFoundError as missing:
-        raise InputError(
+        raise PackageError(
             "soak needs psutil, which is not installed: pip install 'bloodcell[bench]'"
         ) from missing
     return psutil.Process()
 
 
-def measure_soak(
-    record: Record,
-    *,
-    source: Path | None,
-    cells: int,
-    scoring: Scoring,
-    minutes: float,
-    scratch: Path,
-) -> None:
-    """Score the input until ``minutes`` have passed, at least twice; one row a round.
+def measure_soak(record: Record, manifest: Path, scoring: Scoring, minutes: float) -> None:
+    """Score ``manifest`` until ``minutes`` have passed, at least twice; one row a round.
 
     The first third of the time, and at least two rounds, are warm-up, and marked so: the C
     library's allocator takes dozens of rounds to have its memory for the threads of a round.
     """
     process = this_process()
-    manifest = repeated_input(source, cells, scratch / "input")
     record.settings |= scoring.about() | about_images(manifest)
     started = time.monotonic()
     number = 0
     while (at_s := time.monotonic() - started) < 60 * minutes or number < _WARM_UP_ROUNDS:
         number += 1
         warm_up = number <= _WARM_UP_ROUNDS or at_s < _WARM_UP_SHARE * 60 * minutes
-        session, resident_mib = _score_once(process, manifest, scratch / "run", scoring)
+        session, resident_mib = _score_once(process, manifest, scoring)
         gc.collect()  # cycles that wait for the collector are no leak
         record.settings["batch_size"] = session["batch_size"]
         record.add(
@@ -74,11 +65,10 @@ def measure_soak(
         )
 
 
-def _score_once(
-    process: "Process", manifest: Path, out: Path, scoring: Scoring
-) -> tuple[Row, float]:
-    """Score into ``out`` and remove it; the session's figures and the mean resident memory."""
+def _score_once(process: "Process", manifest: Path, scoring: Scoring) -> tuple[Row, float]:
+    """Score beside the manifest, and remove it; the session's figures, mean resident memory."""
     resident: list[int] = []
+    out = manifest.with_name("run")
     run = score_here(manifest, out, scoring, lambda *_: resident.append(process.memory_info().rss))
     shutil.rmtree(out)
     if run.about["scored"] == 0:
@@ -132,9 +122,9 @@ def after_warm_up(measured: Sequence[Row]) -> list[Row]:
 
 
 def _counted(what: str, rows: Sequence[Row]) -> Row:
-    start, end = rows[0][what], rows[-1][what]
-    says = f"{start} at the start, {end} at the end"
-    return {"what": what, "good": end <= start, "says": says}
+    first, last = rows[0][what], rows[-1][what]
+    says = f"{first} at the start, {last} at the end"
+    return {"what": what, "good": last <= first, "says": says}
 
 
 def _rounded(figures: dict[str, Any]) -> dict[str, float]:

@@ -1,11 +1,10 @@
 """The stages of a run, each alone in the run's own configuration: threads, lanes and batches."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +13,18 @@ import pyarrow.compute as pc
 
 from bloodcell import _core
 from bloodcell.bench import checks
-from bloodcell.bench.sample import Part, Subject, drawn_part
-from bloodcell.bench.timing import Stage, Work, in_flight, one_by_one, timed_passes
-from bloodcell.engine.backends.contract import Backend
+from bloodcell.bench.sample import (
+    Part,
+    Subject,
+    decoded_count,
+    drawn_part,
+    pixels_on_host,
+    wait_for,
+)
+from bloodcell.bench.timing import Numbered, Stage, Work, in_flight, one_by_one, timed_passes
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import encoded_images
+from bloodcell.engine.device_decode import DeviceBatch
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane
 from bloodcell.engine.source import read_files
@@ -26,19 +32,16 @@ from bloodcell.model import load_model
 from bloodcell.patients import accumulate_part, new_accumulator
 from bloodcell.store import PartAssembler, RunStore
 
-Pixels: TypeAlias = npt.NDArray[np.float32]
-Probabilities: TypeAlias = npt.NDArray[np.float32]
 
-
-def stages_of(subject: Subject, scratch: Path) -> list[Stage]:
+def stages_of(subject: Subject, part: Part, scratch: Path) -> list[Stage]:
     """All stages of a run, in its order; what is stored goes into the folder ``scratch``."""
-    on_gpu = subject.setup.choice.on_gpu
     return [
         read_stage(subject),
         gate_stage(subject),
-        *(gpu_stages(subject) if on_gpu else host_stages(subject)),
-        accumulate_stage(subject.part),
-        store_stage(subject.part, scratch / "store"),
+        decode_stage(subject),
+        network_stage(subject),
+        accumulate_stage(part),
+        store_stage(part, scratch / "store"),
     ]
 
 
@@ -70,54 +73,54 @@ def gate_stage(subject: Subject) -> Stage:
     )
 
 
-def host_stages(subject: Subject) -> list[Stage]:
-    """Bytes to pixels and pixels to probabilities, on all lanes of the CPU."""
-    lanes = [lane for lane in subject.opened.lanes if isinstance(lane, HostLane)]
-    decode = Stage(
+def decode_stage(subject: Subject) -> Stage:
+    """Encoded bytes to pixels, where the network finds them, on all lanes."""
+    sample = subject.sample
+    expected = [pixels_on_host(images) for images in sample.images]
+    return Stage(
         "decode",
-        subject.sample.encoded,
-        subject.sample.cells,
+        sample.encoded,
+        sample.cells,
         subject.setup.threads,
-        lambda: [one_by_one(lane.decoder.decode_batch) for lane in lanes],
-        lambda outputs, _passes: checks.check_decode(subject.sample, outputs),
+        lambda: [_decoding(lane) for lane in subject.lanes],
+        lambda outputs, _passes: checks.check_decode(expected, outputs),
     )
-    return [decode, _network_stage(subject, [lane.backend for lane in lanes])]
 
 
-def gpu_stages(subject: Subject) -> list[Stage]:
-    """A GPU's lanes whole, and its network alone on pixels from the host.
-
-    Not its decoder alone: pixels that never leave the GPU could not be checked.
-    """
-    lanes = [lane for lane in subject.opened.lanes if isinstance(lane, DeviceLane)]
-    decode_and_network = Stage(
-        "decode_and_network",
-        subject.sample.encoded,
-        subject.sample.cells,
-        subject.setup.threads,
-        lambda: [in_flight(lane) for lane in lanes],
-        lambda outputs, _passes: checks.check_scores(subject.sample, outputs),
-    )
-    network = _network_stage(subject, [lane.backend for lane in lanes])
-    return [decode_and_network, replace(network, part_of=decode_and_network.name)]
-
-
-def _network_stage(subject: Subject, backends: Sequence[Backend]) -> Stage:
-    items = [batch.pixels for batch in subject.sample.images if len(batch.pixels)]
-    expected = [_scored_backwards(backends[0], pixels) for pixels in items]
+def network_stage(subject: Subject) -> Stage:
+    """Pixels, where the decoder left them, to probabilities, on all lanes."""
+    sample = subject.sample
+    items = [images for images in sample.images if decoded_count(images)]
+    decoded = [scores.probabilities[scores.reasons == 0] for scores in sample.scores]
+    expected = [probabilities for probabilities in decoded if len(probabilities)]
     return Stage(
         "network",
         items,
-        sum(map(len, items)),
+        sum(map(len, expected)),
         subject.setup.threads,
-        lambda: [one_by_one(backend.probabilities) for backend in backends],
+        lambda: [_running_the_network(lane) for lane in subject.lanes],
         lambda outputs, _passes: checks.check_network(expected, outputs),
     )
 
 
-def _scored_backwards(backend: Backend, pixels: Pixels) -> Probabilities:
-    """So that what is expected of a cell does not come from its place in the batch."""
-    return backend.probabilities(np.ascontiguousarray(pixels[::-1]))[::-1]
+def _decoding(lane: HostLane | DeviceLane) -> Work:
+    """A GPU is waited for when all is decoded, and not before."""
+
+    def work(numbered: Numbered) -> Numbered:
+        yield from one_by_one(lane.decoder.decode_batch)(numbered)
+        wait_for(lane)
+
+    return work
+
+
+def _running_the_network(lane: HostLane | DeviceLane) -> Work:
+    if isinstance(lane, HostLane):
+        return one_by_one(lambda images: lane.backend.probabilities(images.pixels))
+
+    def begin(images: DeviceBatch) -> Callable[[], npt.NDArray[np.float32]]:
+        return lane.backend.begin(images.parts, decoded_count(images)).probabilities
+
+    return in_flight(begin, lane.depth)
 
 
 def accumulate_stage(part: Part) -> Stage:
@@ -136,7 +139,7 @@ def accumulate_stage(part: Part) -> Stage:
     def check(outputs: list[Any], passes: int) -> None:
         checks.check_accumulate(part, passes, outputs[0])
 
-    table = _assembled(part)
+    table = assembled(part)
     return Stage("accumulate", [table], table.num_rows, 1, works, check)
 
 
@@ -146,7 +149,7 @@ def store_stage(part: Part, folder: Path) -> Stage:
     store = RunStore(folder)
 
     def write(part: Part) -> Path:
-        store.write_part(0, _assembled(part))
+        store.write_part(0, assembled(part))
         return store.part_path(0)
 
     def check(outputs: list[Path], _passes: int) -> None:
@@ -167,7 +170,8 @@ def time_drawn_parts(name: str, cells: int, patients: int, scratch: Path) -> tup
     return passes * stage.cells, timed_passes(stage, passes)
 
 
-def _assembled(part: Part) -> pa.Table:
+def assembled(part: Part) -> pa.Table:
+    """The part's table as a run stores it."""
     assembler = PartAssembler(part.rows, part.scheme)
     for batch in part.scores:
         assembler.add(batch)

@@ -1,12 +1,13 @@
-"""A network that costs next to nothing, for measuring what is around the network."""
+"""Model folders for measuring speed alone: random networks scored as the default model is."""
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tomli_w
 
-from bloodcell.errors import InputError
+from bloodcell.errors import PackageError
 from bloodcell.model import load_model
 
 STAND_IN_PX = 32
@@ -14,24 +15,33 @@ _CHANNELS = 4
 
 
 def write_stand_in(folder: Path) -> Path:
-    """Make a model folder: the default model's card, its network replaced by a random one.
+    """Make a model folder with a network that costs next to nothing, for what is around it.
 
     One convolution of 32 x 32 pixels, a mean, one linear layer; what it calls a cell means
-    nothing. Raises InputError if onnx is not installed.
+    nothing. Raises PackageError if onnx is not installed.
     """
+    name = "stand-in (a random network that costs next to nothing)"
+    weights = _network(len(load_model().card["classes"]))
+    return write_random_model(folder, name, weights, STAND_IN_PX)
+
+
+def write_random_model(
+    folder: Path, name: str, weights: bytes, input_px: int, **about: Any
+) -> Path:
+    """Make a model folder: the default model's card with another network (ONNX), and ``about``."""
     card = load_model().card
-    weights = _network(len(card["classes"]))
     kept = ("scheme", "classes", "calibration", "error_model")
-    stand_in = {name: card[name] for name in kept} | {
-        "name": "stand-in (a random network that costs next to nothing)",
+    changed = {entry: card[entry] for entry in kept} | {
+        "name": name,
         "version": "0",
         "intended_use": "A random network, for measuring speed alone.",
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "preprocessing": card["preprocessing"] | {"input_px": STAND_IN_PX},
+        "preprocessing": card["preprocessing"] | {"input_px": input_px},
     }
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(weights)
-    (folder / "card.toml").write_text(tomli_w.dumps(stand_in), encoding="utf-8")
+    # Last: it says that the folder is whole.
+    (folder / "card.toml").write_text(tomli_w.dumps(changed | about), encoding="utf-8")
     return folder
 
 
@@ -39,7 +49,7 @@ def _network(classes: int) -> bytes:
     try:
         from onnx import TensorProto, helper, numpy_helper
     except ModuleNotFoundError as missing:
-        raise InputError(
+        raise PackageError(
             "the stand-in network needs onnx, which is not installed: pip install onnx, or name "
             "a network with --model"
         ) from missing
@@ -51,8 +61,8 @@ def _network(classes: int) -> bytes:
     shape: list[str | int | None] = ["batch", 3, STAND_IN_PX, STAND_IN_PX]
     graph = helper.make_graph(
         [
-            helper.make_node("Conv", ["pixels", "filters"], ["found"], kernel_shape=[3, 3]),
-            helper.make_node("Relu", ["found"], ["positive"]),
+            helper.make_node("Conv", ["pixels", "filters"], ["filtered"], kernel_shape=[3, 3]),
+            helper.make_node("Relu", ["filtered"], ["positive"]),
             helper.make_node("GlobalAveragePool", ["positive"], ["mean"]),
             helper.make_node("Flatten", ["mean"], ["features"]),
             helper.make_node("Gemm", ["features", "linear"], ["logits"]),

@@ -9,7 +9,6 @@ from bloodcell.console import print_pairs, print_table
 
 _LABELS = {
     "gate": "gate (part of read)",
-    "decode_and_network": "decode and network",
     "limit": "limit of the stages",
     "end_to_end": "end to end",
     "ratio_to_limit": "end to end / limit",

@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bloodcell.engine.lanes import Begun, Lane
-
 _LEAST_S = 0.5
 """How long a stage is timed at least."""
 
@@ -43,18 +41,18 @@ def one_by_one(function: Callable[[Any], Any]) -> Work:
     return lambda numbered: ((number, function(item)) for number, item in numbered)
 
 
-def in_flight(lane: Lane) -> Work:
-    """Work that keeps as many batches in flight as the lane may have."""
+def in_flight(begin: Callable[[Any], Callable[[], Any]], depth: int) -> Work:
+    """Work that keeps ``depth`` items in flight; ``begin`` gives what waits for an output."""
 
     def work(numbered: Numbered) -> Numbered:
-        begun: deque[tuple[int, Begun]] = deque()
-        for number, batch in numbered:
-            begun.append((number, lane.begin(batch)))
-            if len(begun) == lane.depth:
-                first, batch_begun = begun.popleft()
-                yield first, batch_begun.finish()
-        for number, batch_begun in begun:
-            yield number, batch_begun.finish()
+        begun: deque[tuple[int, Callable[[], Any]]] = deque()
+        for number, item in numbered:
+            begun.append((number, begin(item)))
+            if len(begun) == depth:
+                first, finish = begun.popleft()
+                yield first, finish()
+        for number, finish in begun:
+            yield number, finish()
 
     return work
 

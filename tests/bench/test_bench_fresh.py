@@ -6,23 +6,24 @@ import numpy as np
 import pytest
 from helpers.bench_commands import stand_in
 
-from bloodcell.bench.fresh import Scoring, in_fresh_process, score_fresh
+from bloodcell.bench.fresh import in_fresh_process, score_fresh
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.errors import EngineError
 
 
 def test_peak_memory_is_not_taken_over_from_the_parent(tmp_path: Path) -> None:
     held = np.ones(100_000_000)  # 763 MiB
-    found = in_fresh_process("parts", stage="accumulate", cells=1, patients=1, out=str(tmp_path))
-    assert 50 < found["peak_memory_mib"] < held.nbytes / 2**20
+    figures = in_fresh_process("parts", stage="accumulate", cells=1, patients=1, out=str(tmp_path))
+    assert 50 < figures["peak_memory_mib"] < held.nbytes / 2**20
 
 
 def test_a_run_tells_its_times_in_order(smears: Path, tmp_path: Path) -> None:
     scoring = Scoring(str(stand_in(tmp_path)), "auto", 8, 2)
-    found = score_fresh(smears, tmp_path / "run", scoring)
-    assert (found["cells"], found["scored"], found["batch_size"]) == (72, 72, 8)
-    assert found["start_up_s"] > found["first_result_s"] > 0
-    assert found["call_s"] > found["session_s"] > found["batch_p50_s"]
-    assert found["batch_p99_s"] >= found["batch_p50_s"] > 0
+    figures = score_fresh(smears, tmp_path / "run", scoring)
+    assert (figures["cells"], figures["scored"], figures["batch_size"]) == (72, 72, 8)
+    assert figures["start_up_s"] > figures["first_result_s"] > 0
+    assert figures["call_s"] > figures["session_s"] > figures["batch_p50_s"]
+    assert figures["batch_p99_s"] >= figures["batch_p50_s"] > 0
 
 
 def test_a_failure_is_the_process_s_last_line(smears: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from bloodcell.bench.cli import main
-from bloodcell.bench.fresh import Scoring
+from bloodcell.bench.inputs import repeated_input
 from bloodcell.bench.peers.comparison import (
     CONTENDERS,
     OWN,
@@ -18,6 +18,7 @@ from bloodcell.bench.peers.comparison import (
     turns,
 )
 from bloodcell.bench.record import Record
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.cuda import why_no_cuda
 from bloodcell.errors import EngineError
 
@@ -32,17 +33,10 @@ def measured(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Record:
     record, why_not = Record("peers", {}, tell), dict[str, str]()
+    scoring = Scoring(None, "auto", batch_size=8, threads=1)
     with record.kept():
-        measure_peers(
-            record,
-            source=source,
-            cells=cells,
-            scoring=Scoring(None, "auto", batch_size=8, threads=1),
-            rounds=rounds,
-            scratch=scratch,
-            why_not=why_not,
-            contenders=contenders,
-        )
+        manifest = repeated_input(source, cells, scratch / "input")
+        measure_peers(record, manifest, scoring, rounds, why_not, contenders=contenders)
     record.figures = peers_figures(record.measured, why_not)
     record.verdicts = peers_verdicts(record.measured)
     return record

@@ -1,9 +1,11 @@
 """`bloodcell-bench soak`: what it says of known series, and that it really scores."""
 
+import itertools
 import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,29 +78,36 @@ def test_too_few_rounds_are_no_verdict() -> None:
     assert "5 rounds after the warm-up, 10 are needed" in verdict["says"]
 
 
-def test_it_scores_again_and_again(
-    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def eight_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In three seconds of a clock that is read twice a round, however slow the machine is."""
+    ticks = itertools.count(step=0.19)
+    monkeypatch.setattr(soak, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     monkeypatch.setattr(soak, "LEAST_ROUNDS", 3)
+
+
+@pytest.mark.usefixtures("eight_rounds")
+def test_it_scores_again_and_again(smears: Path, tmp_path: Path) -> None:
     result = bench(
         "soak", smears, "--minutes", 0.05, "--cells", 8, "--model", stand_in(tmp_path),
         "--negligible-mib", 10_000, "--out", tmp_path / "out",
     )  # fmt: skip
-    found = json.loads((tmp_path / "out" / "soak.json").read_text())
-    assert found["state"] == "done"
-    assert found["settings"]["image_width_px"] == 360
-    assert [row["round"] for row in found["measured"]] == list(range(1, len(found["measured"]) + 1))
-    assert [row["warm_up"] for row in found["measured"]][:2] == [True, True]
+    record = json.loads((tmp_path / "out" / "soak.json").read_text())
+    assert record["state"] == "done"
+    assert record["settings"]["image_width_px"] == 360
+    rounds_done = [row["round"] for row in record["measured"]]
+    assert rounds_done == list(range(1, 9))
+    assert [row["warm_up"] for row in record["measured"]][:2] == [True, True]
     assert all(
         row["resident_mib"] > 50 and row["open_handles"] > 2 and row["threads"] > 1
-        for row in found["measured"]
+        for row in record["measured"]
     )
     assert "resident memory: does not grow" in result.stdout
 
 
+@pytest.mark.usefixtures("eight_rounds")
 def test_growth_is_status_1(smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score = soak.score_here
-    monkeypatch.setattr(soak, "LEAST_ROUNDS", 3)
     words = ("--minutes", 0.05, "--cells", 8, "--model", stand_in(tmp_path))
     with ExitStack() as kept:
 

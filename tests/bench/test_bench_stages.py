@@ -13,35 +13,62 @@ import pytest
 import bloodcell
 from bloodcell._core import Accumulator
 from bloodcell.bench import checks
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.inputs import Drawn, repeated_input
 from bloodcell.bench.run import limit_of
-from bloodcell.bench.sample import Subject, about_images, open_subject
+from bloodcell.bench.sample import (
+    Subject,
+    about_images,
+    open_subject,
+    sampled_part,
+    setup_for,
+)
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.stages import stages_of, time_drawn_parts
 from bloodcell.bench.stand_in import write_stand_in
 from bloodcell.bench.timing import Stage, one_by_one, timed_passes
+from bloodcell.engine.lanes import open_lanes
 from bloodcell.errors import EngineError, InputError
+from bloodcell.model import load_model
 
 CELLS = 100
+SCHEME = load_model().scheme
 
 
 @pytest.fixture(scope="module")
-def subject(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    """The drawn smears in every format and two cells that are none, on the stand-in."""
+def scoring(tmp_path_factory: pytest.TempPathFactory) -> Scoring:
+    model = write_stand_in(tmp_path_factory.mktemp("model") / "model")
+    return Scoring(str(model), "auto", 16, 2)
+
+
+@pytest.fixture(scope="module")
+def manifest(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the drawn smears in every format, and two cells that are none."""
     folder = tmp_path_factory.mktemp("stages")
     source = folder / "in.csv"
     good = [path for path in sorted(smears.glob("*/*")) if path.is_file()]
     (folder / "torn.jpg").write_bytes(good[0].read_bytes()[:3000])
     rows = [*map(str, good[:30]), "absent.jpg", "torn.jpg", *map(str, good[30:])]
     source.write_text("path,patient\n" + "".join(f"{row},p\n" for row in rows))
-    model = write_stand_in(folder / "model")
-    manifest = repeated_input(source, CELLS, folder / "input", patients=3)
-    return open_subject(manifest, Scoring(str(model), "auto", 16, 2))
+    return repeated_input(source, CELLS, folder / "input", patients=3)
 
 
 @pytest.fixture(scope="module")
-def stages(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stage]:
-    return {stage.name: stage for stage in stages_of(subject, tmp_path_factory.mktemp("store"))}
+def subject(manifest: Path, scoring: Scoring) -> Subject:
+    return opened(manifest, scoring)
+
+
+def opened(manifest: Path, scoring: Scoring) -> Subject:
+    setup = setup_for(manifest, scoring)
+    return open_subject(manifest, setup, open_lanes(setup))
+
+
+@pytest.fixture(scope="module")
+def stages(
+    subject: Subject, scoring: Scoring, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Stage]:
+    part = sampled_part(subject, load_model(scoring.model).scheme)
+    scratch = tmp_path_factory.mktemp("store")
+    return {stage.name: stage for stage in stages_of(subject, part, scratch)}
 
 
 def test_all_stages_of_a_run_are_timed(stages: dict[str, Stage]) -> None:
@@ -49,13 +76,14 @@ def test_all_stages_of_a_run_are_timed(stages: dict[str, Stage]) -> None:
     assert all(timed_passes(stage, passes=2) > 0 for stage in stages.values())
 
 
-def test_the_stages_give_what_the_run_gives(subject: Subject, tmp_path: Path) -> None:
+def test_the_stages_give_what_the_run_gives(
+    subject: Subject, manifest: Path, scoring: Scoring, tmp_path: Path
+) -> None:
     checks.check_colours(subject.sample, subject.setup.preprocessing)
-    model = subject.scoring.model
-    run = bloodcell.score(subject.manifest, tmp_path / "run", model, batch_size=7)
+    run = bloodcell.score(manifest, tmp_path / "run", scoring.model, batch_size=7)
     assert run.about["rejected"] == {"missing": 1, "truncated": 1}
     checks.check_run(run, subject.sample)
-    other = bloodcell.score(subject.manifest, tmp_path / "other")
+    other = bloodcell.score(manifest, tmp_path / "other")
     with pytest.raises(EngineError, match="other probabilities than the stages alone"):
         checks.check_run(other, subject.sample)
 
@@ -80,11 +108,9 @@ LAZY: dict[str, Callable[[Subject, Any], Any]] = {
     "decode": lambda subject, batch: replace(
         subject.sample.images[0], pixels=np.zeros((len(batch.rows), 3, 32, 32), np.float32)
     ),
-    "network": lambda _, pixels: np.full((len(pixels), 18), 1 / 18, np.float32),
-    "accumulate": lambda subject, _: Accumulator(
-        3, subject.model.scheme.is_blast, subject.model.scheme.is_leukocyte
-    ),
-    "store": lambda subject, part: file_without_scores(subject.manifest.with_name("f"), part.rows),
+    "network": lambda _, images: np.full((len(images.pixels), 18), 1 / 18, np.float32),
+    "accumulate": lambda *_: Accumulator(3, SCHEME.is_blast, SCHEME.is_leukocyte),
+    "store": lambda subject, part: file_without_scores(subject.setup.root / "f", part.rows),
 }
 
 
@@ -120,7 +146,7 @@ def test_an_input_without_an_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no image among 4"):
         about_images(manifest)
     with pytest.raises(InputError, match="can be decoded"):
-        open_subject(manifest, Scoring(None, "auto", None, 1))
+        opened(manifest, Scoring(None, "auto", None, 1))
 
 
 @pytest.mark.parametrize("name", ["accumulate", "store"])

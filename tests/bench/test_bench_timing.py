@@ -54,7 +54,8 @@ def test_a_failing_work_stops_the_others() -> None:
 def test_a_lane_has_as_many_batches_in_flight_as_it_may() -> None:
     lane = SimulatedLane(depth=3)
     items = list(batches(7))
-    _, outputs = side_by_side([in_flight(lane)], items, passes=2)
+    work = in_flight(lambda batch: lane.begin(batch).finish, lane.depth)
+    _, outputs = side_by_side([work], items, passes=2)
     assert lane.most_in_flight == 3
     assert lane.scored == 14
     assert all(isinstance(output, ScoreBatch) for output in outputs)

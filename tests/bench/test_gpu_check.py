@@ -8,38 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gpu_check
-import network_speed
 import pytest
-from gpu_parts import Part
+from gpu import check, networks
+from gpu.networks import Candidate, NamedNetwork
+from gpu.parts import Part
 from helpers.tiny_onnx import CLASSES, tiny_onnx
-from network_speed import Candidate, NamedNetwork
 
 from bloodcell.engine.backends.contract import Backend, Network
 from bloodcell.engine.backends.cuda import Device, why_no_cuda
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.errors import EngineError
-
-TREE = Path(gpu_check.__file__).resolve().parents[1]
-
-
-@pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: nothing to refuse")
-def test_without_a_gpu_one_line_status_5_and_no_file(tmp_path: Path) -> None:
-    before = list(gpu_check.RESULTS.glob("*"))
-    done = subprocess.run(
-        [sys.executable, TREE / "benchmarks" / "gpu_check.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(TREE)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 5
-    assert done.stdout == ""
-    assert done.stderr.startswith("gpu-check: ")
-    assert done.stderr.count("\n") == 1
-    assert list(gpu_check.RESULTS.glob("*")) == before
-
 
 STREAM = {
     "network": "n", "image_format": "jpeg", "hardware_decoder": False, "asked_batch": None,
@@ -54,10 +32,10 @@ PEER = {
 def on_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The file that would be written on a pretended GPU, whose tests fail."""
     device = Device("NVIDIA Test 9", "9.0", "0", "13.0")
-    monkeypatch.setattr(gpu_check, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(gpu_check, "why_no_cuda", lambda: None)
-    monkeypatch.setattr(gpu_check, "first_device", lambda: device)
-    monkeypatch.setattr(gpu_check, "run_tests", lambda _limit_s: "failed: 1 failed, 4 passed")
+    monkeypatch.setattr(check, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(check, "why_no_cuda", lambda: None)
+    monkeypatch.setattr(check, "first_device", lambda: device)
+    monkeypatch.setattr(check, "run_tests", lambda _limit_s: "failed: 1 failed, 4 passed")
     return tmp_path / "results" / "nvidia-test-9.json"
 
 
@@ -74,9 +52,9 @@ def test_what_was_measured_is_written_as_it_comes(
             yield entry
 
     parts = [Part("streams", "end_to_end", 20, iter), Part("peers", "peers", 20, iter)]
-    monkeypatch.setattr(gpu_check, "PARTS", parts)
-    monkeypatch.setattr(gpu_check, "entries_of", entries_of)
-    assert gpu_check.main([]) == 1  # a test failed
+    monkeypatch.setattr(check, "PARTS", parts)
+    monkeypatch.setattr(check, "entries_of", entries_of)
+    assert check.main([]) == 1  # a test failed
     assert "end_to_end" not in written_before[0]
     assert [before["end_to_end"] for before in written_before[1:]] == [[STREAM]] * 2
     written = json.loads(on_a_gpu.read_text())
@@ -94,10 +72,10 @@ def test_what_was_measured_is_written_as_it_comes(
 def test_when_the_time_is_over_the_rest_is_left_out(
     on_a_gpu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu_check, "entries_of", lambda *_: pytest.fail("begun too late"))
-    assert gpu_check.main(["--seconds", "5"]) == 1
+    monkeypatch.setattr(check, "entries_of", lambda *_: pytest.fail("begun too late"))
+    assert check.main(["--seconds", "5"]) == 1
     written = json.loads(on_a_gpu.read_text())
-    assert written["left_out"] == [part.name for part in gpu_check.PARTS]
+    assert written["left_out"] == [part.name for part in check.PARTS]
 
 
 def test_only_what_score_does_by_default_is_held_against_peers() -> None:
@@ -105,9 +83,9 @@ def test_only_what_score_does_by_default_is_held_against_peers() -> None:
         STREAM | {"hardware_decoder": True}, STREAM | {"asked_batch": 64},
         STREAM | {"image_format": "tiff"}, {"part": "shipped", "failed": "memory"},
     ]  # fmt: skip
-    assert gpu_check.against_peers(others, [PEER]) == []
+    assert check.against_peers(others, [PEER]) == []
     refused = {"network": "n", "contender": "another", "why_not": "no torch"}
-    (row,) = gpu_check.against_peers([*others, STREAM], [PEER, refused])
+    (row,) = check.against_peers([*others, STREAM], [PEER, refused])
     assert row["ratio"] == 1.5
 
 
@@ -125,15 +103,15 @@ def test_a_part_that_ends_badly_keeps_what_it_measured(
 ) -> None:
     script = tmp_path / "part.py"
     script.write_text(f"""print('{{"cells": 7}}', flush=True)\n{program}\n""")
-    monkeypatch.setattr(gpu_check, "PARTS_PROGRAM", script)
-    found = list(gpu_check.entries_of("a part", str(tmp_path), 1.0))
+    monkeypatch.setattr(check, "PROGRAM", script)
+    entries = list(check.entries_of("a part", str(tmp_path), 1.0))
     failed = [{"part": "a part", "failed": reason}] if reason else []
-    assert found == [{"cells": 7}, *failed]
+    assert entries == [{"cells": 7}, *failed]
 
 
 @pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: it would be measured")
 def test_a_part_without_a_gpu_says_why(tmp_path: Path) -> None:
-    (entry,) = gpu_check.entries_of("arithmetic", str(tmp_path), 60.0)
+    (entry,) = check.entries_of("arithmetic", str(tmp_path), 60.0)
     assert entry["part"] == "arithmetic"
     assert "CUDA" in entry["failed"]
 
@@ -147,7 +125,7 @@ def tiny(tmp_path: Path) -> NamedNetwork:
 def test_every_network_backend_and_batch_is_measured(
     tiny: NamedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network_speed, "REPEAT_S", 0.001)
+    monkeypatch.setattr(networks, "REPEAT_S", 0.001)
     opened: list[int] = []
 
     def open_for(network: Network, batch: int) -> Backend:
@@ -162,7 +140,7 @@ def test_every_network_backend_and_batch_is_measured(
         Candidate("tensorrt", "float32", open_for, sources),
         Candidate("torch", "float32", refusing, {"host": sources["host"]}),
     ]
-    entries = list(network_speed.measure_all([tiny], candidates, (1, 4)))
+    entries = list(networks.measure_all([tiny], candidates, (1, 4)))
     assert opened == [1, 4]
     measured, failed = entries[:4], entries[4:]
     assert [(e["batch"], e["pixels_from"]) for e in measured] == [
@@ -188,7 +166,7 @@ def test_ratios_compare_like_with_like() -> None:
         {"network": "n", "backend": "torch", "precision": "float16", "failed": "memory"},
     ]  # fmt: skip
     # A cell takes a thousand million operations: 1 TFLOP/s is enough for 1,000 cells a second.
-    assert network_speed.ratios(entries, {"float16": 1.0}) == [
+    assert networks.ratios(entries, {"float16": 1.0}) == [
         {
             "network": "n", "precision": "float16", "pixels_from": "host", "batch": 4,
             "tensorrt_to_torch": 1.5, "tensorrt_to_arithmetic_ceiling": 0.3,
@@ -200,13 +178,13 @@ def test_ratios_compare_like_with_like() -> None:
     ]  # fmt: skip
 
 
-def test_the_shipped_network_is_found_without_the_extension() -> None:
+def test_the_shipped_network_is_read_without_the_extension() -> None:
     script = (
         "import sys; sys.modules['bloodcell._core'] = None\n"
-        "import network_speed, gpu_check\n"
-        "print([n.network.weights.is_file() for n in network_speed.shipped_networks()])"
+        "from gpu import check, networks\n"
+        "print([n.network.weights.is_file() for n in networks.shipped_networks()])"
     )
-    path = os.pathsep.join([str(TREE), str(TREE / "benchmarks")])
+    path = os.pathsep.join([str(check.TREE), str(check.TREE / "benchmarks")])
     done = subprocess.run(
         [sys.executable, "-c", script],
         env={**os.environ, "PYTHONPATH": path},
@@ -218,4 +196,4 @@ def test_the_shipped_network_is_found_without_the_extension() -> None:
 
 
 def test_a_gpus_file_name() -> None:
-    assert gpu_check.file_name("NVIDIA GeForce RTX 4090") == "nvidia-geforce-rtx-4090"
+    assert check.file_name("NVIDIA GeForce RTX 4090") == "nvidia-geforce-rtx-4090"

@@ -2,25 +2,22 @@
 
 from pathlib import Path
 
-import gpu_inputs
-import gpu_parts
-import gpu_streams
-import lane_speed
-import network_speed
 import pytest
-from gpu_inputs import RESNEXT50, Case
+from gpu import inputs, networks, parts, streams
+from gpu.inputs import RESNEXT50, Case
 
+from bloodcell.bench import timing
 from bloodcell.bench.stand_in import write_stand_in
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
+from bloodcell.errors import EngineError
 from bloodcell.model import load_model
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(gpu_inputs, "CELLS", 12)
-    monkeypatch.setattr(gpu_inputs, "IMAGE_PX", 40)
-    monkeypatch.setattr(lane_speed, "STAGE_S", 0.001)
-    monkeypatch.setattr(lane_speed, "END_TO_END_S", 0.001)
+    monkeypatch.setattr(inputs, "CELLS", 12)
+    monkeypatch.setattr(inputs, "IMAGE_PX", 40)
+    monkeypatch.setattr(timing, "_LEAST_S", 0.001)
     monkeypatch.setenv("BLOODCELL_DATA", str(tmp_path / "none"))
 
 
@@ -28,9 +25,9 @@ def test_each_case_is_an_entry_and_one_that_fails_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = {"good": str(write_stand_in(tmp_path / "stand-in")), "bad": "no such model"}
-    monkeypatch.setattr(gpu_streams, "model_of", lambda name, _folder: models[name])
+    monkeypatch.setattr(streams, "model_of", lambda name, _folder: models[name])
     cases = [Case("good"), Case("bad"), Case("good", "tiff", batch=5)]
-    jpeg, failed, tiff = gpu_parts.streams(tmp_path, cases)
+    jpeg, failed, tiff = parts.end_to_end(tmp_path, cases)
     assert (jpeg["batch"], tiff["batch"]) == (32, 5)
     assert (jpeg["images"], jpeg["network"]) == ("drawn, 40 x 40 px", "good")
     # Uncompressed RGBA and what little is around it.
@@ -50,19 +47,31 @@ def test_real_images_are_taken_where_there_are_some(
     (tmp_path / "data" / "aml-apl").mkdir(parents=True)
     (tmp_path / "data" / "aml-apl" / "test").symlink_to(smears)
     monkeypatch.setenv("BLOODCELL_DATA", str(tmp_path / "data"))
-    manifest, images = gpu_inputs.images_of("jpeg", tmp_path)
+    manifest, images = inputs.images_of("jpeg", tmp_path)
     assert images == "aml-apl/test"
     assert len(list((manifest.parent / "links").glob("*/*"))) == 12
-    assert list(gpu_inputs.folders_of_images(tmp_path)) == ["aml-apl/test", "drawn, of all kinds"]
+    assert list(inputs.folders_of_images(tmp_path)) == ["aml-apl/test", "drawn, of all kinds"]
+
+
+def test_images_that_are_rejected_are_no_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_stand_in(tmp_path / "stand-in")
+    monkeypatch.setattr(streams, "model_of", lambda _name, _folder: str(model))
+    manifest, _ = inputs.images_of("jpeg", tmp_path)
+    for image in sorted((manifest.parent / "links").glob("*/*"))[:5]:
+        image.unlink()
+    with pytest.raises(EngineError, match="5 of 12 images were rejected"):
+        streams.opened(Case("stand-in"), tmp_path)
 
 
 def test_the_random_network_is_a_model_like_any_other(tmp_path: Path) -> None:
-    network_speed.random_model(tmp_path / RESNEXT50, input_px=32)
-    assert gpu_inputs.model_of(RESNEXT50, tmp_path) == str(tmp_path / RESNEXT50)
-    model = load_model(tmp_path / RESNEXT50)
+    folder = inputs.model_of(RESNEXT50, tmp_path, input_px=32)
+    assert inputs.model_of(RESNEXT50, tmp_path) == folder == str(tmp_path / RESNEXT50)
+    model = load_model(folder)
     assert model.name == "ResNeXt-50 32x4d, random weights, 32 px"
     assert model.card["gmacs"] > 0
-    pixels = network_speed.pixels_for(model.network, 2)
-    found = OnnxRuntimeBackend(model.network, threads=1).probabilities(pixels)
+    pixels = networks.pixels_for(model.network, 2)
+    one, other = OnnxRuntimeBackend(model.network, threads=1).probabilities(pixels)
     # Its branches count: two inputs are not scored alike.
-    assert (found[0] != found[1]).any()
+    assert (one != other).any()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers.command_lines import loaded_by_help, not_in_docs
+from helpers.command_lines import assert_documented, packages_loaded_for_help
 from helpers.labelled_runs import BLAST, labels, run_of
 
 import bloodcell
@@ -98,13 +98,11 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
-    assert heavy.isdisjoint(loaded_by_help("bloodcell.cli"))
+    assert heavy.isdisjoint(packages_loaded_for_help("bloodcell.cli"))
 
 
 def test_every_command_has_help_and_stands_in_the_docs() -> None:
-    for name, command in main.commands.items():
-        assert command.help, name
-        assert not_in_docs(DOCS, f"bloodcell {name}", command) == []
+    assert_documented(main, "bloodcell", "command-line.md")
 
 
 def test_every_error_is_public_and_stands_in_the_docs() -> None:

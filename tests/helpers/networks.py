@@ -18,7 +18,7 @@ def random_resnext50(folder: Path, input_px: int, classes: int = 5) -> Network:
     """A ResNeXt-50 32x4d whose residual branches have weights too; the same at every call."""
     import torch
 
-    from bloodcell.training.export import export_onnx
+    from bloodcell.training.onnx_export import export_onnx
     from bloodcell.training.resnext import ARCHITECTURES, Block, ResNeXt
 
     torch.manual_seed(0)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths
+from bloodcell.bench.scoring_options import Scoring
 
 
 class Counting:

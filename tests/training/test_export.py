@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from bloodcell.training.export import export_onnx
+from bloodcell.training.onnx_export import export_onnx
 from bloodcell.training.resnext import Architecture, ResNeXt
 
 TINY = Architecture(

@@ -19,9 +19,9 @@ from bloodcell.phantom import write_phantoms
 from bloodcell.training import train
 from bloodcell.training.cells import LabelledCells, deal_patients, decode_all, labelled_cells
 from bloodcell.training.crossvalidation import CrossValidation
-from bloodcell.training.export import gmacs_of, parameters_of
 from bloodcell.training.fit import Task
 from bloodcell.training.losses import class_weights
+from bloodcell.training.onnx_export import gmacs_of, parameters_of
 from bloodcell.training.recipe import read_options, recipe_names
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 

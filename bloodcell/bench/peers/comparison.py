@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from bloodcell.bench.fresh import Scoring
-from bloodcell.bench.inputs import repeated_input
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths
 from bloodcell.bench.peers.process import ContenderProcess
 from bloodcell.bench.record import Record, Row
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.statistics import spread
 from bloodcell.errors import EngineError
 
@@ -31,25 +30,29 @@ LEAST_SAME_CLASS = 0.95
 
 def measure_peers(
     record: Record,
-    *,
-    source: Path | None,
-    cells: int,
+    manifest: Path,
     scoring: Scoring,
     rounds: int,
-    scratch: Path,
     why_not: dict[str, str],
+    *,
     contenders: Mapping[str, str] = CONTENDERS,
 ) -> None:
-    """Score the same cells by each of ``contenders`` in turn, in the empty folder ``scratch``.
+    """Score the cells of ``manifest`` by each of ``contenders`` in turn; runs go beside it.
 
     A peer that cannot run or fails leaves the others to run; its name and the reason come into
     ``why_not``. Raises EngineError if bloodcell itself fails.
     """
-    manifest = repeated_input(source, cells, scratch / "input")
     with ExitStack() as stack:
-        running = _loaded(stack, contenders, scoring, _first_cells(manifest, scoring), why_not)
+        warm_up = _first_cells(manifest, scoring)
+        processes = {}
+        for name, made_by in contenders.items():
+            processes[name] = ContenderProcess(made_by, scoring, warm_up)
+            stack.callback(processes[name].close)
+        for name, process in processes.items():
+            with _given_up_if_it_fails(name, why_not):
+                process.wait_until_loaded()
         _read_all(manifest)
-        _let_run(record, running, manifest, rounds, why_not)
+        _let_run(record, processes, manifest, rounds, why_not)
 
 
 def _first_cells(manifest: Path, scoring: Scoring) -> Path:
@@ -58,23 +61,6 @@ def _first_cells(manifest: Path, scoring: Scoring) -> Path:
     first_cells = manifest.with_name("warm-up.parquet")
     pq.write_table(table, first_cells)
     return first_cells
-
-
-def _loaded(
-    stack: ExitStack,
-    contenders: Mapping[str, str],
-    scoring: Scoring,
-    warm_up: Path,
-    why_not: dict[str, str],
-) -> dict[str, ContenderProcess]:
-    running = {}
-    for name, made_by in contenders.items():
-        running[name] = ContenderProcess(made_by, scoring, warm_up)
-        stack.callback(running[name].close)
-    for name in contenders:
-        with _given_up_if_it_fails(name, why_not):
-            running[name].wait_until_loaded()
-    return running
 
 
 @contextmanager
@@ -95,17 +81,17 @@ def _read_all(manifest: Path) -> None:
 
 def _let_run(
     record: Record,
-    running: Mapping[str, ContenderProcess],
+    processes: Mapping[str, ContenderProcess],
     manifest: Path,
     rounds: int,
     why_not: dict[str, str],
 ) -> None:
     expected: Classes | None = None
-    for number, name in turns(list(running), rounds):
+    for number, name in turns(list(processes), rounds):
         if name in why_not:
             continue
         with _given_up_if_it_fails(name, why_not):
-            scored = running[name].score(manifest)
+            scored = processes[name].score(manifest)
             # bloodcell's, which is the first of the first round.
             expected = scored.classes if expected is None else expected
             record.add(

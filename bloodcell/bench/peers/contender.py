@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from bloodcell.bench.fresh import Scoring
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.cuda import why_no_cuda
 
 _CPU_BATCH, _CUDA_BATCH = 64, 256

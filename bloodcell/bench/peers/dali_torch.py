@@ -8,19 +8,13 @@ import torch
 from nvidia.dali import fn, pipeline_def, types
 from nvidia.dali.plugin.pytorch import DALIGenericIterator, LastBatchPolicy
 
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths
 from bloodcell.bench.peers.torch_network import TorchNetwork
+from bloodcell.bench.scoring_options import Scoring
+from bloodcell.engine.decode import cropped_and_resized
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import EngineError
 from bloodcell.model import load_model
-
-_INTERPOLATION = {
-    "linear": types.INTERP_LINEAR,
-    "cubic": types.INTERP_CUBIC,
-    "triangular": types.INTERP_TRIANGULAR,
-    "lanczos3": types.INTERP_LANCZOS3,
-}
 
 
 class DALITorch:
@@ -78,23 +72,13 @@ class DALICompiled(DALITorch):
 
 
 def _pipeline(preprocessing: Preprocessing, paths: list[str], **options: Any) -> Any:
-    on_cpu, side = options["device_id"] is None, preprocessing.input_px
-    margin = (1 - preprocessing.region) / 2
+    on_cpu = options["device_id"] is None
 
     def graph() -> Any:
         encoded, _ = fn.readers.file(files=paths, name="cells")
         images = fn.decoders.image(encoded, device="cpu" if on_cpu else "mixed")
-        images = fn.resize(
-            images,
-            size=[side, side],
-            roi_start=[margin, margin],
-            roi_end=[1 - margin, 1 - margin],
-            roi_relative=True,
-            interp_type=_INTERPOLATION[preprocessing.interpolation],
-            antialias=preprocessing.antialias,
-        )
         return fn.crop_mirror_normalize(
-            images,
+            cropped_and_resized(images, preprocessing),
             dtype=types.FLOAT if on_cpu else types.FLOAT16,
             output_layout="HWC",
             mean=[255 * value for value in preprocessing.mean],

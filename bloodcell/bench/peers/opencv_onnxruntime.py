@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths, in_batches
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.errors import EngineError

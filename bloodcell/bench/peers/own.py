@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import bloodcell
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.model import load_model
 
 

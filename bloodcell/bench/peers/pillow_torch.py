@@ -10,9 +10,9 @@ import torch
 from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths, in_batches
 from bloodcell.bench.peers.torch_network import TorchNetwork
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.model import load_model
 

@@ -11,9 +11,10 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bloodcell.bench.fresh import Scoring
 from bloodcell.bench.peers.contender import Classes, Contender
-from bloodcell.errors import BloodcellError, EngineError
+from bloodcell.bench.record import one_line
+from bloodcell.bench.scoring_options import Scoring
+from bloodcell.errors import EngineError
 
 _END_S = 10.0
 
@@ -69,14 +70,14 @@ class ContenderProcess:
 
     def _receive(self) -> Scored | None:
         try:
-            found: Scored | _Failed | None = self._connection.recv()
+            answer: Scored | _Failed | None = self._connection.recv()
         except (EOFError, ConnectionError):
             self._process.join()
             raise EngineError(f"its process ended with status {self._process.exitcode}") from None
         self._at_work = False
-        if isinstance(found, _Failed):
-            raise EngineError(found.why)
-        return found
+        if isinstance(answer, _Failed):
+            raise EngineError(answer.why)
+        return answer
 
 
 def _serve(connection: Connection, made_by: str, scoring: Scoring, warm_up: Path) -> None:
@@ -93,7 +94,7 @@ def _serve(connection: Connection, made_by: str, scoring: Scoring, warm_up: Path
             for manifest in _asked_for(connection):
                 connection.send(_timed(contender, manifest))
         except Exception as error:  # whatever a library raises: the others shall run
-            connection.send(_Failed(_in_one_line(error)))
+            connection.send(_Failed(one_line(error)))
     # On its way out by itself: an exit in the middle of that would be told as an error.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -110,10 +111,3 @@ def _timed(contender: Contender, manifest: Path) -> Scored:
     started = time.perf_counter()
     classes = score()
     return Scored(time.perf_counter() - started, classes)
-
-
-def _in_one_line(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: pip install 'bloodcell[bench]'"
-    first = (str(error).splitlines() or [""])[0]
-    return first if isinstance(error, BloodcellError) else f"{type(error).__name__}: {first}"

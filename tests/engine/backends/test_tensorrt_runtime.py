@@ -1,8 +1,10 @@
 """The runtime against a stand-in for the GPU, and, marked ``gpu``, against a real one."""
 
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from helpers.tiny_onnx import CLASSES, tiny_onnx
 
 from bloodcell import plans
 from bloodcell.cli import main
+from bloodcell.engine.backends.choice import why_not_here
 from bloodcell.engine.backends.contract import IN_FLIGHT, Network, Part
 from bloodcell.engine.backends.cuda import why_no_cuda
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
@@ -201,12 +204,20 @@ def test_a_network_that_is_none_is_refused_before_it_is_built(
     assert pretended_gpu == []
 
 
+@pytest.fixture
+def cupy() -> Any:
+    """CuPy; what needs it is skipped where it or TensorRT cannot be imported."""
+    if why_not := why_not_here("tensorrt"):
+        pytest.skip(why_not)
+    return import_module("cupy")
+
+
 @pytest.mark.gpu
+@pytest.mark.usefixtures("cupy")
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 def test_on_a_gpu_the_shipped_network_passes(
     precision: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     network = load_model().network
     backend = TensorRTBackend(network, PlanOptions(64, precision=precision))  # type: ignore[arg-type]
@@ -219,9 +230,8 @@ def test_on_a_gpu_the_shipped_network_passes(
 
 @pytest.mark.gpu
 def test_on_a_gpu_device_memory_scores_as_host_memory(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cupy: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     network = load_model().network
     backend = TensorRTBackend(network, PlanOptions(8))
@@ -237,9 +247,8 @@ def test_on_a_gpu_device_memory_scores_as_host_memory(
 
 @pytest.mark.gpu
 def test_on_a_gpu_too_little_memory_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, network: Network
+    cupy: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, network: Network
 ) -> None:
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     pool = cupy.get_default_memory_pool()
     pool.free_all_blocks()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from bloodcell.errors import BloodcellError
+from bloodcell.bench.record import one_line
 
 Entry: TypeAlias = dict[str, Any]
 
@@ -14,8 +14,3 @@ def attempted(measure: Callable[[], Entry]) -> Entry:
         return measure()
     except Exception as error:
         return {"failed": one_line(error)}
-
-
-def one_line(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0][:300]
-    return first if isinstance(error, BloodcellError) else f"{type(error).__name__}: {first}"

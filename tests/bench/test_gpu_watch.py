@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from decoder_difference import decoders_differ, encoded_batches
-from device_watch import Watch, top_operators
+from gpu.decoders import decoders_differ, encoded_batches
+from gpu.device_watch import Watch, top_operators
 from helpers import fake_gpu
 
 from bloodcell.engine.decode import Decoder, Encoded
@@ -36,15 +36,15 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_gpu_is_watched_while_the_block_runs(
     nvml: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("device_watch._EVERY_S", 0.001)
+    monkeypatch.setattr("gpu.device_watch._EVERY_S", 0.001)
     with Watch("0000-1") as watch:
         while len(watch._busy_percent) < 4:
             assert watch._thread.is_alive()
-    found = watch.figures()
+    figures = watch.figures()
     assert nvml == ["open", "GPU-0000-1", "closed"]
-    assert (found["busy_percent"]["least"], found["busy_percent"]["most"]) == (90, 91)
-    assert found["used_mib"]["median"] == 700
-    assert found["used_mib"]["repeats"] == found["busy_percent"]["repeats"] >= 4
+    assert (figures["busy_percent"]["least"], figures["busy_percent"]["most"]) == (90, 91)
+    assert figures["used_mib"]["median"] == 700
+    assert figures["used_mib"]["repeats"] == figures["busy_percent"]["repeats"] >= 4
 
 
 def test_without_nvml_there_is_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,11 +80,11 @@ def test_decoders_are_compared_in_levels(smears: Path) -> None:
         jpegs.extend(map(len, encoded))
         return (gpu.decode(encoded)[0] - three_levels_of_green).view(fake_gpu.Array)
 
-    found = decoders_differ(
+    difference = decoders_differ(
         DeviceDecoder(decode, host), host, encoded_batches(smears, 16), fake_gpu.Stream(True)
     )
-    assert found["cells"] == 72
-    assert 0 < found["jpegs_refused_by_gpu"] == found["jpegs"] - len(jpegs)
-    assert found["decoded_by_one_alone"] == 0
-    assert found["largest_difference_levels"] == pytest.approx(3, abs=0.01)
-    assert found["median_of_the_cells_largest_levels"] < 3
+    assert difference["cells"] == 72
+    assert 0 < difference["jpegs_refused_by_gpu"] == difference["jpegs"] - len(jpegs)
+    assert difference["decoded_by_one_alone"] == 0
+    assert difference["largest_difference_levels"] == pytest.approx(3, abs=0.01)
+    assert difference["median_of_the_cells_largest_levels"] < 3

@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from attempts import Entry, attempted
-from device_watch import Watch, top_operators
-from gpu_backends import open_tensorrt, open_torch
-from gpu_inputs import Case, images_of, model_of
-from lane_speed import END_TO_END_S, against_cpu, copies, speeds, warmed_up_run
-from lane_stages import Subject, open_subject
 
-from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.bench.sample import Images, Subject, open_subject, setup_for
+from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.cuda import first_device
-from bloodcell.engine.device_decode import open_device_decoder
+from bloodcell.engine.device_decode import DeviceBatch, open_device_decoder
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import Lanes, Setup, open_lanes
 from bloodcell.engine.machine import usable_cores
-from bloodcell.model import load_model
+from bloodcell.errors import EngineError
+from gpu import inputs
+from gpu.device_watch import Watch, top_operators
+from gpu.entries import Entry, attempted
+from gpu.inputs import Case, images_of, model_of
+from gpu.networks import open_tensorrt, open_torch
+from gpu.speeds import against_cpu, copies, speeds, warmed_up_run
+
+_SAMPLE_CELLS = 1024
 
 
 def streams(folder: Path, cases: Sequence[Case]) -> Iterator[Entry]:
@@ -46,54 +47,59 @@ def _about(case: Case) -> Entry:
 
 
 def _speeds(case: Case, folder: Path) -> Entry:
-    subject, images = _opened(case, folder)
-    setup, cells = subject.setup, sum(len(one.rows) for one in subject.encoded)
-    found = {
+    subject, images = opened(case, folder)
+    setup, sample = subject.setup, subject.sample
+    encoded_bytes = sum(len(batch.buffer) for batch in sample.encoded)
+    entry = {
         "backend": setup.choice.name,
         "device": setup.choice.device,
         "batch": subject.opened.batch_size,
         "input_px": setup.network.input_px,
         "images": images,
-        "kib_a_cell": round(sum(len(one.buffer) for one in subject.encoded) / cells / 1024, 1),
-        "network_takes_pixels_from": subject.pixels_on,
+        "kib_a_cell": round(encoded_bytes / sample.cells / 1024, 1),
+        "network_takes_pixels_from": pixels_on(sample.images),
         "threads": setup.threads,
         **speeds(subject),
         "copies": attempted(partial(copies, subject)),
     }
     if setup.choice.on_gpu:
-        found["against_cpu"] = attempted(partial(against_cpu, subject))
-        found["gpu"] = attempted(partial(_watched, subject))
-    return found
+        entry["against_cpu"] = attempted(partial(against_cpu, subject))
+        entry["gpu"] = attempted(partial(_watched, subject))
+    return entry
 
 
 def _watched(subject: Subject) -> Entry:
-    run = warmed_up_run(subject, 2 * END_TO_END_S)
+    run = warmed_up_run(subject, 3 * inputs.CELLS)
     with Watch(first_device().uuid) as watch:
         run()
     return watch.figures()
 
 
 def _profile(case: Case, folder: Path) -> Entry:
-    subject, _ = _opened(case, folder)
-    return {"top": top_operators(warmed_up_run(subject, 0.0))}
+    subject, _ = opened(case, folder)
+    return {"top": top_operators(warmed_up_run(subject, subject.sample.cells))}
 
 
-def _opened(case: Case, folder: Path) -> tuple[Subject, str]:
-    """What is measured, and what its images are."""
-    model = load_model(model_of(case.model, folder))
+def opened(case: Case, folder: Path) -> tuple[Subject, str]:
+    """What is measured, and what its images are; EngineError if one of these is rejected."""
     manifest, images = images_of(case.image_format, folder)
-    rows = pq.read_table(manifest, columns=["path"])
-    setup = Setup(
-        choice=choose_backend("auto"),
-        network=model.network,
-        preprocessing=model.preprocessing,
-        root=manifest.parent,
-        batch_size=case.batch,
-        threads=usable_cores(),
-        hardware_decoder=case.hardware_decoder,
-    )
-    rows = rows.append_column("row", pa.array(np.arange(rows.num_rows)))
-    return open_subject(setup, _lanes(setup), rows), images
+    scoring = Scoring(model_of(case.model, folder), "auto", case.batch, usable_cores())
+    setup = setup_for(manifest, scoring, hardware_decoder=case.hardware_decoder)
+    subject = open_subject(manifest, setup, _lanes(setup), _SAMPLE_CELLS)
+    rejected = sum(np.count_nonzero(batch.reasons) for batch in subject.sample.scores)
+    if rejected:
+        raise EngineError(f"{rejected} of {subject.sample.cells} images were rejected")
+    return subject, images
+
+
+def pixels_on(batches: Sequence[Images]) -> str:
+    """Where the network finds them: ``GPU``, ``host``, or both."""
+    places = {
+        "host" if type(part.pixels) is np.ndarray else "GPU"
+        for images in batches
+        for part in (images.parts if isinstance(images, DeviceBatch) else [images])
+    }
+    return " and ".join(sorted(places))
 
 
 def _lanes(setup: Setup) -> Lanes:

@@ -1,7 +1,7 @@
 """By how much the pixels of a GPU's decoder differ from the CPU's, and what it refuses.
 
 Measured on the network's input: after cropping and resizing, which are done where an image is
-decoded. Not run on a GPU yet.
+decoded.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,29 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from bloodcell.engine.batches import EncodedBatch, ImageBatch
+from bloodcell.bench.sample import pixels_on_host
+from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.device_decode import DeviceBatch, DeviceDecoder
 from bloodcell.engine.source import batches_of, read_files
 
 _JPEG_FIRST_BYTE = 0xFF
-
-
-def pixels_on_host(images: ImageBatch | DeviceBatch) -> npt.NDArray[np.float32]:
-    """Of the D decoded cells, in their order; what is on a GPU must have been waited for."""
-    if isinstance(images, ImageBatch):
-        return images.pixels
-    parts = [(part.places, _on_host(part.pixels)) for part in images.parts]
-    whole = np.concatenate([pixels for _, pixels in parts])
-    return whole[np.argsort(np.concatenate([places for places, _ in parts]))]
-
-
-def _on_host(pixels: Any) -> npt.NDArray[np.float32]:
-    # DALI's arrays on a GPU have this; NumPy's have not.
-    return np.asarray(pixels.as_cpu() if hasattr(pixels, "as_cpu") else pixels)
 
 
 def encoded_batches(folder: Path, batch_size: int) -> Iterator[EncodedBatch]:
@@ -52,20 +38,19 @@ def decoders_differ(
     cells = jpegs = refused = one_alone = 0
     largest = [0.0]
     for batch in batches:
-        found, expected = device.decode_batch(batch), host.decode_batch(batch)
+        on_device, on_host = device.decode_batch(batch), host.decode_batch(batch)
         stream.synchronize()
-        both = (found.reasons == 0) & (expected.reasons == 0)
-        own, others = (
-            pixels_on_host(images)[both[images.reasons == 0]] for images in (found, expected)
+        decoded, expected = on_device.reasons == 0, on_host.reasons == 0
+        both = decoded & expected
+        pixels, expected_pixels = (
+            pixels_on_host(images)[both[images.reasons == 0]] for images in (on_device, on_host)
         )
-        largest += (scale * np.abs(own - others)).max(axis=(1, 2, 3)).tolist()
+        largest += (scale * np.abs(pixels - expected_pixels)).max(axis=(1, 2, 3)).tolist()
         cells += int(both.sum())
-        one_alone += int(((found.reasons == 0) != (expected.reasons == 0)).sum())
-        is_jpeg = (
-            batch.buffer[batch.offsets[np.flatnonzero(found.reasons == 0)]] == _JPEG_FIRST_BYTE
-        )
+        one_alone += int((decoded != expected).sum())
+        is_jpeg = batch.buffer[batch.offsets[np.flatnonzero(decoded)]] == _JPEG_FIRST_BYTE
         jpegs += int(is_jpeg.sum())
-        refused += int(is_jpeg.sum()) - _on_device(found)
+        refused += int(is_jpeg.sum()) - _on_device(on_device)
     return {
         "cells": cells,
         "jpegs": jpegs,

@@ -2,8 +2,7 @@
 
 Runs from a plain copied tree, without network, with what is importable; writes
 `benchmarks/results/<gpu>.json`, every figure as soon as it is there. Exit status: 0 done; 1 a test
-failed or could not be run; 5 no GPU, then nothing is written. What it does with a GPU has not been
-run on one yet.
+failed or could not be run; 5 no GPU, then nothing is written.
 """
 
 import argparse
@@ -24,15 +23,14 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-import network_speed
-from gpu_parts import PARTS
-
-from bloodcell.engine.backends.cuda import first_device, why_no_cuda
+from bloodcell.engine.backends.cuda import driver_version, first_device, why_no_cuda
 from bloodcell.files import write_whole
+from gpu import networks
+from gpu.parts import PARTS, print_entries
 
-TREE = Path(__file__).resolve().parents[1]
+TREE = Path(__file__).resolve().parents[2]
 RESULTS = TREE / "benchmarks" / "results"
-PARTS_PROGRAM = TREE / "benchmarks" / "gpu_parts.py"
+PROGRAM = TREE / "benchmarks" / "gpu"
 NO_GPU = 5
 SECONDS = 480
 """By default: such a machine may be lent for ten minutes."""
@@ -48,7 +46,12 @@ PACKAGES = (
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Test and measure bloodcell on this GPU.")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="after which it ends")
-    deadline = time.monotonic() + parser.parse_args(arguments).seconds
+    parser.add_argument("--part", nargs=2, metavar=("NAME", "FOLDER"), help="this part alone")
+    options = parser.parse_args(arguments)
+    if options.part:
+        print_entries(*options.part)
+        return 0
+    deadline = time.monotonic() + options.seconds
     if reason := why_no_cuda():
         print(f"gpu-check: {reason}; nothing was run or written", file=sys.stderr)
         return NO_GPU
@@ -81,7 +84,7 @@ def measure(path: Path, result: dict[str, Any], deadline: float) -> None:
 
 def entries_of(name: str, folder: str, limit_s: float) -> Iterator[dict[str, Any]]:
     """What a part measures, in a process of its own; how that ended, if not well, comes last."""
-    command = [sys.executable, str(PARTS_PROGRAM), name, folder]
+    command = [sys.executable, str(PROGRAM), "--part", name, folder]
     ends = time.monotonic() + limit_s
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -108,7 +111,7 @@ def compared(result: dict[str, Any]) -> dict[str, Any]:
     """What the entries so far come to, one beside the other."""
     tflops = result.get("gemm_tflops", [{}])[-1]
     return {
-        "ratios": network_speed.ratios(result.get("networks", []), tflops),
+        "ratios": networks.ratios(result.get("networks", []), tflops),
         "end_to_end_to_peers": against_peers(result.get("end_to_end", []), result.get("peers", [])),
     }
 
@@ -202,12 +205,6 @@ def run_tests(limit_s: float) -> str:
     return f"{'passed' if done.returncode == 0 else 'failed'}: {lines[-1]}"
 
 
-def driver_version() -> str | None:
-    """The driver's own version, where its module tells it."""
-    module = Path("/sys/module/nvidia/version")
-    return module.read_text().strip() if module.exists() else None
-
-
 def file_name(gpu: str) -> str:
     """``NVIDIA H200`` to ``nvidia-h200``."""
     return re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-")
@@ -216,7 +213,3 @@ def file_name(gpu: str) -> str:
 def keep(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda beside: beside.write_text(json.dumps(result, indent=1) + "\n"))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

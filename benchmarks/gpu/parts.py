@@ -1,6 +1,6 @@
 """What `make gpu-check` measures, in parts, so that one that crashes costs no other its figures.
 
-    python gpu_parts.py PART FOLDER      prints a JSON entry a line
+    python benchmarks/gpu --part NAME FOLDER      prints a JSON entry a line
 
 FOLDER: what parts share (drawn images, the random network) lies there, and is made by the first
 one that needs it. Without a GPU the same is measured of the CPU's lanes, as the tests do.
@@ -9,7 +9,6 @@ one that needs it. Without a GPU the same is measured of the CPU's lanes, as the
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import gpu_inputs
-import network_speed
-from attempts import Entry, attempted, one_line
-from gpu_backends import candidates
-from gpu_inputs import RESNEXT50, SHIPPED, Case, images_of, model_of
-from network_speed import BATCHES
+from bloodcell.bench.record import one_line
+from gpu import inputs, networks
+from gpu.entries import Entry, attempted
+from gpu.inputs import RESNEXT50, SHIPPED, Case, images_of, model_of
 
 PEER_ROUNDS = 2
 READY_PEERS = ("bloodcell", "DALI, torch", "Pillow, DataLoader, torch")
@@ -41,28 +38,27 @@ class Part:
     entries: Callable[[Path], Iterator[Entry]]
 
 
-def streams(folder: Path, cases: Sequence[Case], *, profiled: bool = False) -> Iterator[Entry]:
+def end_to_end(folder: Path, cases: Sequence[Case], *, profiled: bool = False) -> Iterator[Entry]:
     """Cases end to end."""
-    import gpu_streams
+    from gpu import streams
 
-    yield from (gpu_streams.profiles if profiled else gpu_streams.streams)(folder, cases)
+    yield from (streams.profiles if profiled else streams.streams)(folder, cases)
 
 
 def decoders(folder: Path) -> Iterator[Entry]:
     """GPU and CPU decoder over real JPEGs, where there are some, and drawn images of all kinds."""
     for hardware_decoder in (False, True):
-        for images, source in gpu_inputs.folders_of_images(folder).items():
+        for images, source in inputs.folders_of_images(folder).items():
             about = {"images": images, "hardware_decoder": hardware_decoder}
             yield about | attempted(partial(_differ, source, hardware_decoder))
 
 
 def _differ(source: Path, hardware_decoder: bool) -> Entry:
-    from decoder_difference import decoders_differ, encoded_batches
-
     from bloodcell.engine.decode import Decoder
     from bloodcell.engine.device_decode import open_device_decoder
     from bloodcell.engine.machine import usable_cores
     from bloodcell.model import load_model
+    from gpu.decoders import decoders_differ, encoded_batches
 
     stream = _new_stream()
     options: dict[str, Any] = {"batch_size": 64, "threads": usable_cores()}
@@ -82,45 +78,37 @@ def _new_stream() -> Any:
 
 def peers(folder: Path, names: Sequence[str]) -> Iterator[Entry]:
     """Each contender's cells/s over the same files, in turn; FP16 on a GPU."""
-    from bloodcell.bench.fresh import Scoring
     from bloodcell.bench.peers.comparison import CONTENDERS, measure_peers, peers_figures
     from bloodcell.bench.record import Record
+    from bloodcell.bench.scoring_options import Scoring
     from bloodcell.engine.machine import usable_cores
 
     manifest, images = images_of("jpeg", folder)
+    contenders = {peer: CONTENDERS[peer] for peer in names}
     for name in (RESNEXT50, SHIPPED):
         record = Record("peers", {}, lambda line: print(line, file=sys.stderr))
         why_not: dict[str, str] = {}
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            measure_peers(
-                record,
-                source=manifest,
-                cells=gpu_inputs.CELLS,
-                scoring=Scoring(model_of(name, folder), "auto", None, usable_cores()),
-                rounds=PEER_ROUNDS,
-                scratch=Path(scratch),
-                why_not=why_not,
-                contenders={peer: CONTENDERS[peer] for peer in names},
-            )
+        scoring = Scoring(model_of(name, folder), "auto", None, usable_cores())
+        measure_peers(record, manifest, scoring, PEER_ROUNDS, why_not, contenders=contenders)
         for row in peers_figures(record.measured, why_not):
             yield {"network": name, "images": images, **row}
 
 
-def networks(folder: Path) -> Iterator[Entry]:
+def networks_alone(folder: Path) -> Iterator[Entry]:
     """Every backend, precision and batch, from pixels on the host and on the GPU."""
-    measured = network_speed.shipped_networks()
+    measured = networks.shipped_networks()
     try:
-        measured.append(network_speed.random_resnext50(folder))
+        measured.append(networks.random_resnext50(folder))
     except ImportError as error:
         yield {"network": RESNEXT50, "failed": one_line(error)}
-    found, lacking = candidates()
+    importable, lacking = networks.candidates()
     yield from ({"failed": what} for what in lacking)
-    yield from network_speed.measure_all(measured, found, BATCHES)
+    yield from networks.measure_all(measured, importable, networks.BATCHES)
 
 
 def arithmetic(_folder: Path) -> Iterator[Entry]:
     """What a large matrix product reaches, by precision."""
-    yield network_speed.gemm_tflops()
+    yield networks.gemm_tflops()
 
 
 _BY_DEFAULT = [Case(SHIPPED), Case(RESNEXT50)]
@@ -133,21 +121,22 @@ _OPTIONS = [
 _BATCHES = [Case(model, batch=batch) for batch in (64, 1024) for model in (RESNEXT50, SHIPPED)]
 
 PARTS = [
-    Part("shipped", "end_to_end", 150, partial(streams, cases=_BY_DEFAULT[:1])),
-    Part("resnext50", "end_to_end", 200, partial(streams, cases=_BY_DEFAULT[1:])),
+    Part("shipped", "end_to_end", 150, partial(end_to_end, cases=_BY_DEFAULT[:1])),
+    Part("resnext50", "end_to_end", 200, partial(end_to_end, cases=_BY_DEFAULT[1:])),
     Part("decoders", "decoders", 60, decoders),
     Part("peers", "peers", 200, partial(peers, names=READY_PEERS)),
-    Part("options", "end_to_end", 200, partial(streams, cases=_OPTIONS)),
-    Part("profile", "profile", 100, partial(streams, cases=_BY_DEFAULT, profiled=True)),
-    Part("batches", "end_to_end", 600, partial(streams, cases=_BATCHES)),
+    Part("options", "end_to_end", 200, partial(end_to_end, cases=_OPTIONS)),
+    Part("profile", "profile", 100, partial(end_to_end, cases=_BY_DEFAULT, profiled=True)),
+    Part("batches", "end_to_end", 600, partial(end_to_end, cases=_BATCHES)),
     Part("arithmetic", "gemm_tflops", 60, arithmetic),
     Part("compiled_peers", "peers", 600, partial(peers, names=COMPILED_PEERS)),
-    Part("networks", "networks", 3600, networks),
+    Part("networks", "networks", 3600, networks_alone),
 ]
 """The most important first: time may not suffice for all."""
 
 
-def main(name: str, folder: str) -> None:
+def print_entries(name: str, folder: str) -> None:
+    """Those of one part, each as soon as it is there."""
     (part,) = [part for part in PARTS if part.name == name]
     # What libraries print is no entry.
     with os.fdopen(os.dup(1), "w") as out:
@@ -157,7 +146,3 @@ def main(name: str, folder: str) -> None:
                 print(json.dumps(entry), file=out, flush=True)
         except Exception as error:
             print(json.dumps({"part": name, "failed": one_line(error)}), file=out)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,7 +1,4 @@
-"""What a GPU does meanwhile: how busy it is and what it holds (NVML), and on what (torch).
-
-Not run on a GPU yet.
-"""
+"""What a GPU does meanwhile: how busy it is and what it holds (NVML), and on what (torch)."""
 
 import threading
 from collections.abc import Callable

@@ -1,30 +1,29 @@
-"""Cells a second of the network alone: which networks, how measured, and the GPU's own limit.
+"""Cells a second of the network alone: which networks and backends, and the GPU's own limit.
 
-No GPU figure exists yet: on a GPU this has not been run. The measuring loop is tested on a CPU.
+It needs neither the compiled extension nor any package but those of the backends.
 """
 
-import importlib.util
-import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attempts import one_line
 
+from bloodcell.bench.record import one_line
 from bloodcell.engine.backends.contract import Backend, Network
 from bloodcell.errors import ModelError
-from bloodcell.files import sha256_of
 from bloodcell.toml import read_toml
 
 BATCHES = (256, 1024, 64, 16, 4, 1)
 REPEATS = 9
 REPEAT_S = 0.3
-_TREE = Path(__file__).resolve().parents[1]
+_MODELS = Path(__file__).resolve().parents[2] / "bloodcell" / "models"
 _GEMM_SIDE = 8192
 
 
@@ -47,10 +46,52 @@ class NamedNetwork:
     """Thousand millions of multiply-adds a cell."""
 
 
+def candidates() -> tuple[list[Candidate], list[str]]:
+    """What can be measured here, FP16 first, and why the rest cannot."""
+    importable, lacking = [], []
+    for name, wanted, opener, on_device in (
+        ("tensorrt", ("tensorrt|tensorrt_rtx", "cupy"), open_tensorrt, _by_cupy),
+        ("torch", ("torch",), open_torch, _by_torch),
+    ):
+        missing = [one for one in wanted if not any(map(find_spec, one.split("|")))]
+        if missing:
+            lacking.append(f"backend {name}: {', '.join(missing)} not installed")
+            continue
+        sources = {"host": lambda pixels: pixels, "device": on_device}
+        for precision in ("float16", "float32"):
+            opened = partial(opener, precision=precision)
+            importable.append(Candidate(name, precision, opened, sources))
+    return sorted(importable, key=lambda candidate: candidate.precision), lacking
+
+
+def open_tensorrt(network: Network, batch: int, precision: Any = "float16") -> Backend:
+    from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
+
+    return TensorRTBackend(network, PlanOptions(largest_batch=batch, precision=precision))
+
+
+def open_torch(network: Network, batch: int, precision: str = "float16") -> Backend:
+    import torch
+
+    from bloodcell.engine.backends.torch_device import TorchDeviceBackend
+
+    # FP32 is to mean FP32, as for TensorRT.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    return TorchDeviceBackend(network, batch, float16=precision == "float16")
+
+
+def _by_cupy(pixels: Any) -> Any:
+    return import_module("cupy").asarray(pixels)
+
+
+def _by_torch(pixels: Any) -> Any:
+    return import_module("torch").from_numpy(pixels).to("cuda")
+
+
 def shipped_networks() -> list[NamedNetwork]:
     """Read without ``load_model``, which needs the compiled extension."""
-    found = []
-    for card_path in sorted((_TREE / "bloodcell" / "models").glob("*/card.toml")):
+    networks = []
+    for card_path in sorted(_MODELS.glob("*/card.toml")):
         card = read_toml(card_path, ModelError)
         network = Network(
             card_path.with_name("model.onnx"),
@@ -58,70 +99,28 @@ def shipped_networks() -> list[NamedNetwork]:
             len(card["classes"]),
             card["calibration"]["temperature"],
         )
-        found.append(NamedNetwork(card["name"], network, card["gmacs"]))
-    return found
+        networks.append(NamedNetwork(card["name"], network, card["gmacs"]))
+    return networks
 
 
 def random_resnext50(folder: Path, input_px: int = 224) -> NamedNetwork:
     """A ResNeXt-50 32x4d with random weights, as ONNX in ``folder``: for speed alone."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    definition = _module_from(_TREE / "bloodcell" / "training" / "resnext.py")
+    from bloodcell.training.onnx_export import gmacs_of, write_onnx
+    from bloodcell.training.resnext import ARCHITECTURES, Block, ResNeXt
+
     torch.manual_seed(0)
-    module = definition.ResNeXt(definition.ARCHITECTURES["resnext50_32x4d"], classes=18).eval()
+    module = ResNeXt(ARCHITECTURES["resnext50_32x4d"], classes=18)
     for block in module.modules():
-        if isinstance(block, definition.Block):
+        if isinstance(block, Block):
             # A new block is its shortcut, its branch all zeros; and arithmetic on zeros is faster.
             torch.nn.init.constant_(block.residual[-1].weight, 0.2)
-    example = torch.zeros(2, 3, input_px, input_px)
     path = folder / "resnext50_32x4d.onnx"
-    free = {"pixels": {0: "batch"}, "logits": {0: "batch"}}
-    with warnings.catch_warnings():
-        # torch would rather have its other exporter, which needs a further package.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module, (example,), str(path), dynamo=False, opset_version=17,
-            input_names=["pixels"], output_names=["logits"], dynamic_axes=free,
-        )  # fmt: skip
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        module(example[:1])
-    gmacs = counter.get_total_flops() / 2e9
+    write_onnx(module, torch.zeros(2, 3, input_px, input_px), path)
     name = f"ResNeXt-50 32x4d, random weights, {input_px} px"
-    return NamedNetwork(name, Network(path, input_px, 18, 1.0), round(gmacs, 3))
-
-
-def random_model(folder: Path, input_px: int = 224) -> None:
-    """``random_resnext50`` as a model folder, scored as the default model is but for its side."""
-    import tomli_w
-
-    from bloodcell.model import load_model
-
-    folder.mkdir(parents=True, exist_ok=True)
-    named = random_resnext50(folder, input_px)
-    weights = named.network.weights.rename(folder / "model.onnx")
-    card = load_model().card
-    made = {name: card[name] for name in ("scheme", "classes", "calibration")} | {
-        "name": named.name,
-        "version": "0",
-        "intended_use": "Random weights, for measuring speed alone.",
-        "weights_sha256": sha256_of(weights),
-        "gmacs": named.gmacs,
-        "preprocessing": card["preprocessing"] | {"input_px": input_px},
-    }
-    # Last: it says that the folder is whole.
-    (folder / "card.toml").write_text(tomli_w.dumps(made), encoding="utf-8")
-
-
-def _module_from(path: Path) -> Any:
-    """A module without its package, whose other modules a bare GPU machine cannot import."""
-    found = importlib.util.spec_from_file_location(f"alone_{path.stem}", path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module  # dataclasses look their module up
-    found.loader.exec_module(module)
-    return module
+    gmacs = round(gmacs_of(module, input_px), 3)
+    return NamedNetwork(name, Network(path, input_px, 18, 1.0), gmacs)
 
 
 def measure_all(
