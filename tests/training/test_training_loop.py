@@ -80,7 +80,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     trainer(tmp_path).fit()
     other = trainer(tmp_path)
     other.job = {"labels_sha256": "01"}
-    with pytest.raises(InputError, match="belongs to a training with other options"):
+    with pytest.raises(InputError, match="belongs to a training by another recipe"):
         other.fit()
 
 
@@ -233,10 +233,10 @@ def test_a_cpu_trains_in_bfloat16_only_if_it_computes_in_it(
 
 
 def test_the_teachers_depthwise_convolutions_stay_in_float32() -> None:
-    from bloodcell.training.recipe import read_options
+    from bloodcell.training.recipe import read_recipe
     from bloodcell.training.teacher import ImageNetTeacher
 
-    teacher = ImageNetTeacher(read_options("resnext26").preprocessing, 5).train()
+    teacher = ImageNetTeacher(read_recipe("resnext26").preprocessing, 5).train()
     types: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
     for layer in teacher.modules():
         if isinstance(layer, nn.Conv2d):

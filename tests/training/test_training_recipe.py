@@ -22,7 +22,7 @@ from bloodcell.training.crossvalidation import CrossValidation
 from bloodcell.training.export import gmacs_of, parameters_of
 from bloodcell.training.fit import Task
 from bloodcell.training.losses import class_weights
-from bloodcell.training.recipe import read_options, recipe_names
+from bloodcell.training.recipe import read_recipe, recipe_names
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 
 
@@ -73,7 +73,7 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
 def test_every_shipped_recipe_names_a_network_that_can_be_built() -> None:
     assert recipe_names() == ["resnext14", "resnext26", "resnext50"]
     for name in recipe_names():
-        options = read_options(name)
+        options = read_recipe(name)
         assert options.architecture in ARCHITECTURES
         assert options.validation.folds == 3
 
@@ -110,13 +110,13 @@ def test_a_recipe_at_fault_is_refused_by_the_entry(
 ) -> None:
     recipe.write_text(TINY_RECIPE.replace(old, new, 1))
     with pytest.raises(InputError, match=r"tiny\.toml") as caught:
-        read_options(recipe)
+        read_recipe(recipe)
     assert message in str(caught.value)
 
 
 def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(InputError, match="resnext14, resnext26, resnext50"):
-        read_options("resnext99")
+        read_recipe("resnext99")
 
 
 def test_whole_patients_are_held_out_and_every_patient_once() -> None:
@@ -157,7 +157,7 @@ def test_a_network_never_sees_the_patients_that_judge_it(
     )
     quick = TINY_RECIPE.replace("\nepochs = 1", "\nepochs = 6").replace("1e-3", "1e-2")
     recipe.write_text(quick if with_teacher else quick.split("[teacher]")[0])
-    options = read_options(recipe)
+    options = read_recipe(recipe)
     fitted = CrossValidation(tmp_path / "out", task, options, {}, lambda _count: None).run(fold)
     # The class that a network never saw is the least likely of the four to it.
     assert torch.equal(fitted.held_out_logits[:, :4].argmin(dim=1), labels)
