@@ -9,7 +9,7 @@ import onnx
 import onnx.helper
 import pytest
 import torch
-from helpers.networks import normal_pixels, random_resnext50
+from helpers.networks import normal_pixels, random_resnext
 
 import bloodcell
 from bloodcell.engine.backends import choice
@@ -118,9 +118,9 @@ def test_torch_on_a_gpu_passes_its_self_test_and_cuts_batches() -> None:
     assert np.array_equal(opened.probabilities(golden[order]), expected[order])
 
 
-def test_torch_runs_a_resnext50_of_odd_sizes(tmp_path: Path) -> None:
+def test_torch_runs_a_resnext_of_odd_sizes(tmp_path: Path) -> None:
     # 36 pixels: 18, 9, 5, 3, so that ceil_mode matters.
-    network = random_resnext50(tmp_path, 36)
+    network = random_resnext(tmp_path, 36, (1, 2, 1, 1))
     pixels = normal_pixels(3, 36)
     found = open_backend(ON_TORCH, network, 1).probabilities(pixels)
     expected = open_backend(choose_backend("onnxruntime"), network, 1).probabilities(pixels)
