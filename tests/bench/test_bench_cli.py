@@ -1,10 +1,9 @@
 """`bloodcell-bench` as a command: help is quick and whole, and stands in the documents."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from helpers.bench_commands import bench
+from helpers.own_process import packages_loaded_by_help
 
 from bloodcell.bench.cli import main
 
@@ -12,14 +11,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmark.md"
 
 
 def test_help_loads_nothing_heavy() -> None:
-    program = (
-        "import sys; from click.testing import CliRunner; from bloodcell.bench.cli import main;"
-        "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "matplotlib"}
-    assert heavy.isdisjoint(found.stdout.decode().split())
+    assert heavy.isdisjoint(packages_loaded_by_help("bloodcell.bench.cli"))
 
 
 def test_every_command_and_option_stands_in_the_docs() -> None:

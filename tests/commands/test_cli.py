@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from helpers.labelled_runs import BLAST, labels, run_of
+from helpers.own_process import packages_loaded_by_help
 
 from bloodcell.cli import main
 from bloodcell.console import print_evaluation
@@ -92,14 +93,8 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
 
 
 def test_help_loads_nothing_heavy() -> None:
-    program = (
-        "import sys; from click.testing import CliRunner; from bloodcell.cli import main;"
-        "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
-    assert heavy.isdisjoint(found.stdout.decode().split())
+    assert heavy.isdisjoint(packages_loaded_by_help("bloodcell.cli"))
 
 
 def test_every_command_has_help_and_stands_in_the_docs() -> None:
