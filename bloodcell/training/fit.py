@@ -1,6 +1,7 @@
 """The training loop: augmented views, averaged weights, validation by patient, exact resume."""
 
 import copy
+import io
 import logging
 import math
 import time
@@ -55,7 +56,7 @@ class Trainer:
     other. A second trainer on the same folder continues after the last whole epoch and ends with
     the same weights. ``steps_done`` is told of batches, those of earlier sessions too. Raises
     InputError if there are fewer training cells than a batch holds, or if the folder belongs to
-    another training.
+    another training; DiskError if a checkpoint cannot be written whole.
     """
 
     def __init__(
@@ -202,7 +203,10 @@ class Trainer:
             "history": self.history,
             "best": self.best,
         }
-        write_whole(self.folder / _CHECKPOINT, lambda path: torch.save(state, path))
+        # In memory first: torch has no OSError of its own for a disk that is full.
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_whole(self.folder / _CHECKPOINT, lambda path: path.write_bytes(content.getbuffer()))
 
     def _restore(self) -> None:
         path = self.folder / _CHECKPOINT

@@ -45,7 +45,8 @@ def train(
     give the error model. The network that is kept learns from all patients. A second call on
     the same ``out`` continues after the last whole epoch. The card says of the data what
     ``data_source`` (where the images are from), ``data_licence`` and ``data_limits`` (what they
-    lack) say. ``progress`` is called with batches done and in all. Raises InputError, ModelError.
+    lack) say. ``progress`` is called with batches done and in all. Raises InputError, ModelError,
+    DiskError.
     """
     if threads:
         torch.set_num_threads(threads)

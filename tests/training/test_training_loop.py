@@ -1,5 +1,6 @@
 """The training loop: what it is pushed towards, when it stops, that it resumes exactly."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from helpers.tiny_recipe import TINY
 from torch import nn
 
-from bloodcell.errors import InputError
+from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
 from bloodcell.training.fit import Task, Trainer, mixed_precision
@@ -74,6 +75,26 @@ def test_training_resumed_after_a_kill_ends_with_the_same_weights(
     assert steps == [2, 1, 1, 1, 1]  # the two batches of the epoch that was whole, then the rest
     assert [entry["epoch"] for entry in resumed.history] == [1, 2, 3]
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_a_full_disk_leaves_the_checkpoint_of_the_epoch_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _content: object) -> None:
+        path.touch()
+        raise OSError(28, os.strerror(28))
+
+    stopped = trainer(tmp_path)
+    stopped.epochs = 1
+    stopped.fit()
+    stopped.epochs = 2
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskError, match=r"checkpoint\.pt: No space"):
+        stopped.fit()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    resumed = trainer(tmp_path)
+    resumed._restore()
+    assert len(resumed.history) == 1
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
