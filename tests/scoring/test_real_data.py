@@ -54,6 +54,7 @@ def test_twelve_patients_and_no_cell_lost(smears_run: bloodcell.Run) -> None:
         {"batch_size": 500, "threads": 3},
         {"batch_size": 50, "workers": 3},
     ],
+    ids=["small batches", "large batches", "workers"],
 )
 def test_neither_batches_nor_threads_nor_workers_change_a_byte(
     real_data: Path, smears_run: bloodcell.Run, tmp_path: Path, options: dict[str, Any]
