@@ -41,13 +41,13 @@ def trainable_recipes() -> list[dict[str, Any]]:
     """
     from bloodcell.training.crossvalidation import new_network
     from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
-    from bloodcell.training.recipe import read_options, recipe_names
+    from bloodcell.training.recipe import read_recipe, recipe_names
 
     entries = []
     for name in recipe_names():
-        options = read_options(name)
-        input_px = options.preprocessing.input_px
-        network = new_network(options)
+        recipe = read_recipe(name)
+        input_px = recipe.preprocessing.input_px
+        network = new_network(recipe)
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "model.onnx"
             export_onnx(network, input_px, weights)
@@ -57,7 +57,7 @@ def trainable_recipes() -> list[dict[str, Any]]:
         entries.append(
             {
                 "recipe": name,
-                "architecture": options.architecture,
+                "architecture": recipe.architecture,
                 "input_px": input_px,
                 "parameters": parameters_of(network),
                 "gmacs": gmacs_of(network, input_px),

@@ -22,7 +22,7 @@ from bloodcell.engine.lanes import Setup
 from bloodcell.engine.worker_messages import Ready, table_to_bytes
 from bloodcell.errors import BloodcellError, EngineError
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _PROGRAM = "from bloodcell.engine.worker import main; main()"
 """Not ``-m``, which would give the module's classes another module's name."""
@@ -112,7 +112,7 @@ class WorkerScorer:
         worker.end()
         if not self._workers:
             raise EngineError(f"no worker is left, the last one: {lost}") from lost
-        log.warning(
+        _LOG.warning(
             "%s; its %d batches go to the other workers (%d)",
             lost, len(worker.tables), len(self._workers),
         )  # fmt: skip

@@ -13,10 +13,10 @@ from torch import nn
 from bloodcell.scheme import load_scheme
 from bloodcell.training.fit import Task, Trainer, infer
 from bloodcell.training.losses import LabelLoss, Loss, TaughtLoss, class_weights
-from bloodcell.training.recipe import Course, TrainingOptions
+from bloodcell.training.recipe import Course, Recipe
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 ALL_PATIENTS = "all"
 """The ``part`` of the network that learns from all patients."""
@@ -53,20 +53,20 @@ class CrossValidation:
         self,
         folder: Path,
         task: Task,
-        options: TrainingOptions,
+        recipe: Recipe,
         job: dict[str, Any],
         steps_done: Callable[[int], None],
     ) -> None:
-        self._folder, self._task, self._options = folder, task, options
+        self._folder, self._task, self._recipe = folder, task, recipe
         self._job, self._steps_done = job, steps_done
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._history: list[dict[str, Any]] = []
 
     def run(self, fold_of_cell: torch.Tensor) -> Fitted:
         """Train all networks; ``fold_of_cell``: int64 (N,)."""
-        options, folds = self._options, self._options.validation.folds
-        teacher_epochs = options.teacher.course.epochs if options.teacher else 0
-        most = _Epochs(teacher_epochs, options.course.epochs)
+        recipe, folds = self._recipe, self._recipe.validation.folds
+        teacher_epochs = recipe.teacher.course.epochs if recipe.teacher else 0
+        most = _Epochs(teacher_epochs, recipe.course.epochs)
         logits = torch.empty(len(self._task.labels), len(self._task.log_prior))
         best = []
         for fold in range(folds):
@@ -81,25 +81,25 @@ class CrossValidation:
 
     def _fit(self, part: str, folder: Path, task: Task, most: _Epochs) -> tuple[ResNeXt, _Epochs]:
         """Teacher first, if there is one; returns the network, its head corrected for the prior."""
-        options, taught_epochs = self._options, 0
-        loss: Loss = self._label_loss(task, options.course)
-        if options.teacher:
+        recipe, taught_epochs = self._recipe, 0
+        loss: Loss = self._label_loss(task, recipe.course)
+        if recipe.teacher:
             from bloodcell.training.teacher import ImageNetTeacher
 
-            torch.manual_seed(options.seed)
-            teacher = ImageNetTeacher(options.preprocessing, len(task.log_prior))
-            course = options.teacher.course
-            log.info("%s: training the teacher", part)
+            torch.manual_seed(recipe.seed)
+            teacher = ImageNetTeacher(recipe.preprocessing, len(task.log_prior))
+            course = recipe.teacher.course
+            _LOG.info("%s: training the teacher", part)
             teaching = self._trainer(
                 folder / "teacher", teacher, task=task, course=course, epochs=most.teacher,
                 loss=self._label_loss(task, course),
             )  # fmt: skip
-            loss = TaughtLoss(loss, teaching.fit(), options.teacher.share)
+            loss = TaughtLoss(loss, teaching.fit(), recipe.teacher.share)
             taught_epochs = teaching.best_epoch()
             self._keep_history(f"{part} teacher", teaching)
-        log.info("%s: training the network", part)
+        _LOG.info("%s: training the network", part)
         trainer = self._trainer(
-            folder, new_network(options), task=task, course=options.course, epochs=most.network,
+            folder, new_network(recipe), task=task, course=recipe.course, epochs=most.network,
             loss=loss,
         )  # fmt: skip
         network = trainer.fit().cpu()
@@ -117,7 +117,7 @@ class CrossValidation:
     ) -> Trainer:  # fmt: skip
         return Trainer(
             folder, network.to(self._device), task=task, course=course, epochs=epochs, loss=loss,
-            seed=self._options.seed, job=self._job, steps_done=self._steps_done,
+            seed=self._recipe.seed, job=self._job, steps_done=self._steps_done,
         )  # fmt: skip
 
     def _keep_history(self, part: str, trainer: Trainer) -> None:
@@ -135,7 +135,7 @@ def _without(task: Task, held_out: torch.Tensor) -> Task:
     )
 
 
-def new_network(options: TrainingOptions) -> ResNeXt:
+def new_network(recipe: Recipe) -> ResNeXt:
     """The recipe's network with the random weights of its seed."""
-    torch.manual_seed(options.seed)
-    return ResNeXt(ARCHITECTURES[options.architecture], len(load_scheme(options.scheme).classes))
+    torch.manual_seed(recipe.seed)
+    return ResNeXt(ARCHITECTURES[recipe.architecture], len(load_scheme(recipe.scheme).classes))

@@ -16,7 +16,7 @@ from bloodcell.scheme import Scheme
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.held_out import card_tables, write_held_out
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
-from bloodcell.training.recipe import TrainingOptions
+from bloodcell.training.recipe import Recipe
 from bloodcell.training.validation import Calibration
 
 
@@ -25,7 +25,7 @@ def write_model_folder(
     *,
     network: nn.Module,
     scheme: Scheme,
-    options: TrainingOptions,
+    recipe: Recipe,
     data: dict[str, Any],
     calibration: Calibration,
     held_out: Joined,
@@ -33,8 +33,8 @@ def write_model_folder(
 ) -> None:
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's."""
     weights = folder / "model.onnx"
-    export_onnx(network, options.preprocessing.input_px, weights)
-    table = asdict(options, dict_factory=_without_none)
+    export_onnx(network, recipe.preprocessing.input_px, weights)
+    table = asdict(recipe, dict_factory=_without_none)
     card: dict[str, Any] = {
         "name": folder.name,
         "version": "1",
@@ -42,7 +42,7 @@ def write_model_folder(
         "classes": scheme.codes,
         "weights_sha256": sha256_of(weights),
         "parameters": parameters_of(network),
-        "gmacs": gmacs_of(network, options.preprocessing.input_px),
+        "gmacs": gmacs_of(network, recipe.preprocessing.input_px),
         "intended_use": "Research use only: not a medical device, never a diagnosis.",
         "preprocessing": table.pop("preprocessing"),
         "calibration": {
@@ -52,7 +52,7 @@ def write_model_folder(
             "patient; the figures there are by the calibration of the other patients",
         },
         "training": {**table, "torch": torch.__version__, "data": data},
-        **card_tables(held_out, options.validation.folds),
+        **card_tables(held_out, recipe.validation.folds),
     }
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     _write_history(folder / "training.csv", history)

@@ -1,6 +1,7 @@
 """The training loop: augmented views, averaged weights, validation by patient, exact resume."""
 
 import copy
+import io
 import logging
 import math
 import time
@@ -16,12 +17,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from bloodcell.engine.machine import computes_in_bfloat16
 from bloodcell.errors import InputError
+from bloodcell.files import write_whole
 from bloodcell.metrics import auroc
 from bloodcell.training.augment import augment
 from bloodcell.training.losses import Loss
 from bloodcell.training.recipe import Course
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
+
+_CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Trainer:
     other. A second trainer on the same folder continues after the last whole epoch and ends with
     the same weights. ``steps_done`` is told of batches, those of earlier sessions too. Raises
     InputError if there are fewer training cells than a batch holds, or if the folder belongs to
-    another training.
+    another training; DiskError if a checkpoint cannot be written whole.
     """
 
     def __init__(
@@ -101,7 +105,7 @@ class Trainer:
             if self.best_epoch() == epoch + 1:
                 self.best = copy.deepcopy(self.averaged.module.state_dict())
             self._save()
-            log.info(" ".join(f"{key}={value:.4g}" for key, value in entry.items()))
+            _LOG.info(" ".join(f"{key}={value:.4g}" for key, value in entry.items()))
         best: nn.Module = copy.deepcopy(self.model)
         best.load_state_dict(self.best)
         return best.eval()
@@ -199,19 +203,20 @@ class Trainer:
             "history": self.history,
             "best": self.best,
         }
-        beside = self.folder / "checkpoint.pt.new"
-        torch.save(state, beside)
-        beside.replace(self.folder / "checkpoint.pt")
+        # In memory first: torch has no OSError of its own for a disk that is full.
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_whole(self.folder / _CHECKPOINT, lambda path: path.write_bytes(content.getbuffer()))
 
     def _restore(self) -> None:
-        path = self.folder / "checkpoint.pt"
+        path = self.folder / _CHECKPOINT
         if not path.exists():
             return
         state = torch.load(path, weights_only=True, map_location=self.device)
         if state["job"] != self.job:
             # With other folds, patients held out now may have been trained on before.
             raise InputError(
-                f"{path} belongs to a training with other options, scheme or labels: choose a new "
+                f"{path} belongs to a training by another recipe, scheme or labels: choose a new "
                 "--out"
             )
         self.model.load_state_dict(state["model"])
@@ -220,7 +225,7 @@ class Trainer:
         self.history, self.best = state["history"], state["best"]
         batches = len(self.task.training) // self.course.batch_size
         self.steps_done(len(self.history) * batches)
-        log.info("continuing after epoch %d of %s", len(self.history), path)
+        _LOG.info("continuing after epoch %d of %s", len(self.history), path)
 
 
 def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:

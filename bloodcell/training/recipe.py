@@ -1,4 +1,4 @@
-"""What a training depends on besides the images: one TOML file, checked when it is read."""
+"""The recipe: all that a training depends on besides the images, in one TOML file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -55,8 +55,8 @@ class Validation:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class TrainingOptions:
-    """One recipe; see recipes/*.toml, where each entry is explained."""
+class Recipe:
+    """What a training depends on; see recipes/*.toml, where each entry is explained."""
 
     scheme: str
     architecture: str
@@ -72,7 +72,7 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def read_options(name_or_file: str | Path) -> TrainingOptions:
+def read_recipe(name_or_file: str | Path) -> Recipe:
     """Read a recipe by name or file.
 
     Raises InputError naming the file and every entry that is missing, unknown or out of range.
@@ -87,25 +87,25 @@ def read_options(name_or_file: str | Path) -> TrainingOptions:
         )
     table = read_toml(path, InputError)
     try:
-        options = TypeAdapter(TrainingOptions).validate_python(table)
+        recipe = TypeAdapter(Recipe).validate_python(table)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise InputError(f"{path}: {'; '.join(faults)}") from None
-    if options.architecture not in ARCHITECTURES:
+    if recipe.architecture not in ARCHITECTURES:
         raise InputError(
-            f"{path}: unknown architecture {options.architecture!r}: known are "
+            f"{path}: unknown architecture {recipe.architecture!r}: known are "
             f"{', '.join(ARCHITECTURES)}"
         )
-    _check_last_views(options, path)
-    return options
+    _check_last_views(recipe, path)
+    return recipe
 
 
-def _check_last_views(options: TrainingOptions, path: Path) -> None:
+def _check_last_views(recipe: Recipe, path: Path) -> None:
     """A network must score with a last feature map as large as the one its training ended with.
 
     Padding is a large part of so small a map, and the network has learnt it at one size.
     """
-    input_px, views_px = options.preprocessing.input_px, options.course.last_side_px
+    input_px, views_px = recipe.preprocessing.input_px, recipe.course.last_side_px
     rows = last_features_side(input_px)
     if last_features_side(views_px) != rows:
         raise InputError(

@@ -18,11 +18,11 @@ from bloodcell.training.crossvalidation import CrossValidation
 from bloodcell.training.export import write_model_folder
 from bloodcell.training.fit import Task
 from bloodcell.training.losses import class_weights
-from bloodcell.training.recipe import TrainingOptions, read_options
+from bloodcell.training.recipe import Recipe, read_recipe
 from bloodcell.training.resnext import ARCHITECTURES
 from bloodcell.training.validation import fit_calibration, held_out_cells
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def train(
@@ -45,30 +45,31 @@ def train(
     give the error model. The network that is kept learns from all patients. A second call on
     the same ``out`` continues after the last whole epoch. The card says of the data what
     ``data_source`` (where the images are from), ``data_licence`` and ``data_limits`` (what they
-    lack) say. ``progress`` is called with batches done and in all. Raises InputError, ModelError.
+    lack) say. ``progress`` is called with batches done and in all. Raises InputError, ModelError,
+    DiskError.
     """
     if threads:
         torch.set_num_threads(threads)
-    options = read_options(recipe)
-    scheme = load_scheme(options.scheme)
+    chosen = read_recipe(recipe)
+    scheme = load_scheme(chosen.scheme)
     blast_index = scheme.codes.index(_blast_code(scheme))
     cells = labelled_cells(data, labels, scheme.codes)
-    log.info("to learn from: %s", cells.size)
-    fold_of_cell = deal_patients(cells, options.validation.folds, blast_index)
-    task = _task(cells, options.preprocessing, len(scheme.classes), blast_index)
-    job = asdict(options) | {
-        "architecture": asdict(ARCHITECTURES[options.architecture]),
+    _LOG.info("to learn from: %s", cells.size)
+    fold_of_cell = deal_patients(cells, chosen.validation.folds, blast_index)
+    task = _task(cells, chosen.preprocessing, len(scheme.classes), blast_index)
+    job = asdict(chosen) | {
+        "architecture": asdict(ARCHITECTURES[chosen.architecture]),
         "data": {"labels_sha256": sha256_of(labels)},
     }
-    steps = _Steps(progress, np.bincount(fold_of_cell), options)
-    fitted = CrossValidation(out, task, options, job, steps).run(torch.from_numpy(fold_of_cell))
+    steps = _Steps(progress, np.bincount(fold_of_cell), chosen)
+    fitted = CrossValidation(out, task, chosen, job, steps).run(torch.from_numpy(fold_of_cell))
     calibration = fit_calibration(fitted.held_out_logits, task.labels, cells.patients)
     fitted.network.raise_logits(calibration.offsets)
     write_model_folder(
         out,
         network=fitted.network,
         scheme=scheme,
-        options=options,
+        recipe=chosen,
         data={"source": data_source, "licence": data_licence, "limits": data_limits, **job["data"]}
         | {"patients": sorted(set(cells.patients.tolist())), "cells": len(cells.paths)},
         calibration=calibration,
@@ -84,9 +85,9 @@ class _Steps:
         self,
         progress: Callable[[int, int], None] | None,
         cells_of_fold: npt.NDArray[np.int64],
-        options: TrainingOptions,
+        recipe: Recipe,
     ) -> None:
-        courses = [options.course] + ([options.teacher.course] if options.teacher else [])
+        courses = [recipe.course] + ([recipe.teacher.course] if recipe.teacher else [])
         cells = cells_of_fold.sum()
         learnt_from = [*(cells - cells_of_fold), cells]
         self._total = sum(

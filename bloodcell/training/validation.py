@@ -21,7 +21,7 @@ from bloodcell.scheme import Scheme
 from bloodcell.shares import ADJUSTED
 from bloodcell.training.shares_by_others import shares_by_others
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _OFFSET_DECAY = 1e-3
 
@@ -153,7 +153,7 @@ def held_out_error_model(cells: Joined, held_out: str) -> ErrorModel | None:
             held_out=held_out,
         )
     except InputError as too_few:
-        log.warning("the model will give naive shares only: %s", too_few)
+        _LOG.warning("the model will give naive shares only: %s", too_few)
         return None
 
 

@@ -39,10 +39,10 @@ def why_no_cuda(driver: Any = None) -> str | None:
     driver = driver or _load_driver()
     if driver is None:
         return "no NVIDIA driver is installed"
-    found = _cuda_version(driver)
-    if found < _OLDEST_CUDA:
+    served = _cuda_version(driver)
+    if served < _OLDEST_CUDA:
         return (
-            f"the NVIDIA driver serves CUDA {_dotted(found)}, {_dotted(_OLDEST_CUDA)} is needed: "
+            f"the NVIDIA driver serves CUDA {_dotted(served)}, {_dotted(_OLDEST_CUDA)} is needed: "
             f"install driver {_OLDEST_DRIVER} or later"
         )
     status, count = driver.cuInit(0), ctypes.c_int(0)

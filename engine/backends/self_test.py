@@ -49,8 +49,8 @@ def golden_pixels(input_px: int) -> Pixels:
     return np.ascontiguousarray(images.clip(-2.5, 2.5), np.float32)
 
 
-def _check_difference(found: Pixels, expected: Pixels, allowed: float) -> None:
-    difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.nan
+def _check_difference(given: Pixels, expected: Pixels, allowed: float) -> None:
+    difference = float(np.abs(given - expected).max()) if given.shape == expected.shape else np.nan
     # Written so that a NaN is refused as well.
     if not difference <= allowed:
         raise EngineError(
@@ -59,10 +59,10 @@ def _check_difference(found: Pixels, expected: Pixels, allowed: float) -> None:
         )
 
 
-def _check_bits(how: str, found: Pixels, expected: Pixels) -> None:
-    if found.shape == expected.shape and np.array_equal(found, expected, equal_nan=True):
+def _check_bits(how: str, given: Pixels, expected: Pixels) -> None:
+    if given.shape == expected.shape and np.array_equal(given, expected, equal_nan=True):
         return
-    wrong = (found != expected).any(axis=1) if found.shape == expected.shape else [True]
+    wrong = (given != expected).any(axis=1) if given.shape == expected.shape else [True]
     raise EngineError(
         f"the backend is refused: {int(np.sum(wrong))} of {len(expected)} cells scored {how} got "
         f"other bits, none is allowed. {USE_REFERENCE}"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers.command_lines import assert_documented, packages_loaded_for_help
+from helpers.command_lines import assert_documented
 from helpers.labelled_runs import BLAST, labels, run_of
+from helpers.own_process import packages_loaded_by_help
 
 import bloodcell
 from bloodcell import errors
@@ -98,7 +99,7 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
-    assert heavy.isdisjoint(packages_loaded_for_help("bloodcell.cli"))
+    assert heavy.isdisjoint(packages_loaded_by_help("bloodcell.cli"))
 
 
 def test_every_command_has_help_and_stands_in_the_docs() -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +20,11 @@ FORMATS = {"jpeg": "JPEG", "tiff": "TIFF", "png": "PNG", "bmp": "BMP"}
 MODES = {"jpeg_gray": "L", "jpeg_cmyk": "CMYK", "tiff_rgba": "RGBA"}
 
 
-def draw(cell_class=BLAST, seed=1, size=SIZE):
+def draw(cell_class: str = BLAST, seed: int = 1, size: tuple[int, int] = SIZE) -> np.ndarray:
     return draw_cell(cell_class, np.random.default_rng(seed), size)
 
 
-def files_of(folder):
+def files_of(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -31,17 +32,17 @@ def files_of(folder):
     }
 
 
-def expected_pixels(pixels, variant):
+def expected_pixels(pixels: np.ndarray, variant: str) -> np.ndarray:
     if variant == "jpeg_gray":
         return np.array(Image.fromarray(pixels).convert("L").convert("RGB"))
     return pixels
 
 
-def difference(decoded, pixels):
+def difference(decoded: np.ndarray, pixels: np.ndarray) -> float:
     return float(np.abs(decoded.astype(np.float64) - pixels).mean())
 
 
-def dark_area(pixels):
+def dark_area(pixels: np.ndarray) -> int:
     """Pixels stained as dark as a nucleus: red lets least through of it and of nothing else."""
     return int((pixels[..., 0] < 135).sum())
 
@@ -50,7 +51,7 @@ def dark_area(pixels):
 
 
 @pytest.mark.parametrize("cell_class", CLASSES)
-def test_drawing_is_a_function_of_the_seed(cell_class):
+def test_drawing_is_a_function_of_the_seed(cell_class: str) -> None:
     first = draw(cell_class)
     assert first.shape == (363, 360, 3)
     assert first.dtype == np.uint8
@@ -59,12 +60,12 @@ def test_drawing_is_a_function_of_the_seed(cell_class):
 
 
 @pytest.mark.parametrize("size", [(240, 240), (416, 363), (416, 416)])
-def test_every_class_fits_every_size(size):
+def test_every_class_fits_every_size(size: tuple[int, int]) -> None:
     for cell_class in CLASSES:
         assert draw(cell_class, size=size).shape == (size[1], size[0], 3)
 
 
-def test_nuclei_differ_in_size_by_class():
+def test_nuclei_differ_in_size_by_class() -> None:
     area = {
         name: np.mean([dark_area(draw(name, seed)) for seed in range(8)])
         for name in ("erythroblast", "lymphocyte", BLAST)
@@ -73,8 +74,8 @@ def test_nuclei_differ_in_size_by_class():
     assert area["lymphocyte"] * 1.5 < area[BLAST]
 
 
-def test_granules_are_red_in_eosinophils_and_dark_in_basophils():
-    def redness(name):
+def test_granules_are_red_in_eosinophils_and_dark_in_basophils() -> None:
+    def redness(name: str) -> float:
         centre = np.stack([draw(name, seed)[150:210, 150:210] for seed in range(8)])
         return float((centre[..., 0].astype(int) - centre[..., 2]).mean())
 
@@ -82,7 +83,7 @@ def test_granules_are_red_in_eosinophils_and_dark_in_basophils():
     assert redness("basophil") < -10
 
 
-def test_unknown_class_and_impossible_size_are_refused():
+def test_unknown_class_and_impossible_size_are_refused() -> None:
     with pytest.raises(InputError, match="No drawing for class 'neutrophil'; known: band_"):
         draw("neutrophil")
     with pytest.raises(InputError, match="Cannot draw 417 x 363 pixels; sides go from 240 to 416"):
@@ -93,7 +94,7 @@ def test_unknown_class_and_impossible_size_are_refused():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_pillow_reads_every_variant(variant):
+def test_pillow_reads_every_variant(variant: str) -> None:
     pixels = draw(size=(392, 363))
     image = Image.open(io.BytesIO(encode(pixels, variant)))
     assert image.format == FORMATS[variant.partition("_")[0]]
@@ -105,7 +106,7 @@ def test_pillow_reads_every_variant(variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_dali_reads_every_variant(variant):
+def test_dali_reads_every_variant(variant: str) -> None:
     whole = Preprocessing(
         input_px=360, region=1.0, interpolation="linear", antialias=False,
         mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0),
@@ -118,8 +119,8 @@ def test_dali_reads_every_variant(variant):
     assert difference(upright, expected_pixels(pixels, variant)) < 4.0
 
 
-def test_jpeg_flavours_are_what_they_are_called():
-    def frame(variant):
+def test_jpeg_flavours_are_what_they_are_called() -> None:
+    def frame(variant: str) -> tuple[tuple[int, int], bool]:
         image = Image.open(io.BytesIO(encode(draw(), variant)))
         return image.layer[0][1:3], "progressive" in image.info
 
@@ -128,7 +129,7 @@ def test_jpeg_flavours_are_what_they_are_called():
     assert frame("jpeg_progressive") == ((1, 1), True)
 
 
-def test_tiff_is_laid_out_as_by_the_scanner():
+def test_tiff_is_laid_out_as_by_the_scanner() -> None:
     pixels = draw(size=(400, 400))
     encoded = encode(pixels, "tiff_rgba")
     assert len(encoded) == 640_154
@@ -137,12 +138,12 @@ def test_tiff_is_laid_out_as_by_the_scanner():
     assert (tags[259], tags[278], tags[284], tags[338]) == (1, 400, 1, (2,))
 
 
-def test_jpeg_sizes_are_realistic():
+def test_jpeg_sizes_are_realistic() -> None:
     sizes = [len(encode(draw(name, seed), "jpeg")) for seed, name in enumerate(CLASSES)]
     assert 12_000 < np.mean(sizes) < 21_000
 
 
-def test_encode_refuses_what_it_cannot_write():
+def test_encode_refuses_what_it_cannot_write() -> None:
     with pytest.raises(InputError, match="Unknown image variant 'webp'; known: jpeg, jpeg_420"):
         encode(draw(), "webp")
     with pytest.raises(InputError, match=re.escape("not float64 (2, 2, 3)")):
@@ -152,7 +153,7 @@ def test_encode_refuses_what_it_cannot_write():
 # Folders
 
 
-def test_layout_labels_and_readme(tmp_path):
+def test_layout_labels_and_readme(tmp_path: Path) -> None:
     out = tmp_path / "smears"
     told = []
     summary = write_phantoms(out, patients=2, cells=3, progress=told.append)
@@ -175,7 +176,7 @@ def test_layout_labels_and_readme(tmp_path):
     )
 
 
-def test_same_seed_same_bytes(tmp_path):
+def test_same_seed_same_bytes(tmp_path: Path) -> None:
     for name, seed in (("first", 5), ("again", 5), ("other", 6)):
         write_phantoms(tmp_path / name, patients=2, cells=10, image_format="mixed", seed=seed)
     first, again, other = (files_of(tmp_path / name) for name in ("first", "again", "other"))
@@ -185,7 +186,7 @@ def test_same_seed_same_bytes(tmp_path):
     assert all(first[name] != other[name] for name in images)
 
 
-def test_a_cell_depends_on_its_place_alone(tmp_path):
+def test_a_cell_depends_on_its_place_alone(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "many", patients=3, cells=4)
     write_phantoms(tmp_path / "few", patients=2, cells=2)
     many, few = files_of(tmp_path / "many"), files_of(tmp_path / "few")
@@ -196,7 +197,7 @@ def test_a_cell_depends_on_its_place_alone(tmp_path):
     assert last.encoded() == many["phantom-002/cell_00003.jpg"]
 
 
-def test_mixed_holds_every_variant_in_each_patient(tmp_path):
+def test_mixed_holds_every_variant_in_each_patient(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "mixed", patients=2, cells=len(VARIANTS), image_format="mixed")
     for patient in ("phantom-000", "phantom-001"):
         kinds = []
@@ -211,14 +212,14 @@ def test_mixed_holds_every_variant_in_each_patient(tmp_path):
         }
 
 
-def test_sizes_are_mixed():
+def test_sizes_are_mixed() -> None:
     sizes = [draw_size(np.random.default_rng(seed), "jpeg") for seed in range(200)]
     assert 100 < sizes.count((360, 363)) < 180
     assert len(set(sizes)) > 10
     assert max(width for width, _ in sizes) <= 416
 
 
-def test_blast_shares_differ_by_patient():
+def test_blast_shares_differ_by_patient() -> None:
     plan = Plan(patients=10, cells=1)
     shares = [plan.blast_share_of(patient) for patient in range(10)]
     assert sorted(shares[:5]) == sorted(shares[5:]) == [0.0, 0.05, 0.12, 0.3, 0.6]
@@ -229,7 +230,7 @@ def test_blast_shares_differ_by_patient():
     assert 200 < count < 280
 
 
-def test_blast_shares_can_be_given(tmp_path):
+def test_blast_shares_can_be_given(tmp_path: Path) -> None:
     summary = write_phantoms(tmp_path / "all", patients=2, cells=2, blast_share=1.0)
     assert summary.classes == {BLAST: 4}
     plan = Plan(patients=3, cells=1, blast_share=[0.0, 0.2])
@@ -237,7 +238,7 @@ def test_blast_shares_can_be_given(tmp_path):
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_few_distinct_drawings_fill_a_large_folder(tmp_path, link):
+def test_few_distinct_drawings_fill_a_large_folder(tmp_path: Path, link: bool) -> None:
     summary = write_phantoms(tmp_path / "load", patients=2, cells=60, distinct=36, link=link)
     images = sorted((tmp_path / "load").rglob("*.jpg"))
     assert len(images) == summary.cells == 120
@@ -249,7 +250,7 @@ def test_few_distinct_drawings_fill_a_large_folder(tmp_path, link):
     assert ("hard links" in readme) == link
 
 
-def test_folder_in_use_is_refused_and_left_alone(tmp_path):
+def test_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=f"{re.escape(str(tmp_path))} is not empty; name a new"):
         write_phantoms(tmp_path, patients=1, cells=1)
@@ -270,7 +271,9 @@ def test_folder_in_use_is_refused_and_left_alone(tmp_path):
         ({"blast_share": []}, r"blast_share must be from 0 to 1, not \[\]"),
     ],
 )
-def test_options_out_of_range_are_refused_before_anything_is_written(tmp_path, options, message):
+def test_options_out_of_range_are_refused_before_anything_is_written(
+    tmp_path: Path, options: dict[str, object], message: str
+) -> None:
     out = tmp_path / "none"
     with pytest.raises(InputError, match=message):
         write_phantoms(out, **{"patients": 1, "cells": 1, **options})

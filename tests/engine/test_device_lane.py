@@ -72,12 +72,12 @@ def test_every_image_comes_to_its_place_whoever_decodes_it(
     decoder = device_decoder(lambda image: len(image) % every == 0)
     kinds = set()
     for batch in encoded_batches(smears, run):
-        expected, found = host.decode_batch(batch), decoder.decode_batch(batch)
-        np.testing.assert_array_equal(found.reasons, expected.reasons)
-        assert sorted(np.concatenate([part.places for part in found.parts])) == list(
+        expected, decoded = host.decode_batch(batch), decoder.decode_batch(batch)
+        np.testing.assert_array_equal(decoded.reasons, expected.reasons)
+        assert sorted(np.concatenate([part.places for part in decoded.parts])) == list(
             range(len(expected.pixels))
         )
-        for part in found.parts:
+        for part in decoded.parts:
             kinds.add(type(part.pixels))
             np.testing.assert_array_equal(np.asarray(part.pixels), expected.pixels[part.places])
     # Drawn smears have every format; a GPU that refuses all JPEGs decodes nothing.
@@ -92,10 +92,10 @@ def test_a_jpeg_that_neither_takes_is_corrupt_and_alone(smears: Path, run: blood
     )  # fmt: skip
     # Behind the first marker, which is all that tells a decoder from the next one.
     batch.buffer[batch.offsets[jpeg] + 2 : batch.offsets[jpeg + 1]] = 0
-    found = device_decoder(lambda _image: False).decode_batch(batch)
-    np.testing.assert_array_equal(np.flatnonzero(found.reasons), [jpeg])
-    assert found.reasons[jpeg] == REASONS.index("corrupt")
-    places = sorted(np.concatenate([part.places for part in found.parts]).tolist())
+    decoded = device_decoder(lambda _image: False).decode_batch(batch)
+    np.testing.assert_array_equal(np.flatnonzero(decoded.reasons), [jpeg])
+    assert decoded.reasons[jpeg] == REASONS.index("corrupt")
+    places = sorted(np.concatenate([part.places for part in decoded.parts]).tolist())
     assert places == list(range(BATCH - 1))
 
 
@@ -117,9 +117,9 @@ def test_the_same_loop_scores_on_a_device_as_on_the_cpu(
         by_row(list(score_stream(encoded_batches(smears, run), [lane]))) for lane in lanes
     )
     assert len(on_device) == len(on_host) == 9
-    for found, expected in zip(on_device, on_host, strict=True):
-        np.testing.assert_array_equal(found.reasons, expected.reasons)
-        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=2e-5)
+    for by_device, by_host in zip(on_device, on_host, strict=True):
+        np.testing.assert_array_equal(by_device.reasons, by_host.reasons)
+        np.testing.assert_allclose(by_device.probabilities, by_host.probabilities, atol=2e-5)
 
 
 @pytest.mark.gpu
@@ -134,8 +134,8 @@ def test_on_a_gpu_jpegs_decode_nearly_as_on_the_cpu(smears: Path, run: bloodcell
     jpegs = pa.compute.match_substring(run.cells(["path"])["path"], ".jp")
     rows = run.cells(["row", "path"]).filter(jpegs)
     for batch in read_files(smears, batches_of(rows, BATCH)):
-        expected, found = host.decode_batch(batch), decoder.decode_batch(batch)
-        (part,) = found.parts
+        expected, decoded = host.decode_batch(batch), decoder.decode_batch(batch)
+        (part,) = decoded.parts
         assert not isinstance(part.pixels, np.ndarray)
         with stream:
             pixels = cupy.asnumpy(cupy.asarray(part.pixels))

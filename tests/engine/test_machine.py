@@ -1,7 +1,6 @@
 """What a process that only scores does about its memory, in one of its own."""
 
-import subprocess
-import sys
+from helpers.own_process import printed_by
 
 
 def test_freed_memory_is_shared_by_all_threads() -> None:
@@ -23,11 +22,9 @@ def test_freed_memory_is_shared_by_all_threads() -> None:
         "libc.malloc_info(0, stream)\n"
         "libc.fflush(stream)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert "system\n" in done.stdout
-    assert done.stdout.count("<heap nr=") == 2
+    printed = printed_by(program)
+    assert "system\n" in printed
+    assert printed.count("<heap nr=") == 2
 
 
 def test_a_process_that_trains_gets_no_page_of_its_memory_twice() -> None:
@@ -42,9 +39,6 @@ def test_a_process_that_trains_gets_no_page_of_its_memory_twice() -> None:
         "    del tensor, tensors\n"
         "    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    pages = [int(line) for line in done.stdout.split()]
+    pages = [int(line) for line in printed_by(program).split()]
     assert pages[0] > 1000
     assert max(pages[1:]) < 100

@@ -8,8 +8,8 @@ from bloodcell.engine.probabilities import PROBABILITY_STEP, calibrated_probabil
 
 
 def test_two_equal_logits_share_alike() -> None:
-    found = calibrated_probabilities(np.array([[2.0, 2.0]], np.float32), 1.0)
-    assert found.tolist() == [[0.5, 0.5]]
+    probabilities = calibrated_probabilities(np.array([[2.0, 2.0]], np.float32), 1.0)
+    assert probabilities.tolist() == [[0.5, 0.5]]
 
 
 def test_temperature_softens() -> None:
@@ -24,9 +24,9 @@ def test_a_row_whose_logits_are_no_numbers_is_nan_and_changes_no_other() -> None
     logits = np.zeros((5, 3), np.float32)
     for row, wrong in enumerate((np.nan, np.inf, -np.inf)):
         logits[row, 1] = wrong
-    found = calibrated_probabilities(logits, 0.8)
-    assert np.isnan(found[:3]).all()
-    assert np.array_equal(found[3:], calibrated_probabilities(logits[3:], 0.8))
+    probabilities = calibrated_probabilities(logits, 0.8)
+    assert np.isnan(probabilities[:3]).all()
+    assert np.array_equal(probabilities[3:], calibrated_probabilities(logits[3:], 0.8))
 
 
 @settings(deadline=None)

@@ -17,16 +17,16 @@ from bloodcell.errors import EngineError
 @pytest.mark.parametrize("lanes", [1, 2, 5])
 def test_every_row_comes_exactly_once_with_its_own_result(lanes: int, depth: int) -> None:
     devices = [SimulatedLane(depth, seed=number) for number in range(lanes)]
-    found = list(score_stream(batches(40), devices))
-    rows = np.sort(np.concatenate([batch.rows for batch in found]))
+    scored = list(score_stream(batches(40), devices))
+    rows = np.sort(np.concatenate([batch.rows for batch in scored]))
     np.testing.assert_array_equal(rows, np.arange(160))
-    assert all((batch.probabilities == batch.rows[0]).all() for batch in found)
+    assert all((batch.probabilities == batch.rows[0]).all() for batch in scored)
 
 
 def test_a_lane_that_is_slow_leaves_its_share_to_the_others() -> None:
     fast, slow = SimulatedLane(2, delay_s=0.0), SimulatedLane(2, delay_s=0.2)
-    found = list(score_stream(batches(60), [slow, fast]))
-    assert len(found) == 60
+    scored = list(score_stream(batches(60), [slow, fast]))
+    assert len(scored) == 60
     assert fast.scored > 3 * slow.scored
 
 

@@ -70,16 +70,6 @@ def test_several_workers_end_with_the_bytes_of_one(
     assert workers() == []
 
 
-@pytest.mark.real_data
-def test_several_workers_end_with_the_bytes_of_one_on_real_smears(
-    real_data: Path, tmp_path: Path
-) -> None:
-    smears = real_data / "aml-apl" / "test"
-    bloodcell.score(smears, tmp_path / "one")
-    bloodcell.score(smears, tmp_path / "several", workers=3, batch_size=50)
-    assert digests(tmp_path / "several") == digests(tmp_path / "one")
-
-
 def test_a_killed_worker_leaves_its_cells_to_the_others(
     smears: Path, run: bloodcell.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -129,12 +119,12 @@ def test_a_slice_of_a_large_table_is_sent_without_the_rest(
     setup, rows = setup_of(smears), rows_of(run)
     expected = {int(b.rows[0]): b for b in LocalScorer(setup).score(batches_of(rows, 5))}
     several = WorkerScorer(setup, [{}, {}])
-    found = {int(b.rows[0]): b for b in several.score(batches_of(rows, 5))}
-    assert found.keys() == expected.keys()
-    assert sum(len(batch.rows) for batch in found.values()) == CELLS
-    for row, batch in found.items():
+    by_workers = {int(b.rows[0]): b for b in several.score(batches_of(rows, 5))}
+    assert by_workers.keys() == expected.keys()
+    assert sum(len(batch.rows) for batch in by_workers.values()) == CELLS
+    for row, batch in by_workers.items():
         assert batch.probabilities.tobytes() == expected[row].probabilities.tobytes()
-    assert len(list(several.score(batches_of(rows, 5)))) == len(found), "a second call"
+    assert len(list(several.score(batches_of(rows, 5)))) == len(by_workers), "a second call"
     several.close()
     assert workers() == []
 

@@ -121,12 +121,12 @@ class RawKernel:
         assert f"void {name}(" in source
 
     def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
-        logits, found, rows, classes, temperature = arguments
-        assert logits.shape == found.shape == (rows, classes)
+        logits, probabilities, rows, classes, temperature = arguments
+        assert logits.shape == probabilities.shape == (rows, classes)
         assert grid[0] * block[0] >= rows
 
         def compute() -> None:
-            found[...] = calibrated_probabilities(np.asarray(logits), float(temperature))
+            probabilities[...] = calibrated_probabilities(np.asarray(logits), float(temperature))
 
         Stream.do_now_or_later(compute)
 
@@ -155,8 +155,8 @@ class Context:
         assert stream == Stream.ptr
 
         def compute() -> None:
-            found = self._session.run(None, {"pixels": self._memory("pixels")})[0]
-            np.copyto(self._memory("logits"), found)
+            logits = self._session.run(None, {"pixels": self._memory("pixels")})[0]
+            np.copyto(self._memory("logits"), logits)
 
         Stream.do_now_or_later(compute)
         return not self.refuses

@@ -1,5 +1,6 @@
 """What the tests of backends share: networks as bytes, the shipped one and random ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,19 @@ def shipped() -> bytes:
     return load_model().network.weights.read_bytes()
 
 
-def random_resnext50(folder: Path, input_px: int, classes: int = 5) -> Network:
-    """A ResNeXt-50 32x4d whose residual branches have weights too; the same at every call."""
+def random_resnext(folder: Path, input_px: int, blocks: tuple[int, int, int, int]) -> Network:
+    """A ResNeXt of 32 groups, 4 channels wide in the first stage; the same at every call.
+
+    Its residual branches have weights too. ``blocks`` of (3, 4, 6, 3) make a ResNeXt-50 32x4d.
+    """
     import torch
 
     from bloodcell.training.onnx_export import export_onnx
     from bloodcell.training.resnext import ARCHITECTURES, Block, ResNeXt
 
     torch.manual_seed(0)
-    network = ResNeXt(ARCHITECTURES["resnext50_32x4d"], classes)
+    classes = 5
+    network = ResNeXt(replace(ARCHITECTURES["resnext50_32x4d"], blocks=blocks), classes)
     for block in network.modules():
         if isinstance(block, Block):
             torch.nn.init.constant_(block.residual[-1].weight, 0.5)  # type: ignore[arg-type]

@@ -26,9 +26,9 @@ def pack(shard: Path, members: Members, tar_format: int = tarfile.GNU_FORMAT) ->
 
 
 def header(kind: bytes, target: str = "") -> tarfile.TarInfo:
-    found = tarfile.TarInfo()
-    found.type, found.linkname = kind, target
-    return found
+    member = tarfile.TarInfo()
+    member.type, member.linkname = kind, target
+    return member
 
 
 def frozen(source: Path, tmp_path: Path) -> pa.Table:

@@ -1,16 +1,17 @@
 """The main job on real smears. Needs the real images; none of them is part of the project."""
 
 import csv
-import hashlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tifffile
+from helpers.drawn_runs import digests
 from PIL import Image
 
 import bloodcell
@@ -22,11 +23,6 @@ pytestmark = pytest.mark.real_data
 @pytest.fixture(scope="module")
 def smears_run(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
     return bloodcell.score(real_data / "aml-apl" / "test", tmp_path_factory.mktemp("run") / "run")
-
-
-def digests(folder: Path) -> dict[str, str]:
-    files = [*sorted((folder / "cells").iterdir()), folder / "patients.parquet"]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def flat_manifest(folder: Path, target: Path) -> int:
@@ -51,21 +47,28 @@ def test_twelve_patients_and_no_cell_lost(smears_run: bloodcell.Run) -> None:
     assert sum(smears_run.patients["cells"].to_pylist()) == 1659
 
 
-@pytest.mark.parametrize(("batch_size", "threads"), [(23, 1), (500, 3)])
-def test_batch_size_and_threads_change_no_byte(
-    real_data: Path, smears_run: bloodcell.Run, tmp_path: Path, batch_size: int, threads: int
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 23, "threads": 1},
+        {"batch_size": 500, "threads": 3},
+        {"batch_size": 50, "workers": 3},
+    ],
+    ids=["small batches", "large batches", "workers"],
+)
+def test_neither_batches_nor_threads_nor_workers_change_a_byte(
+    real_data: Path, smears_run: bloodcell.Run, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    source = real_data / "aml-apl" / "test"
-    bloodcell.score(source, tmp_path / "run", batch_size=batch_size, threads=threads)
+    bloodcell.score(real_data / "aml-apl" / "test", tmp_path / "run", **options)
     assert digests(tmp_path / "run") == digests(smears_run.folder)
 
 
 def test_the_default_network_ranks_blasts_of_unseen_patients(
     real_data: Path, smears_run: bloodcell.Run
 ) -> None:
-    figures = evaluate(smears_run, real_data / "aml-apl" / "test.csv")
-    assert figures["blast"]["blasts"] == 295
-    assert figures["blast"]["auroc"] >= 0.93
+    blast = evaluate(smears_run, real_data / "aml-apl" / "test.csv")["blast"]
+    assert blast["blasts"] == 295
+    assert blast["auroc"] >= 0.93
 
 
 @pytest.mark.parametrize("part", ["lmu15", "pbc8/test"])

@@ -7,14 +7,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from helpers.tiny_recipe import TINY
 
 from bloodcell.training.onnx_export import export_onnx
-from bloodcell.training.resnext import Architecture, ResNeXt
-
-TINY = Architecture(
-    blocks=(1, 1, 1, 1), cardinality=2, base_width=2, output_channels=8, stem_channels=4,
-    stem_kernel_px=3, dropout=0.0,
-)  # fmt: skip
+from bloodcell.training.resnext import ResNeXt
 
 
 @pytest.mark.parametrize(("input_px", "rounded_up"), [(64, [0, 0, 0]), (56, [0, 1, 0])])
@@ -31,6 +27,6 @@ def test_halving_is_rounded_up_only_where_a_side_is_odd(
     )
     pixels = torch.randn(5, 3, input_px, input_px)
     session = onnxruntime.InferenceSession(tmp_path / "n.onnx")
-    found = session.run(None, {"pixels": pixels.numpy()})[0]
+    logits = session.run(None, {"pixels": pixels.numpy()})[0]
     with torch.no_grad():
-        assert np.allclose(found, network.eval()(pixels).numpy(), atol=1e-5)
+        assert np.allclose(logits, network.eval()(pixels).numpy(), atol=1e-5)

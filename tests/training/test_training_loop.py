@@ -1,22 +1,23 @@
 """The training loop: what it is pushed towards, when it stops, that it resumes exactly."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.tiny_recipe import TINY
 from torch import nn
 
-from bloodcell.errors import InputError
+from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
 from bloodcell.training.fit import Task, Trainer, mixed_precision
 from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
 from bloodcell.training.recipe import Course
-from bloodcell.training.resnext import Architecture, ResNeXt
+from bloodcell.training.resnext import ResNeXt
 from bloodcell.training.validation import calibrated_by_others, fit_calibration
 
-TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
 COURSE = Course(
     epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
     label_smoothing=0.0, average_decay=0.9, first_side_px=24, last_side_px=28,
@@ -70,17 +71,37 @@ def test_training_resumed_after_a_kill_ends_with_the_same_weights(
         killed.fit()
     steps: list[int] = []
     resumed = trainer(tmp_path / "killed", steps=steps)
-    found = resumed.fit().state_dict()
+    weights = resumed.fit().state_dict()
     assert steps == [2, 1, 1, 1, 1]  # the two batches of the epoch that was whole, then the rest
     assert [entry["epoch"] for entry in resumed.history] == [1, 2, 3]
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_a_full_disk_leaves_the_checkpoint_of_the_epoch_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _content: object) -> None:
+        path.touch()
+        raise OSError(28, os.strerror(28))
+
+    stopped = trainer(tmp_path)
+    stopped.epochs = 1
+    stopped.fit()
+    stopped.epochs = 2
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskError, match=r"checkpoint\.pt: No space"):
+        stopped.fit()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    resumed = trainer(tmp_path)
+    resumed._restore()
+    assert len(resumed.history) == 1
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     trainer(tmp_path).fit()
     other = trainer(tmp_path)
     other.job = {"labels_sha256": "01"}
-    with pytest.raises(InputError, match="belongs to a training with other options"):
+    with pytest.raises(InputError, match="belongs to a training by another recipe"):
         other.fit()
 
 
@@ -198,18 +219,18 @@ def test_calibration_undoes_a_known_sharpening_and_a_known_prior() -> None:
     logits = torch.randn(6000, 3, generator=generator) * 2
     labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).squeeze(1)
     patients = np.array(["a", "b", "c", "d"])[torch.arange(6000) % 4]
-    found = fit_calibration((logits + torch.tensor([1.0, 0.0, -1.0])) * 3, labels, patients)
-    assert found.temperature == pytest.approx(3, rel=0.1)
+    fitted = fit_calibration((logits + torch.tensor([1.0, 0.0, -1.0])) * 3, labels, patients)
+    assert fitted.temperature == pytest.approx(3, rel=0.1)
     # Only differences between classes count.
-    assert (found.offsets - found.offsets[1]).tolist() == pytest.approx([-3, 0, 3], abs=0.3)
+    assert (fitted.offsets - fitted.offsets[1]).tolist() == pytest.approx([-3, 0, 3], abs=0.3)
 
 
 def test_every_patient_weighs_alike_in_calibration() -> None:
     # One patient of 1,000 cells is all of class 0, four of 10 cells all of class 1; no logit tells.
     labels = torch.tensor([0] * 1000 + [1] * 40)
     patients = np.array(["big"] * 1000 + ["a", "b", "c", "d"] * 10)
-    found = fit_calibration(torch.zeros(1040, 2), labels, patients)
-    share = torch.softmax(found.offsets / found.temperature, 0)[1].item()
+    fitted = fit_calibration(torch.zeros(1040, 2), labels, patients)
+    share = torch.softmax(fitted.offsets / fitted.temperature, 0)[1].item()
     assert share == pytest.approx(0.8, abs=0.02)
 
 
@@ -233,10 +254,10 @@ def test_a_cpu_trains_in_bfloat16_only_if_it_computes_in_it(
 
 
 def test_the_teachers_depthwise_convolutions_stay_in_float32() -> None:
-    from bloodcell.training.recipe import read_options
+    from bloodcell.training.recipe import read_recipe
     from bloodcell.training.teacher import ImageNetTeacher
 
-    teacher = ImageNetTeacher(read_options("resnext26").preprocessing, 5).train()
+    teacher = ImageNetTeacher(read_recipe("resnext26").preprocessing, 5).train()
     types: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
     for layer in teacher.modules():
         if isinstance(layer, nn.Conv2d):

@@ -35,19 +35,19 @@ class PlanCache:
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = folder.lstat()
+            status = folder.lstat()
         except OSError as error:
             raise EngineError(
                 f"the folder for plans, {folder}, cannot be made: {error.strerror}"
             ) from error
-        if not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISDIR(status.st_mode):
             raise EngineError(f"{folder} is to hold plans, but it is no folder of its own")
-        if found.st_uid != os.geteuid():
+        if status.st_uid != os.geteuid():
             raise EngineError(
-                f"{folder} belongs to user {found.st_uid}, not to you ({os.geteuid()}): plans in "
+                f"{folder} belongs to user {status.st_uid}, not to you ({os.geteuid()}): plans in "
                 "it are not trusted. Set XDG_CACHE_HOME to a folder of your own"
             )
-        if found.st_mode & 0o022:
+        if status.st_mode & 0o022:
             raise EngineError(
                 f"others may write to {folder}: plans in it are not trusted. Delete what is in "
                 f"it and run: chmod 700 {folder}"

@@ -9,7 +9,7 @@ import onnx
 import onnx.helper
 import pytest
 import torch
-from helpers.networks import normal_pixels, random_resnext50
+from helpers.networks import normal_pixels, random_resnext
 
 import bloodcell
 from bloodcell.engine.backends import choice
@@ -47,9 +47,9 @@ def test_without_a_gpu_auto_takes_what_suits_the_cpu(monkeypatch: pytest.MonkeyP
     )
     assert choose_backend("onnxruntime") == Choice("onnxruntime", "asked for", "CPU")
     monkeypatch.setattr(choice, "computes_in_bfloat16", lambda: False)
-    found = choose_backend("auto")
-    assert (found.name, found.device) == ("onnxruntime", "CPU")
-    assert found.why.startswith("it runs on the CPU; no driver; not openvino: this CPU does not")
+    chosen = choose_backend("auto")
+    assert (chosen.name, chosen.device) == ("onnxruntime", "CPU")
+    assert chosen.why.startswith("it runs on the CPU; no driver; not openvino: this CPU does not")
     with pytest.raises(EngineError, match="'openvino' cannot run here: this CPU does not compute"):
         choose_backend("openvino")
     assert choose_backend("torch").why == "asked for; on the CPU: no driver"
@@ -68,13 +68,13 @@ def test_on_a_gpu_auto_takes_tensorrt_then_torch(monkeypatch: pytest.MonkeyPatch
     installed(monkeypatch, tensorrt=False, tensorrt_rtx_bindings=True, cupy=True)
     assert choose_backend("auto").name == "tensorrt"
     installed(monkeypatch, tensorrt=False, tensorrt_rtx_bindings=False, cupy=True)
-    found = choose_backend("auto")
-    assert found.name == "torch"
-    assert found.why.endswith("not tensorrt: not installed: pip install tensorrt")
+    chosen = choose_backend("auto")
+    assert chosen.name == "torch"
+    assert chosen.why.endswith("not tensorrt: not installed: pip install tensorrt")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    found = choose_backend("auto")
-    assert not found.on_gpu
-    assert "not torch: torch" in found.why
+    chosen = choose_backend("auto")
+    assert not chosen.on_gpu
+    assert "not torch: torch" in chosen.why
     assert "cannot use this GPU" in choose_backend("torch").why
 
 
@@ -96,14 +96,14 @@ def test_torch_agrees_with_onnxruntime_and_batches_change_nothing() -> None:
     network = load_model().network
     golden = golden_pixels(network.input_px)
     opened = open_backend(ON_TORCH, network, 1)
-    found = opened.probabilities(golden)
+    by_torch = opened.probabilities(golden)
     reference = open_backend(choose_backend("onnxruntime"), network, 1).probabilities(golden)
     assert len(np.unique(reference, axis=0)) == len(golden)
-    assert np.abs(found - reference).max() <= 1e-3
+    assert np.abs(by_torch - reference).max() <= 1e-3
     # More threads, and a batch that is not whole passes.
     two_threads = TorchBackend(network, 2)
     order = [0, 1, 2, 3, 2, 1, 0]
-    assert np.array_equal(two_threads.probabilities(golden[order]), found[order])
+    assert np.array_equal(two_threads.probabilities(golden[order]), by_torch[order])
 
 
 @pytest.mark.gpu
@@ -118,14 +118,14 @@ def test_torch_on_a_gpu_passes_its_self_test_and_cuts_batches() -> None:
     assert np.array_equal(opened.probabilities(golden[order]), expected[order])
 
 
-def test_torch_runs_a_resnext50_of_odd_sizes(tmp_path: Path) -> None:
+def test_torch_runs_a_resnext_of_odd_sizes(tmp_path: Path) -> None:
     # 36 pixels: 18, 9, 5, 3, so that ceil_mode matters.
-    network = random_resnext50(tmp_path, 36)
+    network = random_resnext(tmp_path, 36, (1, 2, 1, 1))
     pixels = normal_pixels(3, 36)
-    found = open_backend(ON_TORCH, network, 1).probabilities(pixels)
+    by_torch = open_backend(ON_TORCH, network, 1).probabilities(pixels)
     expected = open_backend(choose_backend("onnxruntime"), network, 1).probabilities(pixels)
     assert len(np.unique(expected, axis=0)) == 3
-    assert np.abs(found - expected).max() <= 1e-3
+    assert np.abs(by_torch - expected).max() <= 1e-3
 
 
 def test_probabilities_on_a_device_are_those_of_the_host() -> None:
@@ -133,11 +133,13 @@ def test_probabilities_on_a_device_are_those_of_the_host() -> None:
 
     logits = np.random.default_rng(0).normal(0, 9, (500, 18)).astype(np.float32)
     logits[3, 2], logits[4, 0] = np.inf, np.nan
-    found = probabilities_on_device(torch.from_numpy(logits), 0.8).numpy()
+    on_device = probabilities_on_device(torch.from_numpy(logits), 0.8).numpy()
     expected = calibrated_probabilities(logits, 0.8)
-    assert np.array_equal(np.isnan(found), np.isnan(expected))
-    assert np.nanmax(np.abs(found - expected)) <= PROBABILITY_STEP
-    assert np.array_equal(found[5:] / PROBABILITY_STEP, np.rint(found[5:] / PROBABILITY_STEP))
+    assert np.array_equal(np.isnan(on_device), np.isnan(expected))
+    assert np.nanmax(np.abs(on_device - expected)) <= PROBABILITY_STEP
+    assert np.array_equal(
+        on_device[5:] / PROBABILITY_STEP, np.rint(on_device[5:] / PROBABILITY_STEP)
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,10 +211,10 @@ def test_torch_scores_a_run_whose_classes_are_those_of_onnxruntime(
     by_torch = bloodcell.score(smears, tmp_path / "run", backend="torch", threads=1)
     assert by_torch.about["backend"]["name"] == "torch"
     assert by_torch.about["job"]["versions"]["torch"]
-    found, expected = by_torch.cells(), run.cells()
-    assert found["class"].equals(expected["class"])
+    both = by_torch.cells(), run.cells()
+    assert both[0]["class"].equals(both[1]["class"])
     shares = [
         np.stack(cells["probabilities"].drop_null().to_numpy(zero_copy_only=False))
-        for cells in (found, expected)
+        for cells in both
     ]
     assert np.nanmax(np.abs(shares[0] - shares[1])) <= 1e-3

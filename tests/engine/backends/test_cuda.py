@@ -46,10 +46,10 @@ class Driver:
 
 def test_a_usable_gpu_is_described() -> None:
     assert why_no_cuda(Driver()) is None
-    found = first_device(Driver(cuda=13010))
-    assert (found.name, found.compute_capability) == ("NVIDIA Example", "9.0")
-    assert found.uuid == "00010203-0405-0607-0809-0a0b0c0d0e0f"
-    assert found.cuda_version == "13.1"
+    device = first_device(Driver(cuda=13010))
+    assert (device.name, device.compute_capability) == ("NVIDIA Example", "9.0")
+    assert device.uuid == "00010203-0405-0607-0809-0a0b0c0d0e0f"
+    assert device.cuda_version == "13.1"
 
 
 def test_every_gpu_is_found_with_its_own_uuid() -> None:

@@ -43,24 +43,26 @@ class Positional(Sound):
     """Right in the first pass of four cells, a step off after it."""
 
     def probabilities(self, pixels: Array) -> Array:
-        found = super().probabilities(pixels)
-        found[4:, 0] += np.float32(2.0**-16)
-        return found
+        probabilities = super().probabilities(pixels)
+        probabilities[4:, 0] += np.float32(2.0**-16)
+        return probabilities
 
 
 class OrderDependent(Sound):
     """Alone it is right; in company the first row differs."""
 
     def probabilities(self, pixels: Array) -> Array:
-        found = super().probabilities(pixels)
-        found[0, 0] += np.float32(2.0**-16) * (len(pixels) > 1)
-        return found
+        probabilities = super().probabilities(pixels)
+        probabilities[0, 0] += np.float32(2.0**-16) * (len(pixels) > 1)
+        return probabilities
 
 
 class Noisy(Sound):
     def probabilities(self, pixels: Array) -> Array:
-        found = super().probabilities(pixels)
-        return found + np.random.default_rng().normal(0, 1e-4, found.shape).astype(np.float32)
+        probabilities = super().probabilities(pixels)
+        return probabilities + np.random.default_rng().normal(0, 1e-4, probabilities.shape).astype(
+            np.float32
+        )
 
 
 class Coarse(Sound):

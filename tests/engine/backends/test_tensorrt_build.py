@@ -5,13 +5,13 @@ compute capability is named. Plans are not deserialised here: that could crash.
 """
 
 import json
-import subprocess
 import sys
 import types
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.own_process import printed_by
 from helpers.tiny_onnx import CLASSES, tiny_onnx
 
 from bloodcell.engine.backends.contract import Network
@@ -155,9 +155,9 @@ def pretended(version: str, name: str = "tensorrt") -> types.ModuleType:
 def test_versions_differ_as_stated(
     name: str, version: str, flags: tuple[str, ...], fp16_flag: bool, compiles_at_load: bool
 ) -> None:
-    found = flavour_of(pretended(version, name))
-    assert found.network_flags == flags
-    assert (found.fp16_flag, found.compiles_at_load) == (fp16_flag, compiles_at_load)
+    flavour = flavour_of(pretended(version, name))
+    assert flavour.network_flags == flags
+    assert (flavour.fp16_flag, flavour.compiles_at_load) == (fp16_flag, compiles_at_load)
 
 
 def test_an_old_tensorrt_is_refused() -> None:
@@ -173,13 +173,10 @@ def test_no_tensorrt_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_of_tensorrt_or_cupy_is_imported_before_it_is_needed() -> None:
-    script = (
+    program = (
         "import json, sys\n"
         "import bloodcell.engine.backends.tensorrt.runtime, bloodcell.cli\n"
         "print(json.dumps([m for m in sys.modules if m.split('.')[0] in"
         " {'tensorrt', 'tensorrt_rtx', 'tensorrt_rtx_bindings', 'cupy', 'torch', 'onnx'}]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert json.loads(done.stdout) == []
+    assert json.loads(printed_by(program)) == []

@@ -51,9 +51,9 @@ def test_any_number_of_cells_is_scored_as_on_the_cpu(network: Network, count: in
 
 @pytest.mark.usefixtures("pretended_gpu")
 def test_a_run_is_held_to_the_plan(network: Network) -> None:
-    found = TensorRTBackend(network, PlanOptions(4))
-    digest = sha256(found.plan.content).hexdigest()
-    assert found.made_of == {"TensorRT": "11.4.0", "plan": digest}
+    backend = TensorRTBackend(network, PlanOptions(4))
+    digest = sha256(backend.plan.content).hexdigest()
+    assert backend.made_of == {"TensorRT": "11.4.0", "plan": digest}
 
 
 @pytest.mark.usefixtures("pretended_gpu")
@@ -93,8 +93,8 @@ def test_pixels_of_both_decoders_find_their_places(network: Network) -> None:
     pixels = pixels_of(7)
     by_gpu, by_cpu = np.array([0, 1, 4, 6]), np.array([2, 3, 5])
     on_device = Part(by_gpu, pixels[by_gpu].view(fake_gpu.Array))
-    found = backend.begin([on_device, Part(by_cpu, pixels[by_cpu])], 7).probabilities()
-    np.testing.assert_array_equal(found, backend.probabilities(pixels))
+    probabilities = backend.begin([on_device, Part(by_cpu, pixels[by_cpu])], 7).probabilities()
+    np.testing.assert_array_equal(probabilities, backend.probabilities(pixels))
 
 
 @pytest.mark.usefixtures("pretended_gpu")
@@ -102,12 +102,12 @@ def test_a_cell_whose_pixels_were_not_written_has_no_numbers(network: Network) -
     backend = TensorRTBackend(network, PlanOptions(largest_batch=4))
     backend.probabilities(pixels_of(4))
     written = np.array([0, 2])
-    found = backend.begin([Part(written, pixels_of(2))], 3).probabilities()
-    np.testing.assert_array_equal(np.isnan(found).all(axis=1), [False, True, False])
+    probabilities = backend.begin([Part(written, pixels_of(2))], 3).probabilities()
+    np.testing.assert_array_equal(np.isnan(probabilities).all(axis=1), [False, True, False])
 
 
 @pytest.mark.parametrize(
-    ("pixels", "found"),
+    ("pixels", "refused"),
     [
         (np.zeros((2, 3, 8, 9), np.float32), r"float32 of shape \(2, 3, 8, 9\)"),
         (np.zeros((2, 3, 8, 8), np.float64), "float64"),
@@ -115,9 +115,9 @@ def test_a_cell_whose_pixels_were_not_written_has_no_numbers(network: Network) -
     ],
 )
 @pytest.mark.usefixtures("pretended_gpu")
-def test_other_pixels_are_refused(network: Network, pixels: np.ndarray, found: str) -> None:
+def test_other_pixels_are_refused(network: Network, pixels: np.ndarray, refused: str) -> None:
     backend = TensorRTBackend(network, PlanOptions(largest_batch=4))
-    with pytest.raises(EngineError, match=rf"takes float32 of shape \(N, 3, 8, 8\), .*{found}"):
+    with pytest.raises(EngineError, match=rf"takes float32 of shape \(N, 3, 8, 8\), .*{refused}"):
         backend.probabilities(pixels)
 
 
