@@ -1,8 +1,10 @@
-"""What the backends on a GPU share: how a batch of parts fills their buffers."""
+"""What the backends on a GPU share: batches of one size, filled part by part, several in flight."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,17 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.engine.backends.contract import IN_FLIGHT, DeviceBackend, Part
+from bloodcell.engine.backends.contract import IN_FLIGHT, Part
 from bloodcell.engine.backends.passes import chunks
-
-
-def score_at_once(backend: DeviceBackend, pixels: Any) -> npt.NDArray[np.float32]:
-    """``Backend.probabilities`` of any number of cells, by as many batches as it takes."""
-    result = np.empty((len(pixels), backend.class_count), np.float32)
-    for start, end in chunks(len(pixels), backend.largest_batch):
-        part = Part(np.arange(end - start), pixels[start:end])
-        result[start:end] = backend.begin([part], end - start).probabilities()
-    return result
 
 
 @dataclass(frozen=True)
@@ -35,61 +28,94 @@ class Slot:
     done: Any
 
 
-class Slots:
-    """As many slots as batches may be in flight, each in its turn."""
+class OneSizeBackend(ABC):
+    """Scores batches of ``largest_batch`` cells, so that none of them changes a row's bits.
 
-    def __init__(self, new_slot: Callable[[], Slot]) -> None:
-        self._slots = [new_slot() for _ in range(IN_FLIGHT)]
-        self._taken = 0
+    Rows after the last one given are zeros. A subclass sets what is declared here.
+    """
 
-    def take(self) -> Slot:
-        """The slot whose batch was begun longest ago; that one has been waited for."""
-        slot = self._slots[self._taken % IN_FLIGHT]
-        self._taken += 1
-        return slot
+    class_count: int
+    largest_batch: int
+    made_of: dict[str, str]
+    stream: Any
+    """See ``DeviceBackend.stream``."""
+    _pixels: Any
+    """The network's input on the device, float32 (largest_batch, 3, input_px, input_px)."""
+    _slots: list[Slot]
+    """``IN_FLIGHT`` of them."""
+    _begun = 0
+
+    @abstractmethod
+    def _as_array(self, pixels: Any) -> Any:
+        """A part's pixels as the library's array; NumPy's as they are."""
+
+    @abstractmethod
+    def _copy_up(self, slot: Slot, places: slice) -> None:
+        """Begin the copy of these places of the slot's pixels to the input."""
+
+    @abstractmethod
+    def _launch(self, slot: Slot) -> None:
+        """Begin to score the input, and to copy the probabilities to the slot."""
+
+    @abstractmethod
+    def _on_stream(self) -> AbstractContextManager[Any]:
+        """In it, what is begun is ordered on the stream."""
+
+    @abstractmethod
+    def _failing_in_one_line(self) -> AbstractContextManager[None]:
+        """In it, what the library raises becomes an EngineError."""
+
+    def probabilities(self, pixels: Any) -> npt.NDArray[np.float32]:
+        """See ``Backend.probabilities``; takes what a ``Part`` may hold, of any number of cells."""
+        result = np.empty((len(pixels), self.class_count), np.float32)
+        for start, end in chunks(len(pixels), self.largest_batch):
+            part = Part(np.arange(end - start), pixels[start:end])
+            result[start:end] = self.begin([part], end - start).probabilities()
+        return result
+
+    def begin(self, parts: Sequence[Part], count: int) -> Begun:
+        """See ``DeviceBackend.begin``."""
+        # The one whose batch was begun longest ago: that one has been waited for.
+        slot = self._slots[self._begun % IN_FLIGHT]
+        self._begun += 1
+        with self._failing_in_one_line(), self._on_stream():
+            self._fill(parts, count, slot)
+            self._launch(slot)
+            slot.done.record(self.stream)
+        return Begun(self, slot, count)
+
+    def wait(self, slot: Slot) -> None:
+        """Until the probabilities of ``slot`` are on the host."""
+        with self._failing_in_one_line():
+            slot.done.synchronize()
+
+    def _fill(self, parts: Sequence[Part], count: int, slot: Slot) -> None:
+        """Fill the input, in stream order: batches before may still be computing."""
+        # A canary: a cell that no copy reaches has no numbers, and the run fails on its row.
+        self._pixels[:count] = float("nan")
+        self._pixels[count:] = 0
+        for part in parts:
+            pixels, on_host = self._as_array(part.pixels), isinstance(part.pixels, np.ndarray)
+            for places, own in contiguous_runs(part.places):
+                if on_host:
+                    np.copyto(np.asarray(slot.pixels)[places], pixels[own])
+                    self._copy_up(slot, places)
+                else:
+                    self._pixels[places] = pixels[own]
 
 
 @dataclass(frozen=True)
 class Begun:
-    """See ``Pending``. ``wait``: until a slot's event has happened, or EngineError."""
+    """See ``Pending``."""
 
+    backend: OneSizeBackend
     slot: Slot
     count: int
-    wait: Callable[[Slot], None]
 
     def probabilities(self) -> npt.NDArray[np.float32]:
         """See ``Pending.probabilities``."""
-        self.wait(self.slot)
+        self.backend.wait(self.slot)
         return np.array(np.asarray(self.slot.probabilities)[: self.count])
-
-
-def fill_buffer(
-    buffer: Any,
-    parts: Sequence[Part],
-    count: int,
-    slot: Slot,
-    *,
-    as_array: Callable[[Any], Any],
-    copy_up: Callable[[slice], None],
-) -> None:
-    """Fill a network's input, in stream order: batches before may still be computing.
-
-    ``as_array``: a part's pixels as the library's array, NumPy's as they are; ``copy_up``: begin
-    the copy of these places of the slot's pixels to the buffer.
-    """
-    # A canary: a cell that no copy reaches has no numbers, and the run fails on its row.
-    buffer[:count] = float("nan")
-    buffer[count:] = 0
-    for part in parts:
-        on_host = isinstance(part.pixels, np.ndarray)
-        pixels = as_array(part.pixels)
-        for places, own in contiguous_runs(part.places):
-            if on_host:
-                # Pinned, and this slot's own: whoever had it before has been waited for.
-                np.copyto(np.asarray(slot.pixels)[places], pixels[own])
-                copy_up(places)
-            else:
-                buffer[places] = pixels[own]
 
 
 def contiguous_runs(places: npt.NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:

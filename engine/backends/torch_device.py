@@ -1,15 +1,15 @@
 """torch on a GPU, in FP16, by one CUDA graph."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bloodcell.engine.backends.contract import USE_REFERENCE, Network, Part
-from bloodcell.engine.backends.device import Begun, Slot, Slots, fill_buffer, score_at_once
+from bloodcell.engine.backends.contract import IN_FLIGHT, USE_REFERENCE, Network
+from bloodcell.engine.backends.device import OneSizeBackend, Slot
 from bloodcell.engine.backends.onnx.module import OnnxModule
 from bloodcell.engine.probabilities import PROBABILITY_STEP
 from bloodcell.errors import EngineError
@@ -17,11 +17,10 @@ from bloodcell.errors import EngineError
 _WARM_UPS = 3
 
 
-class TorchDeviceBackend:
-    """Runs ``model.onnx`` in batches of one fixed size, so that none of them changes a row's bits.
+class TorchDeviceBackend(OneSizeBackend):
+    """Runs ``model.onnx``. ``float16=False``: in FP32, for measurements.
 
-    Rows after the last one given are zeros. ``float16=False``: in FP32, for measurements. Raises
-    ModelError for a network with an operator that ``OnnxModule`` does not know.
+    Raises ModelError for a network with an operator that ``OnnxModule`` does not know.
     """
 
     def __init__(self, network: Network, largest_batch: int = 256, *, float16: bool = True) -> None:
@@ -31,68 +30,50 @@ class TorchDeviceBackend:
         self._dtype = torch.float16 if float16 else torch.float32
         self._temperature = network.temperature
         module = OnnxModule(network.weights.read_bytes()).eval()
-        try:
+        with self._failing_in_one_line():
             self._prepare(module, network.input_px)
-        except RuntimeError as error:
-            raise EngineError(failure_line(error, largest_batch)) from error
 
-    @property
-    def stream(self) -> torch.cuda.Stream:
-        """See ``DeviceBackend.stream``."""
-        return self._stream
+    def _as_array(self, pixels: Any) -> Any:
+        on_host = isinstance(pixels, np.ndarray)
+        return pixels if on_host else torch.as_tensor(pixels, device="cuda")
 
-    def probabilities(self, pixels: Any) -> npt.NDArray[np.float32]:
-        """See ``Backend.probabilities``; takes what a ``Part`` may hold, of any number of cells."""
-        return score_at_once(self, pixels)
+    def _copy_up(self, slot: Slot, places: slice) -> None:
+        self._pixels[places].copy_(slot.pixels[places], non_blocking=True)
 
-    def begin(self, parts: Sequence[Part], count: int) -> Begun:
-        """See ``DeviceBackend.begin``."""
-        slot = self._slots.take()
+    def _launch(self, slot: Slot) -> None:
+        self._graph.replay()
+        slot.probabilities.copy_(self._on_device, non_blocking=True)
+
+    def _on_stream(self) -> AbstractContextManager[Any]:
+        return torch.cuda.stream(self.stream)
+
+    @contextmanager
+    def _failing_in_one_line(self) -> Iterator[None]:
         try:
-            with torch.cuda.stream(self._stream):
-                self._load(parts, count, slot)
-                self._graph.replay()
-                slot.probabilities.copy_(self._on_device, non_blocking=True)
-                slot.done.record(self._stream)
+            yield
         except RuntimeError as error:
             raise EngineError(failure_line(error, self.largest_batch)) from error
-        return Begun(slot, count, self._wait)
-
-    def _wait(self, slot: Slot) -> None:
-        try:
-            slot.done.synchronize()
-        except RuntimeError as error:
-            raise EngineError(failure_line(error, self.largest_batch)) from error
-
-    def _load(self, parts: Sequence[Part], count: int, slot: Slot) -> None:
-        def as_array(pixels: Any) -> Any:
-            on_host = isinstance(pixels, np.ndarray)
-            return pixels if on_host else torch.as_tensor(pixels, device="cuda")
-
-        def copy_up(places: slice) -> None:
-            self._pixels[places].copy_(slot.pixels[places], non_blocking=True)
-
-        fill_buffer(self._pixels, parts, count, slot, as_array=as_array, copy_up=copy_up)
 
     def _prepare(self, module: OnnxModule, side: int) -> None:
         rows = self.largest_batch
         self._module = module.to(self._dtype).to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._pixels = torch.zeros(rows, 3, side, side, device="cuda")
-        self._slots = Slots(
-            lambda: Slot(
+        self._slots = [
+            Slot(
                 torch.zeros(rows, 3, side, side, pin_memory=True),
                 torch.zeros(rows, self.class_count, pin_memory=True),
                 torch.cuda.Event(blocking=True),  # type: ignore[no-untyped-call]
             )
-        )
+            for _ in range(IN_FLIGHT)
+        ]
         self._graph = torch.cuda.CUDAGraph()
         # torch wants a few runs first, in which libraries choose and allocate.
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
             for _ in range(_WARM_UPS):
                 self._compute()
-        with torch.cuda.graph(self._graph, stream=self._stream):
+        with torch.cuda.graph(self._graph, stream=self.stream):
             self._on_device = self._compute()
 
     @torch.no_grad()

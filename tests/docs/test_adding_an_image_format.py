@@ -21,7 +21,7 @@ def test_every_file_holds_the_names_that_the_page_gives_it(file: str, names: lis
 
 
 def test_the_page_names_every_file_that_knows_the_format() -> None:
-    folders = ["csrc/include", "csrc/src", "csrc/bindings", "bloodcell", "engine"]
+    folders = ["csrc/images", "csrc/bindings", "bloodcell", "engine"]
     files = [
         path.relative_to(ROOT).as_posix()
         for folder in folders
@@ -44,7 +44,7 @@ def test_every_other_file_and_name_in_the_text_exists() -> None:
 
 
 def test_the_formats_are_those_of_the_core(smears: Path) -> None:
-    header = (ROOT / "csrc/include/bloodcell/gate.hpp").read_text(encoding="utf-8")
+    header = (ROOT / "csrc/images/include/bloodcell/gate.hpp").read_text(encoding="utf-8")
     (names,) = re.findall(r"format_names\[\] = \{(.*?)\}", header, re.DOTALL)
     assert re.findall(r'"(\w+)"', names) == ["unknown", *FORMATS]
     (sentence,) = re.findall(r"The formats are (.*?)\. ", page(PAGE))

@@ -11,14 +11,14 @@ def tiny_onnx(input_px: int = 8) -> bytes:
     random = np.random.default_rng(3)
     weights = {
         "w1": random.standard_normal((4, 3, 3, 3)).astype(np.float32),
-        "w2": random.standard_normal((4, CLASSES)).astype(np.float32),
+        "w2": random.standard_normal((CLASSES, 4)).astype(np.float32),
     }
     nodes = [
         helper.make_node("Conv", ["pixels", "w1"], ["c"], kernel_shape=[3, 3]),
         helper.make_node("Relu", ["c"], ["r"]),
         helper.make_node("GlobalAveragePool", ["r"], ["m"]),
         helper.make_node("Flatten", ["m"], ["f"]),
-        helper.make_node("Gemm", ["f", "w2"], ["logits"]),
+        helper.make_node("Gemm", ["f", "w2"], ["logits"], transB=1),
     ]
     graph = helper.make_graph(
         nodes,

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bloodcell.caches import user_cache
-from bloodcell.engine.backends.contract import Network, Part
+from bloodcell.engine.backends.contract import IN_FLIGHT, Network
 from bloodcell.engine.backends.cuda import driver_version, first_device, why_no_cuda
-from bloodcell.engine.backends.device import Begun, Slot, Slots, fill_buffer, score_at_once
+from bloodcell.engine.backends.device import OneSizeBackend, Slot
 from bloodcell.engine.backends.tensorrt import kernel
 from bloodcell.engine.backends.tensorrt.builder import collecting_log
 from bloodcell.engine.backends.tensorrt.cache import PlanCache
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _WARM_UPS = 3
 
 
-class TensorRTBackend:
+class TensorRTBackend(OneSizeBackend):
     """A plan for this GPU with its own stream, its buffers and a CUDA graph of one batch.
 
     ``options``: None for those that ``bloodcell build`` kept last for this network, else its
@@ -57,44 +57,25 @@ class TensorRTBackend:
         }
         self._network = network
         self.largest_batch = self.options.largest_batch
-        try:
+        with self._failing_in_one_line():
             self._prepare(flavour)
-        except self._device_errors as error:
-            raise self._refused(error) from error
 
-    @property
-    def stream(self) -> Any:
-        """See ``DeviceBackend.stream``."""
-        return self._stream
+    def _copy_up(self, slot: Slot, places: slice) -> None:
+        self._pixels[places].set(slot.pixels[places], stream=self.stream)
 
-    def probabilities(self, pixels: Any) -> npt.NDArray[np.float32]:
-        """See ``Backend.probabilities``; takes what a ``Part`` may hold, of any number of cells."""
-        return score_at_once(self, pixels)
+    def _launch(self, slot: Slot) -> None:
+        self._graph.launch(self.stream)
+        self._on_device.get(stream=self.stream, out=slot.probabilities, blocking=False)
 
-    def begin(self, parts: Sequence[Part], count: int) -> Begun:
-        """See ``DeviceBackend.begin``."""
-        slot = self._slots.take()
+    def _on_stream(self) -> AbstractContextManager[Any]:
+        return self.stream  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _failing_in_one_line(self) -> Iterator[None]:
         try:
-            with self._stream:
-                self._load(parts, count, slot)
-                self._graph.launch(self._stream)
-                self._on_device.get(stream=self._stream, out=slot.probabilities, blocking=False)
-                slot.done.record(self._stream)
+            yield
         except self._device_errors as error:
             raise self._refused(error) from error
-        return Begun(slot, count, self._wait)
-
-    def _wait(self, slot: Slot) -> None:
-        try:
-            slot.done.synchronize()
-        except self._device_errors as error:
-            raise self._refused(error) from error
-
-    def _load(self, parts: Sequence[Part], count: int, slot: Slot) -> None:
-        def copy_up(places: slice) -> None:
-            self._pixels[places].set(slot.pixels[places], stream=self._stream)
-
-        fill_buffer(self._pixels, parts, count, slot, as_array=self._as_array, copy_up=copy_up)
 
     def _as_array(self, pixels: Any) -> Any:
         array = pixels if isinstance(pixels, np.ndarray) else self._cupy.asarray(pixels)
@@ -114,35 +95,36 @@ class TensorRTBackend:
 
         cupy, rows, classes = self._cupy, self.largest_batch, self.class_count
         side = self._network.input_px
-        self._stream = cupy.cuda.Stream(non_blocking=True)
-        with self._stream:
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+        with self.stream:
             self._pixels = cupy.zeros((rows, 3, side, side), np.float32)
             self._logits = cupy.zeros((rows, classes), np.float32)
             self._on_device = cupy.zeros((rows, classes), np.float32)
-        self._slots = Slots(
-            lambda: Slot(
+        self._slots = [
+            Slot(
                 cupyx.empty_pinned(self._pixels.shape, np.float32),
                 cupyx.empty_pinned(self._logits.shape, np.float32),
                 cupy.cuda.Event(block=True, disable_timing=True),
             )
-        )
+            for _ in range(IN_FLIGHT)
+        ]
         self._softmax = cupy.RawKernel(kernel.SOURCE, kernel.NAME)
         self._open_engine(flavour)
         for _ in range(_WARM_UPS):
             self._enqueue()
-        self._stream.synchronize()
+        self.stream.synchronize()
         self._keep_kernels(flavour)
-        with self._stream:
-            self._stream.begin_capture()
+        with self.stream:
+            self.stream.begin_capture()
             try:
                 self._enqueue()
             finally:
                 # Also after a failure: a stream left capturing can be used for nothing else.
-                self._graph = self._stream.end_capture()
+                self._graph = self.stream.end_capture()
 
     def _enqueue(self) -> None:
-        with self._stream:
-            if not self._context.execute_async_v3(self._stream.ptr):
+        with self.stream:
+            if not self._context.execute_async_v3(self.stream.ptr):
                 raise self._failure("TensorRT could not run the plan")
             blocks = -(-self.largest_batch // kernel.BLOCK)
             arguments = (
