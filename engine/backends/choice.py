@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bloodcell.engine.backends.contract import CPU, REFERENCE, USE_REFERENCE, Choice
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.machine import computes_in_bfloat16
-from bloodcell.errors import EngineError
+from bloodcell.errors import EngineError, InputError
 
 if TYPE_CHECKING:
     from bloodcell.engine.backends.contract import Backend, DeviceBackend, Network
@@ -131,9 +131,12 @@ BACKEND_NAMES = ("auto", *sorted(BACKENDS))
 
 
 def choose_backend(requested: str) -> Choice:
-    """Resolve ``auto``. An explicit request never falls back: EngineError if it cannot be met."""
+    """Resolve ``auto``. An explicit request never falls back: EngineError if it cannot be met.
+
+    Raises InputError for a name that no backend has.
+    """
     if requested not in BACKEND_NAMES:
-        raise EngineError(f"no backend is called {requested!r}, only {', '.join(BACKEND_NAMES)}")
+        raise InputError(f"backend is one of {', '.join(BACKEND_NAMES)}, not {requested!r}")
     if requested == "auto":
         return _best_here()
     why_not = why_not_here(requested)
