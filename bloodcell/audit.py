@@ -1,0 +1,76 @@
+"""The audit log of a run: what happened, in order, each line holding the digest of the one before.
+
+A line that was changed, left out or put in between no longer fits the next one; the digest of the
+last line is kept in ``run.json``, so that lines missing at the end are noticed too.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from bloodcell.errors import RunError
+from bloodcell.files import writing
+
+_BEFORE_THE_FIRST = 64 * "0"
+
+
+class AuditLog:
+    """The JSON-lines file ``path``, made with its first line.
+
+    A line that a kill cut short is dropped, and the next one says so. Raises RunError if the file
+    cannot be read, DiskError if it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        content = path.read_bytes() if path.exists() else b""
+        self._whole = content.rfind(b"\n") + 1
+        self._is_torn = self._whole < len(content)
+        lines = content[: self._whole].splitlines()
+        self.head = _digest(lines[-1]) if lines else _BEFORE_THE_FIRST
+        """SHA-256 of the last line."""
+
+    def append(self, event: str, **facts: Any) -> None:
+        """Add a line and have it on disk. ``facts``: values as JSON has them."""
+        if self._is_torn:
+            facts |= {"a_torn_line_was_dropped": True}
+        time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        entry = {"event": event, "time": time, **facts, "previous": self.head}
+        line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
+        with writing(self.path), self.path.open("r+b" if self.path.exists() else "wb") as file:
+            file.truncate(self._whole)
+            file.seek(self._whole)
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.head, self._is_torn = _digest(line), False
+        self._whole += len(line) + 1
+
+
+def read_audit(path: Path) -> Iterator[dict[str, Any]]:
+    """The entries of an audit log, first to last; RunError at the first line that does not fit."""
+    expected = _BEFORE_THE_FIRST
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RunError(f"the audit log {path} cannot be read: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise RunError(f"{path}, line {number} is damaged: {error}") from error
+        if not isinstance(entry, dict) or entry.get("previous") != expected:
+            raise RunError(
+                f"{path}, line {number} does not follow the line before: a line was changed, left "
+                "out or added"
+            )
+        expected = _digest(line)
+        yield entry
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
