@@ -13,7 +13,8 @@ from bloodcell import _core
 from bloodcell.bench.fresh import Scoring
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
-from bloodcell.engine.decode import Decoder, encoded_images
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.lanes import Lanes, Setup, open_lanes
 from bloodcell.engine.probabilities import PROBABILITY_STEP
 from bloodcell.engine.source import batches_of, read_files
