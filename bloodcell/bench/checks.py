@@ -13,8 +13,8 @@ from PIL import Image
 from bloodcell._core import Accumulator
 from bloodcell.bench.sample import Part, Sample
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
-from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.errors import EngineError
 from bloodcell.run import Run
 

@@ -14,9 +14,9 @@ from bloodcell.bench.fresh import Scoring
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
 from bloodcell.engine.decode import Decoder
-from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.lanes import Lanes, Setup, open_lanes
 from bloodcell.engine.probabilities import PROBABILITY_STEP
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
 from bloodcell.model import Model, load_model

@@ -18,9 +18,9 @@ from bloodcell.bench.sample import Part, Subject, drawn_part
 from bloodcell.bench.timing import Stage, Work, in_flight, one_by_one, timed_passes
 from bloodcell.engine.backends.contract import Backend
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.source import read_files
 from bloodcell.model import load_model
 from bloodcell.patients import accumulate_part, new_accumulator
