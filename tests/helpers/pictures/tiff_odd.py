@@ -88,29 +88,27 @@ def _few_bits(table: Table) -> None:
         data = _with_depth(few, depth, 1)
         table.add(f"gray_{depth}", data, few * np.uint8(255 // ((1 << depth) - 1)))
         table.add(f"palette_{depth}", _with_depth(few, depth, 3), palette[few])
-    turned_bits = np.packbits(np.unpackbits(gray[..., None], axis=-1)[..., ::-1], axis=-1)[..., 0]
-    data = tiff(turned_bits, "minisblack", extratags=[(266, "H", 1, 2, True)])
-    table.add("bits_turned", data, gray)
+    turned = np.packbits(np.unpackbits(gray[..., None], axis=-1)[..., ::-1], axis=-1)[..., 0]
+    table.add("bits_turned", _with_depth(turned, 8, 1, order=2), gray)
 
 
 def _tag(tag: int, value: int, kind: int = 4, count: int = 1) -> bytes:
     return struct.pack("<HHII", tag, kind, count, value)
 
 
-def _with_depth(values: np.ndarray, depth: int, photometric: int) -> bytes:
+def _with_depth(values: np.ndarray, depth: int, photometric: int, order: int = 1) -> bytes:
     """Write by hand what tifffile and Pillow do not: a directory, then a palette and the rows."""
     rows = packed(values, depth).tobytes()
-    colors = palette[: 1 << depth].T.astype("<u2") * 257
-    tags = {256: 32, 257: 32, 258: depth, 259: 1, 262: photometric, 277: 1, 278: 32, 279: len(rows)}
-    count = len(tags) + 1 + (photometric == 3)
-    at = 8 + 2 + 12 * count + 4
-    entries = {tag: (value,) for tag, value in tags.items()}
-    entries[273] = (at + (colors.nbytes if photometric == 3 else 0),)
-    if photometric == 3:
-        entries[320] = (at, 3, colors.size)
-    directory = b"".join(_tag(tag, value, *kind) for tag, (value, *kind) in sorted(entries.items()))
-    head = struct.pack("<2sHIH", b"II", 42, 8, count)
-    return head + directory + bytes(4) + (colors.tobytes() if photometric == 3 else b"") + rows
+    colors = (palette[: 1 << depth].T.astype("<u2") * 257).tobytes() if photometric == 3 else b""
+    tags = {256: 32, 257: 32, 258: depth, 259: 1, 262: photometric, 266: order, 277: 1, 278: 32}
+    after = 8 + 2 + 12 * (len(tags) + 2 + bool(colors)) + 4
+    entries = [_tag(tag, value) for tag, value in tags.items()]
+    entries += [_tag(273, after + len(colors)), _tag(279, len(rows))]
+    if colors:
+        entries.append(_tag(320, after, 3, len(colors) // 2))
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(entries))
+    in_order = sorted(entries, key=lambda entry: entry[:2][::-1])
+    return head + b"".join(in_order) + bytes(4) + colors + rows
 
 
 def _color(table: Table) -> None:
