@@ -58,7 +58,7 @@ def rewritten(encoded: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
     """The picture as a viewer shows it, upright and without alpha, as BMP; None if unreadable."""
     bmp = io.BytesIO()
     try:
-        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(encoded.tobytes()), formats=_FORMATS) as image:
             ImageOps.exif_transpose(image).convert("RGB").save(bmp, "BMP")
     except Exception:
         # Of whatever kind: a decoder's complaint about its input is about this image alone.
