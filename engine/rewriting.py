@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from bloodcell._core import IS_DEEP, NEEDS_REWRITING, REASONS, traits
 from bloodcell.engine.batches import EncodedBatch
+
+# Pillow's own reader of what is not compressed gets planes of 16 bits wrong; libtiff does not.
+TiffImagePlugin.READ_LIBTIFF = True
 
 CORRUPT = REASONS.index("corrupt")
 _FORMATS = ["JPEG", "TIFF", "PNG", "BMP"]

@@ -103,7 +103,7 @@ Reason TiffPicture::check() noexcept {
 
 // What passes here was compared with reference pixels (tests/input/): DALI gets some of the rest
 // silently wrong (planes, gray with alpha, white-is-zero in 16 bits), and so does Pillow (gray of
-// 16 bits, planes of 16 bits that are not compressed).
+// 16 bits).
 Reason TiffPicture::check_kind() noexcept {
     if (samples_ == 0 || bits_ == 0) return Reason::corrupt;
     if (samples_ > most_samples || bits_ > 16 || !is_plain()) return Reason::unsupported;
@@ -170,11 +170,9 @@ bool TiffPicture::is_rewritten_right() const noexcept {
     const bool is_deep = bits_ == 16;
     if (bits_ != 8 && !is_deep) return false;
     switch (color_) {
-        case photo::rgb:
-            if (!has_planes_) return samples_ == 3 || samples_ == 4;
-            return (samples_ == 3 || samples_ == 4) && !(is_deep && packing_ == packing::none);
+        case photo::rgb: return samples_ == 3 || samples_ == 4;
         case photo::palette: return samples_ == 2 && !is_deep && !has_planes_;
-        case photo::cmyk: return samples_ == 4 && !(is_deep && has_planes_);
+        case photo::cmyk: return samples_ == 4;
         case photo::ycbcr: return samples_ == 3 && !is_deep && !has_planes_;
         default: return false;
     }

@@ -47,16 +47,15 @@ def _planes(table: Table) -> None:
     separate = {"planarconfig": "separate"}
     for name, how in _READABLE.items():
         table.add(f"planes_{name}", tiff(_PLANES, "rgb", **separate, **how), noise)
-        data = tiff(_RGBA_PLANES, "rgb", extrasamples=[2], **separate, **how)
-        table.add(f"planes_rgba_{name}", data, noise)
-        if "compression" in how:
-            data = tiff(_PLANES_16, "rgb", **separate, **how)
-            table.add(f"planes_16_{name}", data, to_8_bit(rgb16), 1)
+        data = tiff(_PLANES_16, "rgb", **separate, **how)
+        table.add(f"planes_16_{name}", data, to_8_bit(rgb16), 1)
+        for code, meaning in ((0, "infrared"), (2, "alpha")):
+            data = tiff(_RGBA_PLANES, "rgb", extrasamples=[code], **separate, **how)
+            table.add(f"planes_{meaning}_{name}", data, noise)
     for orientation in range(2, 9):
         data = tiff(_PLANES, "rgb", **separate, extratags=[(274, "H", 1, orientation, True)])
         table.add(f"planes_orientation_{orientation}", data, by_pillow(data))
-    table.kind("planes of 16 bits that are not compressed, or in a big-endian BigTIFF", UNSUPPORTED)
-    table.add("planes_16", tiff(_PLANES_16, "rgb", **separate))
+    table.kind("of the kinds that Pillow decodes: a big-endian BigTIFF", UNSUPPORTED)
     data = tiff(_PLANES, "rgb", **separate, **LAYOUTS[BIG_ENDIAN_BIG_TIFF])
     table.add("planes_bigtiff_big_endian", data)
 
@@ -123,7 +122,9 @@ def _color(table: Table) -> None:
     for name, how in _READABLE.items():
         table.add(f"cmyk_16_{name}", tiff(cmyk.astype(np.uint16) * 257, "separated", **how), by_ink)
     planes = np.moveaxis(cmyk, -1, 0)
-    table.add("cmyk_planes", tiff(planes, "separated", planarconfig="separate"), by_ink)
+    for name, channels in (("", planes), ("_16", planes.astype(np.uint16) * 257)):
+        data = tiff(channels, "separated", planarconfig="separate")
+        table.add(f"cmyk_planes{name}", data, by_ink)
     ycbcr = Image.fromarray(smooth).convert("YCbCr")
     table.add("ycbcr", pillow(ycbcr, "TIFF"), smooth, 4)
     table.add("ycbcr_lzw", pillow(ycbcr, "TIFF", compression="tiff_lzw"), smooth, 4)
