@@ -15,7 +15,7 @@ constexpr std::uint64_t most_tile_side_px = 65536;
 constexpr int most_pages = 8;  // so many behind the first are looked at
 
 namespace photo {
-enum : std::uint64_t { white_is_zero = 0, black_is_zero, rgb, palette, cmyk = 5, ycbcr };
+enum : std::uint64_t { white_is_zero = 0, black_is_zero, rgb, palette, cmyk = 5, ycbcr, lab = 8 };
 }
 namespace packing {
 enum : std::uint64_t {
@@ -173,7 +173,8 @@ bool TiffPicture::is_rewritten_right() const noexcept {
         case photo::rgb: return samples_ == 3 || samples_ == 4;
         case photo::palette: return samples_ == 2 && !is_deep && !has_planes_;
         case photo::cmyk: return samples_ == 4;
-        case photo::ycbcr: return samples_ == 3 && !is_deep && !has_planes_;
+        case photo::ycbcr:
+        case photo::lab: return samples_ == 3 && !is_deep && !has_planes_;
         default: return false;
     }
 }

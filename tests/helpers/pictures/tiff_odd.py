@@ -117,7 +117,7 @@ def _color(table: Table) -> None:
     for name, how in _READABLE.items():
         data = tiff(np.dstack([veiled, opaque]), "rgb", extrasamples=[1], **how)
         table.add(f"associated_alpha_{name}", data, noise, 2)
-    table.kind("CMYK of 16 bits or in planes, YCbCr, LZMA", PILLOW)
+    table.kind("CMYK of 16 bits or in planes, YCbCr, L*a*b*, LZMA", PILLOW)
     by_ink = by_pillow(pillow(ink, "TIFF"))
     for name, how in _READABLE.items():
         table.add(f"cmyk_16_{name}", tiff(cmyk.astype(np.uint16) * 257, "separated", **how), by_ink)
@@ -128,6 +128,8 @@ def _color(table: Table) -> None:
     ycbcr = Image.fromarray(smooth).convert("YCbCr")
     table.add("ycbcr", pillow(ycbcr, "TIFF"), smooth, 4)
     table.add("ycbcr_lzw", pillow(ycbcr, "TIFF", compression="tiff_lzw"), smooth, 4)
+    # With 8 bits a step of a* or b* is several levels of a channel.
+    table.add("lab", pillow(Image.fromarray(smooth).convert("LAB"), "TIFF"), smooth, 20)
     table.add("lzma", pillow(noise, "TIFF", compression="lzma"), noise)
 
 
@@ -155,10 +157,9 @@ def _channels(table: Table) -> None:
 
 
 def _unsupported(table: Table) -> None:
-    table.kind("12 or 32 bits, signed, floating point, L*a*b*", UNSUPPORTED)
+    table.kind("12 or 32 bits, signed, floating point", UNSUPPORTED)
     table.add("rgb_32", tiff(rgb16.astype(np.uint32), "rgb"))
     table.add("signed", tiff(noise.view(np.int8), "rgb"))
     # What is white in a float image is for its maker to know.
     table.add("float", tiff((noise / 255).astype(np.float32), "rgb"))
-    table.add("lab", pillow(Image.fromarray(smooth).convert("LAB"), "TIFF"))
     table.add("gray_12", _with_depth(gray, 8, 1).replace(_tag(258, 8), _tag(258, 12)))
