@@ -11,6 +11,11 @@ from typing_extensions import Buffer
 REASONS: tuple[str, ...]
 """The words for why a cell was rejected, indexed by the numbers below; "" first, not rejected."""
 
+NEEDS_REWRITING: int
+"""A bit of what ``traits`` gives: DALI does not get the image right, Pillow does."""
+IS_DEEP: int
+"""Another: its samples have 16 bits, of which it may use but a few."""
+
 @final
 class ImageHeader:
     """What an image's bytes say about it."""
@@ -30,6 +35,14 @@ class ImageHeader:
     @property
     def height(self) -> int:
         """Pixels as stored, before any turn by an EXIF orientation; 0 where unknown."""
+
+    @property
+    def needs_rewriting(self) -> bool:
+        """DALI does not get the image right, Pillow does; for one that may be decoded."""
+
+    @property
+    def is_deep(self) -> bool:
+        """Its samples have 16 bits, of which it may use but a few."""
 
 def inspect(
     data: Buffer | NDArray[np.uint8], *, min_side_px: int = 16, max_side_px: int = 4096
@@ -114,6 +127,15 @@ def gate(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.ui
     Raises:
         TypeError: An argument is no array, or of another dtype.
         ValueError: The offsets do not ascend from 0 on within ``buffer``.
+    """
+
+def traits(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """What a decoder must know of images that have passed the gate; the GIL is released.
+
+    Arguments and errors are those of `gate`.
+
+    Returns:
+        uint8 (N,), sums of ``NEEDS_REWRITING`` and ``IS_DEEP``; 0 for no bytes.
     """
 
 # --- accumulator: csrc/bindings/accumulator.cpp

@@ -10,6 +10,7 @@ from nvidia.dali import fn, pipeline_def, types
 from bloodcell._core import REASONS
 from bloodcell.engine.batches import EncodedBatch, ImageBatch
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.rewriting import CORRUPT, passed_images
 from bloodcell.errors import EngineError
 
 _INTERPOLATION = {
@@ -18,6 +19,10 @@ _INTERPOLATION = {
     "triangular": types.INTERP_TRIANGULAR,
     "lanczos3": types.INTERP_LANCZOS3,
 }
+
+_DEEP_WHITE = 0.26
+"""An image of 16 bits that nowhere is as bright uses 14 bits or fewer; where their white lies, it
+does not say. Every stained smear has brighter places."""
 
 Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 """The bytes of each image."""
@@ -131,22 +136,6 @@ def decoded_in_halves(
         yield from decoded_in_halves(run, encoded[middle:], first + middle)
 
 
-def encoded_images(batch: EncodedBatch) -> tuple[npt.NDArray[np.int64], Encoded]:
-    """Which cells of the batch passed the gate, int64 (P,), and their bytes, without a copy."""
-    passed = np.flatnonzero(batch.reasons == 0)
-    starts, ends = batch.offsets[passed], batch.offsets[passed + 1]
-    return passed, [batch.buffer[start:end] for start, end in zip(starts, ends, strict=True)]
-
-
-def with_corrupt(
-    reasons: npt.NDArray[np.uint8], corrupt: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
-    """A copy of ``reasons`` in which the cells ``corrupt`` are so."""
-    changed = reasons.copy()
-    changed[corrupt] = REASONS.index("corrupt")
-    return changed
-
-
 class Decoder:
     """Decodes batches on the CPU; one undecodable image costs one cell."""
 
@@ -155,10 +144,32 @@ class Decoder:
         self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
 
     def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
-        """Decode what passed the gate; cells that cannot be decoded become ``corrupt``."""
-        passed, encoded = encoded_images(batch)
+        """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
+        images = passed_images(batch)
+        reasons = images.reasons
+        pixels, reasons[images.places] = self.decode_passed(images.encoded, images.is_deep)
+        return ImageBatch(batch.rows, reasons, pixels)
+
+    def decode_passed(
+        self, encoded: Encoded, is_deep: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Decode up to ``batch_size`` images, of which those that ``is_deep`` must use 16 bits.
+
+        Returns the pixels, float32 (D, 3, input_px, input_px), of the D images that can be scored,
+        in order, and the reason of each, uint8 (N,), 0 for these.
+        """
         pixels, decoded = self.decode(encoded)
-        return ImageBatch(batch.rows, with_corrupt(batch.reasons, passed[~decoded]), pixels)
+        reasons = np.where(decoded, 0, CORRUPT).astype(np.uint8)
+        if is_deep.any():
+            lacks_white = is_deep[decoded] & (self._brightest(pixels) < _DEEP_WHITE)
+            reasons[np.flatnonzero(decoded)[lacks_white]] = REASONS.index("unsupported")
+            pixels = pixels[~lacks_white]
+        return pixels, reasons
+
+    def _brightest(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The highest level of each image, (D,), on a scale of 0 to 1."""
+        levels = pixels.max(axis=(2, 3)) * self.preprocessing.std + self.preprocessing.mean
+        return np.asarray(levels.max(axis=1), np.float32)
 
     def decode(self, encoded: Encoded) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Decode up to ``batch_size`` images.

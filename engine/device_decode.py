@@ -9,15 +9,9 @@ import numpy.typing as npt
 
 from bloodcell.engine.backends.contract import Part
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import (
-    Decoder,
-    Encoded,
-    Graph,
-    decoded_in_halves,
-    encoded_images,
-    with_corrupt,
-)
+from bloodcell.engine.decode import Decoder, Encoded, Graph, decoded_in_halves
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.rewriting import passed_images
 
 _JPEG_FIRST_BYTE = 0xFF
 """Of the formats that pass the gate, only JPEG begins with it."""
@@ -46,10 +40,11 @@ class DeviceDecoder:
 
     def decode_batch(self, batch: EncodedBatch) -> DeviceBatch:
         """Decode what passed the gate; what neither decoder takes becomes ``corrupt``."""
-        passed, encoded = encoded_images(batch)
-        is_jpeg = batch.buffer[batch.offsets[passed]] == _JPEG_FIRST_BYTE
+        images = passed_images(batch)
+        reasons, encoded = images.reasons, images.encoded
+        is_jpeg = np.array([image[0] == _JPEG_FIRST_BYTE for image in encoded], np.bool_)
         decoded_groups: list[tuple[npt.NDArray[np.int64], Any]] = []
-        left = np.ones(len(passed), np.bool_)
+        left = np.ones(len(encoded), np.bool_)
         jpegs = np.flatnonzero(is_jpeg)
         for first, end, pixels in decoded_in_halves(
             self._run_on_gpu, [encoded[i] for i in jpegs.tolist()]
@@ -58,13 +53,16 @@ class DeviceDecoder:
             left[jpegs[first:end]] = False
         others = np.flatnonzero(left)
         if len(others):
-            pixels, decoded = self._host.decode([encoded[i] for i in others.tolist()])
-            decoded_groups.append((others[decoded], pixels))
-            left[others[decoded]] = False
+            pixels, why_not = self._host.decode_passed(
+                [encoded[i] for i in others.tolist()], images.is_deep[others]
+            )
+            reasons[images.places[others]] = why_not
+            decoded_groups.append((others[why_not == 0], pixels))
+            left[others] = why_not != 0
         # Cells that could not be decoded leave no gap among the places.
         place = np.cumsum(~left) - 1
-        parts = [Part(place[images], pixels) for images, pixels in decoded_groups if len(images)]
-        return DeviceBatch(batch.rows, with_corrupt(batch.reasons, passed[left]), parts)
+        parts = [Part(place[chosen], pixels) for chosen, pixels in decoded_groups if len(chosen)]
+        return DeviceBatch(batch.rows, reasons, parts)
 
 
 def open_device_decoder(

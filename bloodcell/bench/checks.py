@@ -12,8 +12,8 @@ from PIL import Image
 from bloodcell._core import Accumulator
 from bloodcell.bench.sample import Images, Part, Sample, pixels_on_host
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import encoded_images
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.errors import EngineError
 from bloodcell.run import Run
 

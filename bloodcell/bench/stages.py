@@ -23,10 +23,10 @@ from bloodcell.bench.sample import (
 )
 from bloodcell.bench.timing import Numbered, Stage, Work, in_flight, one_by_one, timed_passes
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import encoded_images
 from bloodcell.engine.device_decode import DeviceBatch
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.source import read_files
 from bloodcell.model import load_model
 from bloodcell.patients import accumulate_part, new_accumulator

@@ -109,6 +109,28 @@ ByteArray gate(const py::object& buffer, const py::object& offsets_array) {
     return adopt(reasons, reasons->data(), reasons->size());
 }
 
+enum Trait : std::uint8_t { needs_rewriting = 1, is_deep = 2 };
+
+// Of images that have passed the gate, so the limits do not matter any more.
+ByteArray traits(const py::object& buffer, const py::object& offsets_array) {
+    const std::uint8_t* bytes = view<std::uint8_t>("buffer", buffer, {-1});
+    const std::vector<std::int64_t> offsets =
+        checked_offsets("offsets", offsets_array, length_of(buffer));
+    auto traits = std::make_shared<std::vector<std::uint8_t>>(offsets.size() - 1);
+    {
+        // Safe for the reason that gate() gives.
+        const py::gil_scoped_release unlocked;
+        for (std::size_t i = 0; i < traits->size(); ++i) {
+            const auto size = static_cast<std::size_t>(offsets[i + 1] - offsets[i]);
+            const bloodcell::ImageHeader header =
+                bloodcell::inspect(bytes + offsets[i], size, Limits{});
+            (*traits)[i] = static_cast<std::uint8_t>(
+                (header.needs_rewriting ? needs_rewriting : 0) | (header.is_deep ? is_deep : 0));
+        }
+    }
+    return adopt(traits, traits->data(), traits->size());
+}
+
 bloodcell::ImageHeader inspect(const py::object& data, std::uint32_t min_side_px,
                                std::uint32_t max_side_px) {
     const BufferView view(data);
@@ -155,11 +177,15 @@ void translate_system_error(std::exception_ptr pointer) {
 void register_images(py::module_& module) {
     py::register_local_exception_translator(translate_system_error);
     module.attr("REASONS") = reason_tuple();
+    module.attr("NEEDS_REWRITING") = static_cast<int>(needs_rewriting);
+    module.attr("IS_DEEP") = static_cast<int>(is_deep);
     py::class_<bloodcell::ImageHeader>(module, "ImageHeader")
         .def_property_readonly("reason", &reason_name)
         .def_property_readonly("format", &format_name)
         .def_readonly("width", &bloodcell::ImageHeader::width)
         .def_readonly("height", &bloodcell::ImageHeader::height)
+        .def_readonly("needs_rewriting", &bloodcell::ImageHeader::needs_rewriting)
+        .def_readonly("is_deep", &bloodcell::ImageHeader::is_deep)
         .def("__repr__", &describe);
     module.def("inspect", &inspect, py::arg("data"), py::kw_only(), py::arg("min_side_px") = 16,
                py::arg("max_side_px") = 4096);
@@ -168,4 +194,5 @@ void register_images(py::module_& module) {
     module.def("read_ranges", &read_ranges, py::arg("root"), py::arg("shard_offsets"),
                py::arg("shard_bytes"), py::arg("range_offsets"), py::arg("range_sizes"));
     module.def("gate", &gate, py::arg("buffer"), py::arg("offsets"));
+    module.def("traits", &traits, py::arg("buffer"), py::arg("offsets"));
 }

@@ -25,6 +25,17 @@ Reason reason(const Bytes& bytes, const bloodcell::Limits& limits = {}) {
     return inspect(bytes, limits).reason;
 }
 
+// Passes, and the header says whether Pillow must rewrite it.
+bool is_rewritten(const Bytes& bytes) {
+    const ImageHeader header = inspect(bytes);
+    return header.reason == Reason::none && header.needs_rewriting;
+}
+
+bool is_direct(const Bytes& bytes) {
+    const ImageHeader header = inspect(bytes);
+    return header.reason == Reason::none && !header.needs_rewriting;
+}
+
 Bytes operator+(Bytes left, const Bytes& right) {
     left.insert(left.end(), right.begin(), right.end());
     return left;
@@ -94,6 +105,12 @@ void jpeg_structure() {
     CHECK(reason(soi + frame(0xC0, 20, 17, 3) + eoi) == Reason::corrupt);
     CHECK(reason(soi + scan(3) + eoi) == Reason::corrupt);
     CHECK(reason(soi + text("lost") + good) == Reason::corrupt);
+    CHECK(is_direct(good));
+    for (const Bytes& stray : {text("stray"), Bytes{0}, Bytes{0xFF, 0, 0xFF, 0}, Bytes(999, 7)}) {
+        const Bytes strayed = soi + thumbnail + stray + frame(0xC0, 20, 17, 3) + stray + scan(3);
+        CHECK(is_rewritten(strayed + eoi));
+        every_prefix_is_rejected(strayed + eoi);
+    }
     CHECK(reason(soi + Bytes{0xFF, 0xE0, 0, 1} + good) == Reason::corrupt);
     CHECK(reason(soi + frame(0xC0, 20, 17, 3) + frame(0xC0, 20, 17, 3)) == Reason::corrupt);
 }
@@ -105,8 +122,10 @@ void jpeg_kinds() {
     CHECK(kind(0xC0, 1, 8) == Reason::none);
     CHECK(kind(0xC1, 3, 8) == Reason::none);
     CHECK(kind(0xC1, 3, 12) == Reason::unsupported);
-    CHECK(kind(0xC3, 3, 8) == Reason::unsupported);  // lossless
-    CHECK(kind(0xC9, 3, 8) == Reason::unsupported);  // arithmetic
+    CHECK(kind(0xC3, 3, 8) == Reason::unsupported);                     // lossless
+    CHECK(is_rewritten(soi + frame(0xC9, 20, 17, 3) + scan(3) + eoi));  // arithmetic
+    CHECK(is_rewritten(soi + frame(0xCA, 20, 17, 3) + scan(3) + eoi));
+    CHECK(kind(0xCB, 3, 8) == Reason::unsupported);
     CHECK(kind(0xC0, 2, 8) == Reason::unsupported);
     CHECK(kind(0xC0, 4, 8) == Reason::unsupported);  // CMYK, inverted or not?
     const Bytes adobe = segment(0xEE, text("Adobe") + Bytes(7, 0));
@@ -141,6 +160,10 @@ void png_structure() {
     CHECK(header.reason == Reason::none && header.format == Format::png);
     CHECK(header.width == 20 && header.height == 17);
     every_prefix_is_rejected(good);
+    CHECK(is_direct(good) && !header.is_deep);
+    CHECK(is_rewritten(png_magic + ihdr(ihdr_data) + chunk("acTL", be(1, 8)) + idat + iend));
+    const Bytes deep_kind = be(20, 4) + be(17, 4) + Bytes{16, 2, 0, 0, 0};
+    CHECK(inspect(png_magic + ihdr(deep_kind) + idat + iend).is_deep);
 
     CHECK(reason(png_magic + ihdr(ihdr_data) + iend) == Reason::corrupt);
     CHECK(reason(png_magic + ihdr(ihdr_data) + idat) == Reason::truncated);
@@ -176,7 +199,16 @@ void bmp_structure() {
     CHECK(inspect(bmp(20, top_down, 32, 0, Bytes(20 * 4 * 17, 1))).height == 17);
     CHECK(reason(bmp(20, 17, 24, 0, Bytes(20 * 3 * 17, 1), 0)) == Reason::corrupt);
     CHECK(reason(bmp(20, 17, 8, 0, Bytes(20 * 17, 1))) == Reason::corrupt);  // no palette
-    CHECK(reason(bmp(20, 17, 16, 0, Bytes(40 * 17, 1))) == Reason::unsupported);
+    CHECK(is_rewritten(bmp(20, 17, 16, 0, Bytes(40 * 17, 1))));
+    const Bytes pixels(80 * 17, 1);
+    const auto masked = [&pixels](int bits, const Bytes& masks) {
+        return bmp(20, 17, bits, 3, masks + pixels, 66);
+    };
+    CHECK(is_direct(masked(32, le(0xFF0000, 4) + le(0xFF00, 4) + le(0xFF, 4))));
+    CHECK(is_rewritten(masked(32, le(0xFF000000, 4) + le(0xFF0000, 4) + le(0xFF00, 4))));
+    CHECK(is_rewritten(masked(16, le(0xF800, 4) + le(0x7E0, 4) + le(0x1F, 4))));
+    CHECK(reason(masked(16, le(0xF00, 4) + le(0xF0, 4) + le(0xF, 4))) == Reason::unsupported);
+    CHECK(reason(bmp(20, 17, 32, 3, {})) == Reason::truncated);
     CHECK(reason(bmp(20, 0x80000000U, 24, 0, {})) == Reason::too_large);
 }
 
@@ -254,12 +286,56 @@ void tiff_claims() {
     CHECK(with_tag(278, 3, 1, 0) == Reason::corrupt);
     CHECK(with_tag(278, 4, 1, 1) == Reason::corrupt);
     CHECK(with_tag(322, 4, 1, 16) == Reason::corrupt);  // tiles without a height
-    CHECK(with_tag(258, 3, 1, 1) == Reason::unsupported);
-    CHECK(with_tag(259, 3, 1, 2) == Reason::unsupported);
-    CHECK(with_tag(339, 3, 1, 3) == Reason::unsupported);  // float
-    CHECK(with_tag(284, 3, 1, 2) == Reason::none);         // one sample has but one plane
-    CHECK(with_tag(266, 3, 1, 2) == Reason::unsupported);
+    CHECK(with_tag(258, 3, 1, 3) == Reason::unsupported);
+    CHECK(with_tag(258, 3, 1, 12) == Reason::unsupported);
+    CHECK(with_tag(259, 3, 1, 2) == Reason::unsupported);    // fax, but of 8 bits
+    CHECK(with_tag(339, 3, 1, 3) == Reason::unsupported);    // float
+    CHECK(with_tag(284, 3, 1, 2) == Reason::none);           // one sample has but one plane
+    CHECK(with_tag(270, 2, 0xFFFFFFFF, 8) == Reason::none);  // a description nobody has
     CHECK(with_tag(262, 3, 1, 8) == Reason::unsupported);
+}
+
+void tiff_kinds() {
+    const auto file_with = [](std::uint16_t tag, std::uint64_t value) {
+        std::vector<Tag> tags = gray_tags();
+        const auto known = std::find_if(tags.begin(), tags.end(),
+                                        [tag](const Tag& other) { return other.tag == tag; });
+        if (known == tags.end()) {
+            tags.push_back({tag, 3, 1, value});
+        } else {
+            known->value = value;
+        }
+        return tiff(tags, gray_pixels());
+    };
+    CHECK(is_direct(file_with(258, 8)) && !inspect(file_with(258, 8)).is_deep);
+    CHECK(is_rewritten(file_with(258, 4)));
+    CHECK(is_rewritten(file_with(266, 2)));
+    CHECK(is_direct(file_with(262, 0)));
+    CHECK(reason(file_with(258, 16)) == Reason::corrupt);  // half of its bytes are missing
+    CHECK(is_direct(file_with(254, 1)));                   // alone it is the picture, not a copy
+}
+
+// A gray page and behind it another one, whose directory has the tags.
+Bytes two_pages(const std::vector<Tag>& first, const std::vector<Tag>& second) {
+    const Bytes pixels = gray_pixels();
+    const std::uint64_t second_at = 8 + pixels.size() + 2 + 12 * first.size() + 4;
+    const Bytes behind = tiff(second, {});
+    Bytes file = tiff(first, pixels) + le(second_at, 4);
+    file.insert(file.end(), behind.begin() + 8, behind.end());
+    return file;
+}
+
+void tiff_pages() {
+    const std::vector<Tag> same = {{256, 3, 1, 20}, {257, 3, 1, 17}};
+    CHECK(reason(two_pages(gray_tags(), same)) == Reason::unsupported);  // channels
+    CHECK(is_direct(two_pages(gray_tags(), {{256, 3, 1, 10}, {257, 3, 1, 8}})));
+    CHECK(is_direct(two_pages(gray_tags(), {{254, 4, 1, 1}, {256, 3, 1, 20}, {257, 3, 1, 17}})));
+    std::vector<Tag> copy = gray_tags();
+    copy.insert(copy.begin(), {254, 4, 1, 1});
+    CHECK(reason(two_pages(copy, {{256, 3, 1, 200}})) == Reason::unsupported);
+    // Pages that follow each other in a ring.
+    const Bytes ring = tiff(gray_tags(), gray_pixels()) + le(8 + gray_pixels().size(), 4);
+    CHECK(reason(ring) != Reason::none);
 }
 
 // --- all
@@ -307,6 +383,8 @@ int main() {
     bmp_structure();
     tiff_structure();
     tiff_claims();
+    tiff_kinds();
+    tiff_pages();
     sides_and_sizes();
     other_bytes();
     return check_result();

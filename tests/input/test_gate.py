@@ -237,13 +237,27 @@ def test_gate_judges_each_image_of_a_buffer() -> None:
     assert words == ["", "empty", "truncated", "not_an_image", ""]
 
 
+def test_traits_are_what_the_headers_say() -> None:
+    deep = io.BytesIO()
+    tifffile.imwrite(deep, pattern.astype(np.uint16), photometric="rgb", metadata=None)
+    planes = io.BytesIO()
+    tifffile.imwrite(planes, np.moveaxis(pattern, -1, 0), photometric="rgb", metadata=None)
+    parts = [IMAGES["jpeg"], deep.getvalue(), b"", planes.getvalue()]
+    offsets = np.cumsum([0, *map(len, parts)])
+    traits = _core.traits(np.frombuffer(b"".join(parts), np.uint8), offsets)
+    assert traits.tolist() == [0, _core.IS_DEEP, 0, _core.NEEDS_REWRITING]
+    headers = [_core.inspect(part) for part in parts]
+    assert [header.needs_rewriting for header in headers] == [False, False, False, True]
+    assert [header.is_deep for header in headers] == [False, True, False, False]
+
+
 Call = Callable[[npt.NDArray[Any], npt.NDArray[Any]], object]
 
 
 @pytest.mark.parametrize(
     "call",
-    [_core.gate, lambda data, offsets: _core.read_files("/", offsets, data)],
-    ids=["gate", "read_files"],
+    [_core.gate, _core.traits, lambda data, offsets: _core.read_files("/", offsets, data)],
+    ids=["gate", "traits", "read_files"],
 )
 @pytest.mark.parametrize(
     ("data", "offsets", "error", "message"),

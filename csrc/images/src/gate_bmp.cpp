@@ -1,4 +1,8 @@
 // BMP: Windows (40 bytes and more) and OS/2 (12 and 64 bytes) headers.
+#include <algorithm>
+#include <array>
+#include <iterator>
+
 #include "gate_formats.hpp"
 
 namespace bloodcell::formats {
@@ -9,7 +13,7 @@ constexpr std::uint64_t core_size = 12;
 constexpr std::uint64_t info_size = 40;
 constexpr std::uint64_t os2_size = 64;
 
-enum Compression : std::uint64_t { uncompressed = 0, rle8 = 1, bitfields = 3 };
+enum Compression : std::uint64_t { uncompressed = 0, rle8 = 1, rle4 = 2, bitfields = 3 };
 
 struct BmpHeader {
     std::uint64_t pixel_offset;
@@ -47,27 +51,68 @@ BmpHeader read_info(Bytes file) noexcept {
     return bmp;
 }
 
-// Only B, G, R, x in this order decodes right with every header size.
-bool has_usual_masks(Bytes file) noexcept {
-    return file.little_endian(54, 4) == 0xFF0000U && file.little_endian(58, 4) == 0xFF00U &&
-           file.little_endian(62, 4) == 0xFFU;
+// Red, green, blue, alpha; alpha is 0 where the header has no place for it.
+using Masks = std::array<std::uint64_t, 4>;
+
+constexpr Masks bgrx = {0xFF0000, 0xFF00, 0xFF, 0};
+
+// What Pillow knows of 32 bits, all of them whole bytes.
+constexpr Masks rewritten_masks[] = {
+    bgrx,
+    {0xFF0000, 0xFF00, 0xFF, 0xFF000000},
+    {0xFF, 0xFF00, 0xFF0000, 0xFF000000},
+    {0xFF000000, 0xFF0000, 0xFF00, 0},
+    {0xFF000000, 0xFF0000, 0xFF00, 0xFF},
+    {0xFF000000, 0xFF00, 0xFF, 0},
+    {0xFF000000, 0xFF00, 0xFF, 0xFF0000},
+};
+constexpr Masks rewritten_16_bit_masks[] = {{0xF800, 0x7E0, 0x1F, 0}, {0x7C00, 0x3E0, 0x1F, 0}};
+
+template <std::size_t N>
+bool is_one_of(const Masks& masks, const Masks (&known)[N]) noexcept {
+    return std::find(std::begin(known), std::end(known), masks) != std::end(known);
 }
 
-Reason check_kind(Bytes file, const BmpHeader& bmp) noexcept {
+bool is_known_header(std::uint64_t size) noexcept {
+    return size == core_size || size == info_size || size == 52 || size == 56 || size == 108 ||
+           size == 124;
+}
+
+Reason check_masks(Bytes file, const BmpHeader& bmp, ImageHeader& header) noexcept {
+    if (bmp.header_size == os2_size) return Reason::unsupported;
+    const bool has_alpha = bmp.header_size >= 56;
+    if (!file.has(54, has_alpha ? 16 : 12)) return Reason::truncated;
+    Masks masks{};
+    for (std::size_t i = 0; i < (has_alpha ? 4 : 3); ++i) {
+        masks[i] = file.little_endian(54 + 4 * i, 4);
+    }
+    Masks colors = masks;
+    colors[3] = 0;
+    if (bmp.bits == 32 && colors == bgrx) return Reason::none;
+    header.needs_rewriting = true;
+    const bool is_known = (bmp.bits == 32 && is_one_of(masks, rewritten_masks)) ||
+                          (bmp.bits == 16 && is_one_of(colors, rewritten_16_bit_masks));
+    return is_known && is_known_header(bmp.header_size) ? Reason::none : Reason::unsupported;
+}
+
+Reason check_kind(Bytes file, const BmpHeader& bmp, ImageHeader& header) noexcept {
     switch (bmp.compression) {
         case uncompressed:
-            // 16-bit fails in the decoder.
+            header.needs_rewriting = bmp.bits == 16;
+            if (bmp.bits == 16) {
+                return is_known_header(bmp.header_size) ? Reason::none : Reason::unsupported;
+            }
             return bmp.bits == 1 || bmp.bits == 4 || bmp.bits == 8 || bmp.bits == 24 ||
                            bmp.bits == 32
                        ? Reason::none
                        : Reason::unsupported;
         case rle8:
-            // A top-down RLE is not allowed, and decoders differ on it. RLE4 fails.
-            return bmp.bits == 8 && !bmp.top_down ? Reason::none : Reason::unsupported;
-        case bitfields:
-            if (bmp.bits != 32 || bmp.header_size == os2_size) return Reason::unsupported;
-            if (!file.has(54, 12)) return Reason::truncated;
-            return has_usual_masks(file) ? Reason::none : Reason::unsupported;
+        case rle4:
+            // DALI fails on RLE4, and turns a top-down RLE upside down.
+            header.needs_rewriting = bmp.compression == rle4 || bmp.top_down;
+            return bmp.bits == (bmp.compression == rle4 ? 4 : 8) ? Reason::none
+                                                                 : Reason::unsupported;
+        case bitfields: return check_masks(file, bmp, header);
         default: return Reason::unsupported;
     }
 }
@@ -83,7 +128,7 @@ Reason check_layout(Bytes file, const BmpHeader& bmp) noexcept {
         pixels_from += entry_size * (bmp.colors == 0 ? most : bmp.colors);
     }
     if (bmp.pixel_offset < pixels_from) return Reason::corrupt;
-    if (bmp.compression == rle8) {
+    if (bmp.compression == rle8 || bmp.compression == rle4) {
         if (bmp.pixel_bytes < 2) return Reason::corrupt;
         return file.has(bmp.pixel_offset, bmp.pixel_bytes) ? Reason::none : Reason::truncated;
     }
@@ -109,7 +154,7 @@ Reason check(Bytes file, const Limits& limits, ImageHeader& header) noexcept {
     const Reason sides = set_sides(header, bmp.width, bmp.height, limits);
     if (sides != Reason::none) return sides;
     if (bmp.planes != 1) return Reason::corrupt;
-    const Reason kind = check_kind(file, bmp);
+    const Reason kind = check_kind(file, bmp, header);
     return kind == Reason::none ? check_layout(file, bmp) : kind;
 }
 

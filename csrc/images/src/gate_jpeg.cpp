@@ -9,6 +9,8 @@ namespace {
 enum Marker : std::uint8_t {
     SOF0 = 0xC0,
     SOF2 = 0xC2,
+    SOF9 = 0xC9,
+    SOF10 = 0xCA,
     DHT = 0xC4,
     DAC = 0xCC,
     SOF15 = 0xCF,
@@ -32,6 +34,7 @@ public:
     Reason run() noexcept;
 
 private:
+    void skip_stray_bytes() noexcept;
     Reason segment(std::uint8_t marker) noexcept;
     Reason frame(std::uint8_t marker, std::uint64_t length) noexcept;
     Reason scan(std::uint64_t length) noexcept;
@@ -48,9 +51,10 @@ private:
 };
 
 Reason JpegWalk::run() noexcept {
+    // A marker must come at once: nothing else tells a JPEG from bytes that begin like one.
+    if (at_ < file_.size && file_.data[at_] != 0xFF) return Reason::corrupt;
     for (;;) {
-        if (at_ == file_.size) return Reason::truncated;
-        if (file_.data[at_] != 0xFF) return Reason::corrupt;
+        skip_stray_bytes();
         // A marker may be preceded by any number of fill bytes.
         while (at_ < file_.size && file_.data[at_] == 0xFF) ++at_;
         if (at_ == file_.size) return Reason::truncated;
@@ -58,6 +62,21 @@ Reason JpegWalk::run() noexcept {
         if (marker == EOI) return scanned_ ? Reason::none : Reason::corrupt;
         const Reason reason = segment(marker);
         if (reason != Reason::none) return reason;
+    }
+}
+
+// Photoshop and others left bytes behind segments that were shorter than what they had written.
+// libjpeg steps over them to the next marker, and so does every viewer; DALI's parser does not.
+void JpegWalk::skip_stray_bytes() noexcept {
+    while (at_ < file_.size) {
+        if (file_.data[at_] != 0xFF) {
+            at_ += 1;
+        } else if (file_.has(at_, 2) && file_.data[at_ + 1] == 0) {
+            at_ += 2;
+        } else {
+            return;
+        }
+        header_.needs_rewriting = true;
     }
 }
 
@@ -95,8 +114,10 @@ Reason JpegWalk::frame(std::uint8_t marker, std::uint64_t length) noexcept {
     const Reason sides =
         set_sides(header_, file_.big_endian(at_ + 5, 2), file_.big_endian(at_ + 3, 2), limits_);
     if (sides != Reason::none) return sides;
-    // Behind SOF2 come lossless, hierarchical and arithmetic coding.
-    if (marker > SOF2 || precision != 8) return Reason::unsupported;
+    // Behind SOF2 come lossless and hierarchical coding, and all of them with arithmetic codes.
+    const bool is_arithmetic = marker == SOF9 || marker == SOF10;
+    if ((marker > SOF2 && !is_arithmetic) || precision != 8) return Reason::unsupported;
+    header_.needs_rewriting = header_.needs_rewriting || is_arithmetic;
     if (components_ == 2 || components_ > 4) return Reason::unsupported;
     for (unsigned i = 0; i < components_; ++i) {
         const unsigned factors = file_.data[at_ + 9 + 3 * i];

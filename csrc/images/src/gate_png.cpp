@@ -55,7 +55,7 @@ Reason image_header(Bytes file, const Limits& limits, ImageHeader& header) noexc
     return known && kind[4] <= 1 ? Reason::none : Reason::corrupt;
 }
 
-Reason chunks(Bytes file, std::uint64_t at, bool needs_palette) noexcept {
+Reason chunks(Bytes file, std::uint64_t at, bool needs_palette, ImageHeader& header) noexcept {
     bool has_palette = false;
     std::uint64_t pixel_bytes = 0;
     for (;;) {
@@ -65,6 +65,8 @@ Reason chunks(Bytes file, std::uint64_t at, bool needs_palette) noexcept {
         if (!file.has(at, chunk_overhead + length)) return Reason::truncated;
         if (is_chunk(file, at, "IEND")) break;
         if (is_chunk(file, at, "PLTE")) has_palette = true;
+        // Animated: DALI gives the last picture, and what may be shown alone is the first.
+        if (is_chunk(file, at, "acTL")) header.needs_rewriting = true;
         if (is_chunk(file, at, "IDAT")) {
             if (needs_palette && !has_palette) return Reason::corrupt;
             pixel_bytes += length;
@@ -79,8 +81,10 @@ Reason chunks(Bytes file, std::uint64_t at, bool needs_palette) noexcept {
 void inspect_png(Bytes file, const Limits& limits, ImageHeader& header) noexcept {
     header.reason = image_header(file, limits, header);
     if (header.reason != Reason::none) return;
+    header.is_deep = file.data[signature_size + 16] == 16;
     const bool needs_palette = file.data[signature_size + 17] == palette_color;
-    header.reason = chunks(file, signature_size + chunk_overhead + header_length, needs_palette);
+    header.reason =
+        chunks(file, signature_size + chunk_overhead + header_length, needs_palette, header);
 }
 
 }  // namespace bloodcell::formats

@@ -3,6 +3,9 @@
 // A decoder that meets a bad image fails the whole batch, aborts the process or, worst, returns
 // wrong pixels. The gate looks only at structure (markers, chunks, directories), so it costs
 // microseconds; rotten pixel data inside a sound structure is the decoder's to find.
+//
+// Two decoders are meant: DALI, which is fast, and Pillow, which knows kinds that DALI refuses or
+// gets wrong and rewrites them for it (engine/rewriting.py).
 #pragma once
 
 #include <cstddef>
@@ -31,6 +34,10 @@ struct ImageHeader {
     // Pixels as stored, before any turn by an EXIF orientation; 0 where they are not known.
     std::uint32_t width = 0;
     std::uint32_t height = 0;
+    // DALI does not get it right, Pillow does. Only said of an image that passes, like the next.
+    bool needs_rewriting = false;
+    // Its samples have 16 bits, of which it may use but a few.
+    bool is_deep = false;
 };
 
 // Looks at one whole encoded file. Any bytes are safe to pass, `data` may be null if `size` is 0;

@@ -1,0 +1,78 @@
+"""Images that Pillow rewrites for DALI."""
+
+import io
+
+import numpy as np
+import pytest
+from helpers.pictures import PICTURES, PILLOW, decoder, gated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bloodcell.engine.batches import EncodedBatch
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.device_decode import DeviceDecoder
+from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.rewriting import passed_images, rewritten
+
+REWRITTEN = [name for name, picture in PICTURES.items() if picture.outcome == PILLOW]
+PLAIN = PICTURES["png_rgb"].data
+# Photoshop's stray bytes in front of a frame whose tables are missing: the gate sees no fault.
+BROKEN = PICTURES["jpeg_stray_zero_before_frame"].data.replace(b"\xff\xdb", b"\xff\xe9")
+
+
+def test_only_what_dali_gets_wrong_is_rewritten() -> None:
+    batch = gated([PLAIN, PICTURES["tiff_planes_one_strip"].data, b"no image", PLAIN])
+    images = passed_images(batch)
+    np.testing.assert_array_equal(images.places, [0, 1, 3])
+    assert [bytes(image[:2]) for image in images.encoded] == [b"\x89P", b"BM", b"\x89P"]
+    assert np.shares_memory(images.encoded[0], batch.buffer)
+
+
+def test_what_pillow_cannot_read_is_corrupt_and_alone() -> None:
+    pixels, reasons = decoder(3, 1)([PLAIN, BROKEN, PLAIN])
+    assert reasons == ["", "corrupt", ""]
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+
+
+def test_a_batch_is_left_as_it_was() -> None:
+    batch = gated([BROKEN])
+    assert passed_images(batch).reasons.any()
+    assert not batch.reasons.any()
+
+
+def test_sixteen_bits_that_are_not_used_cost_their_own_cell_alone() -> None:
+    right, dim = PICTURES["png_rgb_16"], PICTURES["png_rgb_12"]
+    pixels, reasons = decoder(4, 1)([dim.data, right.data, PLAIN, dim.data])
+    assert reasons == ["unsupported", "", "", "unsupported"]
+    assert right.right is not None
+    assert np.abs(pixels[0] - right.right).max() < 0.01
+
+
+def test_on_a_gpu_a_rewritten_jpeg_is_the_hosts() -> None:
+    preprocessing = Preprocessing(8, 1.0, "linear", True, (0.0,) * 3, (1.0,) * 3)
+    host = Decoder(preprocessing, batch_size=4, threads=1)
+
+    def no_gpu(_encoded: object) -> None:
+        raise AssertionError("no JPEG here is the GPU's")
+
+    names = ["jpeg_stray_text_before_scan", "png_rgb_10", "png_rgb", "tiff_gray_alpha_tiles"]
+    batch: EncodedBatch = gated([PICTURES[name].data for name in names])
+    expected, decoded = host.decode_batch(batch), DeviceDecoder(no_gpu, host).decode_batch(batch)
+    np.testing.assert_array_equal(decoded.reasons, expected.reasons)
+    (part,) = decoded.parts
+    np.testing.assert_array_equal(part.places, [0, 1, 2])
+    np.testing.assert_array_equal(part.pixels, expected.pixels)
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(st.sampled_from(REWRITTEN), st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_give_a_picture_or_nothing(name: str, draw: st.DataObject) -> None:
+    data = bytearray(PICTURES[name].data)
+    places = st.one_of(st.integers(0, 200), st.integers(0, len(data) - 1))
+    for place, value in draw.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
+        data[min(place, len(data) - 1)] = value
+    bmp = rewritten(np.frombuffer(data[: draw.draw(st.integers(1, len(data)))], np.uint8))
+    if bmp is not None:
+        assert Image.open(io.BytesIO(bmp.tobytes())).mode == "RGB"
