@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
+_input_argument = click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)
 SERIES = ("cells", "accumulate", "store", "patients", "threads", "batch", "image_px", "format")
 
 
@@ -85,10 +86,6 @@ def _shared_options(model: str) -> list[Callable[[Command], Command]]:
         click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
         click.option("--out", type=_PATH, help="Folder or file for JSON and chart (.svg, .png)."),
     ]  # fmt: skip
-
-
-def _input_argument(command: Command) -> Command:
-    return click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)(command)
 
 
 def _count_option(
@@ -204,7 +201,7 @@ def peers(*, input_: Path | None, cells: int, rounds: int, scoring: Scoring) -> 
     from bloodcell.bench.command import measuring, new_record
     from bloodcell.bench.inputs import repeated_input
     from bloodcell.bench.peers.comparison import measure_peers, peers_figures, peers_verdicts
-    from bloodcell.bench.peers.table import print_peers
+    from bloodcell.bench.tables import print_peers
 
     record = new_record("peers", input_, scoring, cells=cells, rounds=rounds)
     why_not: dict[str, str] = {}

@@ -166,8 +166,7 @@ def _scored(point: Point, folder: Path) -> Row:
 
 def verdicts(series: Sequence[Series], measured: Sequence[Row]) -> list[Row]:
     """What each series says that has two points or more."""
-    rows = [verdict(one, measured) for one in series]
-    return [row for row in rows if row is not None]
+    return [row for one in series if (row := verdict(one, measured))]
 
 
 def fitted_rows(rows: Sequence[Row]) -> list[Row]:

@@ -11,7 +11,7 @@ from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths
 from bloodcell.bench.peers.process import ContenderProcess
 from bloodcell.bench.record import Record, Row
 from bloodcell.bench.scoring_options import Scoring
-from bloodcell.bench.statistics import spread
+from bloodcell.bench.statistics import rounded_spread
 from bloodcell.errors import EngineError
 
 OWN = "bloodcell"
@@ -124,12 +124,12 @@ def peers_figures(measured: Sequence[Row], why_not: Mapping[str, str]) -> list[R
     figures = []
     for name, rows in _by_contender(measured).items():
         ratios = [own[row["round"]] / row["cells_per_s"] for row in rows if row["round"] in own]
-        same_class = min(row["same_class"] for row in rows)
+        same_class, good = _sameness(rows)
         figures.append(
             {
                 "contender": name,
-                "cells_per_s": _spread([row["cells_per_s"] for row in rows], 1),
-                "ratio": _spread(ratios if same_class >= LEAST_SAME_CLASS else [], 3),
+                "cells_per_s": rounded_spread([row["cells_per_s"] for row in rows], 1),
+                "ratio": rounded_spread(ratios, 3) if ratios and good else None,
                 "same_class": same_class,
             }
         )
@@ -140,12 +140,11 @@ def peers_verdicts(measured: Sequence[Row]) -> list[Row]:
     """Whether each peer that scored gave the cells bloodcell's classes."""
     verdicts = []
     for name, rows in _by_contender(measured).items():
-        same_class = min(row["same_class"] for row in rows)
+        same_class, good = _sameness(rows)
         says = (
             f"{100 * same_class:.1f} % of the cells have bloodcell's class, "
             f"{100 * LEAST_SAME_CLASS:.0f} % are needed"
         )
-        good = same_class >= LEAST_SAME_CLASS
         verdicts.append({"what": f"same_class: {name}", "good": good, "says": says})
     return verdicts
 
@@ -157,7 +156,7 @@ def _by_contender(measured: Sequence[Row]) -> dict[str, list[Row]]:
     return rows
 
 
-def _spread(values: Sequence[float], digits: int) -> Row | None:
-    if not values:
-        return None
-    return {name: round(value, digits) for name, value in spread(values).items()}
+def _sameness(rows: Sequence[Row]) -> tuple[float, bool]:
+    """The least share of cells with bloodcell's class, and whether it is enough."""
+    same_class: float = min(row["same_class"] for row in rows)
+    return same_class, same_class >= LEAST_SAME_CLASS
