@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bloodcell.bench.checks import require
+from bloodcell.bench.checks import CUT_ELSEWHERE, require, require_equal
 from bloodcell.bench.sample import Subject, in_order
 from bloodcell.bench.stages import decode_stage, network_stage, read_stage
-from bloodcell.bench.statistics import spread
+from bloodcell.bench.statistics import rounded_spread
 from bloodcell.bench.timing import Numbered, Stage, Work, time_stage, timed_passes
 from bloodcell.engine.backends.contract import CPU, Choice
 from bloodcell.engine.batches import ScoreBatch
@@ -79,11 +79,11 @@ def warmed_up_run(subject: Subject, cells: int) -> Callable[[], float]:
 def end_to_end_stage(subject: Subject) -> Stage:
     """Files to probabilities by the engine's own loop; a run adds parts and patients to it."""
     sample = subject.sample
+    expected = [batch.probabilities for batch in sample.scores]
 
     def check(outputs: list[ScoreBatch], _passes: int) -> None:
-        for output, expected in zip(outputs, sample.scores, strict=True):
-            same = np.array_equal(output.probabilities, expected.probabilities)
-            require("end to end", same, "other probabilities than from batches cut elsewhere")
+        probabilities = [batch.probabilities for batch in outputs]
+        require_equal("end to end", expected, probabilities, CUT_ELSEWHERE)
 
     works = [_end_to_end(subject)]
     return Stage("end_to_end", sample.tables, sample.cells, 1, lambda: works, check)
@@ -173,7 +173,4 @@ def _seconds_a_cell(stage: Stage) -> float:
 
 
 def _spreads(figures: dict[str, list[float]], digits: int) -> dict[str, dict[str, float]]:
-    return {
-        name: {key: round(value, digits) for key, value in spread(values).items()}
-        for name, values in figures.items()
-    }
+    return {name: rounded_spread(values, digits) for name, values in figures.items()}
