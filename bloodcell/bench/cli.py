@@ -141,10 +141,10 @@ def scale(*, only: tuple[str, ...], scoring: Scoring, **sizes: int) -> Measured:
     """
     from bloodcell.bench.charts import scale_chart
     from bloodcell.bench.command import measuring, new_record
-    from bloodcell.bench.scale import Sizes, all_series, measure_scale, verdicts
+    from bloodcell.bench.scale import all_series, measure_scale, verdicts
     from bloodcell.bench.tables import print_scale
 
-    asked = [one for one in all_series(Sizes(**sizes), scoring) if one.name in (only or SERIES)]
+    asked = [one for one in all_series(scoring, **sizes) if one.name in (only or SERIES)]
     record = new_record("scale", None, scoring)
     with measuring(record) as scratch:
         measure_scale(record, asked, scoring, scratch)

@@ -59,9 +59,7 @@ def _thread(
     share: FloatMap = along * thread_along + across * thread_across
     share /= thread_along * thread_along + thread_across * thread_across
     np.clip(share, 0.0, 1.0, out=share)
-    beside_along: FloatMap = along - share * thread_along
-    beside_across: FloatMap = across - share * thread_across
-    return disc(beside_along, beside_across, 2.2)
+    return disc(along - share * thread_along, across - share * thread_across, 2.2)
 
 
 def _lobed(

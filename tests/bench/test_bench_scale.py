@@ -10,7 +10,7 @@ import pytest
 from helpers.bench_commands import bench
 
 from bloodcell.bench.cli import SERIES
-from bloodcell.bench.scale import _WHOLE, Series, Sizes, all_series, decades, doubled, verdict
+from bloodcell.bench.scale import _WHOLE, Series, all_series, decades, doubled, verdict
 from bloodcell.bench.scoring_options import Scoring
 
 SCORING = Scoring(None, "auto", None, 3)
@@ -77,7 +77,8 @@ def test_sizes_go_up_to_what_is_asked_for() -> None:
 
 
 def test_the_command_offers_every_series() -> None:
-    series = {one.name: one for one in all_series(Sizes(10**6, 10**8, 10**5, 4096), SCORING)}
+    sizes = {"largest_cells": 10**6, "largest_parts": 10**8, "largest_patients": 10**5}
+    series = {one.name: one for one in all_series(SCORING, **sizes, cells=4096)}
     assert tuple(series) == SERIES
     assert [point.cells for point in series["cells"].points] == [10**3, 10**4, 10**5, 10**6]
     assert [point.cells for point in series["store"].points] == [10**6, 10**7, 10**8]
@@ -88,13 +89,13 @@ def test_the_command_offers_every_series() -> None:
     }  # fmt: skip
 
 
-def small(sizes: Sizes, scoring: Scoring) -> list[Series]:
+def small(scoring: Scoring, **sizes: int) -> list[Series]:
     """All series: two points of cells, as small as can be, and one format."""
     return [
         replace(one, points=[replace(one.points[0], x=x, cells=x) for x in (10, 20)])
         if one.name == "cells"
         else replace(one, points=one.points[:1])
-        for one in all_series(sizes, scoring)
+        for one in all_series(scoring, **sizes)
     ]
 
 
