@@ -153,19 +153,21 @@ def _copy_stage(name: str, content: Any, here: str, there: str, cells: int) -> t
 
 def _in_rounds(stages: Sequence[Stage]) -> tuple[dict[str, list[float]], dict[str, Any]]:
     """Cells/s of each stage in every round, by name; and why others cannot be measured."""
+    why_not = {stage.name: {"failed": why} for stage in stages if (why := _why_not(stage))}
     cells_per_s: dict[str, list[float]] = {}
-    why_not = {}
-    for stage in stages:
-        try:
-            timed_passes(stage, 1)  # a warm-up
-            cells_per_s[stage.name] = []
-        except EngineError as error:
-            why_not[stage.name] = {"failed": str(error)}
-    for _ in range(ROUNDS):
-        for stage in (stage for stage in stages if stage.name in cells_per_s):
-            least_cells = inputs.CELLS if stage.name == "end_to_end" else stage.cells
-            cells_per_s[stage.name].append(1 / time_stage(stage, least_cells))
+    for stage in [stage for stage in stages if stage.name not in why_not] * ROUNDS:
+        least_cells = inputs.CELLS if stage.name == "end_to_end" else stage.cells
+        cells_per_s.setdefault(stage.name, []).append(1 / time_stage(stage, least_cells))
     return cells_per_s, why_not
+
+
+def _why_not(stage: Stage) -> str | None:
+    """What is wrong with its output, if anything; it is warmed up then."""
+    try:
+        timed_passes(stage, 1)
+    except EngineError as error:
+        return str(error)
+    return None
 
 
 def _spreads(figures: dict[str, list[float]], digits: int) -> dict[str, dict[str, float]]:
