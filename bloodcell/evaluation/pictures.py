@@ -71,12 +71,9 @@ def draw_shares(figures: dict[str, Any]) -> Figure | None:
         return None
     figure = new_figure(5, 5.4)
     axes = figure.subplots()
-    label_axes(
-        axes,
-        _shares_title(figures, sum(row["leukocytes"] for row in rows)),
-        "true share of blasts (% of leukocytes, by the labels)",
-        "estimated share of blasts (% of leukocytes)",
-    )
+    title = _shares_title(figures, sum(row["leukocytes"] for row in rows))
+    true_share = "true share of blasts (% of leukocytes, by the labels)"
+    label_axes(axes, title, true_share, "estimated share of blasts (% of leukocytes)")
     _diagonal(axes, 100, "no error")
     adjusted = [row for row in rows if row["adjusted_percent"] is not None]
     if adjusted:

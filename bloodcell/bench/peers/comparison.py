@@ -42,8 +42,11 @@ def measure_peers(
     A peer that cannot run or fails leaves the others to run; its name and the reason come into
     ``why_not``. Raises EngineError if bloodcell itself fails.
     """
+    # A batch for each thread.
+    first_cells = pq.read_table(manifest).slice(0, scoring.threads * batch_size_of(scoring))
+    warm_up = manifest.with_name("warm-up.parquet")
+    pq.write_table(first_cells, warm_up)
     with ExitStack() as stack:
-        warm_up = _first_cells(manifest, scoring)
         processes = {}
         for name, made_by in contenders.items():
             processes[name] = ContenderProcess(made_by, scoring, warm_up)
@@ -51,16 +54,10 @@ def measure_peers(
         for name, process in processes.items():
             with _given_up_if_it_fails(name, why_not):
                 process.wait_until_loaded()
-        _read_all(manifest)
+        # The first contender must not be the only one that waits for the disk.
+        for path in image_paths(manifest):
+            Path(path).read_bytes()
         _let_run(record, processes, manifest, rounds, why_not)
-
-
-def _first_cells(manifest: Path, scoring: Scoring) -> Path:
-    """A manifest of the cells to warm up with: a batch for each thread."""
-    table = pq.read_table(manifest).slice(0, scoring.threads * batch_size_of(scoring))
-    first_cells = manifest.with_name("warm-up.parquet")
-    pq.write_table(table, first_cells)
-    return first_cells
 
 
 @contextmanager
@@ -71,12 +68,6 @@ def _given_up_if_it_fails(name: str, why_not: dict[str, str]) -> Iterator[None]:
         if name == OWN:
             raise
         why_not[name] = str(error)
-
-
-def _read_all(manifest: Path) -> None:
-    """The first contender must not be the only one that waits for the disk."""
-    for path in image_paths(manifest):
-        Path(path).read_bytes()
 
 
 def _let_run(
