@@ -54,8 +54,9 @@ def _speeds(case: Case, folder: Path) -> Entry:
     }
     if setup.choice.on_gpu:
         entry["against_cpu"] = attempted(partial(against_cpu, subject))
-        run = warmed_up_run(subject, 3 * inputs.CELLS)
-        entry["gpu"] = attempted(partial(watched, first_device().uuid, run))
+        entry["gpu"] = attempted(
+            lambda: watched(first_device().uuid, warmed_up_run(subject, 3 * inputs.CELLS))
+        )
     return entry
 
 
