@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,23 +26,16 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from bloodcell.bench.statistics import spread
+from bloodcell.console import print_table
 from bloodcell.errors import BloodcellError, EngineError, InputError
 from bloodcell.phantom import write_phantoms
 
 TREE = Path(__file__).resolve().parents[1]
 PROBE = TREE / "benchmarks" / "commit_probe.py"
-PIECES = ("gate", "accumulate", "score")
+CELLS = {"gate": 20_000, "accumulate": 2_000_000}
+"""Cells that each piece works on; those to score are an option."""
 PATIENTS = 4
 INTERRUPTED = 4
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Cells that each piece works on."""
-
-    score: int
-    gate: int = 20_000
-    accumulate: int = 2_000_000
 
 
 def main() -> int:
@@ -52,7 +44,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
     try:
-        compare(options.old, options.new, options.rounds, Sizes(options.cells), rows)
+        cells = CELLS | {"score": options.cells}
+        compare(options.old, options.new, options.rounds, cells, rows)
     except KeyboardInterrupt:
         print("compare-commits: interrupted", file=sys.stderr)
         status = INTERRUPTED
@@ -73,8 +66,10 @@ def parsed_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compare(old: str, new: str, rounds: int, sizes: Sizes, rows: list[dict[str, Any]]) -> None:
-    """Append a row for each round and piece to `rows`, as soon as it is measured."""
+def compare(
+    old: str, new: str, rounds: int, cells: dict[str, int], rows: list[dict[str, Any]]
+) -> None:
+    """Append a row for each round and piece of `cells` to `rows`, as soon as it is measured."""
     commits = {"old": commit_of(TREE, old), "new": commit_of(TREE, new)}
     if git(TREE, "status", "--porcelain", "--untracked-files=no"):
         print("what is not committed is not measured", file=sys.stderr)
@@ -85,10 +80,11 @@ def compare(old: str, new: str, rounds: int, sizes: Sizes, rows: list[dict[str, 
             with checked_out(TREE, commit, scratch / f"tree-{side}") as tree:
                 pythons[side] = installed(tree, scratch / f"environment-{side}")
         images = scratch / "drawn"
-        write_phantoms(images, patients=PATIENTS, cells=-(-sizes.score // PATIENTS))
+        write_phantoms(images, patients=PATIENTS, cells=-(-cells["score"] // PATIENTS))
         for number in range(1, rounds + 1):
-            for piece in PIECES:
-                rows.append(one_row(number, piece, pythons, images, sizes))
+            for piece, count in cells.items():
+                results = [measured(pythons[side], piece, images, count) for side in commits]
+                rows.append({"round": number, "piece": piece, **one_row(*results)})
                 print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
 
 
@@ -111,12 +107,10 @@ def checked_out(tree: Path, commit: str, folder: Path) -> Iterator[Path]:
 
 def installed(tree: Path, environment: Path) -> Path:
     """Install `tree` into a new virtual environment; returns its interpreter."""
-    run(sys.executable, "-m", "venv", "--without-pip", str(environment))
+    run(sys.executable, "-m", "venv", "--without-pip", environment)
     python = environment / "bin" / "python"
-    run(
-        *(sys.executable, "-m", "pip", "--python", str(python), "install"),
-        *("--quiet", "--disable-pip-version-check", "--no-deps", str(tree)),
-    )
+    options = ("--quiet", "--disable-pip-version-check", "--no-deps")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *options, tree)
     # Only now: pip must not take the bloodcell of this environment for one to replace.
     lend_libraries(environment)
     return python
@@ -126,7 +120,7 @@ def lend_libraries(environment: Path) -> None:
     """Let it find what is installed here, behind what it has itself.
 
     By a path file, which adds a folder without looking for path files in it: what is installed
-    here by one of these, as this tree is by `pip install -e`, is not found.
+    here by one of these, as this tree is by `pip install -e`, stays unseen.
     """
     (own_packages(environment) / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
@@ -136,27 +130,22 @@ def own_packages(environment: Path) -> Path:
     return Path(sysconfig.get_path("purelib", vars=there))
 
 
-def one_row(
-    number: int, piece: str, pythons: dict[str, Path], images: Path, sizes: Sizes
-) -> dict[str, Any]:
-    results = {side: measured(python, piece, images, sizes) for side, python in pythons.items()}
-    times = {side: elapsed_s for side, (elapsed_s, _) in results.items()}
+def one_row(old: tuple[float, list[Any]], new: tuple[float, list[Any]]) -> dict[str, float]:
+    """Of two results of `measured`."""
+    (old_s, old_answers), (new_s, new_answers) = old, new
     return {
-        "round": number,
-        "piece": piece,
-        "old_s": round(times["old"], 5),
-        "new_s": round(times["new"], 5),
-        "ratio": round(times["old"] / times["new"], 4),
-        "same_answers": share_alike(results["old"][1], results["new"][1]),
+        "old_s": round(old_s, 5),
+        "new_s": round(new_s, 5),
+        "ratio": round(old_s / new_s, 4),
+        "same_answers": share_alike(old_answers, new_answers),
     }
 
 
-def measured(python: Path, piece: str, images: Path, sizes: Sizes) -> tuple[float, list[Any]]:
+def measured(python: Path, piece: str, images: Path, cells: int) -> tuple[float, list[Any]]:
     """Seconds and the answer of one piece, done by the bloodcell of `python`."""
     if piece == "score":
         return scored(python, images)
-    cells = str(getattr(sizes, piece))
-    result = json.loads(run(str(python), "-I", str(PROBE), piece, cells, str(images)))
+    result = json.loads(run(python, "-I", PROBE, piece, cells, images))
     return result["elapsed_s"], result["answer"]
 
 
@@ -164,15 +153,7 @@ def scored(python: Path, images: Path) -> tuple[float, list[str]]:
     """A whole process of `bloodcell score`: seconds, and the class of each cell."""
     out = images.with_name("run")
     started = time.perf_counter()
-    run(
-        str(python),
-        "-I",
-        str(python.with_name("bloodcell")),
-        "score",
-        str(images),
-        "--out",
-        str(out),
-    )
+    run(python, "-I", python.with_name("bloodcell"), "score", images, "--out", out)
     elapsed_s = time.perf_counter() - started
     parts = sorted((out / "cells").glob("part-*.parquet"))
     classes = [value for part in parts for value in pq.read_table(part)["class"].to_pylist()]
@@ -205,26 +186,33 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def print_summary(rows: list[dict[str, Any]]) -> None:
-    print(f"\n{'piece':12}{'old s':>10}{'new s':>10}{'old/new':>10}{'least':>8}{'most':>8}", end="")
-    print(f"{'rounds':>8}{'same answers':>14}")
-    for row in summary(rows):
-        ratio = row["ratio"]
-        print(f"{row['piece']:12}{row['old_s']:10.4f}{row['new_s']:10.4f}", end="")
-        print(f"{ratio['median']:10.3f}{ratio['least']:8.3f}{ratio['most']:8.3f}", end="")
-        print(f"{ratio['repeats']:8}{100 * row['same_answers']:12.1f} %")
+    header = ("piece", "old s", "new s", "old/new", "least", "most", "rounds", "same answers")
+    lines = [
+        (
+            row["piece"],
+            *(f"{row[side]:.4f}" for side in ("old_s", "new_s")),
+            *(f"{row['ratio'][key]:.3f}" for key in ("median", "least", "most")),
+            row["ratio"]["repeats"],
+            f"{100 * row['same_answers']:.1f} %",
+        )
+        for row in summary(rows)
+    ]
+    print()
+    print_table(header, lines)
 
 
 def git(tree: Path, *words: str) -> str:
-    return run("git", "-C", str(tree), *words).strip()
+    return run("git", "-C", tree, *words).strip()
 
 
-def run(*words: str) -> str:
+def run(*words: object) -> str:
     """Standard output of a command; EngineError with its last words if it fails."""
     constraints = os.environ | {"PIP_BUILD_CONSTRAINT": str(TREE / "constraints.txt")}
-    done = subprocess.run(words, check=False, capture_output=True, text=True, env=constraints)
+    command = [str(word) for word in words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=constraints)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-        raise EngineError(f"{' '.join(words[:4])} ... failed: {last}")
+        raise EngineError(f"{' '.join(command[:4])} ... failed: {last}")
     return done.stdout
 
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from bloodcell.bench.inputs import repeated_input
+from bloodcell.bench.sample import numbered
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.source import read_files
 
@@ -21,8 +21,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def table(manifest: Path) -> pa.Table:
     """The manifest's rows, numbered."""
-    rows = pq.read_table(manifest)
-    return rows.append_column("row", pa.array(np.arange(rows.num_rows)))
+    return numbered(pq.read_table(manifest))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ both, on one thread.
 """
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -63,20 +64,15 @@ def pandas_groupby(frame):
     return classes, leukocytes.groupby(["patient", "bin"]).size()
 
 
-def pandas_frame(patient, probability):
+def columns(patient, probability):
     called, bins = called_and_bin(probability)
-    return pd.DataFrame({"patient": patient, "class": called, "bin": bins})
+    return {"patient": patient, "class": called, "bin": bins}
 
 
 def polars_groupby(frame):
     classes = frame.group_by("patient", "class").len()
     leukocytes = frame.filter(pl.Series(IS_LEUKOCYTE[frame["class"].to_numpy()]))
     return classes, leukocytes.group_by("patient", "bin").len()
-
-
-def polars_frame(patient, probability):
-    called, bins = called_and_bin(probability)
-    return pl.DataFrame({"patient": patient, "class": called, "bin": bins})
 
 
 def pandas_as_written(patient, probability):
@@ -142,8 +138,8 @@ def test_accumulator_add(benchmark, cells, expected):
     [
         numpy_bincount,
         pandas_as_written,
-        lambda p, q: pandas_groupby(pandas_frame(p, q)),
-        lambda p, q: polars_groupby(polars_frame(p, q)),
+        lambda p, q: pandas_groupby(pd.DataFrame(columns(p, q))),
+        lambda p, q: polars_groupby(pl.DataFrame(columns(p, q))),
     ],
     ids=["numpy", "pandas_as_first_written", "pandas", "polars"],
 )
@@ -156,51 +152,50 @@ def test_from_probabilities(benchmark, cells, expected, count):
 @timed
 @pytest.mark.parametrize(
     ("frame_of", "count"),
-    [(pandas_frame, pandas_groupby), (polars_frame, polars_groupby)],
+    [(pd.DataFrame, pandas_groupby), (pl.DataFrame, polars_groupby)],
     ids=["pandas", "polars"],
 )
 def test_groupby_alone(benchmark, cells, expected, frame_of, count):
     patient, _, probability = cells
-    frame = frame_of(patient, probability)
+    frame = frame_of(columns(patient, probability))
     counted = benchmark.pedantic(count, (frame,), rounds=ROUNDS, warmup_rounds=1)
     assert_counts(counted, expected)
+
+
+def best_s(clock: Callable[[], float], **works: Callable[[], object]) -> dict[str, float]:
+    """Least seconds of each; in turn, so that a busy machine slows all alike."""
+    best = dict.fromkeys(works, float("inf"))
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            started = clock()
+            work()
+            best[name] = min(best[name], clock() - started)
+    return best
 
 
 @of_millions
 def test_against_a_copy_of_the_probabilities(cells):
     patient, row, probability = cells
     target = np.zeros_like(probability)
-    best = {"copy": float("inf"), "accumulator.add": float("inf")}
-    for _ in range(ROUNDS):
-        # Processor time: what other programs take of the core does not count.
-        started = time.process_time()
-        np.copyto(target, probability)
-        copied = time.process_time() - started
-        started = time.process_time()
-        accumulate(patient, row, probability)
-        counted = time.process_time() - started
-        best["copy"] = min(best["copy"], copied)
-        best["accumulator.add"] = min(best["accumulator.add"], counted)
-    rate = best["copy"] / best["accumulator.add"]
+    best = best_s(
+        time.process_time,  # what other programs take of the core does not count
+        copy=lambda: np.copyto(target, probability),
+        add=lambda: accumulate(patient, row, probability),
+    )
+    rate = best["copy"] / best["add"]
     print(f"\ncopy {1000 * best['copy']:.1f} ms, ", end="")
-    print(f"accumulator.add {1000 * best['accumulator.add']:.1f} ms, {rate:.2f} of its rate")
+    print(f"accumulator.add {1000 * best['add']:.1f} ms, {rate:.2f} of its rate")
     assert rate >= 0.4
 
 
 @of_millions
 def test_pandas_as_first_written_takes_fifteen_times_as_long(cells):
     patient, row, probability = cells
-    contenders = {
-        "accumulator.add": lambda: accumulate(patient, row, probability),
-        "pandas as first written": lambda: pandas_as_written(patient, probability),
-    }
-    best_s = dict.fromkeys(contenders, float("inf"))
-    # In turn, so that a busy machine slows both alike.
-    for _ in range(ROUNDS):
-        for name, work in contenders.items():
-            started = time.perf_counter()
-            work()
-            best_s[name] = min(best_s[name], time.perf_counter() - started)
-    ratio = best_s["pandas as first written"] / best_s["accumulator.add"]
+    best = best_s(
+        time.perf_counter,
+        add=lambda: accumulate(patient, row, probability),
+        pandas=lambda: pandas_as_written(patient, probability),
+    )
+    ratio = best["pandas"] / best["add"]
     print(f"\npandas as first written takes {ratio:.1f} times as long as accumulator.add")
     assert ratio >= 15

@@ -2,17 +2,20 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 from simplejpeg import decode_jpeg
 
 from bloodcell.bench.peers.opencv_onnxruntime import by_opencv, resized
 from bloodcell.bench.peers.pillow_torch import by_pillow
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import Decoder
+from bloodcell.engine.decode import Decoder, encoded_images
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.source import batches_of, read_files
 from bloodcell.model import load_model
 
 BATCH_SIZE = 64
@@ -21,13 +24,8 @@ pytestmark = pytest.mark.benchmark(group=f"decode a batch of {BATCH_SIZE} JPEG c
 
 
 @pytest.fixture(scope="module")
-def batch(encoded: EncodedBatch) -> EncodedBatch:
-    return EncodedBatch(
-        encoded.rows[:BATCH_SIZE],
-        encoded.buffer,
-        encoded.offsets[: BATCH_SIZE + 1],
-        encoded.reasons[:BATCH_SIZE],
-    )
+def batch(manifest: Path, table: pa.Table) -> EncodedBatch:
+    return next(read_files(manifest.parent, batches_of(table, BATCH_SIZE)))
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +43,18 @@ def normalised(
     )
     side = preprocessing.input_px
     pixels = np.empty((len(batch.rows), 3, side, side), np.float32)
-    for place in range(len(batch.rows)):
-        image = batch.buffer[batch.offsets[place] : batch.offsets[place + 1]].tobytes()
-        np.subtract(decode(image).transpose(2, 0, 1), mean, out=pixels[place])
+    for place, image in enumerate(encoded_images(batch)[1]):
+        np.subtract(decode(bytes(image)).transpose(2, 0, 1), mean, out=pixels[place])
         pixels[place] /= std
     return pixels
 
 
 @pytest.fixture(scope="module")
-def expected(batch: EncodedBatch, preprocessing: Preprocessing) -> np.ndarray:
+def expected(manifest: Path, table: pa.Table, preprocessing: Preprocessing) -> np.ndarray:
+    """Of each cell decoded alone."""
     decoder = Decoder(preprocessing, batch_size=1, threads=1)
-    pixels = []
-    for place in range(len(batch.rows)):
-        start, end = batch.offsets[place : place + 2]
-        one = EncodedBatch(
-            batch.rows[place : place + 1],
-            batch.buffer[start:end],
-            np.array([0, end - start]),
-            batch.reasons[place : place + 1],
-        )
-        pixels.append(decoder.decode_batch(one).pixels)
-    return np.concatenate(pixels)
+    alone = read_files(manifest.parent, batches_of(table.slice(0, BATCH_SIZE), 1))
+    return np.concatenate([decoder.decode_batch(cell).pixels for cell in alone])
 
 
 def test_dali(benchmark, batch, preprocessing, expected):

@@ -38,14 +38,10 @@ def test_calibrated_probabilities(benchmark, logits):
     assert np.array_equal(steps, np.rint(steps))
 
 
-def test_scipy_softmax_in_float64(benchmark, logits):
-    softmax = benchmark(lambda: scipy.special.softmax(logits / np.float64(TEMPERATURE), axis=1))
-    np.testing.assert_allclose(softmax, in_float64(logits), atol=1e-6)
-
-
-def test_scipy_softmax_in_float32(benchmark, logits):
-    softmax = benchmark(lambda: scipy.special.softmax(logits / np.float32(TEMPERATURE), axis=1))
-    np.testing.assert_allclose(softmax, in_float64(logits), atol=1e-5)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-6), (np.float32, 1e-5)])
+def test_scipy_softmax(benchmark, logits, dtype, tolerance):
+    softmax = benchmark(lambda: scipy.special.softmax(logits / dtype(TEMPERATURE), axis=1))
+    np.testing.assert_allclose(softmax, in_float64(logits), atol=tolerance)
 
 
 def test_numpy_softmax_in_float32(benchmark, logits):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from bloodcell import _core
 from bloodcell.engine.batches import EncodedBatch
+from bloodcell.engine.decode import encoded_images
 from bloodcell.engine.source import read_files
 
 WIDTH, HEIGHT = 360, 360
@@ -16,8 +17,7 @@ WIDTH, HEIGHT = 360, 360
 
 @pytest.fixture(scope="module")
 def images(encoded: EncodedBatch) -> list[bytes]:
-    ends = zip(encoded.offsets, encoded.offsets[1:], strict=False)
-    return [encoded.buffer[start:end].tobytes() for start, end in ends]
+    return [bytes(image) for image in encoded_images(encoded)[1]]
 
 
 gate = pytest.mark.benchmark(group="header gate, images in memory")

@@ -12,16 +12,9 @@ from bloodcell.errors import BloodcellError
 from bloodcell.model import load_model, model_names
 
 _SHOWN_PACKAGES = (
-    "nvidia-dali-cuda130",
-    "onnxruntime",
-    "openvino",
-    "numpy",
-    "pyarrow",
-    "onnx",
-    "torch",
-    "tensorrt",
-    "cupy-cuda13x",
-)
+    "nvidia-dali-cuda130", "onnxruntime", "openvino", "numpy", "pyarrow", "onnx", "torch",
+    "tensorrt", "cupy-cuda13x",
+)  # fmt: skip
 
 
 def examine() -> dict[str, Any]:
@@ -41,16 +34,14 @@ def examine() -> dict[str, Any]:
 
 
 def _gpu() -> str:
-    why_not = why_no_cuda()
-    if why_not:
+    if why_not := why_no_cuda():
         return f"none usable: {why_not}"
     gpu = first_device()
     return f"{gpu.name}, compute capability {gpu.compute_capability}, CUDA {gpu.cuda_version}"
 
 
 def _backend_state(name: str) -> str:
-    why_not = why_not_here(name)
-    if why_not:
+    if why_not := why_not_here(name):
         return f"cannot run: {why_not}"
     why_not = why_not_on_gpu(name)
     return f"can run on the CPU, not on a GPU: {why_not}" if why_not else "can run on the GPU"

@@ -101,14 +101,10 @@ def why_not_adjusted(error_model: ErrorModel | None, counting: Counting) -> str:
 def _reasons(
     histogram: npt.NDArray[np.int64], estimates: npt.NDArray[np.void], model: ErrorModel
 ) -> list[str]:
-    kinds = np.select(
-        [
-            histogram.sum(axis=1) == 0,
-            estimates["misfit"] > model.misfit_limit,
-            estimates["shift"] > model.shift_limit,
-        ],
-        [1, 2, 3],
-        0,
-    )
-    texts = (IS_ADJUSTED, "no leukocytes", _MISFIT, _SHIFTED)
-    return [texts[kind] for kind in kinds]
+    faults = {
+        "no leukocytes": histogram.sum(axis=1) == 0,
+        _MISFIT: estimates["misfit"] > model.misfit_limit,
+        _SHIFTED: estimates["shift"] > model.shift_limit,
+    }
+    reasons: list[str] = np.select([*faults.values()], [*faults], IS_ADJUSTED).tolist()
+    return reasons

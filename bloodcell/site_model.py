@@ -35,7 +35,12 @@ def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
         profile=job.profile,
         blast_equivalents=job.blast_equivalents,
     )
-    _write_copy(model, error_model, out)
+    # Card and weights only: a model folder fresh from training holds its checkpoints too.
+    with writing(out):
+        out.mkdir(parents=True)
+        shutil.copy(model.network.weights, out)
+    card = model.card | {"error_model": error_model.to_card()}
+    write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))
     return error_model
 
 
@@ -48,12 +53,3 @@ def _model_of(run: Run) -> Model:
             f"{model.weights_sha256}, the run says {expected}. Score again with this one"
         )
     return model
-
-
-def _write_copy(model: Model, error_model: ErrorModel, out: Path) -> None:
-    # Card and weights only: a model folder fresh from training holds its checkpoints too.
-    with writing(out):
-        out.mkdir(parents=True)
-        shutil.copy(model.network.weights, out)
-    card = model.card | {"error_model": error_model.to_card()}
-    write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))

@@ -5,6 +5,8 @@ decoded.
 """
 
 from collections.abc import Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,30 @@ import pyarrow as pa
 from bloodcell.bench.sample import pixels_on_host
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import Decoder
-from bloodcell.engine.device_decode import DeviceBatch, DeviceDecoder
+from bloodcell.engine.device_decode import DeviceDecoder, open_device_decoder
+from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.source import batches_of, read_files
+from bloodcell.model import load_model
+from gpu.inputs import SHIPPED
 
 _JPEG_FIRST_BYTE = 0xFF
+
+
+def open_and_compare(source: Path, hardware_decoder: bool) -> dict[str, Any]:
+    """Both decoders of the shipped model over the images of all folders in ``source``."""
+    options: dict[str, Any] = {"batch_size": 64, "threads": usable_cores()}
+    preprocessing, stream = load_model(SHIPPED).preprocessing, _new_stream()
+    device = open_device_decoder(
+        preprocessing, stream=stream, hardware_decoder=hardware_decoder, **options
+    )
+    batches = encoded_batches(source, options["batch_size"])
+    return decoders_differ(device, Decoder(preprocessing, **options), batches, stream)
+
+
+def _new_stream() -> Any:
+    if find_spec("cupy"):
+        return import_module("cupy").cuda.Stream(non_blocking=True)
+    return import_module("torch").cuda.Stream()
 
 
 def encoded_batches(folder: Path, batch_size: int) -> Iterator[EncodedBatch]:
@@ -50,7 +72,8 @@ def decoders_differ(
         one_alone += int((decoded != expected).sum())
         is_jpeg = batch.buffer[batch.offsets[np.flatnonzero(decoded)]] == _JPEG_FIRST_BYTE
         jpegs += int(is_jpeg.sum())
-        refused += int(is_jpeg.sum()) - _on_device(on_device)
+        by_gpu = [part for part in on_device.parts if type(part.pixels) is not np.ndarray]
+        refused += int(is_jpeg.sum()) - sum(len(part.places) for part in by_gpu)
     return {
         "cells": cells,
         "jpegs": jpegs,
@@ -59,8 +82,3 @@ def decoders_differ(
         "largest_difference_levels": round(max(largest), 2),
         "median_of_the_cells_largest_levels": round(float(np.median(largest[1:])), 2),
     }
-
-
-def _on_device(images: DeviceBatch) -> int:
-    """How many cells the GPU decoded."""
-    return sum(len(p.places) for p in images.parts if type(p.pixels) is not np.ndarray)

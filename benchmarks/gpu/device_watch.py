@@ -1,8 +1,7 @@
 """What a GPU does meanwhile: how busy it is and what it holds (NVML), and on what (torch)."""
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
+from threading import Event, Thread
 from typing import Any
 
 from bloodcell.bench.statistics import spread
@@ -10,50 +9,38 @@ from bloodcell.bench.statistics import spread
 _EVERY_S = 0.05
 
 
-class Watch:
-    """Asks NVML every 50 ms, in a thread, as long as its ``with`` block lasts.
+def watched(uuid: str, work: Callable[[], object]) -> dict[str, Any]:
+    """Median, least and most of what NVML says every 50 ms, asked in a thread, during ``work``.
 
-    ``uuid``: the GPU's. Raises ImportError without the package nvidia-ml-py, and NVML's errors.
+    ``uuid``: the GPU's, whose memory counts whoever has it. Raises ImportError without the package
+    nvidia-ml-py, and NVML's errors.
     """
+    import pynvml
 
-    def __init__(self, uuid: str) -> None:
-        import pynvml
+    busy_percent: list[int] = []
+    used_mib: list[int] = []
 
-        self._nvml, self._uuid = pynvml, uuid
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._busy_percent: list[int] = []
-        self._used_mib: list[int] = []
+    def ask() -> None:
+        busy_percent.append(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        used_mib.append(pynvml.nvmlDeviceGetMemoryInfo(handle).used >> 20)
 
-    def __enter__(self) -> "Watch":
-        self._nvml.nvmlInit()
-        self._handle = self._nvml.nvmlDeviceGetHandleByUUID(f"GPU-{self._uuid}")
-        # Here what NVML cannot say of this GPU is an error that is seen.
-        self._ask()
-        self._thread.start()
-        return self
+    def sample() -> None:
+        while not ended.wait(_EVERY_S):
+            ask()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-        self._nvml.nvmlShutdown()
-
-    def figures(self) -> dict[str, Any]:
-        """Median, least and most of what was seen; the card's memory counts whoever has it."""
-        return {"busy_percent": spread(self._busy_percent), "used_mib": spread(self._used_mib)}
-
-    def _sample(self) -> None:
-        while not self._ended.wait(_EVERY_S):
-            self._ask()
-
-    def _ask(self) -> None:
-        self._busy_percent.append(self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu)
-        self._used_mib.append(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used >> 20)
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    # Here what NVML cannot say of this GPU is an error that is seen.
+    ask()
+    ended, thread = Event(), Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        work()
+    finally:
+        ended.set()
+        thread.join()
+        pynvml.nvmlShutdown()
+    return {"busy_percent": spread(busy_percent), "used_mib": spread(used_mib)}
 
 
 def top_operators(work: Callable[[], object], count: int = 8) -> list[dict[str, Any]]:

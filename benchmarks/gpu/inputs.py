@@ -19,10 +19,10 @@ SHIPPED, RESNEXT50 = "jhu18-resnext26-160", "resnext50_32x4d"
 class Case:
     """What is scored end to end, and how; None: as `bloodcell score` does by itself."""
 
-    model: str
+    network: str
     image_format: str = "jpeg"
     hardware_decoder: bool = False
-    batch: int | None = None
+    asked_batch: int | None = None
 
 
 def model_of(name: str, folder: Path, input_px: int = 224) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bloodcell.bench.record import one_line
+from bloodcell.bench.statistics import rounded_spread
 from bloodcell.engine.backends.contract import Backend, Network
 from bloodcell.errors import ModelError
 from bloodcell.toml import read_toml
@@ -166,13 +167,8 @@ def cells_per_s(backend: Backend, pixels: Any) -> dict[str, Any]:
         for _ in range(calls):
             backend.probabilities(pixels)
         speeds.append(calls * len(pixels) / (time.perf_counter() - started))
-    return {
-        "cells_per_s": round(float(np.median(speeds)), 1),
-        "least": round(min(speeds), 1),
-        "most": round(max(speeds), 1),
-        "repeats": REPEATS,
-        "calls_a_repeat": calls,
-    }
+    figures = rounded_spread(speeds, 1)
+    return {"cells_per_s": figures.pop("median"), **figures, "calls_a_repeat": calls}
 
 
 def ratios(entries: list[dict[str, Any]], tflops: dict[str, float]) -> list[dict[str, Any]]:
@@ -191,8 +187,8 @@ def ratios(entries: list[dict[str, Any]], tflops: dict[str, float]) -> list[dict
     for (network, precision, source, backend), entry in best.items():
         if backend != "tensorrt":
             continue
-        row = {"network": network, "precision": precision, "pixels_from": source}
-        row["batch"] = entry["batch"]
+        names = ("network", "precision", "pixels_from", "batch")
+        row = {name: entry[name] for name in names}
         if peer := best.get((network, precision, source, "torch")):
             row["tensorrt_to_torch"] = round(entry["cells_per_s"] / peer["cells_per_s"], 3)
         if precision in tflops:

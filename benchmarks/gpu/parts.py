@@ -12,10 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from bloodcell.bench.record import one_line
 from gpu import inputs, networks
@@ -42,38 +39,17 @@ def end_to_end(folder: Path, cases: Sequence[Case], *, profiled: bool = False) -
     """Cases end to end."""
     from gpu import streams
 
-    yield from (streams.profiles if profiled else streams.streams)(folder, cases)
+    yield from streams.streams(folder, cases, profiled=profiled)
 
 
 def decoders(folder: Path) -> Iterator[Entry]:
     """GPU and CPU decoder over real JPEGs, where there are some, and drawn images of all kinds."""
+    from gpu.decoders import open_and_compare
+
     for hardware_decoder in (False, True):
         for images, source in inputs.folders_of_images(folder).items():
             about = {"images": images, "hardware_decoder": hardware_decoder}
-            yield about | attempted(partial(_differ, source, hardware_decoder))
-
-
-def _differ(source: Path, hardware_decoder: bool) -> Entry:
-    from bloodcell.engine.decode import Decoder
-    from bloodcell.engine.device_decode import open_device_decoder
-    from bloodcell.engine.machine import usable_cores
-    from bloodcell.model import load_model
-    from gpu.decoders import decoders_differ, encoded_batches
-
-    stream = _new_stream()
-    options: dict[str, Any] = {"batch_size": 64, "threads": usable_cores()}
-    preprocessing = load_model(SHIPPED).preprocessing
-    device = open_device_decoder(
-        preprocessing, stream=stream, hardware_decoder=hardware_decoder, **options
-    )
-    batches = encoded_batches(source, options["batch_size"])
-    return decoders_differ(device, Decoder(preprocessing, **options), batches, stream)
-
-
-def _new_stream() -> Any:
-    if find_spec("cupy"):
-        return import_module("cupy").cuda.Stream(non_blocking=True)
-    return import_module("torch").cuda.Stream()
+            yield about | attempted(partial(open_and_compare, source, hardware_decoder))
 
 
 def peers(folder: Path, names: Sequence[str]) -> Iterator[Entry]:
@@ -114,11 +90,12 @@ def arithmetic(_folder: Path) -> Iterator[Entry]:
 _BY_DEFAULT = [Case(SHIPPED), Case(RESNEXT50)]
 _OPTIONS = [
     Case(RESNEXT50, hardware_decoder=True),
-    Case(SHIPPED, "tiff"),
-    Case(RESNEXT50, "tiff"),
+    *(Case(network, "tiff") for network in (SHIPPED, RESNEXT50)),
     Case(SHIPPED, hardware_decoder=True),
 ]
-_BATCHES = [Case(model, batch=batch) for batch in (64, 1024) for model in (RESNEXT50, SHIPPED)]
+_BATCHES = [
+    Case(network, asked_batch=batch) for batch in (64, 1024) for network in (RESNEXT50, SHIPPED)
+]
 
 PARTS = [
     Part("shipped", "end_to_end", 150, partial(end_to_end, cases=_BY_DEFAULT[:1])),

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bloodcell.bench.checks import require
+from bloodcell.bench.checks import CUT_ELSEWHERE, require, require_equal
 from bloodcell.bench.sample import Subject, in_order
 from bloodcell.bench.stages import decode_stage, network_stage, read_stage
-from bloodcell.bench.statistics import spread
+from bloodcell.bench.statistics import rounded_spread
 from bloodcell.bench.timing import Numbered, Stage, Work, time_stage, timed_passes
 from bloodcell.engine.backends.contract import CPU, Choice
 from bloodcell.engine.batches import ScoreBatch
@@ -79,11 +79,11 @@ def warmed_up_run(subject: Subject, cells: int) -> Callable[[], float]:
 def end_to_end_stage(subject: Subject) -> Stage:
     """Files to probabilities by the engine's own loop; a run adds parts and patients to it."""
     sample = subject.sample
+    expected = [batch.probabilities for batch in sample.scores]
 
     def check(outputs: list[ScoreBatch], _passes: int) -> None:
-        for output, expected in zip(outputs, sample.scores, strict=True):
-            same = np.array_equal(output.probabilities, expected.probabilities)
-            require("end to end", same, "other probabilities than from batches cut elsewhere")
+        probabilities = [batch.probabilities for batch in outputs]
+        require_equal("end to end", expected, probabilities, CUT_ELSEWHERE)
 
     works = [_end_to_end(subject)]
     return Stage("end_to_end", sample.tables, sample.cells, 1, lambda: works, check)
@@ -154,9 +154,11 @@ def _copy_stage(name: str, content: Any, here: str, there: str, cells: int) -> t
 def _in_rounds(stages: Sequence[Stage]) -> tuple[dict[str, list[float]], dict[str, Any]]:
     """Cells/s of each stage in every round, by name; and why others cannot be measured."""
     why_not = {stage.name: {"failed": why} for stage in stages if (why := _why_not(stage))}
-    good = [stage for stage in stages if stage.name not in why_not]
-    rounds = [{stage.name: 1 / _seconds_a_cell(stage) for stage in good} for _ in range(ROUNDS)]
-    return {stage.name: [one[stage.name] for one in rounds] for stage in good}, why_not
+    cells_per_s: dict[str, list[float]] = {}
+    for stage in [stage for stage in stages if stage.name not in why_not] * ROUNDS:
+        least_cells = inputs.CELLS if stage.name == "end_to_end" else stage.cells
+        cells_per_s.setdefault(stage.name, []).append(1 / time_stage(stage, least_cells))
+    return cells_per_s, why_not
 
 
 def _why_not(stage: Stage) -> str | None:
@@ -168,12 +170,5 @@ def _why_not(stage: Stage) -> str | None:
     return None
 
 
-def _seconds_a_cell(stage: Stage) -> float:
-    return time_stage(stage, inputs.CELLS if stage.name == "end_to_end" else stage.cells)
-
-
 def _spreads(figures: dict[str, list[float]], digits: int) -> dict[str, dict[str, float]]:
-    return {
-        name: {key: round(value, digits) for key, value in spread(values).items()}
-        for name, values in figures.items()
-    }
+    return {name: rounded_spread(values, digits) for name, values in figures.items()}

@@ -1,6 +1,7 @@
 """Cases of scoring end to end that `make gpu-check` measures, each stage alone beside it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from bloodcell.engine.lanes import Lanes, Setup, open_lanes
 from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import EngineError
 from gpu import inputs
-from gpu.device_watch import Watch, top_operators
+from gpu.device_watch import top_operators, watched
 from gpu.entries import Entry, attempted
 from gpu.inputs import Case, images_of, model_of
 from gpu.networks import open_tensorrt, open_torch
@@ -25,25 +26,14 @@ from gpu.speeds import against_cpu, copies, speeds, warmed_up_run
 _SAMPLE_CELLS = 1024
 
 
-def streams(folder: Path, cases: Sequence[Case]) -> Iterator[Entry]:
-    """Each case's stages alone and end to end; one that fails is an entry with its reason."""
+def streams(folder: Path, cases: Sequence[Case], *, profiled: bool) -> Iterator[Entry]:
+    """Each case's stages alone and end to end; one that fails is an entry with its reason.
+
+    ``profiled``: instead what each case spends the GPU's time on, by torch's profiler.
+    """
+    measure = _profile if profiled else _speeds
     for case in cases:
-        yield _about(case) | attempted(partial(_speeds, case, folder))
-
-
-def profiles(folder: Path, cases: Sequence[Case]) -> Iterator[Entry]:
-    """What each case spends the GPU's time on, by torch's profiler."""
-    for case in cases:
-        yield _about(case) | attempted(partial(_profile, case, folder))
-
-
-def _about(case: Case) -> Entry:
-    return {
-        "network": case.model,
-        "image_format": case.image_format,
-        "hardware_decoder": case.hardware_decoder,
-        "asked_batch": case.batch,
-    }
+        yield asdict(case) | attempted(partial(measure, case, folder))
 
 
 def _speeds(case: Case, folder: Path) -> Entry:
@@ -64,15 +54,10 @@ def _speeds(case: Case, folder: Path) -> Entry:
     }
     if setup.choice.on_gpu:
         entry["against_cpu"] = attempted(partial(against_cpu, subject))
-        entry["gpu"] = attempted(partial(_watched, subject))
+        entry["gpu"] = attempted(
+            lambda: watched(first_device().uuid, warmed_up_run(subject, 3 * inputs.CELLS))
+        )
     return entry
-
-
-def _watched(subject: Subject) -> Entry:
-    run = warmed_up_run(subject, 3 * inputs.CELLS)
-    with Watch(first_device().uuid) as watch:
-        run()
-    return watch.figures()
 
 
 def _profile(case: Case, folder: Path) -> Entry:
@@ -83,7 +68,7 @@ def _profile(case: Case, folder: Path) -> Entry:
 def opened(case: Case, folder: Path) -> tuple[Subject, str]:
     """What is measured, and what its images are; EngineError if one of these is rejected."""
     manifest, images = images_of(case.image_format, folder)
-    scoring = Scoring(model_of(case.model, folder), "auto", case.batch, usable_cores())
+    scoring = Scoring(model_of(case.network, folder), "auto", case.asked_batch, usable_cores())
     setup = setup_for(manifest, scoring, hardware_decoder=case.hardware_decoder)
     subject = open_subject(manifest, setup, _lanes(setup), _SAMPLE_CELLS)
     rejected = sum(np.count_nonzero(batch.reasons) for batch in subject.sample.scores)

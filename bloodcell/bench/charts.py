@@ -42,7 +42,8 @@ def run_chart(record: Record) -> Figure:
         [row["most"] - row["median"] for row in shown],
     ]
     colours = [GREEN if row["figure"] == "end_to_end" else BLUE for row in shown]
-    bars = axes.barh(_names(shown), medians, xerr=spread, color=colours, ecolor=GREY)
+    names = [row["figure"].replace("_", " ") for row in shown]
+    bars = axes.barh(names, medians, xerr=spread, color=colours, ecolor=GREY)
     axes.bar_label(bars, [f" {number(round(value))}" for value in medians], fontsize=8)
     axes.set_xscale("log")
     axes.margins(x=0.15)
@@ -99,10 +100,6 @@ def _draw_slope(axes: Axes, rows: list[Row], key: str, slope: float) -> None:
     mean_log = np.log([row[key] for row in fitted]).mean() - slope * np.log(x).mean()
     axes.plot(x, np.exp(mean_log) * x**slope, "--", color=ORANGE, label=f"slope {slope:.2f}")
     axes.legend(fontsize=8)
-
-
-def _names(shown: list[Row]) -> list[str]:
-    return [row["figure"].replace("_", " ") for row in shown]
 
 
 def _title(record: Record) -> str:

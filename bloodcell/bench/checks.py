@@ -1,7 +1,9 @@
 """Holds what a timed stage gave against what it must give: nothing is fast by doing nothing."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +12,14 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from bloodcell._core import Accumulator
-from bloodcell.bench.sample import Images, Part, Sample, pixels_on_host
+from bloodcell.bench.sample import Part, Sample, pixels_on_host
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import encoded_images
 from bloodcell.errors import EngineError
 from bloodcell.run import Run
 
+CUT_ELSEWHERE = "other probabilities than from batches cut elsewhere"
 _COLOUR_LEVELS = 8.0
 """By how much the mean colour of a cell may differ between DALI and Pillow, of 255 levels."""
 
@@ -27,6 +30,14 @@ def require(stage: str, good: bool, instead: str) -> None:
         raise EngineError(
             f"the stage {stage} did not do its work, so its time is worth nothing: {instead}"
         )
+
+
+def require_equal(
+    stage: str, expected: Iterable[Any], outputs: Iterable[Any], instead: str
+) -> None:
+    """Each output is the array expected of it, bit for bit."""
+    for array, output in zip(expected, outputs, strict=True):
+        require(stage, np.array_equal(output, array), instead)
 
 
 def check_read(sample: Sample, root: Path, outputs: list[EncodedBatch]) -> None:
@@ -46,36 +57,17 @@ def check_gate(outputs: list[npt.NDArray[np.uint8]]) -> None:
         require("gate", refused == [len(reasons) - 1], "a whole image refused or a half one not")
 
 
-def check_decode(expected: list[npt.NDArray[np.float32]], outputs: list[Images]) -> None:
-    """Pixels are those expected, bit for bit; a GPU's must have been waited for."""
-    for pixels, images in zip(expected, outputs, strict=True):
-        same = np.array_equal(pixels_on_host(images), pixels)
-        require("decode", same, "other pixels than when the sample was decoded")
-
-
 def check_colours(sample: Sample, preprocessing: Preprocessing) -> None:
     """The sample's pixels are those of its files: one cell a batch against Pillow."""
-    scale = np.array(preprocessing.std) * 255
-    offset = np.array(preprocessing.mean) * 255
+    scale, offset = np.array(preprocessing.std) * 255, np.array(preprocessing.mean) * 255
     for encoded, images in zip(sample.encoded, sample.images, strict=True):
-        decoded = images.reasons[encoded.reasons == 0] == 0
-        cells = [
-            cell for cell, good in zip(encoded_images(encoded)[1], decoded, strict=True) if good
-        ]
-        if cells:
-            expected = _mean_colour(bytes(cells[0]), preprocessing.region)
+        decoded = np.flatnonzero(images.reasons[encoded.reasons == 0] == 0)
+        if len(decoded):
+            cell = encoded_images(encoded)[1][decoded[0]]
+            expected = _mean_colour(bytes(cell), preprocessing.region)
             mean = pixels_on_host(images)[0].mean(axis=(1, 2)) * scale + offset
             close = bool(np.abs(mean - expected).max() <= _COLOUR_LEVELS)
             require("decode", close, f"mean colour {mean.round(1)}, Pillow {expected.round(1)}")
-
-
-def check_network(
-    expected: list[npt.NDArray[np.float32]], outputs: list[npt.NDArray[np.float32]]
-) -> None:
-    """Probabilities are those expected, bit for bit."""
-    for probabilities, output in zip(expected, outputs, strict=True):
-        same = np.array_equal(output, probabilities)
-        require("network", same, "other probabilities than from batches cut elsewhere")
 
 
 def check_accumulate(part: Part, passes: int, accumulator: Accumulator) -> None:

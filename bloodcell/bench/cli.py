@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
+_input_argument = click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)
 SERIES = ("cells", "accumulate", "store", "patients", "threads", "batch", "image_px", "format")
 
 
@@ -87,10 +88,6 @@ def _shared_options(model: str) -> list[Callable[[Command], Command]]:
     ]  # fmt: skip
 
 
-def _input_argument(command: Command) -> Command:
-    return click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)(command)
-
-
 def _count_option(
     name: str, default: int, meaning: str, *, least: int = 1
 ) -> Callable[[Command], Command]:
@@ -144,10 +141,10 @@ def scale(*, only: tuple[str, ...], scoring: Scoring, **sizes: int) -> Measured:
     """
     from bloodcell.bench.charts import scale_chart
     from bloodcell.bench.command import measuring, new_record
-    from bloodcell.bench.scale import Sizes, all_series, measure_scale, verdicts
+    from bloodcell.bench.scale import all_series, measure_scale, verdicts
     from bloodcell.bench.tables import print_scale
 
-    asked = [one for one in all_series(Sizes(**sizes), scoring) if one.name in (only or SERIES)]
+    asked = [one for one in all_series(scoring, **sizes) if one.name in (only or SERIES)]
     record = new_record("scale", None, scoring)
     with measuring(record) as scratch:
         measure_scale(record, asked, scoring, scratch)
@@ -204,7 +201,7 @@ def peers(*, input_: Path | None, cells: int, rounds: int, scoring: Scoring) -> 
     from bloodcell.bench.command import measuring, new_record
     from bloodcell.bench.inputs import repeated_input
     from bloodcell.bench.peers.comparison import measure_peers, peers_figures, peers_verdicts
-    from bloodcell.bench.peers.table import print_peers
+    from bloodcell.bench.tables import print_peers
 
     record = new_record("peers", input_, scoring, cells=cells, rounds=rounds)
     why_not: dict[str, str] = {}

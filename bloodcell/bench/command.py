@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,7 @@ _FILES = (".json", ".svg", ".png")
 def new_record(command: str, source: Path | None, scoring: Scoring, **settings: Any) -> Record:
     """A record of nothing yet; each row is told on standard error as it comes."""
     about = {"input": "drawn phantoms" if source is None else str(source), "drawn": source is None}
-    return Record(command, about | settings | asdict(scoring), _tell)
-
-
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    return Record(command, about | settings | asdict(scoring), partial(click.echo, err=True))
 
 
 @contextmanager

@@ -81,10 +81,7 @@ def _score(launched: float, *, source: str, out: str, **scoring: Any) -> dict[st
     called = time.monotonic()
     done_at: list[float] = []
     run = score_here(
-        Path(source),
-        Path(out),
-        Scoring(**scoring),
-        lambda *_: done_at.append(time.monotonic()),
+        Path(source), Path(out), Scoring(**scoring), lambda *_: done_at.append(time.monotonic())
     )
     ended = time.monotonic()
     return {

@@ -31,12 +31,7 @@ class Drawn:
 
 
 def repeated_input(
-    source: Path | None,
-    cells: int,
-    folder: Path,
-    *,
-    patients: int = 10,
-    drawn: Drawn | None = None,
+    source: Path | None, cells: int, folder: Path, *, patients: int = 10, drawn: Drawn | None = None
 ) -> Path:
     """Write a manifest (Parquet: ``path``, ``patient``) of ``cells`` rows into ``folder``.
 

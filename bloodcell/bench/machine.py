@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,11 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Python and those of the packages that are installed."""
-    versions = {name: _version(name) for name in _PACKAGES}
-    installed = {name: version for name, version in versions.items() if version}
-    return {"python": platform.python_version(), "bloodcell": __version__, **installed}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    versions = {"python": platform.python_version(), "bloodcell": __version__}
+    for package in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
 
 
 def _processor() -> str:

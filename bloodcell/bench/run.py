@@ -1,20 +1,12 @@
 """`bloodcell-bench run`: end to end, each stage alone, and how near the one is to the others."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bloodcell.bench import checks
 from bloodcell.bench.fresh import score_fresh
 from bloodcell.bench.record import Record, Row
-from bloodcell.bench.sample import (
-    Sample,
-    Subject,
-    about_images,
-    open_subject,
-    sampled_part,
-    setup_for,
-)
+from bloodcell.bench.sample import Subject, about_images, open_subject, sampled_part, setup_for
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.stages import stages_of
 from bloodcell.bench.statistics import spread
@@ -23,20 +15,13 @@ from bloodcell.engine.lanes import open_lanes
 from bloodcell.model import load_model
 from bloodcell.run import open_run
 
-STAGES = (
-    "read", "gate", "decode", "network", "accumulate", "store",
-)  # fmt: skip
+STAGES = ("read", "gate", "decode", "network", "accumulate", "store")
+_OF_THE_RUN_S = ("first_result_s", "batch_p50_s", "batch_p99_s", "start_up_s", "call_s")
 UNITS = {
-    **dict.fromkeys(STAGES, "cells/s"),
-    "limit": "cells/s",
-    "end_to_end": "cells/s",
+    **dict.fromkeys((*STAGES, "limit", "end_to_end"), "cells/s"),
     "ratio_to_limit": "",
     "cells_per_day": "cells/day",
-    "first_result_s": "s",
-    "batch_p50_s": "s",
-    "batch_p99_s": "s",
-    "start_up_s": "s",
-    "call_s": "s",
+    **dict.fromkeys(_OF_THE_RUN_S, "s"),
     "peak_memory_mib": "MiB",
 }
 """The figures, in the order in which they are shown."""
@@ -59,8 +44,8 @@ def measure_run(
     part = sampled_part(subject, load_model(scoring.model).scheme)
     stages = stages_of(subject, part, scratch)
     for number in range(repeats + 1):
-        whole_run = partial(_whole_run, manifest, scratch / f"run-{number}", scoring)
-        for figure, value in _round(subject, stages, whole_run):
+        out = scratch / f"run-{number}"
+        for figure, value in _round(subject, stages, manifest, out, scoring):
             if number > 0:
                 record.add({"round": number, "figure": figure, "value": value})
         if number == 0:
@@ -95,7 +80,7 @@ def limit_of(
 
 
 def _round(
-    subject: Subject, stages: list[Stage], whole_run: Callable[[Sample], Row]
+    subject: Subject, stages: list[Stage], manifest: Path, out: Path, scoring: Scoring
 ) -> Iterator[tuple[str, float]]:
     seconds = {}
     for stage in stages:
@@ -104,7 +89,8 @@ def _round(
     on_gpu = subject.setup.choice.on_gpu
     limit = limit_of(stages, seconds, None if on_gpu else subject.setup.threads)
     yield "limit", round(limit, 1)
-    whole = whole_run(subject.sample)
+    whole = score_fresh(manifest, out, scoring)
+    checks.check_run(open_run(out), subject.sample)
     speed = whole["cells"] / whole["session_s"]
     yield "end_to_end", round(speed, 1)
     yield "ratio_to_limit", round(speed / limit, 4)
@@ -112,9 +98,3 @@ def _round(
     for figure in UNITS:
         if whole.get(figure) is not None:
             yield figure, whole[figure]
-
-
-def _whole_run(manifest: Path, out: Path, scoring: Scoring, sample: Sample) -> Row:
-    figures = score_fresh(manifest, out, scoring)
-    checks.check_run(open_run(out), sample)
-    return figures

@@ -68,11 +68,6 @@ class Subject:
     """Those of the input's manifest, with the column ``row``."""
     sample: Sample
 
-    @property
-    def lanes(self) -> list[HostLane | DeviceLane]:
-        """The opened lanes."""
-        return _lanes_of(self.opened)
-
 
 def setup_for(manifest: Path, scoring: Scoring, *, hardware_decoder: bool = False) -> Setup:
     """How `bloodcell.score` would score ``manifest``; raises what it would."""
@@ -100,7 +95,7 @@ def open_subject(
     count = min(len(batches), max(len(opened.lanes), sample_cells // batch_size))
     tables = [batches[place] for place in np.linspace(0, len(batches) - 1, count).astype(int)]
     encoded = list(read_files(setup.root, tables))
-    lane = _lanes_of(opened)[0]
+    lane = lanes_of(opened)[0]
     images = [lane.decoder.decode_batch(batch) for batch in encoded]
     wait_for(lane)
     if not any(map(decoded_count, images)):
@@ -112,7 +107,8 @@ def open_subject(
     return Subject(setup, opened, rows, sample)
 
 
-def _lanes_of(opened: Lanes) -> list[HostLane | DeviceLane]:
+def lanes_of(opened: Lanes) -> list[HostLane | DeviceLane]:
+    """Those that work in this process: all that are opened here."""
     return [lane for lane in opened.lanes if isinstance(lane, HostLane | DeviceLane)]
 
 
@@ -134,12 +130,10 @@ def pixels_on_host(images: Images) -> npt.NDArray[np.float32]:
     if not images.parts:
         return np.empty((0, 3, 0, 0), np.float32)
     places = np.concatenate([part.places for part in images.parts])
-    return np.concatenate([_on_host(part.pixels) for part in images.parts])[np.argsort(places)]
-
-
-def _on_host(pixels: Any) -> npt.NDArray[np.float32]:
+    pixels: list[Any] = [part.pixels for part in images.parts]
     # DALI's arrays on a GPU have this; NumPy's have not.
-    return np.asarray(pixels.as_cpu() if hasattr(pixels, "as_cpu") else pixels)
+    on_host = [one.as_cpu() if hasattr(one, "as_cpu") else one for one in pixels]
+    return np.concatenate(on_host)[np.argsort(places)]
 
 
 def in_order(batches: Iterable[ScoreBatch]) -> ScoreBatch:
@@ -196,14 +190,9 @@ def drawn_part(patients: int, scheme: Scheme, batch_size: int = 64) -> Part:
     random = np.random.default_rng(1)
     drawn = random.dirichlet(np.full(len(scheme.classes), 0.1), ROWS_PER_PART)
     probabilities = np.floor(drawn / PROBABILITY_STEP) * PROBABILITY_STEP
-    rows = numbered(
-        pa.table(
-            {
-                "path": [f"links/{row // 1000}/{row}.jpg" for row in range(ROWS_PER_PART)],
-                "patient": [f"patient-{row % patients:06d}" for row in range(ROWS_PER_PART)],
-            }
-        )
-    )
+    paths = [f"links/{row // 1000}/{row}.jpg" for row in range(ROWS_PER_PART)]
+    names = [f"patient-{row % patients:06d}" for row in range(ROWS_PER_PART)]
+    rows = numbered(pa.table({"path": paths, "patient": names}))
     reasons = np.zeros(ROWS_PER_PART, np.uint8)
     return _part_of(rows, reasons, probabilities.astype(np.float32), batch_size, scheme)
 

@@ -32,18 +32,6 @@ Task: TypeAlias = Literal["score", "accumulate", "store"]
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How far the series go."""
-
-    largest_cells: int
-    largest_parts: int
-    """Cells that are accumulated or stored without being scored."""
-    largest_patients: int
-    cells: int
-    """In each point of the series that vary something else."""
-
-
-@dataclass(frozen=True)
 class Point:
     """What one process measures."""
 
@@ -69,21 +57,25 @@ class Series:
     """Which times count, of which the steepest is judged."""
 
 
-def all_series(sizes: Sizes, scoring: Scoring) -> list[Series]:
-    """Every series, with ``scoring`` where it is not what varies."""
+def all_series(
+    scoring: Scoring, *, largest_cells: int, largest_parts: int, largest_patients: int, cells: int
+) -> list[Series]:
+    """Every series, with ``scoring`` where it is not what varies.
 
-    def point(x: float | str, cells: int = sizes.cells, **changes: Any) -> Point:
+    ``largest_parts``: cells that are accumulated or stored without being scored. ``cells``: in each
+    point of the series that vary something else.
+    """
+
+    def point(x: float | str, cells: int = cells, **changes: Any) -> Point:
         return Point(x, cells, changes.pop("scoring", scoring), **changes)
 
     def parts(task: Task) -> Series:
-        sizes_of_parts = decades(10**6, sizes.largest_parts)
-        points = [point(cells, cells) for cells in sizes_of_parts]
+        points = [point(count, count) for count in decades(10**6, largest_parts)]
         return Series(task, "cells", points, task, time_linear=True, memory_flat=True)
 
-    cells = [point(cells, cells) for cells in decades(1000, sizes.largest_cells)]
+    counts = [point(count, count) for count in decades(1000, largest_cells)]
     patients = [
-        point(patients, sizes.largest_patients, patients=patients)
-        for patients in decades(1, sizes.largest_patients)
+        point(count, largest_patients, patients=count) for count in decades(1, largest_patients)
     ]
     threads = [
         point(threads, scoring=replace(scoring, threads=threads), drawn=_CELL_SIZED)
@@ -95,7 +87,7 @@ def all_series(sizes: Sizes, scoring: Scoring) -> list[Series]:
     sides = [point(side, drawn=Drawn(side_px=side)) for side in (64, 128, 256, 512, 1024)]
     formats = [point(name, drawn=Drawn(name)) for name in ("jpeg", "png", "tiff")]
     return [
-        Series("cells", "cells", cells, time_linear=True, memory_flat=True, seconds=_WHOLE),
+        Series("cells", "cells", counts, time_linear=True, memory_flat=True, seconds=_WHOLE),
         parts("accumulate"),
         parts("store"),
         Series("patients", "patients", patients, time_linear=True, seconds=_WHOLE),
@@ -166,8 +158,7 @@ def _scored(point: Point, folder: Path) -> Row:
 
 def verdicts(series: Sequence[Series], measured: Sequence[Row]) -> list[Row]:
     """What each series says that has two points or more."""
-    rows = [verdict(one, measured) for one in series]
-    return [row for row in rows if row is not None]
+    return [row for one in series if (row := verdict(one, measured))]
 
 
 def fitted_rows(rows: Sequence[Row]) -> list[Row]:

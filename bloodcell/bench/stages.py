@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from bloodcell.bench.sample import (
     Subject,
     decoded_count,
     drawn_part,
+    lanes_of,
     pixels_on_host,
     wait_for,
 )
 from bloodcell.bench.timing import Numbered, Stage, Work, in_flight, one_by_one, timed_passes
-from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.device_decode import DeviceBatch
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane
@@ -49,13 +48,14 @@ def read_stage(subject: Subject) -> Stage:
     """Files to gated bytes, in one thread as in a run."""
     sample, root = subject.sample, subject.setup.root
 
-    def read(table: pa.Table) -> EncodedBatch:
-        return next(read_files(root, [table]))
-
-    def check(outputs: list[EncodedBatch], _passes: int) -> None:
-        checks.check_read(sample, root, outputs)
-
-    return Stage("read", sample.tables, sample.cells, 1, lambda: [one_by_one(read)], check)
+    return Stage(
+        "read",
+        sample.tables,
+        sample.cells,
+        1,
+        lambda: [one_by_one(lambda table: next(read_files(root, [table])))],
+        lambda outputs, _passes: checks.check_read(sample, root, outputs),
+    )
 
 
 def gate_stage(subject: Subject) -> Stage:
@@ -82,8 +82,10 @@ def decode_stage(subject: Subject) -> Stage:
         sample.encoded,
         sample.cells,
         subject.setup.threads,
-        lambda: [_decoding(lane) for lane in subject.lanes],
-        lambda outputs, _passes: checks.check_decode(expected, outputs),
+        lambda: [_decoding(lane) for lane in lanes_of(subject.opened)],
+        lambda outputs, _passes: checks.require_equal(
+            "decode", expected, map(pixels_on_host, outputs), "other pixels than the sample's"
+        ),
     )
 
 
@@ -98,8 +100,10 @@ def network_stage(subject: Subject) -> Stage:
         items,
         sum(map(len, expected)),
         subject.setup.threads,
-        lambda: [_running_the_network(lane) for lane in subject.lanes],
-        lambda outputs, _passes: checks.check_network(expected, outputs),
+        lambda: [_running_the_network(lane) for lane in lanes_of(subject.opened)],
+        lambda outputs, _passes: checks.require_equal(
+            "network", expected, outputs, checks.CUT_ELSEWHERE
+        ),
     )
 
 
@@ -136,11 +140,14 @@ def accumulate_stage(part: Part) -> Stage:
 
         return [one_by_one(accumulate)]
 
-    def check(outputs: list[Any], passes: int) -> None:
-        checks.check_accumulate(part, passes, outputs[0])
-
-    table = assembled(part)
-    return Stage("accumulate", [table], table.num_rows, 1, works, check)
+    return Stage(
+        "accumulate",
+        [assembled(part)],
+        part.rows.num_rows,
+        1,
+        works,
+        lambda outputs, passes: checks.check_accumulate(part, passes, outputs[0]),
+    )
 
 
 def store_stage(part: Part, folder: Path) -> Stage:
@@ -152,20 +159,20 @@ def store_stage(part: Part, folder: Path) -> Stage:
         store.write_part(0, assembled(part))
         return store.part_path(0)
 
-    def check(outputs: list[Path], _passes: int) -> None:
-        checks.check_store(part, outputs[0])
-
-    return Stage("store", [part], part.rows.num_rows, 1, lambda: [one_by_one(write)], check)
+    return Stage(
+        "store",
+        [part],
+        part.rows.num_rows,
+        1,
+        lambda: [one_by_one(write)],
+        lambda outputs, _passes: checks.check_store(part, outputs[0]),
+    )
 
 
 def time_drawn_parts(name: str, cells: int, patients: int, scratch: Path) -> tuple[int, float]:
     """Accumulate or store drawn parts; returns how many cells, whole parts, and the seconds."""
     part = drawn_part(patients, load_model().scheme)
-    open_stage = {
-        "accumulate": partial(accumulate_stage, part),
-        "store": partial(store_stage, part, scratch / "store"),
-    }[name]
-    stage = open_stage()
+    stage = accumulate_stage(part) if name == "accumulate" else store_stage(part, scratch / "store")
     passes = math.ceil(cells / stage.cells)
     return passes * stage.cells, timed_passes(stage, passes)
 

@@ -12,6 +12,14 @@ from bloodcell.model import load_model
 
 STAND_IN_PX = 32
 _CHANNELS = 4
+_NETWORK = """<ir_version: 8, opset_import: ["": 17]>
+stand_in (float[batch, 3, {px}, {px}] pixels) => (float[batch, {classes}] logits) {{
+    filtered = Conv<kernel_shape = [3, 3]>(pixels, filters)
+    positive = Relu(filtered)
+    mean = GlobalAveragePool(positive)
+    features = Flatten(mean)
+    logits = Gemm(features, linear)
+}}"""
 
 
 def write_stand_in(folder: Path) -> Path:
@@ -47,7 +55,7 @@ def write_random_model(
 
 def _network(classes: int) -> bytes:
     try:
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import numpy_helper, parser
     except ModuleNotFoundError as missing:
         raise PackageError(
             "the stand-in network needs onnx, which is not installed: pip install onnx, or name "
@@ -58,19 +66,6 @@ def _network(classes: int) -> bytes:
         "filters": random.standard_normal((_CHANNELS, 3, 3, 3)).astype(np.float32),
         "linear": random.standard_normal((_CHANNELS, classes)).astype(np.float32),
     }
-    shape: list[str | int | None] = ["batch", 3, STAND_IN_PX, STAND_IN_PX]
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["pixels", "filters"], ["filtered"], kernel_shape=[3, 3]),
-            helper.make_node("Relu", ["filtered"], ["positive"]),
-            helper.make_node("GlobalAveragePool", ["positive"], ["mean"]),
-            helper.make_node("Flatten", ["mean"], ["features"]),
-            helper.make_node("Gemm", ["features", "linear"], ["logits"]),
-        ],
-        "stand-in",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = parser.parse_model(_NETWORK.format(px=STAND_IN_PX, classes=classes))
+    model.graph.initializer.extend(numpy_helper.from_array(w, name) for name, w in weights.items())
     return bytes(model.SerializeToString())

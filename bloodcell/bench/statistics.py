@@ -19,6 +19,11 @@ def spread(values: Sequence[float]) -> dict[str, float | int]:
     }
 
 
+def rounded_spread(values: Sequence[float], digits: int) -> dict[str, float | int]:
+    """The same to so many digits behind the point."""
+    return {name: round(value, digits) for name, value in spread(values).items()}
+
+
 def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
     """Least-squares slope of log y against log x: 1 where y is proportional to x, 0 where flat."""
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])

@@ -21,6 +21,8 @@ _LABELS = {
     "peak_memory_mib": "peak memory",
     "throughput_drift": "throughput, drift",
     "resident_memory_slope": "resident memory, slope",
+    "low": "95 % from",
+    "high": "to",
 }
 
 
@@ -35,16 +37,7 @@ def print_setting(record: Record) -> None:
 
 def print_run(record: Record) -> None:
     """Print each figure with its spread."""
-    rows = [
-        (
-            _LABELS.get(row["figure"], row["figure"]),
-            *(number(row[key]) for key in ("median", "least", "most")),
-            row["repeats"],
-            row["unit"],
-        )
-        for row in record.figures
-    ]
-    print_table(("figure", "median", "least", "most", "repeats", "unit"), rows)
+    _print_figures(record, ("median", "least", "most", "repeats"))
 
 
 def print_scale(record: Record) -> None:
@@ -61,7 +54,40 @@ def print_scale(record: Record) -> None:
 
 def print_soak(record: Record) -> None:
     """Print trends, then what grew."""
-    columns = ("mean", "slope", "low", "high")
+    _print_figures(record, ("mean", "slope", "low", "high"))
+    for verdict in record.verdicts:
+        click.echo(f"{_mark(verdict)} {verdict['what'].replace('_', ' ')}: {verdict['says']}")
+
+
+def print_peers(record: Record) -> None:
+    """Print each contender's speed, how many times as fast bloodcell was, and who did not run."""
+    ran = [row for row in record.figures if "cells_per_s" in row]
+    rows = [
+        (
+            row["contender"],
+            *(number(row["cells_per_s"][key]) for key in ("median", "least", "most")),
+            *(number((row["ratio"] or {}).get(key)) for key in ("median", "least", "most")),
+            f"{100 * row['same_class']:.1f} %",
+        )
+        for row in ran
+    ]
+    speeds = ("cells/s", "least", "most", "ratio", "least", "most")
+    print_table(("contender", *speeds, "same class"), rows)
+    for row in record.figures:
+        if "why_not" in row:
+            click.echo(f"not measured: {row['contender']}: {row['why_not']}")
+    for verdict in record.verdicts:
+        if not verdict["good"]:
+            click.echo(f"FAILED {verdict['what']}: {verdict['says']}")
+    click.echo(
+        f"From files to classes; medians of {ran[0]['cells_per_s']['repeats']} round(s). Ratio: "
+        "bloodcell's cells/s to the contender's in the same round. bloodcell's time is the whole "
+        "call's: it also loads the network, writes the run and the report, and counts the "
+        "patients; the others, loaded before, give classes alone."
+    )
+
+
+def _print_figures(record: Record, columns: tuple[str, ...]) -> None:
     rows = [
         (
             _LABELS.get(row["figure"], row["figure"]),
@@ -70,9 +96,8 @@ def print_soak(record: Record) -> None:
         )
         for row in record.figures
     ]
-    print_table(("figure", "mean", "slope", "95 % from", "to", "unit"), rows)
-    for verdict in record.verdicts:
-        click.echo(f"{_mark(verdict)} {verdict['what'].replace('_', ' ')}: {verdict['says']}")
+    header = (_LABELS.get(column, column) for column in columns)
+    print_table(("figure", *header, "unit"), rows)
 
 
 def number(value: Any) -> str:

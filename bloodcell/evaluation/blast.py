@@ -5,22 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.evaluation.bootstrap import (
-    DRAWS,
-    SEED,
-    PatientCells,
-    auroc_interval,
-    calibration_interval,
-    draw_patients,
-)
+from bloodcell import metrics
+from bloodcell.evaluation import bootstrap
 from bloodcell.evaluation.join import Joined
-from bloodcell.metrics import (
-    CALIBRATION_BINS,
-    auroc,
-    calibration_bin,
-    expected_calibration_error,
-    roc_curve,
-)
 
 _THRESHOLD = 0.5
 _ROC_POINTS = 1000
@@ -53,22 +40,22 @@ def blast_figures(cells: Joined) -> dict[str, Any]:
 def _with_intervals(cells: Joined) -> dict[str, Any]:
     probability, is_blast = cells.blast_probability, cells.true.is_blast
     names, patient = np.unique(cells.patient, return_inverse=True)
-    by_patient = PatientCells(patient, probability, is_blast, len(names))
-    times = draw_patients(len(names))
-    ranking = auroc_interval(by_patient, times)
-    calibration = calibration_interval(by_patient, times)
-    area = auroc(probability, is_blast)
-    error = expected_calibration_error(probability, is_blast) if len(probability) else None
+    by_patient = bootstrap.PatientCells(patient, probability, is_blast, len(names))
+    times = bootstrap.draw_patients(len(names))
+    ranking = bootstrap.auroc_interval(by_patient, times)
+    calibration = bootstrap.calibration_interval(by_patient, times)
+    area = metrics.auroc(probability, is_blast)
+    error = metrics.expected_calibration_error(probability, is_blast)
     return {
         "auroc": None if np.isnan(area) else area,
         "auroc_low": ranking.low,
         "auroc_high": ranking.high,
-        "calibration_error": error,
+        "calibration_error": error if len(probability) else None,
         "calibration_error_low": calibration.low,
         "calibration_error_high": calibration.high,
         "bootstrap": {
-            "draws": DRAWS,
-            "seed": SEED,
+            "draws": bootstrap.DRAWS,
+            "seed": bootstrap.SEED,
             "auroc_draws_used": ranking.draws,
             "calibration_error_draws_used": calibration.draws,
         },
@@ -91,7 +78,7 @@ def _roc(
     """Corners of the ROC curve; empty unless there are blasts and others."""
     if is_blast.all() or not is_blast.any():
         return []
-    points = np.stack(roc_curve(probability, is_blast), axis=1)
+    points = np.stack(metrics.roc_curve(probability, is_blast), axis=1)
     kept = np.unique(np.linspace(0, len(points) - 1, _ROC_POINTS).round().astype(np.int64))
     return [
         {
@@ -107,16 +94,16 @@ def _reliability(
     probability: npt.NDArray[np.float64], is_blast: npt.NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
     """One row a bin of probability: its bounds, cells, mean probability and share of blasts."""
-    place = calibration_bin(probability)
+    bins, place = metrics.CALIBRATION_BINS, metrics.calibration_bin(probability)
     return [
         {
-            "low": number / CALIBRATION_BINS,
-            "high": (number + 1) / CALIBRATION_BINS,
+            "low": number / bins,
+            "high": (number + 1) / bins,
             "n": int((place == number).sum()),
             "mean_probability": _mean(probability[place == number]),
             "blast_share": _mean(is_blast[place == number]),
         }
-        for number in range(CALIBRATION_BINS)
+        for number in range(bins)
     ]
 
 

@@ -21,23 +21,15 @@ def draw_roc(figures: dict[str, Any]) -> Figure | None:
         return None
     figure = new_figure(5, 5.2)
     axes = figure.subplots()
-    label_axes(
-        axes,
-        f"Blast against rest: AUROC {_with_interval(blast, 'auroc')}\n{_counts(blast)}",
-        "false-positive rate (share of the other cells)",
-        "sensitivity (share of the blasts)",
-    )
+    title = f"Blast against rest: AUROC {_with_interval(blast, 'auroc')}\n{_counts(blast)}"
+    alarm_rate = "false-positive rate (share of the other cells)"
+    label_axes(axes, title, alarm_rate, "sensitivity (share of the blasts)")
     _diagonal(axes, 1, "chance")
     alarms = [point["false_positive_rate"] for point in blast["roc"]]
     hits = [point["sensitivity"] for point in blast["roc"]]
     axes.plot(alarms, hits, color=BLUE, label=figures["model"])
-    axes.plot(
-        1 - blast["specificity"],
-        blast["sensitivity"],
-        "o",
-        color=ORANGE,
-        label=f"called at probability {blast['threshold']} and more",
-    )
+    called = f"called at probability {blast['threshold']} and more"
+    axes.plot(1 - blast["specificity"], blast["sensitivity"], "o", color=ORANGE, label=called)
     axes.legend(loc="lower right", frameon=False, fontsize=8)
     return figure
 
@@ -51,12 +43,8 @@ def draw_reliability(figures: dict[str, Any]) -> Figure | None:
     figure = new_figure(5, 6.2)
     axes, below = figure.subplots(2, sharex=True, height_ratios=[3, 1])
     error = _with_interval(blast, "calibration_error")
-    label_axes(
-        axes,
-        f"Blast probability: calibration error {error}\n{_counts(blast)}",
-        "",
-        "share of blasts among the cells of a bin",
-    )
+    title = f"Blast probability: calibration error {error}\n{_counts(blast)}"
+    label_axes(axes, title, "", "share of blasts among the cells of a bin")
     _diagonal(axes, 1, "perfectly calibrated")
     means = [row["mean_probability"] for row in bins]
     axes.plot(means, [row["blast_share"] for row in bins], "o-", color=BLUE, label=figures["model"])
@@ -83,12 +71,9 @@ def draw_shares(figures: dict[str, Any]) -> Figure | None:
         return None
     figure = new_figure(5, 5.4)
     axes = figure.subplots()
-    label_axes(
-        axes,
-        _shares_title(figures, sum(row["leukocytes"] for row in rows)),
-        "true share of blasts (% of leukocytes, by the labels)",
-        "estimated share of blasts (% of leukocytes)",
-    )
+    title = _shares_title(figures, sum(row["leukocytes"] for row in rows))
+    true_share = "true share of blasts (% of leukocytes, by the labels)"
+    label_axes(axes, title, true_share, "estimated share of blasts (% of leukocytes)")
     _diagonal(axes, 100, "no error")
     adjusted = [row for row in rows if row["adjusted_percent"] is not None]
     if adjusted:
@@ -102,14 +87,9 @@ def draw_shares(figures: dict[str, Any]) -> Figure | None:
 def _draw_adjusted(axes: Axes, rows: list[dict[str, Any]]) -> None:
     label = "adjusted, 95 % interval"
     _points(axes, rows, "adjusted_percent", marker="s", color=BLUE, label=label)
-    with_interval = [row for row in rows if row["adjusted_percent_low"] is not None]
-    axes.vlines(
-        [row["true_percent"] for row in with_interval],
-        [row["adjusted_percent_low"] for row in with_interval],
-        [row["adjusted_percent_high"] for row in with_interval],
-        color=BLUE,
-        linewidth=1,
-    )
+    ends = ("true_percent", "adjusted_percent_low", "adjusted_percent_high")
+    intervals = [[row[end] for end in ends] for row in rows if row[ends[1]] is not None]
+    axes.vlines(*np.reshape(intervals, (-1, 3)).T, color=BLUE, linewidth=1)
 
 
 def _points(axes: Axes, rows: list[dict[str, Any]], column: str, **style: Any) -> None:

@@ -26,9 +26,7 @@ def share_figures(adjusted: pa.Table, cells: Joined) -> dict[str, Any]:
 def _row(row: dict[str, Any], cells: Joined) -> dict[str, Any]:
     own = cells.patient == row["patient"]
     true, naive = _share(cells.true, own), _share(cells.naive, own)
-    adjusted, low, high = (
-        row["blast_percent"], row["blast_percent_low"], row["blast_percent_high"],
-    )  # fmt: skip
+    adjusted, low, high = (row[name] for name in ADJUSTED)
     return {
         "patient": row["patient"],
         "leukocytes": int(cells.true.is_leukocyte[own].sum()),

@@ -7,18 +7,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from bloodcell.errors import InputError
-from bloodcell.phantom.fields import (
-    GRAIN_MAX,
-    LARGEST_PX,
-    PERIOD_PX,
-    RED_CELL_DENSITY,
-    STAMP_PX,
-    STAMPS,
-    FloatMap,
-    grain,
-    noise,
-    red_cells,
-)
+from bloodcell.phantom import fields
+from bloodcell.phantom.fields import GRAIN_MAX, LARGEST_PX, STAMP_PX, FloatMap, noise
 from bloodcell.phantom.looks import LOOKS, Colour, Granules, Look
 from bloodcell.phantom.shapes import OUTLINES, disc
 
@@ -80,9 +70,9 @@ def draw_cell(
     stain = _vary(draw_stain(rng) if stain is None else stain, rng)
     slide = _draw_slide(rng, size, stain)
     _draw_white_cell(slide, LOOKS[cell_class], rng, stain)
-    top, left = rng.integers(0, PERIOD_PX, 2)
+    top, left = rng.integers(0, fields.PERIOD_PX, 2)
     # Modulo 256: the drawing keeps GRAIN_MAX away from 0 and 255, so nothing wraps around.
-    slide += grain()[top : top + size[1], left : left + size[0]]
+    slide += fields.grain()[top : top + size[1], left : left + size[0]]
     return slide
 
 
@@ -98,16 +88,18 @@ def _draw_slide(
     """Lay red cells on a grid with gaps and jitter; where two overlap, densities add up."""
     width, height = size
     density = np.zeros((height + 2 * STAMP_PX, width + 2 * STAMP_PX), np.uint8)
-    # An uneven slide, six standard deviations above what an unsigned number can hold.
+    # Mean 8, deviation 1.2: over six deviations above 0, so uint8 does not wrap.
     unevenness = np.float32(1.2) * noise(rng, (height, width), 30.0)
     density[STAMP_PX:-STAMP_PX, STAMP_PX:-STAMP_PX] = unevenness + np.float32(_EMPTY)
     pitch = rng.uniform(78, 100)
-    stamps = red_cells()
+    stamps = fields.red_cells()
     for top in np.arange(rng.uniform(0, pitch), height + STAMP_PX, pitch):
         for left in np.arange(rng.uniform(0, pitch), width + STAMP_PX, pitch):
             if rng.random() < 0.66:
                 y, x = top + rng.normal(0.0, 12.0), left + rng.normal(0.0, 12.0)
-                _add_stamp(density, stamps[rng.integers(STAMPS)], max(int(y), 0), max(int(x), 0))
+                stamp = stamps[rng.integers(fields.STAMPS)]
+                there = density[max(int(y), 0) :, max(int(x), 0) :][:STAMP_PX, :STAMP_PX]
+                there += stamp[: there.shape[0], : there.shape[1]]
     shown = density[STAMP_PX:-STAMP_PX, STAMP_PX:-STAMP_PX]
     image = Image.fromarray(np.ascontiguousarray(shown), "L")
     # Pillow's palette is several times as fast as indexing with an array of pixels.
@@ -115,18 +107,10 @@ def _draw_slide(
     return np.array(image.convert("RGB"))
 
 
-def _add_stamp(
-    density: npt.NDArray[np.uint8], stamp: npt.NDArray[np.uint8], top: int, left: int
-) -> None:
-    there = density[top : top + STAMP_PX, left : left + STAMP_PX]
-    there += stamp[: there.shape[0], : there.shape[1]]
-
-
 def _colour_table(stain: Stain) -> npt.NDArray[np.uint8]:
     """Return the colour at each optical density, uint8 (256, 3): light falls off exponentially."""
-    share = (np.arange(256, dtype=np.float32)[:, None] - _EMPTY) / RED_CELL_DENSITY
-    share = np.minimum(share, 1.7)
-    colours = stain.slide * (stain.red_cell / stain.slide) ** share
+    share = (np.arange(256, dtype=np.float32)[:, None] - _EMPTY) / fields.RED_CELL_DENSITY
+    colours = stain.slide * (stain.red_cell / stain.slide) ** np.minimum(share, 1.7)
     return np.clip(colours, GRAIN_MAX, 255 - GRAIN_MAX).astype(np.uint8)
 
 
@@ -158,9 +142,13 @@ def _draw_white_cell(
 def _axes(rng: np.random.Generator, half: int) -> tuple[FloatMap, FloatMap]:
     """Return rotated coordinates in pixels from the centre, each (2 * half, 2 * half)."""
     axis = np.arange(-half, half, dtype=np.float32) + np.float32(0.5)
-    angle = rng.uniform(0.0, 2.0 * np.pi)
+    return _rotated(axis, axis[:, None], rng.uniform(0.0, 2.0 * np.pi))
+
+
+def _rotated(x: FloatMap, y: FloatMap, angle: float) -> tuple[FloatMap, FloatMap]:
+    """Return coordinates along and across an axis that is turned by ``angle`` radians."""
     cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return cosine * axis + sine * axis[:, None], cosine * axis[:, None] - sine * axis
+    return cosine * x + sine * y, cosine * y - sine * x
 
 
 def _cell_outline(
@@ -177,10 +165,7 @@ def _nucleus_outline(
         return None
     radius = look.nucleus_px * zoom * rng.uniform(0.95, 1.04)
     shift = np.float32(look.off_centre * max(look.cell_px * zoom - radius, 0.0))
-    turn = rng.uniform(0.0, 2.0 * np.pi)
-    cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-    along = along - shift
-    turned = cosine * along + sine * across, cosine * across - sine * along
+    turned = _rotated(along - shift, across, rng.uniform(0.0, 2.0 * np.pi))
     distance = OUTLINES[look.outline](*turned, radius, rng)
     return distance + np.float32(1.6) * noise(rng, distance.shape, 9.0)
 

@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,56 +43,28 @@ def suffix(variant: str) -> str:
     return {"jpeg": ".jpg", "tiff": ".tiff", "png": ".png", "bmp": ".bmp"}[file_format]
 
 
-def _jpeg(image: Image.Image, **options: Any) -> bytes:
+def _saved(pixels: Pixels, file_format: str, mode: str = "RGB", **options: Any) -> bytes:
     buffer = io.BytesIO()
-    options = {"quality": 85, "subsampling": "4:4:4", "comment": REMARK, **options}
-    image.save(buffer, "JPEG", **options)
+    Image.fromarray(pixels).convert(mode).save(buffer, file_format, **options)
     return buffer.getvalue()
 
 
-def _jpeg_444(pixels: Pixels) -> bytes:
-    return _jpeg(Image.fromarray(pixels))
-
-
-def _jpeg_420(pixels: Pixels) -> bytes:
-    return _jpeg(Image.fromarray(pixels), subsampling="4:2:0")
-
-
-def _jpeg_gray(pixels: Pixels) -> bytes:
-    return _jpeg(Image.fromarray(pixels).convert("L"))
-
-
-def _jpeg_cmyk(pixels: Pixels) -> bytes:
-    return _jpeg(Image.fromarray(pixels).convert("CMYK"))
-
-
-def _jpeg_progressive(pixels: Pixels) -> bytes:
-    return _jpeg(Image.fromarray(pixels), progressive=True)
+def _jpeg(pixels: Pixels, mode: str = "RGB", **options: Any) -> bytes:
+    options = {"quality": 85, "subsampling": "4:4:4", "comment": REMARK, **options}
+    return _saved(pixels, "JPEG", mode, **options)
 
 
 def _jpeg_rotated(pixels: Pixels) -> bytes:
     """Store the pixels turned left, and the tag that tells viewers to turn them right."""
     exif = Image.Exif()
     exif[_EXIF_ORIENTATION] = _EXIF_ROTATE_90_CLOCKWISE
-    return _jpeg(Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90), exif=exif)
+    return _jpeg(np.rot90(pixels), exif=exif)
 
 
 def _png(pixels: Pixels) -> bytes:
-    buffer = io.BytesIO()
     remark = PngImagePlugin.PngInfo()
     remark.add_text("Comment", REMARK)
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1, pnginfo=remark)
-    return buffer.getvalue()
-
-
-def _bmp(pixels: Pixels) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "BMP")
-    return buffer.getvalue()
-
-
-def _tiff_rgb(pixels: Pixels) -> bytes:
-    return _tiff(pixels)
+    return _saved(pixels, "PNG", compress_level=1, pnginfo=remark)
 
 
 def _tiff_rgba(pixels: Pixels) -> bytes:
@@ -128,16 +101,16 @@ def _tiff(pixels: Pixels) -> bytes:
 
 
 _ENCODERS: Mapping[str, Callable[[Pixels], bytes]] = {
-    "jpeg": _jpeg_444,
-    "jpeg_420": _jpeg_420,
-    "jpeg_gray": _jpeg_gray,
-    "jpeg_cmyk": _jpeg_cmyk,
-    "jpeg_progressive": _jpeg_progressive,
+    "jpeg": _jpeg,
+    "jpeg_420": partial(_jpeg, subsampling="4:2:0"),
+    "jpeg_gray": partial(_jpeg, mode="L"),
+    "jpeg_cmyk": partial(_jpeg, mode="CMYK"),
+    "jpeg_progressive": partial(_jpeg, progressive=True),
     "jpeg_rotated": _jpeg_rotated,
-    "tiff_rgb": _tiff_rgb,
+    "tiff_rgb": _tiff,
     "tiff_rgba": _tiff_rgba,
     "png": _png,
-    "bmp": _bmp,
+    "bmp": partial(_saved, file_format="BMP"),
 }
 
 VARIANTS: tuple[str, ...] = tuple(_ENCODERS)

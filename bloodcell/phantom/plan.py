@@ -52,13 +52,10 @@ class Plan:
     """How many cells are drawn at most, if at least one a class; None draws each anew."""
 
     def __post_init__(self) -> None:
-        for name in ("patients", "cells"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.distinct is not None and self.distinct < 1:
-            raise InputError(f"distinct must be at least 1, not {self.distinct}")
-        if self.seed < 0:
-            raise InputError(f"seed must be at least 0, not {self.seed}")
+        for name, least in (("patients", 1), ("cells", 1), ("distinct", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, not {value}")
         if self.image_format not in FORMATS:
             known = ", ".join(FORMATS)
             raise InputError(f"Unknown image format {self.image_format!r}; known: {known}")

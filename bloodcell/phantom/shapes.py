@@ -5,6 +5,8 @@ pixels from the centre of the shape, and a radius in pixels.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -14,8 +16,11 @@ from bloodcell.phantom.fields import FloatMap
 Outline: TypeAlias = Callable[[FloatMap, FloatMap, float, np.random.Generator], FloatMap]
 
 
-def disc(along: FloatMap, across: FloatMap, radius: float) -> FloatMap:
-    """Return the distance to a circle around the centre."""
+def disc(
+    along: FloatMap, across: FloatMap, radius: float, centre: Sequence[float] = (0.0, 0.0)
+) -> FloatMap:
+    """Return the distance to a circle; ``centre``: where along and across it lies, in pixels."""
+    along, across = along - np.float32(centre[0]), across - np.float32(centre[1])
     return np.sqrt(along * along + across * across) - np.float32(radius)
 
 
@@ -31,8 +36,7 @@ def _oval(along: FloatMap, across: FloatMap, radius: float, rng: np.random.Gener
 
 def _kidney(along: FloatMap, across: FloatMap, radius: float, rng: np.random.Generator) -> FloatMap:
     body = disc(along / np.float32(1.2), across * np.float32(1.1), radius)
-    dent_radius = radius * rng.uniform(0.55, 0.75)
-    dent = disc(along, across - np.float32(radius * 1.05), dent_radius)
+    dent = disc(along, across, radius * rng.uniform(0.55, 0.75), (0.0, radius * 1.05))
     return np.maximum(body, -dent)
 
 
@@ -40,8 +44,8 @@ def _band(along: FloatMap, across: FloatMap, radius: float, rng: np.random.Gener
     middle, half_width = radius * 0.78, radius * rng.uniform(0.28, 0.36)
     opening = rng.uniform(1.7, 2.3)
     across = np.abs(across)
-    end_along, end_across = middle * np.cos(opening), middle * np.sin(opening)
-    to_end = disc(along - np.float32(end_along), across - np.float32(end_across), half_width)
+    end = middle * np.cos(opening), middle * np.sin(opening)
+    to_end = disc(along, across, half_width, end)
     to_ring = np.abs(disc(along, across, middle)) - np.float32(half_width)
     within = np.cos(opening) * across < np.sin(opening) * along
     return np.where(within, to_ring, to_end).astype(np.float32)
@@ -55,9 +59,7 @@ def _thread(
     share: FloatMap = along * thread_along + across * thread_across
     share /= thread_along * thread_along + thread_across * thread_across
     np.clip(share, 0.0, 1.0, out=share)
-    beside_along: FloatMap = along - share * thread_along
-    beside_across: FloatMap = across - share * thread_across
-    return disc(beside_along, beside_across, 2.2)
+    return disc(along - share * thread_along, across - share * thread_across, 2.2)
 
 
 def _lobed(
@@ -67,11 +69,9 @@ def _lobed(
     reach = radius * rng.uniform(0.74, 0.9, lobes)
     centres = np.stack([reach * np.cos(angles), reach * np.sin(angles)], axis=-1).tolist()
     sizes = (radius * rng.uniform(0.46, 0.54, lobes) * (3.4 / (lobes + 0.4)) ** 0.5).tolist()
-    distance = disc(along - np.float32(centres[0][0]), across - np.float32(centres[0][1]), sizes[0])
-    for index in range(1, lobes):
-        (x, y), size = centres[index], sizes[index]
-        distance = np.minimum(distance, disc(along - np.float32(x), across - np.float32(y), size))
-        distance = np.minimum(distance, _thread(along, across, centres[index - 1], centres[index]))
+    parts = [disc(along, across, size, at) for at, size in zip(centres, sizes, strict=True)]
+    parts += [_thread(along, across, start, end) for start, end in pairwise(centres)]
+    distance: FloatMap = np.minimum.reduce(parts)
     return distance
 
 
@@ -81,20 +81,14 @@ def _segmented(
     return _lobed(along, across, radius, rng, int(rng.integers(3, 5)))
 
 
-def _bilobed(
-    along: FloatMap, across: FloatMap, radius: float, rng: np.random.Generator
-) -> FloatMap:
-    return _lobed(along, across, radius, rng, 2)
-
-
 def _cluster(
     along: FloatMap, across: FloatMap, radius: float, rng: np.random.Generator
 ) -> FloatMap:
     """Several small discs that touch: clumped platelets."""
     distance = disc(along, across, radius * 0.3)
-    for x, y in rng.normal(0.0, 0.42 * radius, (int(rng.integers(7, 12)), 2)):
+    for centre in rng.normal(0.0, 0.42 * radius, (int(rng.integers(7, 12)), 2)):
         size = radius * rng.uniform(0.2, 0.34)
-        distance = np.minimum(distance, disc(along - np.float32(x), across - np.float32(y), size))
+        distance = np.minimum(distance, disc(along, across, size, centre))
     return distance
 
 
@@ -110,7 +104,7 @@ OUTLINES: Mapping[str, Outline] = {
     "kidney": _kidney,
     "band": _band,
     "segmented": _segmented,
-    "bilobed": _bilobed,
+    "bilobed": partial(_lobed, lobes=2),
     "cluster": _cluster,
     "fan": _fan,
 }

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,11 +105,10 @@ def _make_folder(out: Path) -> None:
 
 
 def _readme(plan: Plan, link: bool) -> str:
-    if plan.distinct is None:
-        return _README.format(seed=plan.seed, reuse="")
-    reuse = _REUSED.format(
-        distinct=max(plan.distinct, len(CLASSES)), linked=_LINKED if link else ""
-    )
+    reuse = ""
+    if plan.distinct is not None:
+        drawn = max(plan.distinct, len(CLASSES))
+        reuse = _REUSED.format(distinct=drawn, linked=_LINKED if link else "")
     return _README.format(seed=plan.seed, reuse=reuse)
 
 
@@ -152,11 +152,8 @@ class _Writer:
 
     def _repeat(self, first: Path, path: Path) -> None:
         if self.link:
-            try:
+            # There may be no links here, or as many to this file as the file system allows.
+            with suppress(OSError):
                 os.link(first, path)
-            except OSError:
-                # No links here, or as many to this file as the file system allows.
-                pass
-            else:
-                return
-        shutil.copyfile(first, path)
+        if not path.exists():
+            shutil.copyfile(first, path)

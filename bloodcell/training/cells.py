@@ -27,11 +27,6 @@ class LabelledCells:
     labels: npt.NDArray[np.int64]
     patients: npt.NDArray[np.str_]
 
-    @property
-    def size(self) -> str:
-        """Numbers of cells and patients, for people."""
-        return f"{len(self.paths)} cells of {len(set(self.patients))} patients"
-
 
 def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> LabelledCells:
     """Read ``path,patient,class`` rows; paths are relative to ``folder``.

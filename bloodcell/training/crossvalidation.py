@@ -12,7 +12,7 @@ from torch import nn
 
 from bloodcell.scheme import load_scheme
 from bloodcell.training.fit import Task, Trainer, infer
-from bloodcell.training.losses import LabelLoss, Loss, TaughtLoss, class_weights
+from bloodcell.training.losses import Loss, class_weights, label_loss, taught_loss
 from bloodcell.training.recipe import Course, Recipe
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 
@@ -82,7 +82,7 @@ class CrossValidation:
     def _fit(self, part: str, folder: Path, task: Task, most: _Epochs) -> tuple[ResNeXt, _Epochs]:
         """Teacher first, if there is one; returns the network, its head corrected for the prior."""
         recipe, taught_epochs = self._recipe, 0
-        loss: Loss = self._label_loss(task, recipe.course)
+        loss = self._label_loss(task, recipe.course)
         if recipe.teacher:
             from bloodcell.training.teacher import ImageNetTeacher
 
@@ -94,7 +94,7 @@ class CrossValidation:
                 folder / "teacher", teacher, task=task, course=course, epochs=most.teacher,
                 loss=self._label_loss(task, course),
             )  # fmt: skip
-            loss = TaughtLoss(loss, teaching.fit(), recipe.teacher.share)
+            loss = taught_loss(loss, teaching.fit(), recipe.teacher.share)
             taught_epochs = teaching.best_epoch()
             self._keep_history(f"{part} teacher", teaching)
         _LOG.info("%s: training the network", part)
@@ -108,8 +108,8 @@ class CrossValidation:
         network.raise_logits(-task.log_prior)
         return network, _Epochs(taught_epochs, trainer.best_epoch())
 
-    def _label_loss(self, task: Task, course: Course) -> LabelLoss:
-        return LabelLoss(task.log_prior.exp().to(self._device), course.label_smoothing)
+    def _label_loss(self, task: Task, course: Course) -> Loss:
+        return label_loss(task.log_prior.exp().to(self._device), course.label_smoothing)
 
     def _trainer(
         self, folder: Path, network: nn.Module, *, task: Task, course: Course, epochs: int,

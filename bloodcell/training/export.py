@@ -1,10 +1,12 @@
-"""A trained network as a model folder: weights, card, and what the training went through."""
+"""A trained network as a model folder: weights, card, held-out cells, the training's course."""
 
 import csv
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tomli_w
 import torch
 from torch import nn
@@ -14,10 +16,11 @@ from bloodcell.files import sha256_of
 from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme
 from bloodcell.training.curves import draw_curves
-from bloodcell.training.held_out import card_tables, write_held_out
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
 from bloodcell.training.recipe import Recipe
-from bloodcell.training.validation import Calibration
+from bloodcell.training.validation import Calibration, held_out_error_model, held_out_figures
+
+HELD_OUT = "held_out.parquet"
 
 
 def write_model_folder(
@@ -58,6 +61,24 @@ def write_model_folder(
     _write_history(folder / "training.csv", history)
     write_held_out(folder, held_out)
     save_svg(draw_curves(history, folder.name), folder / "training.svg")
+
+
+def card_tables(cells: Joined, folds: int) -> dict[str, Any]:
+    """``[metrics]`` of a card and, unless the cells are too few for it, ``[error_model]``."""
+    tables: dict[str, Any] = {"metrics": {"validation": held_out_figures(cells)}}
+    error_model = held_out_error_model(cells, f"each held out of training in one of {folds} folds")
+    return tables | ({"error_model": error_model.to_card()} if error_model else {})
+
+
+def write_held_out(folder: Path, cells: Joined) -> None:
+    """Write what the card's figures and error model rest on, so that both can be made again."""
+    columns = {
+        "patient": pa.array(cells.patient).dictionary_encode(),
+        "label": pa.array(cells.label).dictionary_encode(),
+        "called": pa.array(cells.called).dictionary_encode(),
+        "blast_probability": pa.array(cells.blast_probability, pa.float32()),
+    }
+    pq.write_table(pa.table(columns), folder / HELD_OUT)
 
 
 def _write_history(path: Path, history: list[dict[str, Any]]) -> None:

@@ -118,9 +118,7 @@ class Trainer:
 
     def _finished(self) -> bool:
         done = len(self.history)
-        if done == 0:
-            return False
-        waited = done - self.best_epoch()
+        waited = done - self.best_epoch() if done else 0
         return done >= self.epochs or waited >= self.course.patience_epochs
 
     def _train_epoch(self, epoch: int) -> float:
@@ -253,14 +251,9 @@ def infer(network: nn.Module, pixels: torch.Tensor, batch_size: int = 64) -> tor
     """Logits float32 (N, classes), on the CPU, of ``pixels`` (N, 3, H, W), without gradients."""
     device = next(network.parameters()).device
     network.eval()
+    logits = []
     with torch.no_grad():
-        return torch.cat(
-            [
-                network(
-                    part.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
-                )
-                .float()
-                .cpu()
-                for part in torch.split(pixels, batch_size)
-            ]
-        )
+        for part in torch.split(pixels, batch_size):
+            there = part.to(device, torch.float32, memory_format=torch.channels_last)
+            logits.append(network(there).float().cpu())
+    return torch.cat(logits)

@@ -54,15 +54,16 @@ def train(
     scheme = load_scheme(chosen.scheme)
     blast_index = scheme.codes.index(_blast_code(scheme))
     cells = labelled_cells(data, labels, scheme.codes)
-    _LOG.info("to learn from: %s", cells.size)
+    patients = sorted(set(cells.patients.tolist()))
+    _LOG.info("to learn from: %d cells of %d patients", len(cells.paths), len(patients))
     fold_of_cell = deal_patients(cells, chosen.validation.folds, blast_index)
     task = _task(cells, chosen.preprocessing, len(scheme.classes), blast_index)
     job = asdict(chosen) | {
         "architecture": asdict(ARCHITECTURES[chosen.architecture]),
         "data": {"labels_sha256": sha256_of(labels)},
     }
-    steps = _Steps(progress, np.bincount(fold_of_cell), chosen)
-    fitted = CrossValidation(out, task, chosen, job, steps).run(torch.from_numpy(fold_of_cell))
+    count = _counting_batches(progress or (lambda *_: None), np.bincount(fold_of_cell), chosen)
+    fitted = CrossValidation(out, task, chosen, job, count).run(torch.from_numpy(fold_of_cell))
     calibration = fit_calibration(fitted.held_out_logits, task.labels, cells.patients)
     fitted.network.raise_logits(calibration.offsets)
     write_model_folder(
@@ -71,35 +72,29 @@ def train(
         scheme=scheme,
         recipe=chosen,
         data={"source": data_source, "licence": data_licence, "limits": data_limits, **job["data"]}
-        | {"patients": sorted(set(cells.patients.tolist())), "cells": len(cells.paths)},
+        | {"patients": patients, "cells": len(cells.paths)},
         calibration=calibration,
         held_out=held_out_cells(fitted.held_out_logits, task.labels, cells.patients, scheme),
         history=fitted.history,
     )
 
 
-class _Steps:
-    """Counts batches over all networks and teachers for the progress display."""
+def _counting_batches(
+    progress: Callable[[int, int], None], cells_of_fold: npt.NDArray[np.int64], recipe: Recipe
+) -> Callable[[int], None]:
+    """What is told of batches done, over all networks and teachers, for the progress display."""
+    courses = [recipe.course] + ([recipe.teacher.course] if recipe.teacher else [])
+    cells = cells_of_fold.sum()
+    learnt_from = [*(cells - cells_of_fold), cells]
+    total = sum(c.epochs * int(n // c.batch_size) for c in courses for n in learnt_from)
+    done = 0
 
-    def __init__(
-        self,
-        progress: Callable[[int, int], None] | None,
-        cells_of_fold: npt.NDArray[np.int64],
-        recipe: Recipe,
-    ) -> None:
-        courses = [recipe.course] + ([recipe.teacher.course] if recipe.teacher else [])
-        cells = cells_of_fold.sum()
-        learnt_from = [*(cells - cells_of_fold), cells]
-        self._total = sum(
-            course.epochs * int(n // course.batch_size) for course in courses for n in learnt_from
-        )
-        self._done = 0
-        self._progress = progress
+    def count(batches: int) -> None:
+        nonlocal done
+        done += batches
+        progress(done, total)
 
-    def __call__(self, count: int) -> None:
-        self._done += count
-        if self._progress:
-            self._progress(self._done, self._total)
+    return count
 
 
 def _blast_code(scheme: Scheme) -> str:

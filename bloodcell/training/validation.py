@@ -111,16 +111,11 @@ def held_out_figures(cells: Joined) -> dict[str, Any]:
     Adjusted shares are by error models of other patients, and left out where these are too few.
     """
     by_class, blast = class_figures(cells), blast_figures(cells)
+    of_blasts = ("auroc", "auroc_low", "auroc_high", "calibration_error")
     figures = {
-        "patients": blast["patients"],
-        "cells": blast["cells"],
-        "blasts": blast["blasts"],
-        "blast_auroc": blast["auroc"],
-        "blast_auroc_low": blast["auroc_low"],
-        "blast_auroc_high": blast["auroc_high"],
-        "blast_calibration_error": blast["calibration_error"],
-        "accuracy": by_class["accuracy"],
-        "balanced_accuracy": by_class["balanced_accuracy"],
+        **{name: blast[name] for name in ("patients", "cells", "blasts")},
+        **{f"blast_{name}": blast[name] for name in of_blasts},
+        **{name: by_class[name] for name in ("accuracy", "balanced_accuracy")},
     }
     shares = share_figures(_adjusted(cells), cells)
     return _known(figures) | {

@@ -31,10 +31,10 @@ def test_the_trend_is_that_of_statsmodels(count: int, monkeypatch: pytest.Monkey
     )
     monkeypatch.setattr(statistics, "_lags", lambda _: lags)
     half = float(stats.t.ppf(0.975, min(count - 2, 3 * count // lags)) * fit.bse[1])
-    found = trend(x.tolist(), y.tolist())
-    assert found.slope == pytest.approx(fit.params[1])
-    assert found.high - found.slope == pytest.approx(half, rel=1e-3)
-    assert found.slope - found.low == pytest.approx(half, rel=1e-3)
+    ours = trend(x.tolist(), y.tolist())
+    assert ours.slope == pytest.approx(fit.params[1])
+    assert ours.high - ours.slope == pytest.approx(half, rel=1e-3)
+    assert ours.slope - ours.low == pytest.approx(half, rel=1e-3)
 
 
 def test_lags_are_those_of_andrews_for_an_autoregression() -> None:
@@ -59,5 +59,5 @@ def test_a_slow_wave_is_no_trend_and_a_trend_below_it_is_found(phase: float) -> 
 
 
 def test_an_exact_line_has_an_interval_of_no_width() -> None:
-    found = trend([0.0, 1.0, 2.0, 3.0], [1.0, 3.0, 5.0, 7.0])
-    assert (found.slope, found.low, found.high) == pytest.approx((2, 2, 2))
+    line = trend([0.0, 1.0, 2.0, 3.0], [1.0, 3.0, 5.0, 7.0])
+    assert (line.slope, line.low, line.high) == pytest.approx((2, 2, 2))

@@ -26,7 +26,7 @@ def test_each_case_is_an_entry_and_one_that_fails_too(
 ) -> None:
     models = {"good": str(write_stand_in(tmp_path / "stand-in")), "bad": "no such model"}
     monkeypatch.setattr(streams, "model_of", lambda name, _folder: models[name])
-    cases = [Case("good"), Case("bad"), Case("good", "tiff", batch=5)]
+    cases = [Case("good"), Case("bad"), Case("good", "tiff", asked_batch=5)]
     jpeg, failed, tiff = parts.end_to_end(tmp_path, cases)
     assert (jpeg["batch"], tiff["batch"]) == (32, 5)
     assert (jpeg["images"], jpeg["network"]) == ("drawn, 40 x 40 px", "good")

@@ -1,6 +1,7 @@
 """What gpu-check sees of a GPU besides speeds: how busy it is, and how its decoder differs."""
 
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from gpu.decoders import decoders_differ, encoded_batches
-from gpu.device_watch import Watch, top_operators
+from gpu.device_watch import top_operators, watched
 from helpers import fake_gpu
 
 from bloodcell.engine.decode import Decoder, Encoded
@@ -33,15 +34,25 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-def test_a_gpu_is_watched_while_the_block_runs(
-    nvml: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gpu_is_watched_during_the_work(nvml: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gpu.device_watch._EVERY_S", 0.001)
-    with Watch("0000-1") as watch:
-        while len(watch._busy_percent) < 4:
-            assert watch._thread.is_alive()
-    figures = watch.figures()
-    assert nvml == ["open", "GPU-0000-1", "closed"]
+    asked = threading.Event()
+
+    def work() -> None:
+        assert "closed" not in nvml
+        assert asked.wait(10)
+
+    usage = sys.modules["pynvml"].nvmlDeviceGetUtilizationRates
+
+    def fourth(handle: object) -> object:
+        nvml.append("asked")
+        if nvml.count("asked") == 4:
+            asked.set()
+        return usage(handle)
+
+    monkeypatch.setattr(sys.modules["pynvml"], "nvmlDeviceGetUtilizationRates", fourth)
+    figures = watched("0000-1", work)
+    assert [call for call in nvml if call != "asked"] == ["open", "GPU-0000-1", "closed"]
     assert (figures["busy_percent"]["least"], figures["busy_percent"]["most"]) == (90, 91)
     assert figures["used_mib"]["median"] == 700
     assert figures["used_mib"]["repeats"] == figures["busy_percent"]["repeats"] >= 4
@@ -50,7 +61,7 @@ def test_a_gpu_is_watched_while_the_block_runs(
 def test_without_nvml_there_is_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with pytest.raises(ImportError, match="pynvml"):
-        Watch("0000-1")
+        watched("0000-1", lambda: None)
 
 
 def test_operators_by_their_time() -> None:

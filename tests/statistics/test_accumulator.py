@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bloodcell._core import BLAST_LOG_ODDS_EDGES, Accumulator
 
 
-def test_counts_of_a_few_cells():
+def test_counts_of_a_few_cells() -> None:
     accumulator = example()
     assert accumulator.scored.tolist() == [0, 3]
     assert accumulator.class_counts.tolist() == [[0, 0, 0], [1, 1, 1]]
@@ -25,7 +25,7 @@ def test_counts_of_a_few_cells():
     assert accumulator.suspicious_probability.tolist() == [[0, 0], [0.75, 0.25]]
 
 
-def test_properties_are_fresh_arrays_of_the_documented_types():
+def test_properties_are_fresh_arrays_of_the_documented_types() -> None:
     accumulator = make(patients=4, suspicious=5)
     for name, dtype, shape in [
         ("scored", np.int64, (4,)),
@@ -41,13 +41,13 @@ def test_properties_are_fresh_arrays_of_the_documented_types():
         assert not (getattr(accumulator, name) == 7).any()
 
 
-def test_edges():
+def test_edges() -> None:
     assert Accumulator.BLAST_LOG_ODDS_EDGES is BLAST_LOG_ODDS_EDGES
     assert not BLAST_LOG_ODDS_EDGES.flags.writeable
     np.testing.assert_array_equal(BLAST_LOG_ODDS_EDGES, np.linspace(-8, 8, 65))
 
 
-def test_no_patients_and_no_cells():
+def test_no_patients_and_no_cells() -> None:
     nobody = make(patients=0)
     nobody.add(*cells([], [], np.zeros((0, 3))))
     assert nobody.scored.shape == (0,)
@@ -71,10 +71,10 @@ class Batch(NamedTuple):
     probability: np.ndarray
     reason: np.ndarray
 
-    def empty(self):
+    def empty(self) -> Accumulator:
         return Accumulator(self.patients, self.is_blast, self.is_leukocyte, self.suspicious)
 
-    def accumulate(self, *parts):
+    def accumulate(self, *parts: np.ndarray) -> Accumulator:
         """Return the accumulator of the given cells, one call a part; of all without parts."""
         accumulator = self.empty()
         for part in parts or [np.arange(len(self.row))]:
@@ -84,7 +84,7 @@ class Batch(NamedTuple):
 
 
 @st.composite
-def batches(draw, most_cells=40):
+def batches(draw: st.DrawFn, most_cells: int = 40) -> Batch:
     classes = draw(st.integers(1, 11))
     roles = draw(st.lists(st.sampled_from("bla"), min_size=classes, max_size=classes))
     patients = draw(st.integers(1, 4))
@@ -110,19 +110,19 @@ def batches(draw, most_cells=40):
     )
 
 
-def bin_of(q):
+def bin_of(q: int) -> int:
     if q in (0, 65536):
         return 0 if q == 0 else 63
     log_odds = math.log(q / (65536 - q))
     return min(63, max(0, math.floor((log_odds + 8) * 4)))
 
 
-def reference(batch):
+def reference(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return class counts, histogram, rejections and suspects, one cell at a time."""
     class_counts = np.zeros((batch.patients, len(batch.is_blast)), dtype=np.int64)
     histogram = np.zeros((batch.patients, 64), dtype=np.int64)
     rejected = np.zeros((batch.patients, 11), dtype=np.int64)
-    suspects = [[] for _ in range(batch.patients)]
+    suspects: list[list[tuple[int, int]]] = [[] for _ in range(batch.patients)]
     for patient, row, p, reason in zip(
         batch.patient, batch.row, batch.probability, batch.reason, strict=True
     ):
@@ -141,7 +141,7 @@ def reference(batch):
 
 
 @given(batches())
-def test_equals_the_reference(batch):
+def test_equals_the_reference(batch: Batch) -> None:
     class_counts, histogram, rejected, suspects = reference(batch)
     accumulator = batch.accumulate()
     np.testing.assert_array_equal(accumulator.scored, class_counts.sum(axis=1))
@@ -152,7 +152,7 @@ def test_equals_the_reference(batch):
     np.testing.assert_array_equal(accumulator.suspicious_probability, -suspects[:, :, 0] / 65536)
 
 
-def test_every_blast_probability_falls_into_the_bin_of_its_log_odds():
+def test_every_blast_probability_falls_into_the_bin_of_its_log_odds() -> None:
     q = np.arange(65537)
     accumulator = Accumulator(65537, np.array([True]), np.array([True]), 1)
     accumulator.add(q.astype(np.int32), q, (q / 65536).astype(np.float32)[:, None])
@@ -164,7 +164,7 @@ def test_every_blast_probability_falls_into_the_bin_of_its_log_odds():
 
 
 @given(batches(), st.data())
-def test_order_and_batching_do_not_matter(batch, data):
+def test_order_and_batching_do_not_matter(batch: Batch, data: st.DataObject) -> None:
     order = np.array(data.draw(st.permutations(range(len(batch.row)))), dtype=np.int64)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(order)), max_size=4)))
     expected = batch.accumulate().to_bytes()
@@ -172,7 +172,9 @@ def test_order_and_batching_do_not_matter(batch, data):
 
 
 @given(batches(), st.data())
-def test_splitting_and_merging_in_any_order_does_not_matter(batch, data):
+def test_splitting_and_merging_in_any_order_does_not_matter(
+    batch: Batch, data: st.DataObject
+) -> None:
     owner = np.array(
         data.draw(st.lists(st.integers(0, 3), min_size=len(batch.row), max_size=len(batch.row))),
         dtype=np.int64,
@@ -186,7 +188,7 @@ def test_splitting_and_merging_in_any_order_does_not_matter(batch, data):
 
 
 @given(batches())
-def test_bytes_round_trip_and_go_on(batch):
+def test_bytes_round_trip_and_go_on(batch: Batch) -> None:
     half = len(batch.row) // 2
     accumulator = batch.accumulate(np.arange(half))
     again = Accumulator.from_bytes(accumulator.to_bytes())
@@ -198,7 +200,7 @@ def test_bytes_round_trip_and_go_on(batch):
 
 
 @given(batches())
-def test_merging_with_itself_counts_twice(batch):
+def test_merging_with_itself_counts_twice(batch: Batch) -> None:
     once = batch.accumulate()
     twice = batch.accumulate()
     twice.add(batch.patient, batch.row, batch.probability)
@@ -207,7 +209,7 @@ def test_merging_with_itself_counts_twice(batch):
     assert once.to_bytes() == twice.to_bytes()
 
 
-def test_one_large_call_gives_the_bytes_of_many_small_ones():
+def test_one_large_call_gives_the_bytes_of_many_small_ones() -> None:
     n = 600_000  # enough for the call to be counted apart, in blocks
     rng = np.random.default_rng(1)
     patient = rng.integers(0, 3, n).astype(np.int32)
@@ -224,7 +226,7 @@ def test_one_large_call_gives_the_bytes_of_many_small_ones():
     assert large.to_bytes() == small.to_bytes()
 
 
-def test_two_threads_give_the_bytes_of_one():
+def test_two_threads_give_the_bytes_of_one() -> None:
     rng = np.random.default_rng(0)
     n, per_call = 40_000, 500
     patient = rng.integers(0, 3, n).astype(np.int32)
@@ -233,7 +235,7 @@ def test_two_threads_give_the_bytes_of_one():
     one, shared = make(patients=3), make(patients=3)
     one.add(patient, row, probability)
 
-    def work(first):
+    def work(first: int) -> None:
         for begin in range(first * per_call, n, 2 * per_call):
             part = slice(begin, begin + per_call)
             shared.add(patient[part], row[part], probability[part])

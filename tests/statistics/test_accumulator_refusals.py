@@ -1,6 +1,7 @@
 """What the patient accumulator refuses: bad values, wrong arrays, bytes that are not its own."""
 
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ HEADER = 32  # bytes before the class flags
         ([2, 1], [5, 6], np.nan, "cell 0: patient index 2"),
     ],
 )
-def test_a_refused_add_changes_nothing(patients, rows, last, message):
+def test_a_refused_add_changes_nothing(
+    patients: list[int], rows: list[int], last: float, message: str
+) -> None:
     accumulator = example()
     before = accumulator.to_bytes()
     with pytest.raises(ValueError, match=message):
@@ -37,7 +40,7 @@ def test_a_refused_add_changes_nothing(patients, rows, last, message):
 
 @pytest.mark.parametrize("position", [0, 3, 1022, 1023, 1024, 4095, 4096, 4098])
 @pytest.mark.parametrize("class_", range(7))
-def test_one_bad_probability_is_found_wherever_it_is(position, class_):
+def test_one_bad_probability_is_found_wherever_it_is(position: int, class_: int) -> None:
     accumulator = make(is_blast=np.zeros(7, bool), is_leukocyte=np.ones(7, bool))
     patient, row, probability = cells([0] * 4099, range(4099), np.full((4099, 7), 0.25))
     probability[position, class_] = -0.5
@@ -46,7 +49,7 @@ def test_one_bad_probability_is_found_wherever_it_is(position, class_):
     assert not accumulator.scored.any()
 
 
-def test_negative_zero_is_a_probability():
+def test_negative_zero_is_a_probability() -> None:
     accumulator, same = make(), make()
     accumulator.add(*cells([0] * 5, range(5), np.full((5, 3), -0.0)))
     same.add(*cells([0] * 5, range(5), np.zeros((5, 3))))
@@ -62,7 +65,9 @@ def test_negative_zero_is_a_probability():
         ([-1, 0], [0, 0], "cell 0: patient index -1"),
     ],
 )
-def test_a_refused_reject_changes_nothing(patients, reasons, message):
+def test_a_refused_reject_changes_nothing(
+    patients: list[int], reasons: list[int], message: str
+) -> None:
     accumulator = example()
     before = accumulator.to_bytes()
     with pytest.raises(ValueError, match=message):
@@ -80,7 +85,7 @@ def test_a_refused_reject_changes_nothing(patients, reasons, message):
         (make(2, 2, np.zeros(4, bool), np.ones(4, bool)), "expected 3 classes, found 4"),
     ],
 )
-def test_a_refused_merge_changes_nothing(other, message):
+def test_a_refused_merge_changes_nothing(other: Accumulator, message: str) -> None:
     accumulator = example()
     before = accumulator.to_bytes()
     with pytest.raises(ValueError, match=message):
@@ -102,7 +107,9 @@ def test_a_refused_merge_changes_nothing(other, message):
         ((1, [True], [True]), TypeError, "is_blast: expected numpy.ndarray, found list"),
     ],
 )
-def test_refused_construction(arguments, error, message):
+def test_refused_construction(
+    arguments: tuple[Any, ...], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         Accumulator(*arguments)
 
@@ -139,7 +146,9 @@ UNALIGNED = np.frombuffer(b"." + ROW.tobytes(), dtype=np.int64, offset=1)
         ((PATIENT, UNALIGNED, PROBABILITY), ValueError, "aligned"),
     ],
 )
-def test_add_converts_nothing(arguments, error, message):
+def test_add_converts_nothing(
+    arguments: tuple[Any, ...], error: type[Exception], message: str
+) -> None:
     accumulator = make()
     with pytest.raises(error, match=message):
         accumulator.add(*arguments)
@@ -154,7 +163,9 @@ def test_add_converts_nothing(arguments, error, message):
         ((PATIENT, np.ones(4, np.uint8)[::2]), ValueError, "C-contiguous"),
     ],
 )
-def test_reject_converts_nothing(arguments, error, message):
+def test_reject_converts_nothing(
+    arguments: tuple[Any, ...], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         make().reject(*arguments)
 
@@ -162,7 +173,7 @@ def test_reject_converts_nothing(arguments, error, message):
 # --- bytes that are not an accumulator's
 
 
-def test_every_truncation_and_any_more_is_refused():
+def test_every_truncation_and_any_more_is_refused() -> None:
     whole = example().to_bytes()
     for length in range(len(whole)):
         with pytest.raises(ValueError, match="not the bytes of an accumulator"):
@@ -172,13 +183,13 @@ def test_every_truncation_and_any_more_is_refused():
 
 
 @given(st.binary(max_size=200))
-def test_garbage_is_refused(garbage):
+def test_garbage_is_refused(garbage: bytes) -> None:
     with pytest.raises(ValueError, match="not the bytes of an accumulator"):
         Accumulator.from_bytes(garbage)
 
 
 @given(st.data())
-def test_damaged_bytes_are_refused_or_canonical(data):
+def test_damaged_bytes_are_refused_or_canonical(data: st.DataObject) -> None:
     damaged = bytearray(example().to_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
@@ -226,14 +237,16 @@ SECOND = SUSPECTS + 12 * 2  # of patient 1
         (SECOND, "<Iq", (49152, -2), "patient 1: expected the most suspicious"),
     ],
 )
-def test_contradictions_in_bytes_are_refused(position, layout, value, message):
+def test_contradictions_in_bytes_are_refused(
+    position: int, layout: str, value: Any, message: str
+) -> None:
     damaged = bytearray(example().to_bytes())
     struct.pack_into(layout, damaged, position, *np.atleast_1d(value).tolist())
     with pytest.raises(ValueError, match=message):
         Accumulator.from_bytes(bytes(damaged))
 
 
-def test_suspects_out_of_order_are_refused():
+def test_suspects_out_of_order_are_refused() -> None:
     accumulator = make(patients=1)
     accumulator.add(*cells([0, 0], [1, 2], [[1, 0, 0], [1, 0, 0]]))
     whole = accumulator.to_bytes()
@@ -242,7 +255,7 @@ def test_suspects_out_of_order_are_refused():
         Accumulator.from_bytes(swapped)
 
 
-def test_counts_cannot_overflow():
+def test_counts_cannot_overflow() -> None:
     accumulator = example()
     full = bytearray(accumulator.to_bytes())
     struct.pack_into("<q", full, REASONS + 8, 2**62)
@@ -252,7 +265,7 @@ def test_counts_cannot_overflow():
     assert nearly.to_bytes() == bytes(full)
 
 
-def test_a_hundred_thousand_patients():
+def test_a_hundred_thousand_patients() -> None:
     n = 100_000
     accumulator = Accumulator(n, np.arange(18) == 0, np.arange(18) < 15)
     patient = np.arange(n, dtype=np.int32)[::-1].copy()

@@ -1,5 +1,8 @@
 """Shares against oracles: statsmodels, QuaPy, plain integration; and equal bytes in any order."""
 
+from collections.abc import Callable
+from random import Random
+
 import numpy as np
 import pytest
 from helpers.drawn_patients import bell, histogram, histogram_of, shift_model
@@ -14,7 +17,7 @@ from bloodcell.error_model.shapes import moved
 EDGES = [-4.0, -2.0, 0.0, 2.0, 4.0]
 
 
-def test_clopper_pearson_equals_statsmodels():
+def test_clopper_pearson_equals_statsmodels() -> None:
     proportion = pytest.importorskip("statsmodels.stats.proportion")
     pairs = [(k, n) for n in (1, 2, 17, 200, 5000, 10**6) for k in {0, 1, n // 7, n // 2, n - 1, n}]
     hits, trials = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
@@ -28,7 +31,7 @@ def test_clopper_pearson_equals_statsmodels():
 
 
 @pytest.fixture(scope="module")
-def chances():
+def chances() -> list[np.ndarray]:
     """Each of the 64 bins' chance for blasts and for others."""
     edges = np.linspace(-8, 8, 65)
     middle = (edges[1:] + edges[:-1]) / 2
@@ -36,7 +39,9 @@ def chances():
     return [kind / kind.sum() for kind in kinds]
 
 
-def test_likeliest_share_equals_quapy(chances, monkeypatch):
+def test_likeliest_share_equals_quapy(
+    chances: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
     EMQ = pytest.importorskip("quapy.method.aggregative").EMQ  # noqa: N806 - its name
 
     monkeypatch.setattr(EMQ, "MAX_ITER", 100_000)
@@ -52,7 +57,9 @@ def test_likeliest_share_equals_quapy(chances, monkeypatch):
 
 
 @pytest.mark.parametrize("estimate", [adjusted_count, adjusted_probability])
-def test_adjusted_counts_are_solved_for_the_share(chances, estimate):
+def test_adjusted_counts_are_solved_for_the_share(
+    chances: list[np.ndarray], estimate: Callable[..., np.ndarray]
+) -> None:
     """A histogram that is the mixture itself gives the share back, by either count."""
     blast, other = chances
     counts = np.rint(1e9 * (0.3 * blast + 0.7 * other)).astype(np.int64)[None]
@@ -62,7 +69,9 @@ def test_adjusted_counts_are_solved_for_the_share(chances, estimate):
     assert estimate(few_blasts, blast, other) == 0
 
 
-def plainly(counts, worth, blast_scale=0.8, other_scale=0.6):
+def plainly(
+    counts: np.ndarray, worth: float, blast_scale: float = 0.8, other_scale: float = 0.6
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The posterior on plain even grids of the angle of the share and of both shifts.
 
     Shares, posterior mass up to each, and the least and greatest within two log units of the top.
@@ -91,7 +100,7 @@ def plainly(counts, worth, blast_scale=0.8, other_scale=0.6):
 @pytest.mark.parametrize(
     ("share", "cells"), [(0.0, 200), (0.05, 60), (0.2, 500), (0.6, 5000), (1.0, 30)]
 )
-def test_the_posterior_equals_plain_integration(share, cells):
+def test_the_posterior_equals_plain_integration(share: float, cells: int) -> None:
     counts = histogram(np.random.default_rng(3), share, cells)
     estimate = shift_model().estimate_shares(counts[None])[0]
     at, below, supported = plainly(counts, worth=300.0)
@@ -108,7 +117,7 @@ def test_the_posterior_equals_plain_integration(share, cells):
         ({-7.0: 200}, 3000.0),  # other cells alone, or blasts taken for them: two modes
     ],
 )
-def test_odd_patients_equal_plain_integration_too(cells_at, worth):
+def test_odd_patients_equal_plain_integration_too(cells_at: dict[float, int], worth: float) -> None:
     counts = histogram_of(np.repeat(list(cells_at), list(cells_at.values())))
     estimate = shift_model(worth_cells=worth).estimate_shares(counts[None])[0]
     at, below, supported = plainly(counts, worth)
@@ -116,14 +125,14 @@ def test_odd_patients_equal_plain_integration_too(cells_at, worth):
     np.testing.assert_allclose([estimate["low"], estimate["high"]], supported, atol=0.01)
 
 
-def test_a_moved_shape_keeps_what_leaves_the_bins():
+def test_a_moved_shape_keeps_what_leaves_the_bins() -> None:
     shape = bell(-4) / bell(-4).sum()
     far = moved(shape, np.array([-9.0, 0.0, 12.0]))
     np.testing.assert_allclose(far.sum(axis=1), 1, atol=1e-9)
     assert far[0, 0] > 0.3  # what lies below -14 when moved by -9: below -5 before
 
 
-def test_ends_can_be_reached_and_no_cell_gives_nothing():
+def test_ends_can_be_reached_and_no_cell_gives_nothing() -> None:
     model = shift_model()
     rng = np.random.default_rng(0)
     counts = np.stack([histogram(rng, 0, 500), histogram(rng, 1, 500), np.zeros(64, np.int64)])
@@ -133,7 +142,7 @@ def test_ends_can_be_reached_and_no_cell_gives_nothing():
     assert np.isnan(np.hstack(nobody.tolist())).all()
 
 
-def test_more_cells_than_worth_narrow_the_interval_no_further():
+def test_more_cells_than_worth_narrow_the_interval_no_further() -> None:
     rng = np.random.default_rng(0)
     counts = np.stack([histogram(rng, 0.2, cells) for cells in (50, 500, 50_000, 5_000_000)])
     estimates = shift_model().estimate_shares(counts)
@@ -142,7 +151,7 @@ def test_more_cells_than_worth_narrow_the_interval_no_further():
     assert width[3] > 0.9 * width[2]
 
 
-def test_threads_change_nothing_and_bad_input_is_refused():
+def test_threads_change_nothing_and_bad_input_is_refused() -> None:
     rng = np.random.default_rng(0)
     counts = np.array([histogram(rng, rng.random(), 100) for _ in range(7)])
     model = shift_model()
@@ -161,7 +170,7 @@ def test_threads_change_nothing_and_bad_input_is_refused():
 
 @settings(max_examples=25)
 @given(st.randoms(use_true_random=False), st.integers(1, 4))
-def test_shares_are_equal_bytes_in_any_order_and_split(random, parts):
+def test_shares_are_equal_bytes_in_any_order_and_split(random: Random, parts: int) -> None:
     """The accumulator's promise, carried on to the estimates."""
     rng = np.random.default_rng(0)
     blast = rng.random(60, dtype=np.float32) * 0.9
@@ -169,7 +178,7 @@ def test_shares_are_equal_bytes_in_any_order_and_split(random, parts):
     patient = (np.arange(60) % 2).astype(np.int32)
     rows = np.arange(60)
 
-    def shares(pieces):
+    def shares(pieces: list[np.ndarray]) -> bytes:
         whole = make()
         for piece in pieces:
             part = make()

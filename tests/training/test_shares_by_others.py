@@ -13,7 +13,7 @@ from bloodcell.error_model import fit_error_model
 from bloodcell.evaluation.join import Joined
 from bloodcell.model import load_model
 from bloodcell.scheme import Scheme, load_scheme
-from bloodcell.training.held_out import HELD_OUT, card_tables, write_held_out
+from bloodcell.training.export import HELD_OUT, card_tables, write_held_out
 from bloodcell.training.validation import held_out_error_model, held_out_figures
 
 

@@ -13,7 +13,7 @@ from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
 from bloodcell.training.fit import Task, Trainer, mixed_precision
-from bloodcell.training.losses import LabelLoss, TaughtLoss, class_weights
+from bloodcell.training.losses import class_weights, label_loss, taught_loss
 from bloodcell.training.recipe import Course
 from bloodcell.training.resnext import ResNeXt
 from bloodcell.training.validation import calibrated_by_others, fit_calibration
@@ -45,7 +45,7 @@ def trainer(
     teacher, network = ResNeXt(TINY, 3), ResNeXt(TINY, 3)
     return Trainer(
         folder, network, task=task(held_out), course=course, epochs=course.epochs,
-        loss=TaughtLoss(LabelLoss(torch.ones(3), 0.0), teacher, share=0.5),
+        loss=taught_loss(label_loss(torch.ones(3), 0.0), teacher, share=0.5),
         seed=1, job={"labels_sha256": "00"},
         steps_done=steps.append if steps is not None else lambda count: None,  # noqa: ARG005
     )  # fmt: skip
@@ -168,7 +168,7 @@ def test_undoing_the_weights_gives_the_frequencies_back() -> None:
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = LabelLoss(weights, 0.0)(logits.expand(100, 3), torch.empty(0), labels)
+        loss = label_loss(weights, 0.0)(logits.expand(100, 3), torch.empty(0), labels)
         loss.backward()
         return loss
 
@@ -184,10 +184,10 @@ def test_the_teacher_is_followed_on_the_very_same_view() -> None:
 
     views = torch.tensor([[[[2.0, 0.0, 1.0]]]])
     label = torch.tensor([1])
-    only_teacher = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=1.0)
+    only_teacher = taught_loss(label_loss(torch.ones(3), 0.0), Teacher(), share=1.0)
     assert only_teacher(views.flatten(1), views, label) == pytest.approx(0, abs=1e-6)
     assert only_teacher(torch.zeros(1, 3), views, label) > 0.2
-    half = TaughtLoss(LabelLoss(torch.ones(3), 0.0), Teacher(), share=0.5)
+    half = taught_loss(label_loss(torch.ones(3), 0.0), Teacher(), share=0.5)
     # The labels' half alone is left: log of the sum of exp(2, 0, 1), less the label's 0.
     expected = 0.5 * np.log(np.exp(2) + 1 + np.e)
     assert half(views.flatten(1), views, label) == pytest.approx(expected, rel=1e-5)

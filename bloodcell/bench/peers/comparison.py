@@ -11,7 +11,7 @@ from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths
 from bloodcell.bench.peers.process import ContenderProcess
 from bloodcell.bench.record import Record, Row
 from bloodcell.bench.scoring_options import Scoring
-from bloodcell.bench.statistics import spread
+from bloodcell.bench.statistics import rounded_spread
 from bloodcell.errors import EngineError
 
 OWN = "bloodcell"
@@ -42,8 +42,11 @@ def measure_peers(
     A peer that cannot run or fails leaves the others to run; its name and the reason come into
     ``why_not``. Raises EngineError if bloodcell itself fails.
     """
+    # A batch for each thread.
+    first_cells = pq.read_table(manifest).slice(0, scoring.threads * batch_size_of(scoring))
+    warm_up = manifest.with_name("warm-up.parquet")
+    pq.write_table(first_cells, warm_up)
     with ExitStack() as stack:
-        warm_up = _first_cells(manifest, scoring)
         processes = {}
         for name, made_by in contenders.items():
             processes[name] = ContenderProcess(made_by, scoring, warm_up)
@@ -51,16 +54,10 @@ def measure_peers(
         for name, process in processes.items():
             with _given_up_if_it_fails(name, why_not):
                 process.wait_until_loaded()
-        _read_all(manifest)
+        # The first contender must not be the only one that waits for the disk.
+        for path in image_paths(manifest):
+            Path(path).read_bytes()
         _let_run(record, processes, manifest, rounds, why_not)
-
-
-def _first_cells(manifest: Path, scoring: Scoring) -> Path:
-    """A manifest of the cells to warm up with: a batch for each thread."""
-    table = pq.read_table(manifest).slice(0, scoring.threads * batch_size_of(scoring))
-    first_cells = manifest.with_name("warm-up.parquet")
-    pq.write_table(table, first_cells)
-    return first_cells
 
 
 @contextmanager
@@ -71,12 +68,6 @@ def _given_up_if_it_fails(name: str, why_not: dict[str, str]) -> Iterator[None]:
         if name == OWN:
             raise
         why_not[name] = str(error)
-
-
-def _read_all(manifest: Path) -> None:
-    """The first contender must not be the only one that waits for the disk."""
-    for path in image_paths(manifest):
-        Path(path).read_bytes()
 
 
 def _let_run(
@@ -124,12 +115,12 @@ def peers_figures(measured: Sequence[Row], why_not: Mapping[str, str]) -> list[R
     figures = []
     for name, rows in _by_contender(measured).items():
         ratios = [own[row["round"]] / row["cells_per_s"] for row in rows if row["round"] in own]
-        same_class = min(row["same_class"] for row in rows)
+        same_class, good = _sameness(rows)
         figures.append(
             {
                 "contender": name,
-                "cells_per_s": _spread([row["cells_per_s"] for row in rows], 1),
-                "ratio": _spread(ratios if same_class >= LEAST_SAME_CLASS else [], 3),
+                "cells_per_s": rounded_spread([row["cells_per_s"] for row in rows], 1),
+                "ratio": rounded_spread(ratios, 3) if ratios and good else None,
                 "same_class": same_class,
             }
         )
@@ -140,12 +131,11 @@ def peers_verdicts(measured: Sequence[Row]) -> list[Row]:
     """Whether each peer that scored gave the cells bloodcell's classes."""
     verdicts = []
     for name, rows in _by_contender(measured).items():
-        same_class = min(row["same_class"] for row in rows)
+        same_class, good = _sameness(rows)
         says = (
             f"{100 * same_class:.1f} % of the cells have bloodcell's class, "
             f"{100 * LEAST_SAME_CLASS:.0f} % are needed"
         )
-        good = same_class >= LEAST_SAME_CLASS
         verdicts.append({"what": f"same_class: {name}", "good": good, "says": says})
     return verdicts
 
@@ -157,7 +147,7 @@ def _by_contender(measured: Sequence[Row]) -> dict[str, list[Row]]:
     return rows
 
 
-def _spread(values: Sequence[float], digits: int) -> Row | None:
-    if not values:
-        return None
-    return {name: round(value, digits) for name, value in spread(values).items()}
+def _sameness(rows: Sequence[Row]) -> tuple[float, bool]:
+    """The least share of cells with bloodcell's class, and whether it is enough."""
+    same_class: float = min(row["same_class"] for row in rows)
+    return same_class, same_class >= LEAST_SAME_CLASS

@@ -25,14 +25,11 @@ class DALITorch:
     and reads nothing until then.
     """
 
-    last_batch = LastBatchPolicy.PARTIAL
+    last_batch, compiled = LastBatchPolicy.PARTIAL, False
 
     def __init__(self, scoring: Scoring) -> None:
         self._scoring, self._model = scoring, load_model(scoring.model)
-        self._network = self._load(TorchNetwork)
-
-    def _load(self, load: Callable[..., TorchNetwork]) -> TorchNetwork:
-        return load(self._model, self._scoring.threads)
+        self._network = TorchNetwork(self._model, scoring.threads, compiled=self.compiled)
 
     def ready(self, manifest: Path) -> Callable[[], Classes]:
         """See ``Contender.ready``."""
@@ -63,12 +60,12 @@ class DALITorch:
 class DALICompiled(DALITorch):
     """The same on a CUDA GPU with torch.compile, FP16 and channels_last; the last batch is full."""
 
-    last_batch = LastBatchPolicy.FILL
+    last_batch, compiled = LastBatchPolicy.FILL, True
 
-    def _load(self, load: Callable[..., TorchNetwork]) -> TorchNetwork:
+    def __init__(self, scoring: Scoring) -> None:
         if not torch.cuda.is_available():
             raise EngineError(f"it needs a CUDA GPU, and torch {torch.__version__} sees none")
-        return load(self._model, self._scoring.threads, compiled=True)
+        super().__init__(scoring)
 
 
 def _pipeline(preprocessing: Preprocessing, paths: list[str], **options: Any) -> Any:

@@ -1,6 +1,6 @@
 """Pillow in torch's DataLoader, and eager torch: what most would write first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +34,9 @@ class PillowTorch:
     def __init__(self, scoring: Scoring) -> None:
         model = load_model(scoring.model)
         self._network = TorchNetwork(model, scoring.threads)
-        self._batches = _Batches(batch_size_of(scoring))
+        self._batch_size = batch_size_of(scoring)
+        # One list for all passes: the loader's workers outlive what is in it.
+        self._batches: list[list[str]] = []
         self._loader = DataLoader(
             _Images(model.preprocessing),
             batch_sampler=self._batches,
@@ -46,23 +48,12 @@ class PillowTorch:
 
     def ready(self, manifest: Path) -> Callable[[], Classes]:
         """See ``Contender.ready``."""
-        self._batches.paths = image_paths(manifest)
+        self._batches[:] = in_batches(image_paths(manifest), self._batch_size)
         return self._score
 
     def _score(self) -> Classes:
         called = [self._network.classes_of_images(images) for images in self._loader]
         return torch.cat(called).cpu().numpy()
-
-
-class _Batches:
-    """Lists of paths, as the loader's batch sampler: its workers outlive a list of paths."""
-
-    def __init__(self, batch_size: int) -> None:
-        self.paths: list[str] = []
-        self._batch_size = batch_size
-
-    def __iter__(self) -> Iterator[list[str]]:
-        return iter(in_batches(self.paths, self._batch_size))
 
 
 class _Images(Dataset[npt.NDArray[np.uint8]]):

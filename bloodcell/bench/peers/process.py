@@ -27,11 +27,6 @@ class Scored:
     classes: Classes
 
 
-@dataclass(frozen=True)
-class _Failed:
-    why: str
-
-
 class ContenderProcess:
     """Loads the contender ``made_by`` ("module:class") in a new process and warms it up there.
 
@@ -70,13 +65,13 @@ class ContenderProcess:
 
     def _receive(self) -> Scored | None:
         try:
-            answer: Scored | _Failed | None = self._connection.recv()
+            answer: Scored | EngineError | None = self._connection.recv()
         except (EOFError, ConnectionError):
             self._process.join()
             raise EngineError(f"its process ended with status {self._process.exitcode}") from None
         self._at_work = False
-        if isinstance(answer, _Failed):
-            raise EngineError(answer.why)
+        if isinstance(answer, EngineError):
+            raise answer
         return answer
 
 
@@ -94,7 +89,7 @@ def _serve(connection: Connection, made_by: str, scoring: Scoring, warm_up: Path
             for manifest in _asked_for(connection):
                 connection.send(_timed(contender, manifest))
         except Exception as error:  # whatever a library raises: the others shall run
-            connection.send(_Failed(one_line(error)))
+            connection.send(EngineError(one_line(error)))
     # On its way out by itself: an exit in the middle of that would be told as an error.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
