@@ -1,4 +1,8 @@
-"""Header gate, batch reader, patient accumulator, blast shares and string hashes; see csrc/."""
+"""Header gate, batch reader, patient accumulator, blast shares and string hashes; see csrc/.
+
+Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothing is converted.
+One of another dtype, or what is no array, is a TypeError everywhere.
+"""
 
 from typing import ClassVar, Final, Literal, final
 
@@ -34,7 +38,7 @@ class ImageHeader:
 
     @property
     def height(self) -> int:
-        """Pixels as stored, before any turn by an EXIF orientation; 0 where unknown."""
+        """The same of the other side."""
 
     @property
     def needs_rewriting(self) -> bool:
@@ -77,7 +81,6 @@ def read_files(
         three arrays own the memory that was read into.
 
     Raises:
-        TypeError: An argument is no array, or of another dtype.
         ValueError: The offsets do not ascend from 0 on within ``path_bytes``.
         OSError: The process has run out of file descriptors or the kernel out of memory.
         MemoryError: The batch does not fit into memory.
@@ -107,11 +110,9 @@ def read_ranges(
         As `read_files`.
 
     Raises:
-        TypeError: An argument is no array, or of another dtype.
         ValueError: The shards' offsets do not ascend from 0 on within ``shard_bytes``, or the
             ranges are not one a shard.
-        OSError: The process has run out of file descriptors or the kernel out of memory.
-        MemoryError: The batch does not fit into memory.
+        OSError, MemoryError: As `read_files`.
     """
 
 def gate(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -125,7 +126,6 @@ def gate(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.ui
         The reasons, uint8 (N,), indices of ``REASONS``.
 
     Raises:
-        TypeError: An argument is no array, or of another dtype.
         ValueError: The offsets do not ascend from 0 on within ``buffer``.
     """
 
@@ -150,7 +150,6 @@ class Accumulator:
     Any order of rows, any batching and any split with a later merge give the same `to_bytes()`.
     Threads may share one accumulator; calls on it take turns. Calls work without the GIL, so the
     arrays given must not be written to by another thread meanwhile.
-    Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothing is converted.
 
     Args:
         patients: P, number of patients, 0 or more.
@@ -160,7 +159,6 @@ class Accumulator:
         suspicious_per_patient: K, 1 to 65535: how many of the most suspicious cells to keep.
 
     Raises:
-        TypeError: An argument is no array, or of another dtype.
         ValueError: An array's shape or a number is out of its range, or a blast class is not a
             leukocyte class.
     """
@@ -193,8 +191,7 @@ class Accumulator:
             probabilities: float32, shape (N, C), calibrated, each in [0, 1].
 
         Raises:
-            TypeError: An argument is no array, or of another dtype.
-            ValueError: Wrong shape or memory layout, or a value out of its range; the message
+                ValueError: Wrong shape or memory layout, or a value out of its range; the message
                 names the first cell at fault.
         """
 
@@ -206,8 +203,7 @@ class Accumulator:
             reason: uint8, shape (N,), 1 to 10, indices of ``REASONS``.
 
         Raises:
-            TypeError: An argument is no array, or of another dtype.
-            ValueError: Wrong shape or memory layout, or a value out of its range; the message
+                ValueError: Wrong shape or memory layout, or a value out of its range; the message
                 names the first cell at fault.
         """
 
@@ -276,8 +272,6 @@ the chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more; ``misfit
 class ShiftModel:
     """The reported estimator; ``share_posterior.hpp`` in csrc/statistics has its formulas.
 
-    Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothing is converted.
-
     Args:
         blast_shape: float64 (56,), masses of a blast's log-odds, -14 to 14 by 0.5; scaled to sum 1.
         other_shape: float64 (56,), the same for other leukocytes.
@@ -287,7 +281,6 @@ class ShiftModel:
         worth_cells: most independent cells that one patient's cells are worth, above 0.
 
     Raises:
-        TypeError: An argument is no array, or of another dtype.
         ValueError: An array's shape or a number is out of its range.
     """
 
@@ -312,8 +305,7 @@ class ShiftModel:
             `SHARE_ESTIMATE` (P,). NaN for a patient without cells.
 
         Raises:
-            TypeError: ``histogram`` is no array, or of another dtype.
-            ValueError: Its shape is wrong or a count negative, or ``threads`` is below 1.
+                ValueError: Its shape is wrong or a count negative, or ``threads`` is below 1.
         """
 
 def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArray[np.void]:
@@ -327,7 +319,6 @@ def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArr
         (N,) with the float64 fields ``low`` and ``high``, 0 to 1; NaN where ``trials`` is 0.
 
     Raises:
-        TypeError: An argument is no array, or of another dtype.
         ValueError: The shapes differ or a count is out of its range.
     """
 
@@ -341,6 +332,5 @@ def hash_strings(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray
         data: uint8 (B,); string i is ``data[offsets[i]:offsets[i + 1]]``.
 
     Raises:
-        TypeError: An argument is no array, or of another dtype.
         ValueError: The offsets do not ascend within ``data``.
     """
