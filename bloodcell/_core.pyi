@@ -42,7 +42,7 @@ class ImageHeader:
 
     @property
     def needs_rewriting(self) -> bool:
-        """DALI does not get the image right, Pillow does; for one that may be decoded."""
+        """As ``NEEDS_REWRITING``; for one that may be decoded."""
 
     @property
     def is_deep(self) -> bool:
@@ -311,15 +311,9 @@ class ShiftModel:
 def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArray[np.void]:
     """Exact 95 % interval of a binomial share (Clopper & Pearson 1934).
 
-    Args:
-        hits: int64 (N,), 0 to ``trials``.
-        trials: int64 (N,).
-
-    Returns:
-        (N,) with the float64 fields ``low`` and ``high``, 0 to 1; NaN where ``trials`` is 0.
-
-    Raises:
-        ValueError: The shapes differ or a count is out of its range.
+    ``hits``: int64 (N,), 0 to ``trials``, int64 (N,). Returns (N,) with the float64 fields ``low``
+    and ``high``, 0 to 1; NaN where ``trials`` is 0. Raises ValueError if the shapes differ or a
+    count is out of its range.
     """
 
 # --- strings: csrc/bindings/strings.cpp
@@ -327,10 +321,6 @@ def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArr
 def hash_strings(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """64-bit hash of each of N strings, uint64 (N,).
 
-    Args:
-        offsets: int64 (N + 1,).
-        data: uint8 (B,); string i is ``data[offsets[i]:offsets[i + 1]]``.
-
-    Raises:
-        ValueError: The offsets do not ascend within ``data``.
+    String i is ``data[offsets[i]:offsets[i + 1]]``: ``offsets`` int64 (N + 1,), ``data`` uint8 (B,).
+    Raises ValueError unless the offsets ascend within ``data``.
     """
