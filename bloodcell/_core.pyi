@@ -191,7 +191,7 @@ class Accumulator:
             probabilities: float32, shape (N, C), calibrated, each in [0, 1].
 
         Raises:
-                ValueError: Wrong shape or memory layout, or a value out of its range; the message
+            ValueError: Wrong shape or memory layout, or a value out of its range; the message
                 names the first cell at fault.
         """
 
@@ -203,8 +203,7 @@ class Accumulator:
             reason: uint8, shape (N,), 1 to 10, indices of ``REASONS``.
 
         Raises:
-                ValueError: Wrong shape or memory layout, or a value out of its range; the message
-                names the first cell at fault.
+            ValueError: As `add`.
         """
 
     def merge(self, other: Accumulator) -> None:
@@ -297,15 +296,9 @@ class ShiftModel:
     def estimate_shares(self, histogram: NDArray[np.int64], threads: int = 1) -> NDArray[np.void]:
         """Estimate each patient's blast share; the GIL is released.
 
-        Args:
-            histogram: int64 (P, 64), as of `Accumulator.blast_histogram`.
-            threads: CPU threads, 1 or more; they never change the result.
-
-        Returns:
-            `SHARE_ESTIMATE` (P,). NaN for a patient without cells.
-
-        Raises:
-                ValueError: Its shape is wrong or a count negative, or ``threads`` is below 1.
+        ``histogram``: int64 (P, 64), as of `Accumulator.blast_histogram`. ``threads``: of the CPU, 1
+        or more; they never change the result. Returns `SHARE_ESTIMATE` (P,), NaN for a patient
+        without cells. Raises ValueError for a wrong shape, a negative count, or fewer threads.
         """
 
 def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArray[np.void]:
@@ -321,6 +314,6 @@ def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArr
 def hash_strings(offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """64-bit hash of each of N strings, uint64 (N,).
 
-    String i is ``data[offsets[i]:offsets[i + 1]]``: ``offsets`` int64 (N + 1,), ``data`` uint8 (B,).
+    String i is ``data[offsets[i]:offsets[i + 1]]``; offsets int64 (N + 1,), data uint8 (B,).
     Raises ValueError unless the offsets ascend within ``data``.
     """
