@@ -296,8 +296,8 @@ class ShiftModel:
     def estimate_shares(self, histogram: NDArray[np.int64], threads: int = 1) -> NDArray[np.void]:
         """Estimate each patient's blast share; the GIL is released.
 
-        ``histogram``: int64 (P, 64), as of `Accumulator.blast_histogram`. ``threads``: CPU threads, 1
-        or more; they never change the result. Returns `SHARE_ESTIMATE` (P,), NaN for a patient
+        ``histogram``: int64 (P, 64), as of `Accumulator.blast_histogram`. ``threads``, 1 or more,
+        never change the result. Returns `SHARE_ESTIMATE` (P,), NaN for a patient
         without cells. Raises ValueError for a wrong shape, a negative count, or fewer threads.
         """
 
