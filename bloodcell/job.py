@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bloodcell import __version__, manifest
 from bloodcell.engine.backends.contract import Choice
+from bloodcell.engine.names import text_of
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import InputError, RunError
 from bloodcell.files import sha256_of, write_whole, writing
@@ -48,7 +49,7 @@ def job_of(
 ) -> Job:
     """The job of scoring ``source`` so; ``made_of`` is the scorer's."""
     return Job(
-        input=manifest.printable(source.resolve()),
+        input=text_of(source.resolve()),
         model=model.name,
         model_version=model.version,
         model_sha256=model.weights_sha256,
@@ -75,9 +76,10 @@ def begin_or_resume(
         _refuse_other_job(store, record.job, job)
         _refuse_other_cells(store, source, record)
     else:
+        left_out: dict[str, int] = {}
         write_whole(
             store.manifest_path,
-            lambda path: manifest.freeze_manifest(source, path, job.rows_per_part),
+            lambda path: left_out.update(manifest.freeze_manifest(source, path, job.rows_per_part)),
         )
         record = RunRecord(
             job=job,
@@ -85,12 +87,13 @@ def begin_or_resume(
             scheme=model.scheme.name,
             error_model=_basis_of(model.error_model),
             why_not_adjusted=why_not_adjusted(model.error_model, counting),
-            model_folder=manifest.printable(model.folder.resolve()),
+            model_folder=text_of(model.folder.resolve()),
             backend=choice,
             preprocessing=model.preprocessing,
             temperature=model.temperature,
             started=now(),
             state="running",
+            left_out=left_out or None,
         )
     write_record(store.record_path, record)
     return record
