@@ -64,7 +64,7 @@ def _blocks(path: Path, reader: Any, columns: list[str]) -> Iterator[Block]:
             block = list(itertools.islice(reader, _ROWS_PER_BLOCK))
         if not block:
             return
-        if any(len(row) != len(columns) for row in block):
+        if set(map(len, block)) != {len(columns)}:
             block = _without_empty_lines(path, block, columns, rows)
         rows += len(block)
         yield block

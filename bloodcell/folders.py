@@ -11,7 +11,13 @@ import pyarrow as pa
 
 from bloodcell.engine.names import bytes_of, spelling, text_of
 from bloodcell.errors import InputError
-from bloodcell.listing import IMAGE_SUFFIXES, LeftOut, warn_of_what_may_hold_cells, why_no_cell
+from bloodcell.listing import (
+    IMAGE_SUFFIXES,
+    LeftOut,
+    may_all_be_cells,
+    warn_of_what_may_hold_cells,
+    why_no_cell,
+)
 from bloodcell.shards import is_archive, list_shards, refuse_second_way
 
 _LOG = logging.getLogger(__name__)
@@ -109,8 +115,9 @@ def _list_patients(
 
 def _refuse_alike(folder: Path, paths: list[str]) -> None:
     """InputError for two names that are one to the eye, and to labels."""
-    odd = [path for path in paths if not path.isascii() or "\\" in path]
-    if odd and len({spelling(path) for path in paths}) < len(paths):
+    joined = "".join(paths)
+    is_odd = not joined.isascii() or "\\" in joined
+    if is_odd and len({spelling(path) for path in paths}) < len(paths):
         path, _ = Counter(map(spelling, paths)).most_common(1)[0]
         raise InputError(
             f"{folder} holds {path} in two spellings (letters composed or not, \\ for /), of which "
@@ -138,11 +145,19 @@ def _files_below(
         for name in [name for name in folders if why_no_cell(name)]:
             left_out.note_entry(why_no_cell(name) or "", Path(parent, name), path + text_of(name))
             folders.remove(name)
-        for name in files:
-            if why := why_no_cell(name):
-                left_out.note(why, path + text_of(name))
-            else:
-                yield path + (name if name.isascii() and "\\" not in name else text_of(name))
+        if not may_all_be_cells(files):
+            for name in files:
+                if why := why_no_cell(name):
+                    left_out.note(why, path + text_of(name))
+            files = [name for name in files if not why_no_cell(name)]  # noqa: PLW2901
+        yield from _texts_of(path, files)
+
+
+def _texts_of(path: str, files: list[str]) -> list[str]:
+    joined = "".join(files)
+    if joined.isascii() and "\\" not in joined:
+        return [path + name for name in files]
+    return [path + text_of(name) for name in files]
 
 
 def _batch_of(patient: str, paths: list[str]) -> pa.RecordBatch:

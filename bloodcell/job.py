@@ -1,5 +1,6 @@
 """What a run's results are a function of, and whether a run folder belongs to it."""
 
+import os
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -21,8 +22,15 @@ _PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
 
 
 def check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
-    """InputError if input and run folder lie in one another; RunError for a folder in use."""
+    """InputError if input and run folder lie in one another; RunError for a folder in use.
+
+    InputError too if the run folder's name is not UTF-8, for Arrow takes no such path.
+    """
     inside, outside = store.folder.resolve(), source.resolve()
+    if any("\ud800" <= letter <= "\udfff" for letter in os.fspath(inside)):
+        raise InputError(
+            f"the run folder {text_of(inside)} has a name that is not UTF-8: choose another --out"
+        )
     if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(
             f"the run folder {store.folder} lies inside the input {source}: its files would be "

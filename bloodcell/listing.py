@@ -54,8 +54,9 @@ _PATTERNS = (
     (re.compile(r"~\$|.*:zone\.identifier$|found\.\d{3}$", re.DOTALL), "Windows"),
     (re.compile(r"\."), "hidden"),
 )
-_ODD = re.compile(r"[.~@]|.*[@:]|found\.", re.DOTALL)
-"""What begins so may fit a pattern; the rest, nearly all, need not be held against them."""
+_BY_LETTER = "|".join(re.escape(name) for name in _KINDS if name[0] not in ".~#$@")
+_ODD_AMONG = re.compile(rf"\0(?:[.~#$]|found\.|{_BY_LETTER})")
+"""Finds whether any of many names, put together, may be no cell: one search for a whole folder."""
 
 _MOST_COUNTED = 100_000
 
@@ -65,9 +66,13 @@ def why_no_cell(name: str) -> str | None:
     lower = name.lower()
     if lower in _KINDS:
         return _KINDS[lower]
-    if _ODD.match(lower):
-        return next((kind for pattern, kind in _PATTERNS if pattern.match(lower)), None)
-    return None
+    return next((kind for pattern, kind in _PATTERNS if pattern.match(lower)), None)
+
+
+def may_all_be_cells(names: list[str]) -> bool:
+    """Whether none of ``names`` is left out, told at once; where False, some may be."""
+    joined = "\0" + "\0".join(names).lower()
+    return not ("@" in joined or ":" in joined or _ODD_AMONG.search(joined))
 
 
 class LeftOut:

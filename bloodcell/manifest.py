@@ -113,7 +113,8 @@ def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(source) as file:
+    # Opened here, for Arrow takes no path that is not UTF-8.
+    with source.open("rb") as binary, pq.ParquetFile(binary) as file:
         _check_columns(source, file.schema_arrow.names)
         yield from file.iter_batches()
 
@@ -247,7 +248,9 @@ def _paths(manifest: Path) -> Iterator[pa.Array]:
 def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
     """Paths so that two of one file are equal, as far as can be told without following links."""
     for paths in _paths(manifest):
-        plain = pc.replace_substring(pc.utf8_normalize(paths, "NFC"), "\\", "/")
+        plain = pc.replace_substring(paths, "\\", "/")
+        if not pc.all(pc.string_is_ascii(paths)).as_py():
+            plain = pc.utf8_normalize(plain, "NFC")
         # a/./b and a//b are a/b.
         plain = pc.replace_substring_regex(plain, r"/(?:\.?/)+", "/")
         plain = pc.replace_substring_regex(plain, r"^(?:\./)+", "")

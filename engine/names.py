@@ -8,6 +8,8 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bloodcell.errors import InputError
+
 _ESCAPED = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
 _FOLDERS_KEPT = 64
 
@@ -53,7 +55,7 @@ class Spellings:
         r"""The file that ``text`` means, where there is none of just that name; else None.
 
         Letters may be composed there or not (NFC, NFD), or be Latin-1, and ``\`` may stand for
-        ``/``. None as well if several files could be meant.
+        ``/``. InputError if several files could be meant.
         """
         if text.isascii() and "\\" not in text:
             return None
@@ -67,7 +69,12 @@ class Spellings:
             below = os.path.join(place, part)  # noqa: PTH118 - bytes
             if not os.path.lexists(below):
                 alike = self._alike(place, part)
-                if len(alike) != 1:
+                if len(alike) > 1:
+                    raise InputError(
+                        f"{name.decode()} could be {' or '.join(map(text_of, alike))} in "
+                        f"{text_of(place)}: list one of them letter by letter, or rename one"
+                    )
+                if not alike:
                     return None
                 below = os.path.join(place, alike[0])  # noqa: PTH118 - bytes
             place = below
