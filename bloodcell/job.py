@@ -101,7 +101,7 @@ def begin_or_resume(
             temperature=model.temperature,
             started=now(),
             state="running",
-            left_out=left_out or None,
+            left_out_files=left_out or None,
         )
     write_record(store.record_path, record)
     return record

@@ -30,17 +30,17 @@ def test_what_was_left_out_is_in_the_record_and_makes_no_other_job(
 ) -> None:
     root = copied(smears, tmp_path / "in", "P1/1", "P1/2", "P1/@eaDir/1/x.jpg", "P1/.DS_Store")
     first = bloodcell.score(root, tmp_path / "run")
-    assert first.about["left_out"] == {"NAS": 1, "macOS": 1}
+    assert first.about["left_out_files"] == {"NAS": 1, "macOS": 1}
     assert first.counts.cells == 2
     before = digests(tmp_path / "run")
     (root / "P1" / "Thumbs.db").write_bytes(b"x")
     again = bloodcell.score(root, tmp_path / "run")
     assert digests(tmp_path / "run") == before
-    assert again.about["left_out"] == first.about["left_out"]
+    assert again.about["left_out_files"] == first.about["left_out"]
 
 
 def test_nothing_left_out_is_nothing_in_the_record(run: bloodcell.Run) -> None:
-    assert "left_out" not in run.about
+    assert "left_out_files" not in run.about
 
 
 def test_names_in_latin_1_are_scored(smears: Path, tmp_path: Path) -> None:
