@@ -36,7 +36,7 @@ def test_what_was_left_out_is_in_the_record_and_makes_no_other_job(
     (root / "P1" / "Thumbs.db").write_bytes(b"x")
     again = bloodcell.score(root, tmp_path / "run")
     assert digests(tmp_path / "run") == before
-    assert again.about["left_out_files"] == first.about["left_out"]
+    assert again.about["left_out_files"] == first.about["left_out_files"]
 
 
 def test_nothing_left_out_is_nothing_in_the_record(run: bloodcell.Run) -> None:
