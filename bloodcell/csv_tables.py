@@ -67,7 +67,8 @@ def _blocks(path: Path, reader: Any, columns: list[str]) -> Iterator[Block]:
         if set(map(len, block)) != {len(columns)}:
             block = _without_empty_lines(path, block, columns, rows)
         rows += len(block)
-        yield block
+        if block:
+            yield block
 
 
 def _without_empty_lines(path: Path, block: Block, columns: list[str], rows: int) -> Block:

@@ -31,17 +31,20 @@ _NO_CELLS = {
     "macOS": [
         ".ds_store", "__macosx", ".spotlight-v100", ".fseventsd", ".documentrevisions-v100",
         ".temporaryitems", ".appledouble", ".appledb", ".appledesktop", ".apdisk", "icon\r",
-        "temporary items", "thevolumesettingsfolder", "thefindbycontentfolder",
+        "icon\uf00d", "temporary items", "thevolumesettingsfolder", "thefindbycontentfolder",
     ],
     "Windows": [
         "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini",
         "system volume information",
     ],
     "Jupyter": [".ipynb_checkpoints"],
-    "snapshot": [".snapshot", ".snapshots", ".zfs", "~snapshot", "#snapshot", "@recently-snapshot"],
+    "snapshot": [
+        ".snapshot", ".snapshots", ".zfs", "~snapshot", "#snapshot", "@sharesnap",
+        "@recently-snapshot",
+    ],
     "trash": [
         ".trash", ".trashes", "#recycle", "@recycle", ".recycle", "$recycle.bin", "recycler",
-        "recycled", "network trash folder",
+        "recycled", "network trash folder", "trashbox",
     ],
     "lost+found": ["lost+found"],
 }  # fmt: skip
@@ -49,9 +52,9 @@ _KINDS = {name: kind for kind, names in _NO_CELLS.items() for name in names}
 _PATTERNS = (
     (re.compile(r"@gmt-|\.snap(?:shot)?-"), "snapshot"),
     (re.compile(r"\.trash-"), "trash"),
-    (re.compile(r"\._"), "macOS"),
+    (re.compile(r"\._|.*:afp_(?:afpinfo|resource)$", re.DOTALL), "macOS"),
     (re.compile(r".*@syno(?:eastream|resource)$", re.DOTALL), "NAS"),
-    (re.compile(r"~\$|.*:zone\.identifier$|found\.\d{3}$", re.DOTALL), "Windows"),
+    (re.compile(r"~\$|.*zone\.identifier(?::\$data)?$|found\.\d{3}$", re.DOTALL), "Windows"),
     (re.compile(r"\."), "hidden"),
 )
 _BY_LETTER = "|".join(re.escape(name) for name in _KINDS if name[0] not in ".~#$@")
@@ -72,7 +75,8 @@ def why_no_cell(name: str) -> str | None:
 def may_all_be_cells(names: list[str]) -> bool:
     """Whether none of ``names`` is left out, told at once; where False, some may be."""
     joined = "\0" + "\0".join(names).lower()
-    return not ("@" in joined or ":" in joined or _ODD_AMONG.search(joined))
+    marks = ("@", ":", "zone.identifier")
+    return not any(mark in joined for mark in marks) and not _ODD_AMONG.search(joined)
 
 
 class LeftOut:
@@ -82,7 +86,7 @@ class LeftOut:
         self.files: Counter[str] = Counter()
         """By what left them behind, or by their suffix."""
         self._examples: dict[str, str] = {}
-        self._uncounted: list[str] = []
+        self._uncounted: set[str] = set()
 
     def note(self, why: str, path: str, files: int = 1) -> None:
         """Count ``files`` at ``path``, or in it."""
@@ -103,13 +107,13 @@ class LeftOut:
         files, entries = 0, 0
 
         def note(_: OSError) -> None:
-            self._uncounted.append(text_of(folder))
+            self._uncounted.add(text_of(folder))
 
         for _, folders, names in os.walk(folder, onerror=note):
             files += len(names)
             entries += len(names) + len(folders)
             if entries > _MOST_COUNTED:
-                self._uncounted.append(text_of(folder))
+                self._uncounted.add(text_of(folder))
                 break
         return files
 
@@ -120,9 +124,9 @@ class LeftOut:
             for why, files in self.files.most_common()
         ]
         if self._uncounted:
-            folders = len(set(self._uncounted))
             reasons.append(
-                f"files in {folders} such folders could not all be counted ({self._uncounted[0]})"
+                f"files in {len(self._uncounted)} such folders could not all be counted "
+                f"({min(self._uncounted)})"
             )
         if reasons:
             _LOG.warning(

@@ -170,6 +170,7 @@ def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
     """``path`` and ``patient`` as text, in front; InputError for one that no file can have."""
     columns = {name: pc.cast(batch[name], pa.string()) for name in _REQUIRED}
     for name, column in columns.items():
+        column.validate(full=True)
         if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():
             raise InputError(f"{source} has rows with an empty {name!r}: each cell needs one")
         if pc.any(pc.match_substring(column, "\0")).as_py():
@@ -201,7 +202,7 @@ def _refuse_alike_patients(source: Path, patients: list[str]) -> None:
 
 def _refuse_duplicates(source: Path, manifest: Path) -> None:
     """Compare 64-bit hashes, eight bytes a cell, and look closer only where two agree."""
-    root = text_of(root_of(source))
+    root = spelling(text_of(root_of(source))).rstrip("/")
     hashes = np.empty(pq.read_metadata(manifest).num_rows, np.uint64)
     rows = 0
     for column in _places(manifest, root):
@@ -261,8 +262,8 @@ def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
 
 def _below(root: str, path: str) -> str:
     """A path with ``..`` or an absolute one as it would be without, from ``root`` on."""
-    whole = os.path.normpath(os.path.join(root, path))  # noqa: PTH118 - links stay
-    return whole.removeprefix(spelling(root).rstrip("/") + "/")
+    whole = os.path.normpath(path if path.startswith("/") else f"{root}/{path}")
+    return whole.removeprefix(f"{root}/")
 
 
 def _hashes(paths: pa.Array) -> np.typing.NDArray[np.uint64]:

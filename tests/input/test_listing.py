@@ -21,10 +21,11 @@ NO_CELLS = [
     "@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", "#recycle/1.jpg", "1.jpg@SynoEAStream",
     ".@__thumb/default1.jpg", "@Recycle/1.jpg", "@Recently-Snapshot/1.jpg",
     "__MACOSX/._1.jpg", "._1.jpg", ".DS_Store", ".Spotlight-V100/1.jpg", ".Trashes/1.jpg",
-    ".fseventsd/1.jpg", "Icon\r", "Network Trash Folder/1.jpg",
+    ".fseventsd/1.jpg", "Icon\r", "1.jpg:AFP_Resource", "Network Trash Folder/1.jpg",
     "Thumbs.db", "THUMBS.DB", "desktop.ini", "$RECYCLE.BIN/1.jpg",
     "System Volume Information/1.jpg",
-    "1.jpg:Zone.Identifier", "~$1.jpg", "FOUND.000/1.jpg",
+    "1.jpg:Zone.Identifier", "1.jpg:Zone.Identifier:$DATA", "1.jpg\uf03aZone.Identifier",
+    "~$1.jpg", "FOUND.000/1.jpg",
     ".ipynb_checkpoints/1-checkpoint.jpg", ".snapshot/hourly.0/1.jpg", ".zfs/snapshot/a/1.jpg",
     "~snapshot/1.jpg", "#snapshot/1.jpg", "@GMT-2026.11.25-01.00.00/1.jpg",
     ".Trash-1000/files/1.jpg", "lost+found/1.jpg", ".cache/deep/1.jpg", ".1.jpg.Xy12",
@@ -159,7 +160,21 @@ def test_a_loop_of_links_is_refused_or_one_rejected_row(tmp_path: Path) -> None:
         frozen(root, tmp_path)
 
 
-ODD = [".", "~", "#", "$", "@", ":", "x", "thumbs.db", "found.001", "icon\r", "__macosx", "@gmt-1"]
+ODD = [
+    ".",
+    "~",
+    "#",
+    "$",
+    "@",
+    ":",
+    "x",
+    "thumbs.db",
+    "found.001",
+    "zone.identifier",
+    "icon\r",
+    "__macosx",
+    "@gmt-1",
+]
 
 
 @given(st.lists(st.one_of(st.sampled_from(ODD), st.text("aT.@:~$#", min_size=1)), min_size=1))

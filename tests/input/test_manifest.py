@@ -156,6 +156,7 @@ def test_one_patient_of_many_folders_is_spoken_of(
         ("", "is empty or no file"),
         ("\n", "lacks the columns"),
         ("path,patient\n", "holds no cells"),
+        ("path,patient\n\n\n", "holds no cells"),
         ("path,patient\na.jpg,p\na.jpg,q\n", r"lists a\.jpg more than once"),
         ("path,patient\na/b.jpg,p\n./a//b.jpg,q\n", r"lists a/b\.jpg more than once"),
         ("path,patient\na.jpg,\n", "empty 'patient'"),
@@ -177,6 +178,14 @@ def test_faulty_csv_is_refused_by_name(tmp_path: Path, content: str, message: st
     source.write_text(content)
     with pytest.raises(InputError, match=message):
         _freeze(source, tmp_path)
+
+
+def test_text_of_parquet_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    binary = pa.array([b"M\xfcller.jpg"])
+    text = pa.StringArray.from_buffers(1, binary.buffers()[1], binary.buffers()[2])
+    pq.write_table(pa.table({"path": text, "patient": ["p"]}), tmp_path / "m.parquet")
+    with pytest.raises(InputError, match=r"m\.parquet cannot be read as a manifest"):
+        _freeze(tmp_path / "m.parquet", tmp_path)
 
 
 def test_missing_empty_or_foreign_input_is_refused(tmp_path: Path) -> None:
