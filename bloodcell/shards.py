@@ -15,7 +15,13 @@ import pyarrow as pa
 
 from bloodcell.engine.names import text_of
 from bloodcell.errors import InputError
-from bloodcell.listing import IMAGE_SUFFIXES, OTHER_IMAGE_SUFFIXES, LeftOut, why_no_cell
+from bloodcell.listing import (
+    IMAGE_SUFFIXES,
+    OTHER_IMAGE_SUFFIXES,
+    LeftOut,
+    may_all_be_cells,
+    why_no_cell,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,12 +97,13 @@ def refuse_second_way(path: Path, kind: str, seen: set[tuple[int, int]]) -> None
 
 def _cells_of(shard: Path, left_out: LeftOut) -> Iterator[dict[str, Any]]:
     """One row a cell; other members are counted in ``left_out``."""
+    shard_name, patient = text_of(shard.name), text_of(shard.stem)
     for member in _members_of(shard):
         if member.isdir():
             continue
         parts = _parts_of(member.name, shard)
         if why := _why_left_out(parts):
-            left_out.note(why, "/".join([shard.name, *parts]))
+            left_out.note(why, "/".join([shard_name, *parts]))
         elif "\\" in member.name and "/" in member.name:
             raise InputError(
                 f"{shard} has the member {_as_text(member.name)}, with \\ and / in its name: "
@@ -104,13 +111,20 @@ def _cells_of(shard: Path, left_out: LeftOut) -> Iterator[dict[str, Any]]:
                 "by `tar -C SMEARS -cf SHARD .`"
             )
         else:
-            yield _row(shard, member, parts)
+            yield {
+                "path": "/".join([shard_name, *parts]),
+                "patient": parts[0] if len(parts) > 1 else patient,
+                "shard": shard_name,
+                **_range_of(member),
+            }
 
 
 def _parts_of(name: str, shard: Path) -> list[str]:
     r"""The folders and the file of a member's name, which of Windows has ``\`` for ``/``."""
     path = name.replace("\\", "/")
-    parts = [_as_text(part) for part in path.split("/") if part not in ("", ".")]
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not path.isascii():
+        parts = [_as_text(part) for part in parts]
     if path.startswith("/") or ".." in parts or _DRIVE.match(path):
         raise InputError(
             f"{shard} has the member {_as_text(name)}, whose first folder is no patient: "
@@ -120,13 +134,14 @@ def _parts_of(name: str, shard: Path) -> list[str]:
 
 
 def _as_text(name: str) -> str:
-    return name if name.isascii() else text_of(name.encode("utf-8", "surrogateescape"))
+    return text_of(name.encode("utf-8", "surrogateescape"))
 
 
 def _why_left_out(parts: list[str]) -> str | None:
-    for part in parts:
-        if why := why_no_cell(part):
-            return why
+    if not may_all_be_cells(parts):
+        for part in parts:
+            if why := why_no_cell(part):
+                return why
     if parts and parts[-1].lower().endswith(_CELL_SUFFIXES):
         return None
     suffix = PurePosixPath(parts[-1]).suffix.lower() if parts else ""
@@ -134,13 +149,9 @@ def _why_left_out(parts: list[str]) -> str | None:
     return f"with the suffix {suffix}" if suffix[1:].isalpha() else "without an image's suffix"
 
 
-def _row(shard: Path, member: tarfile.TarInfo, parts: list[str]) -> dict[str, Any]:
+def _range_of(member: tarfile.TarInfo) -> dict[str, int | None]:
     is_in_one_piece = member.isreg() and not member.issparse()
-    shard_name = text_of(shard.name)
     return {
-        "path": "/".join([shard_name, *parts]),
-        "patient": parts[0] if len(parts) > 1 else text_of(shard.stem),
-        "shard": shard_name,
         "byte_offset": member.offset_data if is_in_one_piece else None,
         "byte_count": member.size if is_in_one_piece else None,
     }
