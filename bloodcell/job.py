@@ -1,5 +1,6 @@
 """What a run's results are a function of, and whether a run folder belongs to it."""
 
+import os
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from bloodcell import __version__, manifest
 from bloodcell.engine.backends.contract import Choice
+from bloodcell.engine.names import text_of
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import InputError, RunError
 from bloodcell.files import sha256_of, write_whole, writing
@@ -20,8 +22,15 @@ _PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
 
 
 def check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
-    """InputError if input and run folder lie in one another; RunError for a folder in use."""
+    """InputError if input and run folder lie in one another; RunError for a folder in use.
+
+    InputError too if the run folder's name is not UTF-8, for Arrow takes no such path.
+    """
     inside, outside = store.folder.resolve(), source.resolve()
+    if any("\ud800" <= letter <= "\udfff" for letter in os.fspath(inside)):
+        raise InputError(
+            f"the run folder {text_of(inside)} has a name that is not UTF-8: choose another --out"
+        )
     if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(
             f"the run folder {store.folder} lies inside the input {source}: its files would be "
@@ -48,7 +57,7 @@ def job_of(
 ) -> Job:
     """The job of scoring ``source`` so; ``made_of`` is the scorer's."""
     return Job(
-        input=manifest.printable(source.resolve()),
+        input=text_of(source.resolve()),
         model=model.name,
         model_version=model.version,
         model_sha256=model.weights_sha256,
@@ -75,9 +84,10 @@ def begin_or_resume(
         _refuse_other_job(store, record.job, job)
         _refuse_other_cells(store, source, record)
     else:
+        left_out: dict[str, int] = {}
         write_whole(
             store.manifest_path,
-            lambda path: manifest.freeze_manifest(source, path, job.rows_per_part),
+            lambda path: left_out.update(manifest.freeze_manifest(source, path, job.rows_per_part)),
         )
         record = RunRecord(
             job=job,
@@ -85,12 +95,13 @@ def begin_or_resume(
             scheme=model.scheme.name,
             error_model=_basis_of(model.error_model),
             why_not_adjusted=why_not_adjusted(model.error_model, counting),
-            model_folder=manifest.printable(model.folder.resolve()),
+            model_folder=text_of(model.folder.resolve()),
             backend=choice,
             preprocessing=model.preprocessing,
             temperature=model.temperature,
             started=now(),
             state="running",
+            left_out_files=left_out or None,
         )
     write_record(store.record_path, record)
     return record

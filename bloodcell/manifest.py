@@ -5,33 +5,31 @@ patient's file names at a time, and of shards and tables nine bytes a cell while
 for duplicates.
 """
 
-import csv
 import logging
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bloodcell._core import hash_strings
+from bloodcell.csv_tables import open_csv
+from bloodcell.engine.names import spelling, text_of
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
-from bloodcell.shards import (
-    IMAGE_SUFFIXES,
-    RANGE_COLUMNS,
-    is_archive,
-    list_shards,
-    refuse_second_way,
-    shards_among,
-)
+from bloodcell.folders import list_folder
+from bloodcell.listing import LeftOut
+from bloodcell.shards import RANGE_COLUMNS, is_archive, list_shards
 
 _LOG = logging.getLogger(__name__)
 
 _REQUIRED = ("path", "patient")
+_OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
 _RESERVED = ("row", *RANGE_COLUMNS)
 
 
@@ -40,24 +38,31 @@ def root_of(source: Path) -> Path:
     return (source if source.is_dir() else source.parent).resolve()
 
 
-def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> None:
+def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> dict[str, int]:
     """Write ``target`` (Parquet: ``row``, ``path``, ``patient``, carried columns).
 
     Of shards, ``shard``, ``byte_offset`` and ``byte_count`` are carried (see ``list_shards``).
-    Row group k holds rows [k * rows_per_group, (k + 1) * rows_per_group). Raises InputError
-    naming ``source`` and the fault: missing, empty, without the columns, duplicate paths.
+    Row group k holds rows [k * rows_per_group, (k + 1) * rows_per_group). Returns how many files
+    of folders and shards were left out, by the reason (see ``listing``). Raises InputError naming
+    ``source`` and the fault: missing, empty, without the columns, paths or patients that are the
+    same in one spelling or two.
     """
+    left_out = LeftOut()
     try:
-        rows = _write(source, target, rows_per_group)
-    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        rows = _write(_checked_batches(source, left_out), target, rows_per_group)
+    except pa.ArrowException as error:
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
+    left_out.warn(source)
     if rows == 0:
         raise InputError(f"{source} holds no cells")
+    patients = patient_names(target).to_pylist()
+    _refuse_alike_patients(source, patients)
     # Only a walk over files cannot find the same path twice.
     if not source.is_dir() or "shard" in pq.read_schema(target).names:
         _refuse_duplicates(source, target)
     if source.is_dir() or is_archive(source.name):
-        _warn_of_a_patient_of_many(source, target)
+        _warn_of_a_patient_of_many(source, target, patients)
+    return dict(left_out.files)
 
 
 def row_group_count(manifest: Path) -> int:
@@ -74,44 +79,42 @@ def patient_names(manifest: Path) -> pa.Array:
     return pa.array(sorted(names), pa.string())
 
 
-def printable(path: str | os.PathLike[str]) -> str:
-    """A path as text; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _read_source(source: Path) -> Iterator[pa.RecordBatch]:
+def _checked_batches(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     try:
-        yield from _batches_of(source)
+        for batch in _batches_of(source, left_out):
+            yield _checked(batch, source)
     except OSError as error:
         raise InputError(f"cannot list the cells of {source}: {error}") from error
 
 
-def _batches_of(source: Path) -> Iterator[pa.RecordBatch]:
+def _batches_of(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     if source.is_dir():
-        return _list_folder(source)
+        return list_folder(source, left_out)
     if not source.exists():
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     if is_archive(source.name):
-        return list_shards(source.parent, [source.name])
-    if source.suffix.lower() == ".csv":
-        return _read_csv(source)
-    if source.suffix.lower() == ".parquet":
-        return _read_parquet(source)
-    raise InputError(f"{source} is neither a folder nor a .tar shard, .csv or .parquet manifest")
+        return list_shards(source.parent, [source.name], left_out)
+    if (suffix := source.suffix.lower()) not in (".csv", ".parquet"):
+        raise InputError(
+            f"{source} is neither a folder nor a .tar shard, .csv or .parquet manifest"
+        )
+    if not source.is_file() or source.stat().st_size == 0:
+        raise InputError(f"{source} is empty or no file: a table of cells is expected")
+    return _read_csv(source) if suffix == ".csv" else _read_parquet(source)
 
 
 def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
     # Every column as text: a patient named 007 must not become the number 7.
-    with source.open(encoding="utf-8-sig", newline="") as file:
-        columns = next(csv.reader(file), [])
-    _check_columns(source, columns)
-    options = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
-    with pyarrow.csv.open_csv(source, convert_options=options) as reader:
-        yield from reader
+    with open_csv(source, _REQUIRED) as (columns, blocks):
+        _check_columns(source, columns)
+        for block in blocks:
+            arrays = [pa.array(values, pa.string()) for values in zip(*block, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, columns)
 
 
 def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(source) as file:
+    # Opened here, for Arrow takes no path that is not UTF-8.
+    with source.open("rb") as binary, pq.ParquetFile(binary) as file:
         _check_columns(source, file.schema_arrow.names)
         yield from file.iter_batches()
 
@@ -128,62 +131,12 @@ def _check_columns(source: Path, columns: list[str]) -> None:
         raise InputError(f"{source} has the columns {reserved}, which bloodcell fills: rename them")
 
 
-def _list_folder(folder: Path) -> Iterator[pa.RecordBatch]:
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    entries = [entry for entry in entries if not entry.name.startswith(".")]
-    shards = shards_among(folder, entries)
-    return list_shards(folder, shards) if shards else _walk_patients(folder, entries)
-
-
-def _walk_patients(folder: Path, entries: list[os.DirEntry[str]]) -> Iterator[pa.RecordBatch]:
-    """One subfolder a patient; a folder without subfolders is one patient, named like it."""
-    seen: set[tuple[int, int]] = set()
-    patients = [entry.name for entry in entries if entry.is_dir()]
-    if not patients:
-        yield _batch_of(folder.resolve().name, sorted(_files_below(folder, folder, seen)))
-        return
-    others = [entry.name for entry in entries if not entry.is_dir()]
-    if stray := [name for name in others if name.lower().endswith(IMAGE_SUFFIXES)]:
-        raise InputError(
-            f"{folder} holds {len(stray)} images beside its patients' folders ({stray[0]}, ...): "
-            "put them into a patient's folder, or list all cells in a manifest"
-        )
-    for name in patients:
-        paths = sorted(_files_below(folder / name, folder, seen))
-        if not paths:
-            _LOG.warning("%s is empty: the patient does not appear in the run", folder / name)
-        yield _batch_of(name, paths)
-
-
-def _files_below(folder: Path, root: Path, seen: set[tuple[int, int]]) -> Iterator[str]:
-    """Every file at any depth but hidden ones: what is no image becomes a rejected row.
-
-    A folder reached a second time, through a link, would count its cells twice: InputError.
-    """
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for parent, _, files in os.walk(folder, followlinks=True, onerror=fail):
-        refuse_second_way(Path(parent), "folder", seen)
-        relative = os.path.relpath(parent, root)
-        for name in files:
-            if not name.startswith("."):
-                yield printable(name if relative == "." else f"{relative}/{name}")
-
-
-def _batch_of(patient: str, paths: list[str]) -> pa.RecordBatch:
-    names = pa.repeat(pa.scalar(printable(patient), pa.string()), len(paths))
-    return pa.record_batch({"path": pa.array(paths, pa.string()), "patient": names})
-
-
-def _write(source: Path, target: Path, rows_per_group: int) -> int:
+def _write(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int) -> int:
     """Write row groups of exactly ``rows_per_group`` rows; returns the number of rows."""
     writer: pq.ParquetWriter | None = None
     rows = 0
     try:
-        checked = (_checked(batch, source) for batch in _read_source(source))
-        for table in _regrouped(checked, rows_per_group):
+        for table in _regrouped(batches, rows_per_group):
             numbers = pa.array(np.arange(rows, rows + table.num_rows, dtype=np.int64))
             numbered = table.add_column(0, "row", numbers)
             writer = writer or pq.ParquetWriter(target, numbered.schema)
@@ -214,21 +167,45 @@ def _regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterat
 
 
 def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
-    """``path`` and ``patient`` as text, in front; raises InputError for an empty one."""
+    """``path`` and ``patient`` as text, in front; InputError for one that no file can have."""
     columns = {name: pc.cast(batch[name], pa.string()) for name in _REQUIRED}
     for name, column in columns.items():
+        column.validate(full=True)
         if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():
             raise InputError(f"{source} has rows with an empty {name!r}: each cell needs one")
+        if pc.any(pc.match_substring(column, "\0")).as_py():
+            raise InputError(
+                f"{source} has rows with a NUL byte in {name!r}: no file has that name"
+            )
+    windows = columns["path"].filter(pc.match_substring_regex(columns["path"], _OF_WINDOWS))
+    if len(windows):
+        raise InputError(
+            f"{source} lists {windows[0]}, an absolute path of Windows: paths are relative to the "
+            "manifest"
+        )
     for name in batch.schema.names:
         columns.setdefault(name, batch[name])
     return pa.record_batch(columns)
 
 
+def _refuse_alike_patients(source: Path, patients: list[str]) -> None:
+    if all(name.isascii() for name in patients):
+        return
+    spelled = Counter(unicodedata.normalize("NFC", name) for name in patients)
+    name, times = spelled.most_common(1)[0]
+    if times > 1:
+        raise InputError(
+            f"{source} has the patient {name} in two spellings (letters composed or not), which "
+            "nobody could tell apart: rename one, or make them one patient"
+        )
+
+
 def _refuse_duplicates(source: Path, manifest: Path) -> None:
     """Compare 64-bit hashes, eight bytes a cell, and look closer only where two agree."""
+    root = spelling(text_of(root_of(source))).rstrip("/")
     hashes = np.empty(pq.read_metadata(manifest).num_rows, np.uint64)
     rows = 0
-    for column in _path_columns(manifest):
+    for column in _places(manifest, root):
         hashes[rows : rows + len(column)] = _hashes(column)
         rows += len(column)
     hashes.sort()
@@ -236,7 +213,7 @@ def _refuse_duplicates(source: Path, manifest: Path) -> None:
     if len(suspects) == 0:
         return
     seen: set[str] = set()
-    for column in _path_columns(manifest):
+    for column in _places(manifest, root):
         for path in column.filter(pa.array(np.isin(_hashes(column), suspects))).to_pylist():
             if path in seen:
                 raise InputError(
@@ -245,14 +222,13 @@ def _refuse_duplicates(source: Path, manifest: Path) -> None:
             seen.add(path)
 
 
-def _warn_of_a_patient_of_many(source: Path, manifest: Path) -> None:
+def _warn_of_a_patient_of_many(source: Path, manifest: Path, patients: list[str]) -> None:
     """A folder around the patients' folders makes one patient of them, and one wrong share."""
-    patients = patient_names(manifest)
     if len(patients) != 1:
         return
     above = "[^/]+/" * (2 if "shard" in pq.read_schema(manifest).names else 1)
     folders: set[str] = set()
-    for paths in _path_columns(manifest):
+    for paths in _paths(manifest):
         below = pc.extract_regex(paths, f"^{above}(?P<folder>[^/]+)/")
         folders.update(pc.unique(below.drop_null().field("folder")).to_pylist())
     if len(folders) > 1:
@@ -264,12 +240,30 @@ def _warn_of_a_patient_of_many(source: Path, manifest: Path) -> None:
         )  # fmt: skip
 
 
-def _path_columns(manifest: Path) -> Iterator[pa.Array]:
+def _paths(manifest: Path) -> Iterator[pa.Array]:
     with pq.ParquetFile(manifest) as file:
         for batch in file.iter_batches(columns=["path"]):
-            # a/./b and a//b are a/b; links are not followed here.
-            inside = pc.replace_substring_regex(batch["path"], r"/(?:\.?/)+", "/")
-            yield pc.replace_substring_regex(inside, r"^(?:\./)+", "")
+            yield batch["path"]
+
+
+def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
+    """Paths so that two of one file are equal, as far as can be told without following links."""
+    for paths in _paths(manifest):
+        plain = pc.replace_substring(paths, "\\", "/")
+        if not pc.all(pc.string_is_ascii(paths)).as_py():
+            plain = pc.utf8_normalize(plain, "NFC")
+        # a/./b and a//b are a/b.
+        plain = pc.replace_substring_regex(plain, r"/(?:\.?/)+", "/")
+        plain = pc.replace_substring_regex(plain, r"^(?:\./)+", "")
+        if pc.any(pc.match_substring_regex(plain, r"^/|(?:^|/)\.\./")).as_py():
+            plain = pa.array([_below(root, path) for path in plain.to_pylist()], pa.string())
+        yield plain
+
+
+def _below(root: str, path: str) -> str:
+    """A path with ``..`` or an absolute one as it would be without, from ``root`` on."""
+    whole = os.path.normpath(path if path.startswith("/") else f"{root}/{path}")
+    return whole.removeprefix(f"{root}/")
 
 
 def _hashes(paths: pa.Array) -> np.typing.NDArray[np.uint64]:

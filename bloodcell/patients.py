@@ -82,6 +82,14 @@ def patient_table(
     return pa.table(columns)
 
 
+def without_formulas(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    """``names`` for a CSV: an apostrophe before what a spreadsheet would compute."""
+    # Some spreadsheets take the wide forms of = + - @ as well.
+    begin = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+    is_formula = pc.match_substring_regex(names, begin)
+    return pc.if_else(is_formula, pc.binary_join_element_wise("'", names, ""), names)
+
+
 def _per_100_leukocytes(counts: npt.NDArray[np.int64], scheme: Scheme) -> dict[str, pa.Array]:
     """Cells that are no leukocytes, for each 100 that are; null without leukocytes."""
     role = np.array([c.role for c in scheme.classes])

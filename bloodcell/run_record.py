@@ -91,6 +91,8 @@ class RunRecord:
     temperature: float
     started: str
     state: Literal["running", "stopped", "failed", "done"]
+    left_out_files: dict[str, int] | None = None
+    """Files of the input that are no cells, by what left them behind; None if there were none."""
     counts: Counts | None = None
     session: SessionFigures | None = None
     finished: str | None = None

@@ -103,7 +103,8 @@ class Session:
     def _write_patients(self, table: pa.Table) -> None:
         write_whole(self.store.patients_path, lambda path: pq.write_table(table, path))
         csv = self.store.folder / "patients.csv"
-        write_whole(csv, lambda path: pyarrow.csv.write_csv(table, path))
+        named = table.set_column(0, "patient", patients.without_formulas(table["patient"]))
+        write_whole(csv, lambda path: pyarrow.csv.write_csv(named, path))
 
     def _stopped_message(self, kept: int, cells: int) -> str:
         return (

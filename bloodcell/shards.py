@@ -5,24 +5,32 @@ Only headers are read here. What stays in memory is one batch of rows.
 
 import itertools
 import logging
-import os
+import re
 import tarfile
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from bloodcell.engine.names import text_of
 from bloodcell.errors import InputError
+from bloodcell.listing import (
+    IMAGE_SUFFIXES,
+    OTHER_IMAGE_SUFFIXES,
+    LeftOut,
+    may_all_be_cells,
+    why_no_cell,
+)
 
 _LOG = logging.getLogger(__name__)
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 RANGE_COLUMNS = ("shard", "byte_offset", "byte_count")
 """What a manifest of shards has besides ``path`` and ``patient``."""
 
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+_CELL_SUFFIXES = (*IMAGE_SUFFIXES, *OTHER_IMAGE_SUFFIXES)
+_DRIVE = re.compile("[A-Za-z]:/")
 _ROWS_PER_BATCH = 4096
 _ZEROS_AT_ONCE = 1 << 20
 _SCHEMA = pa.schema(
@@ -41,44 +49,26 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith((".tar", *_COMPRESSED))
 
 
-def shards_among(folder: Path, entries: Iterable[os.DirEntry[str]]) -> list[str]:
-    """Names of the shards among a folder's entries; InputError if there are cells beside them."""
-    shards, others = [], []
-    for entry in entries:
-        if not entry.is_dir() and is_archive(entry.name):
-            shards.append(entry.name)
-        elif entry.is_dir() or entry.name.lower().endswith(IMAGE_SUFFIXES):
-            others.append(entry.name)
-    if shards and others:
-        raise InputError(
-            f"{folder} holds tar shards ({shards[0]}, ...) beside folders or images ({others[0]}, "
-            "...): put the shards into a folder of their own"
-        )
-    return shards
-
-
-def list_shards(folder: Path, names: Iterable[str]) -> Iterator[pa.RecordBatch]:
+def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     """The cells of the shards ``names`` in ``folder``: shard by shard, in the archive's order.
 
-    A cell is a member with an image's suffix that is not hidden. ``path`` (string) is shard and
-    member, ``patient`` (string) the member's first folder, or the shard's name without suffix.
-    ``shard`` (string), ``byte_offset`` and ``byte_count`` (int64) say where its bytes lie; both are
-    null for a link, a device or a sparse member. Raises InputError naming the shard if it is
-    compressed, damaged or cut short, is listed already, or has members outside its folder.
+    A cell is a member with an image's suffix, unless its name or a folder's on its way says that it
+    is none; other members are counted in ``left_out``. ``path`` (string) is shard and member,
+    ``patient`` (string) the member's first folder, or the shard's name without suffix. ``shard``
+    (string), ``byte_offset`` and ``byte_count`` (int64) say where its bytes lie; both are null for
+    a link, a device or a sparse member. Raises InputError naming the shard if it is compressed,
+    damaged or cut short, is listed already, or has members outside its folder, or whose folders
+    cannot be told.
     """
     seen: set[tuple[int, int]] = set()
-    ignored: Counter[str] = Counter()
     for name in names:
         _check_file(folder / name, seen)
-        cells, is_empty = _cells_of(folder / name, ignored), True
+        cells, is_empty = _cells_of(folder / name, left_out), True
         while batch := list(itertools.islice(cells, _ROWS_PER_BATCH)):
             yield pa.RecordBatch.from_pylist(batch, schema=_SCHEMA)
             is_empty = False
         if is_empty:
             _LOG.warning("%s holds no images", folder / name)
-    if ignored:
-        common = ", ".join(f"{n} {suffix or 'none'}" for suffix, n in ignored.most_common(5))
-        _LOG.info("%d members are no cells by their suffix: %s", ignored.total(), common)
 
 
 def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
@@ -90,12 +80,6 @@ def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
         )
     if not shard.is_file():
         raise InputError(f"{shard} is not a file: a tar shard is expected")
-    try:
-        shard.name.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"the shard {shard.name!r} has a name that is not UTF-8: rename it"
-        ) from error
     refuse_second_way(shard, "shard", seen)
 
 
@@ -111,32 +95,63 @@ def refuse_second_way(path: Path, kind: str, seen: set[tuple[int, int]]) -> None
     seen.add(identity)
 
 
-def _cells_of(shard: Path, ignored: Counter[str]) -> Iterator[dict[str, Any]]:
-    """One row a cell; other members are counted in ``ignored`` by their suffix."""
+def _cells_of(shard: Path, left_out: LeftOut) -> Iterator[dict[str, Any]]:
+    """One row a cell; other members are counted in ``left_out``."""
+    shard_name, patient = text_of(shard.name), text_of(shard.stem)
     for member in _members_of(shard):
         if member.isdir():
             continue
-        parts = [part for part in member.name.split("/") if part not in ("", ".")]
-        if member.name.startswith("/") or ".." in parts:
+        parts = _parts_of(member.name, shard)
+        if why := _why_left_out(parts):
+            left_out.note(why, "/".join([shard_name, *parts]))
+        elif "\\" in member.name and "/" in member.name:
             raise InputError(
-                f"{shard} has the member {member.name}, whose first folder is no patient: "
-                "`tar -C SMEARS -cf SHARD .` names members from the patient on"
+                f"{shard} has the member {_as_text(member.name)}, with \\ and / in its name: "
+                "which of them divides folders cannot be told, nor whose cell it is. Make it anew "
+                "by `tar -C SMEARS -cf SHARD .`"
             )
-        # As in a folder: macOS, for one, puts a ._x.jpg beside each x.jpg.
-        if not parts or parts[0].startswith(".") or parts[-1].startswith("."):
-            continue
-        if parts[-1].lower().endswith(IMAGE_SUFFIXES):
-            yield _row(shard, member, parts)
         else:
-            ignored[PurePosixPath(parts[-1]).suffix] += 1
+            yield {
+                "path": "/".join([shard_name, *parts]),
+                "patient": parts[0] if len(parts) > 1 else patient,
+                "shard": shard_name,
+                **_range_of(member),
+            }
 
 
-def _row(shard: Path, member: tarfile.TarInfo, parts: list[str]) -> dict[str, Any]:
+def _parts_of(name: str, shard: Path) -> list[str]:
+    r"""The folders and the file of a member's name, which of Windows has ``\`` for ``/``."""
+    path = name.replace("\\", "/")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not path.isascii():
+        parts = [_as_text(part) for part in parts]
+    if path.startswith("/") or ".." in parts or _DRIVE.match(path):
+        raise InputError(
+            f"{shard} has the member {_as_text(name)}, whose first folder is no patient: "
+            "`tar -C SMEARS -cf SHARD .` names members from the patient on"
+        )
+    return parts
+
+
+def _as_text(name: str) -> str:
+    return text_of(name.encode("utf-8", "surrogateescape"))
+
+
+def _why_left_out(parts: list[str]) -> str | None:
+    if not may_all_be_cells(parts):
+        for part in parts:
+            if why := why_no_cell(part):
+                return why
+    if parts and parts[-1].lower().endswith(_CELL_SUFFIXES):
+        return None
+    suffix = PurePosixPath(parts[-1]).suffix.lower() if parts else ""
+    # Of a number there may be as many as members.
+    return f"with the suffix {suffix}" if suffix[1:].isalpha() else "without an image's suffix"
+
+
+def _range_of(member: tarfile.TarInfo) -> dict[str, int | None]:
     is_in_one_piece = member.isreg() and not member.issparse()
     return {
-        "path": "/".join([shard.name, *parts]),
-        "patient": parts[0] if len(parts) > 1 else shard.stem,
-        "shard": shard.name,
         "byte_offset": member.offset_data if is_in_one_piece else None,
         "byte_count": member.size if is_in_one_piece else None,
     }
@@ -146,10 +161,7 @@ def _members_of(shard: Path) -> Iterator[tarfile.TarInfo]:
     """The members of a whole archive; InputError for what tarfile would pass over in silence."""
     with shard.open("rb") as file:
         try:
-            # Names become the text that manifest.printable() makes of them.
-            with tarfile.open(
-                fileobj=file, mode="r:", encoding="utf-8", errors="backslashreplace"
-            ) as archive:
+            with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as archive:
                 yield from _ascending(archive)
                 _check_end(file, archive.offset)
         except (tarfile.TarError, ValueError, OverflowError) as error:

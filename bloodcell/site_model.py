@@ -1,10 +1,12 @@
 """A model for a site's own scanner: with the error model of a run's labelled patients."""
 
+import os
 import shutil
 from pathlib import Path
 
 import tomli_w
 
+from bloodcell.engine.names import bytes_of
 from bloodcell.error_model import ErrorModel, fit_error_model
 from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import join
@@ -45,7 +47,7 @@ def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
 
 
 def _model_of(run: Run) -> Model:
-    model = load_model(run.record.model_folder)
+    model = load_model(Path(os.fsdecode(bytes_of(run.record.model_folder))))
     expected = run.record.job.model_sha256
     if model.weights_sha256 != expected:
         raise ModelError(

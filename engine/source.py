@@ -3,16 +3,23 @@
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bloodcell._core import REASONS, read_ranges
 from bloodcell._core import read_files as read_whole_files
-from bloodcell._core import read_ranges
 from bloodcell.engine.batches import EncodedBatch
+from bloodcell.engine.names import Spellings, names_in
 from bloodcell.errors import EngineError
+
+_MISSING = REASONS.index("missing")
+
+_Encoded: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
+"""Buffer, offsets and reasons, as an ``EncodedBatch`` has them."""
 
 
 def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
@@ -26,32 +33,46 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
 
     An image is the file ``path``, or, in a table that has these columns, ``byte_count`` bytes from
     ``byte_offset`` on of the file ``shard`` (int64, null where an image is not in one piece).
-    One batch a table. Relative paths are taken from ``root``. An image that cannot be read becomes
-    a rejected cell; EngineError only when the machine is short of file handles or memory.
+    One batch a table. Relative paths are taken from ``root``; names are text as ``text_of`` makes
+    it, and a file that is there under another spelling alone (``Spellings``) is read too. An image
+    that cannot be read becomes a rejected cell; EngineError only when the machine is short of file
+    handles or memory.
     """
+    spellings = Spellings(os.fsencode(root))
     for table in tables:
         try:
-            buffer, offsets, reasons = _read(os.fsencode(root), table)
+            buffer, offsets, reasons = _read(os.fsencode(root), table, spellings)
         except OSError as error:
             # A shortage of this machine (file handles, memory) must not pass for rejected cells.
             raise EngineError(f"cannot read images below {root}: {error}") from error
         yield EncodedBatch(table["row"].to_numpy(), buffer, offsets, reasons)
 
 
-def _read(
-    root: bytes, table: pa.Table
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
     if "shard" not in table.column_names:
-        return read_whole_files(root, *string_buffers(table["path"]))
+        return _read_files(root, table["path"], spellings)
     begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
-    return read_ranges(root, *string_buffers(table["shard"]), begin.to_numpy(), size.to_numpy())
+    shards = string_buffers(names_in(table["shard"]))
+    return read_ranges(root, *shards, begin.to_numpy(), size.to_numpy())
+
+
+def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _Encoded:
+    names = names_in(paths)
+    encoded = read_whole_files(root, *string_buffers(names))
+    missing = np.flatnonzero(encoded[2] == _MISSING).tolist()
+    places = {i: place for i in missing if (place := spellings.on_disk(paths[i].as_py()))}
+    if not places:
+        return encoded
+    listed = enumerate(names.to_pylist())
+    spelled = pa.array([places.get(i, name) for i, name in listed], pa.large_binary())
+    return read_whole_files(root, *string_buffers(spelled))
 
 
 def string_buffers(
     column: pa.Array | pa.ChunkedArray,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """The offsets int64 (N + 1,) and UTF-8 bytes of a string column without nulls."""
-    whole = pc.cast(column, pa.large_string())
+    """The offsets int64 (N + 1,) and bytes of a string or binary column without nulls."""
+    whole = pc.cast(column, pa.large_binary())
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.combine_chunks()
     _, offsets, data = whole.buffers()

@@ -7,6 +7,7 @@ pictures from the figures alone (pictures).
 from pathlib import Path
 from typing import Any
 
+from bloodcell.engine.names import text_of
 from bloodcell.evaluation.blast import blast_figures
 from bloodcell.evaluation.classes import class_figures
 from bloodcell.evaluation.join import join
@@ -26,7 +27,7 @@ def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
     """
     cells = join(run, labels_csv)
     return {
-        "labels": str(labels_csv),
+        "labels": text_of(labels_csv),
         "label_scheme": cells.label_scheme.name,
         "run_scheme": cells.run_scheme.name,
         "model": run.record.job.model,

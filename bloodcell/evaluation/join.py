@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bloodcell.engine.names import spelling
 from bloodcell.errors import InputError
 from bloodcell.labels import read_labels
 from bloodcell.run import Run
@@ -58,19 +59,21 @@ def join(run: Run, labels_csv: Path) -> Joined:
     """
     job, run_scheme = run.record.job, run.record.scheme
     counting = job.profile, job.blast_equivalents
-    truth = {row["path"]: row["class"] for row in read_labels(labels_csv, ("path", "class"))}
+    rows = read_labels(labels_csv, ("path", "class"))
+    truth = {spelling(row["path"]): row["class"] for row in rows}
     label_scheme = _scheme_of(sorted(set(truth.values())), run_scheme, labels_csv)
     table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
-    labelled = [row for row, path in enumerate(table["path"]) if path in truth]
+    paths = [spelling(path) for path in table["path"]]
+    labelled = [row for row, path in enumerate(paths) if path in truth]
     if not labelled:
         raise InputError(
             f"no path of {labels_csv} is in the run: it has {table['path'][0]!r}, the labels "
-            f"have {next(iter(truth), None)!r}"
+            f"have {rows[0]['path']!r}"
         )
     scored = [row for row in labelled if table["class"][row] is not None]
     return Joined(
         patient=np.array([table["patient"][row] for row in scored], np.str_),
-        label=np.array([truth[table["path"][row]] for row in scored], np.str_),
+        label=np.array([truth[paths[row]] for row in scored], np.str_),
         called=np.array([table["class"][row] for row in scored], np.str_),
         blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
         label_scheme=label_scheme.counted_as(*counting),
@@ -78,7 +81,7 @@ def join(run: Run, labels_csv: Path) -> Joined:
         cells={
             "labelled": len(labelled),
             "rejected": len(labelled) - len(scored),
-            "unlabelled": len(table["path"]) - len(labelled),
+            "unlabelled": len(paths) - len(labelled),
             "labels_not_in_run": len(truth) - len(labelled),
         },
     )

@@ -1,5 +1,6 @@
 """Labelled cells for training: read once, decoded once by the scoring graph, kept in memory."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from bloodcell._core import REASONS
 from bloodcell.engine.decode import Decoder
+from bloodcell.engine.names import text_of
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
@@ -37,8 +39,9 @@ def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> Labell
     unknown = sorted({row["class"] for row in rows} - set(classes))
     if unknown:
         raise InputError(f"{labels_csv} has classes that the scheme does not know: {unknown}")
+    root = text_of(folder.resolve())
     return LabelledCells(
-        paths=[str(folder.resolve() / row["path"]) for row in rows],
+        paths=[os.path.join(root, row["path"]) for row in rows],  # noqa: PTH118 - names as text
         labels=np.array([classes.index(row["class"]) for row in rows], np.int64),
         patients=np.array([row["patient"] for row in rows]),
     )

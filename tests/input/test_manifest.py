@@ -57,6 +57,19 @@ def test_a_name_that_is_not_utf8_stays_in_the_count(tmp_path: Path) -> None:
     assert table["path"].to_pylist() == ["a/1.jpg", "a/caf\\xe9.jpg"]
 
 
+def test_one_file_by_its_absolute_path_and_by_its_own_is_listed_twice(tmp_path: Path) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text(f"path,patient\n{tmp_path}/p/a.jpg,p\np/a.jpg,q\n")
+    with pytest.raises(InputError, match=r"lists p/a\.jpg more than once"):
+        _freeze(source, tmp_path)
+
+
+def test_absolute_paths_and_those_that_lead_up_stay_as_they_are(tmp_path: Path) -> None:
+    source = tmp_path / "m.csv"
+    source.write_text("path,patient\n/data/a.jpg,p\n../other/b.jpg,p\n")
+    assert _freeze(source, tmp_path)["path"].to_pylist() == ["/data/a.jpg", "../other/b.jpg"]
+
+
 def test_csv_keeps_text_as_text_and_carries_columns(tmp_path: Path) -> None:
     source = tmp_path / "m.csv"
     source.write_text("\ufeffpatient,path,site\n007,a.jpg,01\n007,b.jpg,02\n")
@@ -140,14 +153,24 @@ def test_one_patient_of_many_folders_is_spoken_of(
     ("content", "message"),
     [
         ("path,name\na.jpg,p\n", r"lacks the columns \['patient'\]"),
-        ("", "lacks the columns"),
+        ("", "is empty or no file"),
+        ("\n", "lacks the columns"),
         ("path,patient\n", "holds no cells"),
+        ("path,patient\n\n\n", "holds no cells"),
         ("path,patient\na.jpg,p\na.jpg,q\n", r"lists a\.jpg more than once"),
         ("path,patient\na/b.jpg,p\n./a//b.jpg,q\n", r"lists a/b\.jpg more than once"),
         ("path,patient\na.jpg,\n", "empty 'patient'"),
         ("path,patient,path\na.jpg,p,b\n", "more than once"),
         ("path,patient,row\na.jpg,p,1\n", "'row'"),
-        ("path,patient\na.jpg,p,surplus\n", "cannot be read as a manifest"),
+        ("path,patient\na.jpg,p\nb.jpg,p,surplus\n", "row 3: 3 fields .b.jpg, p, surplus."),
+        ("path,patient\na.jpg,p\nb.jpg\n", "row 3: 1 fields"),
+        ("path,patient\na.jpg,p\0q\n", "a NUL byte in 'patient'"),
+        ("path,patient\na/../b.jpg,p\nb.jpg,q\n", r"lists b\.jpg more than once"),
+        ("path,patient\na\\b.jpg,p\na/b.jpg,q\n", r"lists a/b\.jpg more than once"),
+        ("path,patient\ne\u0301.jpg,p\n\u00e9.jpg,q\n", "lists \u00e9.jpg more than once"),
+        ("path,patient\na.jpg,e\u0301\nb.jpg,\u00e9\n", "the patient \u00e9 in two spellings"),
+        ("path,patient\nD:\\P1\\a.jpg,p\n", "an absolute path of Windows"),
+        ("path,patient\n\\\\nas\\P1\\a.jpg,p\n", "an absolute path of Windows"),
     ],
 )
 def test_faulty_csv_is_refused_by_name(tmp_path: Path, content: str, message: str) -> None:
@@ -155,6 +178,14 @@ def test_faulty_csv_is_refused_by_name(tmp_path: Path, content: str, message: st
     source.write_text(content)
     with pytest.raises(InputError, match=message):
         _freeze(source, tmp_path)
+
+
+def test_text_of_parquet_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    binary = pa.array([b"M\xfcller.jpg"])
+    text = pa.StringArray.from_buffers(1, binary.buffers()[1], binary.buffers()[2])
+    pq.write_table(pa.table({"path": text, "patient": ["p"]}), tmp_path / "m.parquet")
+    with pytest.raises(InputError, match=r"m\.parquet cannot be read as a manifest"):
+        _freeze(tmp_path / "m.parquet", tmp_path)
 
 
 def test_missing_empty_or_foreign_input_is_refused(tmp_path: Path) -> None:

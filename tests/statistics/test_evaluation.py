@@ -212,5 +212,5 @@ def test_faulty_labels_are_refused(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no labels"):
         evaluate(run, tmp_path / "l.csv")
     (tmp_path / "l.csv").write_text("path,class\na1\n")
-    with pytest.raises(InputError, match="line 2"):
+    with pytest.raises(InputError, match="row 2"):
         evaluate(run, tmp_path / "l.csv")

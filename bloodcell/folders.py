@@ -1,0 +1,165 @@
+"""Folders of images: one subfolder a patient, and every file in it a cell."""
+
+import errno
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from bloodcell.engine.names import bytes_of, spelling, text_of
+from bloodcell.errors import InputError
+from bloodcell.listing import (
+    IMAGE_SUFFIXES,
+    LeftOut,
+    may_all_be_cells,
+    warn_of_what_may_hold_cells,
+    why_no_cell,
+)
+from bloodcell.shards import is_archive, list_shards, refuse_second_way
+
+_LOG = logging.getLogger(__name__)
+
+
+def list_folder(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
+    """The cells in ``folder``: of its shards if it has some, else of its patients' folders.
+
+    Columns as of ``list_shards``, or ``path`` and ``patient`` (string) alone. What is no cell is
+    counted in ``left_out``. Raises InputError for what would be miscounted, OSError for what cannot
+    be listed.
+    """
+    folders, files = _entries_of(folder, left_out)
+    if shards := [name for name in files if is_archive(name)]:
+        _refuse_beside_shards(folder, shards, folders + _images_among(files))
+        warn_of_what_may_hold_cells(folder, [name for name in files if name not in shards])
+        return list_shards(folder, shards, left_out)
+    if not folders:
+        return _list_one_patient(folder, left_out)
+    _check_beside_patients(folder, files)
+    return _list_patients(folder, folders, left_out)
+
+
+def _entries_of(folder: Path, left_out: LeftOut) -> tuple[list[str], list[str]]:
+    """Names of the folders and of the other entries in ``folder``, each sorted."""
+    folders: list[str] = []
+    files: list[str] = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if why := why_no_cell(entry.name):
+            left_out.note_entry(why, folder / entry.name, text_of(entry.name))
+        else:
+            (folders if _is_folder(entry) else files).append(entry.name)
+    return folders, files
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself, which leads to no folder
+            return False
+        raise
+
+
+def _images_among(files: list[str]) -> list[str]:
+    return [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]
+
+
+def _refuse_beside_shards(folder: Path, shards: list[str], others: list[str]) -> None:
+    if others:
+        raise InputError(
+            f"{folder} holds tar shards ({shards[0]}, ...) beside folders or images ({others[0]}, "
+            "...): put the shards into a folder of their own"
+        )
+
+
+def _check_beside_patients(folder: Path, files: list[str]) -> None:
+    """InputError for images, a warning for what may hold some."""
+    if stray := _images_among(files):
+        raise InputError(
+            f"{folder} holds {len(stray)} images beside its patients' folders ({stray[0]}, ...): "
+            "put them into a patient's folder, or list all cells in a manifest"
+        )
+    warn_of_what_may_hold_cells(folder, files)
+    if broken := [name for name in files if not os.path.exists(folder / name)]:  # noqa: PTH110 - never raises
+        _LOG.warning(
+            "%s holds %d links that lead nowhere (%s, ...): if they are patients, their cells are "
+            "not in the run", folder, len(broken), text_of(broken[0]),
+        )  # fmt: skip
+
+
+def _list_one_patient(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
+    paths = sorted(_files_below(folder, "", set(), left_out))
+    # A zip of Windows, unpacked by a program that takes \ for a letter.
+    if flat := [path for path in paths if "\\" in path and b"\\" in bytes_of(path)]:
+        raise InputError(
+            f"{folder} holds {len(flat)} files with a backslash in their names ({flat[0]}, ...): "
+            "they may be of several patients. Make folders of what stands before the backslash"
+        )
+    _refuse_alike(folder, paths)
+    yield _batch_of(folder.resolve().name, paths)
+
+
+def _list_patients(
+    folder: Path, patients: list[str], left_out: LeftOut
+) -> Iterator[pa.RecordBatch]:
+    seen: set[tuple[int, int]] = set()
+    for name in patients:
+        paths = sorted(_files_below(folder / name, text_of(name) + "/", seen, left_out))
+        if not paths:
+            _LOG.warning("%s is empty: the patient does not appear in the run", folder / name)
+        _refuse_alike(folder, paths)
+        yield _batch_of(name, paths)
+
+
+def _refuse_alike(folder: Path, paths: list[str]) -> None:
+    """InputError for two names that are one to the eye, and to labels."""
+    joined = "".join(paths)
+    is_odd = not joined.isascii() or "\\" in joined
+    if is_odd and len({spelling(path) for path in paths}) < len(paths):
+        path, _ = Counter(map(spelling, paths)).most_common(1)[0]
+        raise InputError(
+            f"{folder} holds {path} in two spellings (letters composed or not, \\ for /), of which "
+            "labels and people could not tell which is meant: rename one"
+        )
+
+
+def _files_below(
+    folder: Path, prefix: str, seen: set[tuple[int, int]], left_out: LeftOut
+) -> Iterator[str]:
+    """Every file at any depth that may be a cell; what is no image becomes a rejected row.
+
+    ``prefix`` is the folder's own path below the input. A folder reached a second time, through a
+    link, would count its cells twice: InputError.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    start = len(os.fspath(folder)) + 1
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=fail):
+        refuse_second_way(Path(parent), "folder", seen)
+        below = parent[start:]
+        path = f"{prefix}{text_of(below)}/" if below else prefix
+        for name in [name for name in folders if why_no_cell(name)]:
+            left_out.note_entry(why_no_cell(name) or "", Path(parent, name), path + text_of(name))
+            folders.remove(name)
+        if not may_all_be_cells(files):
+            for name in files:
+                if why := why_no_cell(name):
+                    left_out.note(why, path + text_of(name))
+            files = [name for name in files if not why_no_cell(name)]  # noqa: PLW2901
+        yield from _texts_of(path, files)
+
+
+def _texts_of(path: str, files: list[str]) -> list[str]:
+    joined = "".join(files)
+    if joined.isascii() and "\\" not in joined:
+        return [path + name for name in files]
+    return [path + text_of(name) for name in files]
+
+
+def _batch_of(patient: str, paths: list[str]) -> pa.RecordBatch:
+    names = pa.repeat(pa.scalar(text_of(patient), pa.string()), len(paths))
+    return pa.record_batch({"path": pa.array(paths, pa.string()), "patient": names})
