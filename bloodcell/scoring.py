@@ -8,9 +8,9 @@ from pathlib import Path
 from bloodcell import manifest
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
-from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
+from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.job import begin_or_resume, check_folders, job_of, now
 from bloodcell.model import load_model

@@ -17,8 +17,9 @@ from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
 from bloodcell.engine.decode import encoded_images
 from bloodcell.engine.device_decode import DeviceBatch
 from bloodcell.engine.device_lane import DeviceLane
-from bloodcell.engine.lanes import HostLane, Lanes, Setup
+from bloodcell.engine.lanes import HostLane, Lanes
 from bloodcell.engine.probabilities import PROBABILITY_STEP
+from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream
 from bloodcell.errors import InputError

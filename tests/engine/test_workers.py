@@ -1,4 +1,4 @@
-"""Several worker processes: the bytes of one, whoever is lost on the way, and all ended."""
+"""Worker processes: the bytes of one, whoever is lost on the way, and all ended."""
 
 import signal
 import subprocess
@@ -12,14 +12,14 @@ import psutil
 import pyarrow as pa
 import pytest
 from helpers.drawn_runs import CELLS, copy_of_model, digests
+from helpers.local_scorer import LocalScorer
 
 import bloodcell
 from bloodcell.engine import scorer
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.cuda import Device
-from bloodcell.engine.lanes import Setup
-from bloodcell.engine.local_scorer import LocalScorer
 from bloodcell.engine.scorer import open_scorer
+from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of
 from bloodcell.engine.worker_messages import Ready
 from bloodcell.engine.workers import WorkerScorer, alike
@@ -80,30 +80,19 @@ def test_several_workers_end_with_the_bytes_of_one_on_real_smears(
     assert digests(tmp_path / "several") == digests(tmp_path / "one")
 
 
-def test_a_killed_worker_leaves_its_cells_to_the_others(
-    smears: Path, run: bloodcell.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    def kill_one() -> None:
-        workers()[0].kill()
-
-    kill = after(10, kill_one)
-    bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=2, progress=kill)
-    assert digests(tmp_path / "run") == digests(run.folder)
-    assert "worker 0 ended by signal 9; its" in caplog.text
-
-
-def test_a_run_that_lost_all_its_workers_is_taken_up_again(
-    smears: Path, run: bloodcell.Run, tmp_path: Path
+@pytest.mark.parametrize("count", [1, 2])
+def test_all_workers_killed_from_outside_cost_no_cell(
+    smears: Path, run: bloodcell.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:
     def kill_all() -> None:
         for worker in workers():
             worker.kill()
 
-    kill = after(20, kill_all)
-    with pytest.raises(EngineError, match=r"no worker is left, the last one: worker \d ended"):
-        bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=2, progress=kill)
-    bloodcell.score(smears, tmp_path / "run", workers=2)
+    kill = after(10, kill_all)
+    bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=count, progress=kill)
     assert digests(tmp_path / "run") == digests(run.folder)
+    assert "worker 0 ended by signal 9; cells to try again one by one: " in caplog.text
+    assert workers() == []
 
 
 def test_a_signal_to_the_whole_group_does_not_end_the_workers(smears: Path, tmp_path: Path) -> None:
