@@ -25,8 +25,8 @@ _heap_is_damaged = False
 
 
 def mark_images(folder: Path, marks: dict[int, str]) -> None:
-    """Mark the images that have these places among all those below ``folder``, in row order."""
-    images = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".csv")
+    """Mark the images that have these places among all, in row order."""
+    images = sorted(folder.glob("*/*"))
     for row, mark in marks.items():
         with images[row].open("ab") as file:
             file.write(_MARK + mark.encode())
