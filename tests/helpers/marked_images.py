@@ -33,7 +33,7 @@ def mark_images(folder: Path, marks: dict[int, str]) -> None:
 
 
 def obey_marks(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """From now on workers do what marked images say; they lose patience in a second or so."""
+    """From now on workers do what marked images say; they lose patience in seconds."""
     folder.mkdir()
     path = [str(Path(__file__).parents[1])]
     (folder / "sitecustomize.py").write_text(_IN_WORKERS.format(path=path))
@@ -56,7 +56,7 @@ def decode_as_marked() -> None:
     from bloodcell.engine import watchdog
     from bloodcell.engine.decode import Decoder, Encoded
 
-    watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = 1.5, 0.05
+    watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = 3.0, 0.1
     decode = Decoder.decode
 
     def obeying(self: Decoder, encoded: Encoded) -> object:
