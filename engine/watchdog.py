@@ -1,9 +1,9 @@
-"""Ends a process in which decoding or the network hangs; reading may wait, as for a share."""
+"""Ends a process in which decoding or the network hangs or fails. Reading may wait for a share."""
 
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,9 +20,11 @@ class Watchdog:
     """The kernel's alarm at the earliest time at which a watched call should have returned.
 
     The alarm ends the process by SIGALRM, whatever the call is doing and whatever it holds.
+    ``give_up``: is given what a call raises, and ends the process too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, give_up: Callable[[Exception], None]) -> None:
+        self._give_up = give_up
         self._lock = threading.Lock()
         self._due_s: dict[int, float] = {}
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -35,6 +37,9 @@ class Watchdog:
         self._expect(thread, time.monotonic() + _PATIENCE_S + _PATIENCE_PER_CELL_S * cells)
         try:
             yield
+        except Exception as error:
+            self._give_up(error)
+            raise
         finally:
             self._expect(thread, None)
 

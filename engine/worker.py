@@ -6,6 +6,7 @@ Started by ``WorkerProcess`` alone, with the connection's file descriptor as its
 import ctypes
 import io
 import logging
+import os
 import resource
 import signal
 import sys
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from bloodcell.engine.worker_messages import Failed, Logged, Ready, table_from_bytes
+from bloodcell.engine.worker_messages import Logged, Ready, table_from_bytes
 from bloodcell.errors import BloodcellError, EngineError
 
 if TYPE_CHECKING:
@@ -40,6 +41,20 @@ class _Speaker(logging.Handler):
     def send(self, message: object) -> None:
         with self._sending:
             self._connection.send(message)
+
+    def give_up(self, error: Exception) -> None:
+        """End this process in the middle of a batch.
+
+        At once: the thread that waits for tables would hold up an end in good order. An
+        EngineError is the last word of this process alone, such as of a GPU that one image has
+        upset; another may go on.
+        """
+        if isinstance(error, BloodcellError) and not isinstance(error, EngineError):
+            self.send(error)
+        else:
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            sys.stderr.flush()
+        os._exit(1)
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
@@ -77,19 +92,15 @@ def _serve(connection: Connection, speaker: _Speaker) -> None:
 
     keep_memory_flat()
     setup = connection.recv()
-    opened, watchdog = open_lanes(setup), Watchdog()
+    opened, watchdog = open_lanes(setup), Watchdog(speaker.give_up)
     lanes = [WatchedLane(lane, watchdog) for lane in opened.lanes]
     _prove_decoding(lanes[0])
     device = first_device().name if setup.choice.on_gpu else CPU
     ahead = most_ahead(lanes)
     speaker.send(Ready(device, len(lanes), ahead, opened.batch_size, opened.made_of))
     source = _Source(setup.root, connection)
-    try:
-        for batch in score_stream(source, lanes):
-            speaker.send(batch)
-    except EngineError as error:
-        # Such as a GPU that one image has upset: a new process may go on, so the run does.
-        speaker.send(Failed(str(error)))
+    for batch in score_stream(source, lanes):
+        speaker.send(batch)
     if source.error is not None:
         raise source.error
 

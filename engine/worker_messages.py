@@ -1,7 +1,7 @@
 """What a worker process and the one that started it say to each other.
 
 A worker's first answer is ``Ready``, then come batches, and ``Logged`` at any time. An error of the
-tree ends the whole run; ``Failed`` ends this worker alone.
+tree ends the whole run.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,6 @@ class Ready:
     """Tables that it takes before the first batch must be received."""
     batch_size: int
     made_of: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """This process can score no more; another may."""
-
-    why: str
 
 
 @dataclass(frozen=True)

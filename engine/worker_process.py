@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.setup import Setup
-from bloodcell.engine.worker_messages import Failed, Logged, Ready, table_to_bytes
+from bloodcell.engine.worker_messages import Logged, Ready, table_to_bytes
 from bloodcell.errors import BloodcellError, EngineError
 
 _PROGRAM = (
@@ -110,8 +110,6 @@ class WorkerProcess:
             answer = self.connection.recv()
         except (EOFError, OSError) as error:
             raise self._lost() from error
-        if isinstance(answer, Failed):
-            raise LostError(f"worker {self.number} failed: {answer.why}")
         if isinstance(answer, BloodcellError):
             raise answer
         if isinstance(answer, Logged):
