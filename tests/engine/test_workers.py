@@ -1,5 +1,6 @@
 """Worker processes: the bytes of one, whoever is lost on the way, and all ended."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -112,6 +113,28 @@ def test_a_signal_to_the_whole_group_does_not_end_the_workers(smears: Path, tmp_
     assert workers() == []
 
 
+def test_a_signal_to_a_commands_group_stops_it_in_good_order(smears: Path, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("bloodcell")
+    words = [command, "score", smears, "--out", tmp_path / "run", "--batch-size", "1"]
+    # A bar on standard error would say no more than that it has begun.
+    group = psutil.Popen(words, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "run.json").exists():
+        assert group.poll() is None, group.communicate()
+    os.killpg(group.pid, signal.SIGINT)
+    _, said = group.communicate(timeout=60)
+    assert group.returncode == 4, said
+    assert "Traceback" not in said
+
+
+def test_a_worker_takes_no_module_from_the_current_folder(
+    smears: Path, run: bloodcell.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('a file of mine')")
+    monkeypatch.chdir(tmp_path)
+    bloodcell.score(smears, tmp_path / "run")
+    assert digests(tmp_path / "run") == digests(run.folder)
+
+
 def test_a_slice_of_a_large_table_is_sent_without_the_rest(
     smears: Path, run: bloodcell.Run
 ) -> None:
@@ -144,6 +167,7 @@ def test_closing_early_ends_the_workers(smears: Path, run: bloodcell.Run) -> Non
     several = WorkerScorer(setup_of(smears), [{}, {}])
     batches = several.score(batches_of(rows_of(run), 1))
     next(batches)
+    assert all(worker.rlimit(psutil.RLIMIT_CORE)[0] == 0 for worker in workers()), "images"
     batches.close()
     assert workers() == []
 
