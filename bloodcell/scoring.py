@@ -8,9 +8,9 @@ from pathlib import Path
 from bloodcell import manifest
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
-from bloodcell.engine.lanes import Setup
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
+from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.job import begin_or_resume, check_folders, job_of, now
 from bloodcell.model import load_model
@@ -45,7 +45,8 @@ def score(
     ``input``: a folder with one subfolder a patient, tar shards (a ``.tar`` file or a folder of
     them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
     ``threads``: CPU threads, all usable ones by default.
-    ``workers``: processes, by default one a GPU, on the CPU this one alone. ``batch_size``: most
+    ``workers``: processes, by default one a GPU, on the CPU one; none is this one, so an image that
+    ends or stalls a decoder costs a cell and not the run. ``batch_size``: most
     cells a batch, by default 32 on the CPU and on a GPU what its network takes at once. None of
     these changes the result. ``hardware_decoder``: of a GPU, for all JPEGs. ``profile`` says what
     the denominator is, ``blast_equivalents`` which classes count as blasts besides the scheme's

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.errors import EngineError
+from bloodcell.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ def scored_batch(
 ) -> ScoreBatch:
     """Put the probabilities of those D of N cells that have reason 0 among the others.
 
-    ``decoded``: (D, C), None for none. Raises EngineError if one of them is no number.
+    ``decoded``: (D, C), None for none. Raises ModelError if one of them is no number.
     """
     probabilities = np.full((len(rows), class_count), np.nan, np.float32)
     if decoded is not None:
         without_numbers = np.isnan(decoded).any(axis=1)
         if without_numbers.any():
             faulty = rows[reasons == 0][without_numbers]
-            raise EngineError(
+            raise ModelError(
                 f"the network gave logits that are no numbers for rows {faulty[:5].tolist()}: "
                 "its weights or the card's preprocessing are at fault"
             )

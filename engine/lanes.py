@@ -2,35 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from bloodcell.engine.backends.choice import BACKENDS
-from bloodcell.engine.backends.contract import Backend, Choice, Network
+from bloodcell.engine.backends.contract import Backend
 from bloodcell.engine.backends.opening import open_backend, open_device_backend
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
 from bloodcell.engine.decode import Decoder
-from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.setup import Setup
 
 _HOST_BATCH = 32
 """64 were 1 to 3 % faster and took a third more memory (``bloodcell-bench run --batch-size``)."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """All that scoring needs to know; of it, batch size and threads never change a result."""
-
-    choice: Choice
-    network: Network
-    preprocessing: Preprocessing
-    root: Path
-    """What relative paths start from."""
-    batch_size: int | None
-    """Most cells a batch; None: 32 on the CPU, on a GPU what its network takes at once."""
-    threads: int
-    """CPU threads."""
-    hardware_decoder: bool = False
-    """Of a GPU, for all JPEGs: other pixels than without, by a level or two."""
 
 
 class Begun(Protocol):

@@ -1,4 +1,4 @@
-"""From rows of a manifest to scored batches, in this process or in several."""
+"""From rows of a manifest to scored batches, in worker processes."""
 
 from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol
@@ -7,8 +7,7 @@ import pyarrow as pa
 
 from bloodcell.engine.backends.cuda import Device, all_devices
 from bloodcell.engine.batches import ScoreBatch
-from bloodcell.engine.lanes import Setup
-from bloodcell.engine.local_scorer import LocalScorer
+from bloodcell.engine.setup import Setup
 from bloodcell.engine.workers import WorkerScorer
 from bloodcell.errors import EngineError
 
@@ -46,15 +45,15 @@ class Scorer(Protocol):
 def open_scorer(setup: Setup, workers: int | None) -> Scorer:
     """Scorer with ``workers`` processes; None: one a GPU where the backend uses them, else one.
 
-    A single one is this process. Raises ModelError or EngineError if the network cannot be
-    opened, and EngineError for more workers than there are GPUs.
+    None of them is this process: an image that ends one costs a cell and not the run. Raises
+    ModelError or EngineError if the network cannot be opened, and EngineError for more workers
+    than there are GPUs.
     """
     gpus = all_devices() if setup.choice.on_gpu else []
     count = workers or max(1, len(gpus))
-    if count == 1:
-        return LocalScorer(setup)
     if gpus and count > len(gpus):
         raise EngineError(f"{count} workers need as many GPUs, {len(gpus)} found")
     devices = gpus[:count]
     environments = [{"CUDA_VISIBLE_DEVICES": f"GPU-{device.uuid}"} for device in devices]
-    return WorkerScorer(setup, environments or [{}] * count, devices)
+    # A single one takes the first GPU of those that it sees, as this process would.
+    return WorkerScorer(setup, environments if count > 1 and gpus else [{}] * count, devices)

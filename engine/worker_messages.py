@@ -1,4 +1,8 @@
-"""What a worker process and the one that started it say to each other."""
+"""What a worker process and the one that started it say to each other.
+
+A worker's first answer is ``Ready``, then come batches, and ``Logged`` at any time. An error of the
+tree ends the whole run.
+"""
 
 from dataclasses import dataclass
 
@@ -13,9 +17,18 @@ class Ready:
     """``CPU``, or the name of the GPU that it sees."""
     lane_count: int
     ahead: int
-    """See ``LocalScorer.ahead``."""
+    """Tables that it takes before the first batch must be received."""
     batch_size: int
     made_of: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A line for the log of the process that started this one."""
+
+    logger: str
+    level: int
+    message: str
 
 
 def table_to_bytes(table: pa.Table) -> bytes:

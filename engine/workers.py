@@ -1,36 +1,34 @@
-"""Several processes score one run: one a GPU, or some that share the CPU.
+"""Processes score a run and are supervised: one a GPU, or some that share the CPU.
 
 Tables go to whoever has room, so a fast device takes more of them. A table is with one worker at a
-time, and its batch comes back once: if the worker is gone before, the table goes to another.
+time, and its batch comes back once. A worker that is lost is started anew, and each row that it had
+is tried alone, until those that end a worker by themselves are known.
 """
 
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from multiprocessing import Pipe
 from multiprocessing.connection import wait
 
+import numpy as np
 import pyarrow as pa
 
+from bloodcell._core import REASONS
 from bloodcell.engine.backends.cuda import Device
-from bloodcell.engine.batches import ScoreBatch
-from bloodcell.engine.lanes import Setup
-from bloodcell.engine.worker_messages import Ready, table_to_bytes
+from bloodcell.engine.batches import ScoreBatch, scored_batch
+from bloodcell.engine.setup import Setup
+from bloodcell.engine.suspects import Waiting
+from bloodcell.engine.worker_messages import Ready
+from bloodcell.engine.worker_process import LostError, WorkerProcess
 from bloodcell.errors import BloodcellError, EngineError
 
 _LOG = logging.getLogger(__name__)
 
-_PROGRAM = "from bloodcell.engine.worker import main; main()"
-"""Not ``-m``, which would give the module's classes another module's name."""
-_END_WITHIN_S = 10.0
-
-
-class _LostError(Exception):
-    """A worker cannot go on; the message says why."""
+_MOST_FAILED_STARTS = 3
+"""In a row, in one place, before it is given up."""
+_MOST_LOSSES = 200
+"""In a row, with no cell scored between, before it is no longer taken for the images' fault: a
+hundred in succession that end the decoder are still told from a decoder that cannot work."""
 
 
 class WorkerScorer:
@@ -48,11 +46,11 @@ class WorkerScorer:
         devices: Sequence[Device] = (),
     ) -> None:
         self.devices = devices
-        share = replace(setup, threads=max(1, setup.threads // len(environments)))
-        self._workers = [_Worker(*numbered) for numbered in enumerate(environments)]
+        self._setup = replace(setup, threads=max(1, setup.threads // len(environments)))
+        self._environments = environments
+        self._losses = 0
+        self._workers = [self._started(number) for number in range(len(environments))]
         try:
-            for worker in self._workers:
-                worker.start(share)
             ready = [worker.ready() for worker in self._workers]
             self.made_of = alike(ready, setup.choice.device)
             self.lane_count = sum(one.lane_count for one in ready)
@@ -60,27 +58,26 @@ class WorkerScorer:
         except BaseException:
             self.close()
             raise
+        self._first_ready = ready[0]
 
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
-        """See ``Scorer.score``. A worker that fails leaves its tables to the others.
+        """See ``Scorer.score``. A row that ends workers by itself comes back as rejected.
 
-        Raises EngineError when none is left.
+        Raises EngineError when workers cannot be started, or end whatever they are given.
         """
-        waiting = _Waiting(tables)
+        waiting = Waiting(tables)
         try:
             while True:
                 self._hand_out(waiting)
-                busy = {w.connection: w for w in self._workers if w.tables}
+                busy = {w.connection: w for w in self._workers if w.tables or w.is_starting}
                 if not busy:
                     return
                 for connection in wait(list(busy)):
-                    worker = busy[connection]  # type: ignore[index]
-                    try:
-                        batch = worker.receive()
-                    except _LostError as lost:
-                        self._lose(worker, waiting, lost)
-                    else:
+                    batch = self._received(busy[connection], waiting)  # type: ignore[index]
+                    if batch is not None:
                         yield batch
+                for row in waiting.newly_blamed():
+                    yield self._crashed(row)
         finally:
             if any(worker.tables for worker in self._workers):
                 # What they have begun would come back to the next caller.
@@ -92,122 +89,66 @@ class WorkerScorer:
             worker.end()
         self._workers = []
 
-    def _hand_out(self, waiting: "_Waiting") -> None:
+    def _started(self, number: int, failed_starts: int = 0) -> WorkerProcess:
+        return WorkerProcess(number, self._environments[number], self._setup, failed_starts)
+
+    def _hand_out(self, waiting: Waiting) -> None:
         """Give each worker, in turn, a table while it has room and there are any."""
         with_room = list(self._workers)
         while with_room:
             for worker in list(with_room):
-                table = waiting.take() if worker.has_room else None
+                table = waiting.take(worker) if worker.has_room else None
                 if table is None:
                     with_room.remove(worker)
                     continue
                 try:
-                    worker.send(table)
-                except _LostError as lost:
+                    worker.send(table, alone=waiting.is_suspect(table))
+                except LostError as lost:
                     with_room.remove(worker)
                     self._lose(worker, waiting, lost)
 
-    def _lose(self, worker: "_Worker", waiting: "_Waiting", lost: _LostError) -> None:
-        self._workers.remove(worker)
+    def _received(self, worker: WorkerProcess, waiting: Waiting) -> ScoreBatch | None:
+        """What ``worker`` has scored; None if it said something else or is lost."""
+        was_starting = worker.is_starting
+        try:
+            answer = worker.receive()
+        except LostError as lost:
+            self._lose(worker, waiting, lost)
+            return None
+        except BloodcellError as error:
+            if not was_starting:
+                raise
+            self._lose(worker, waiting, LostError(f"worker {worker.number} cannot start: {error}"))
+            return None
+        if isinstance(answer, Ready):
+            alike([self._first_ready, answer], self._setup.choice.device)
+            return None
+        self._losses = 0 if answer else self._losses
+        return answer
+
+    def _lose(self, worker: WorkerProcess, waiting: Waiting, lost: LostError) -> None:
+        """Start another in the place of ``worker``, and suspect what it had."""
         worker.end()
+        _LOG.warning("%s; cells to try again one by one: %d", lost, worker.row_count)
+        waiting.suspect(worker)
+        place = self._workers.index(worker)
+        failed_starts = worker.failed_starts + 1 if worker.is_starting else 0
+        if failed_starts < _MOST_FAILED_STARTS:
+            self._workers[place] = self._started(worker.number, failed_starts)
+        else:
+            del self._workers[place]
+        self._losses += 1
         if not self._workers:
             raise EngineError(f"no worker is left, the last one: {lost}") from lost
-        _LOG.warning(
-            "%s; its %d batches go to the other workers (%d)",
-            lost, len(worker.tables), len(self._workers),
-        )  # fmt: skip
-        waiting.put_back(worker.tables.values())
+        if self._losses >= _MOST_LOSSES:
+            raise EngineError(
+                f"{self._losses} workers ended and scored no cell between, the last one: {lost}"
+            ) from lost
 
-
-class _Waiting:
-    """Tables that no worker has: those that came back from a lost one first."""
-
-    def __init__(self, tables: Iterable[pa.Table]) -> None:
-        self._returned: list[pa.Table] = []
-        self._tables = iter(tables)
-
-    def take(self) -> pa.Table | None:
-        return self._returned.pop() if self._returned else next(self._tables, None)
-
-    def put_back(self, tables: Iterable[pa.Table]) -> None:
-        self._returned += tables
-
-
-class _Worker:
-    """One process, our end of its connection, and the tables it has, by their first row."""
-
-    def __init__(self, number: int, environment: Mapping[str, str]) -> None:
-        self._number = number
-        self.connection, theirs = Pipe()
-        self.tables: dict[int, pa.Table] = {}
-        self._most_tables = 0
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno())],
-                env={**os.environ, **environment},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                # Standard output is for the command's own result.
-                stdout=subprocess.DEVNULL,
-            )
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a table sent now will be read without waiting for us to receive."""
-        return len(self.tables) < self._most_tables
-
-    def start(self, setup: Setup) -> None:
-        """Let the worker open its lanes."""
-        # One that is gone already is noticed when it should say that it is ready.
-        with suppress(OSError):
-            self.connection.send(setup)
-
-    def ready(self) -> Ready:
-        """Wait until the worker has started."""
-        try:
-            answer = self._receive()
-        except _LostError as lost:
-            raise EngineError(f"{lost} before it could score") from lost
-        if isinstance(answer, BloodcellError):
-            raise answer
-        assert isinstance(answer, Ready)
-        self._most_tables = answer.ahead
-        return answer
-
-    def send(self, table: pa.Table) -> None:
-        # First, so that it is put back if the worker is gone.
-        self.tables[table["row"][0].as_py()] = table
-        try:
-            self.connection.send_bytes(table_to_bytes(table))
-        except OSError as error:
-            raise self._lost() from error
-
-    def receive(self) -> ScoreBatch:
-        answer = self._receive()
-        if isinstance(answer, BloodcellError):
-            raise _LostError(f"worker {self._number} failed: {answer}")
-        assert isinstance(answer, ScoreBatch)
-        del self.tables[int(answer.rows[0])]
-        return answer
-
-    def end(self) -> None:
-        """Close the connection, at which the worker ends; one that does not is killed."""
-        self.connection.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_WITHIN_S)
-        self._process.kill()
-        self._process.wait()
-
-    def _receive(self) -> object:
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError) as error:
-            raise self._lost() from error
-
-    def _lost(self) -> _LostError:
-        status = self._process.wait()
-        how = f"by signal {-status}" if status < 0 else f"with status {status}"
-        return _LostError(f"worker {self._number} ended {how}")
+    def _crashed(self, row: int) -> ScoreBatch:
+        _LOG.warning("row %d is rejected as crashed_decoder: it ended workers by itself", row)
+        reason = np.array([REASONS.index("crashed_decoder")], np.uint8)
+        return scored_batch(np.array([row]), reason, None, self._setup.network.class_count)
 
 
 def alike(ready: Sequence[Ready], device: str) -> dict[str, str]:

@@ -13,8 +13,9 @@ from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.cuda import first_device
 from bloodcell.engine.device_decode import DeviceBatch, open_device_decoder
 from bloodcell.engine.device_lane import DeviceLane
-from bloodcell.engine.lanes import Lanes, Setup, open_lanes
+from bloodcell.engine.lanes import Lanes, open_lanes
 from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.setup import Setup
 from bloodcell.errors import EngineError
 from gpu import inputs
 from gpu.device_watch import top_operators, watched

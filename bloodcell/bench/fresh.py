@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def score_here(source: Path, out: Path, scoring: Scoring, progress: Progress) -> Run:
-    """`bloodcell.score`, always in this process alone: what is measured is one process's."""
+    """`bloodcell.score` with one worker: what is measured is one process's, and what asks it."""
     from bloodcell.scoring import score
 
     return score(
@@ -64,14 +64,20 @@ def in_fresh_process(task: str, **options: Any) -> dict[str, Any]:
 
 
 def peak_memory_mib() -> float:
-    """Most resident memory of this process.
+    """Most resident memory of this process and of each worker that it has now, added up.
 
     Not getrusage's: that one takes over, through the exec, what the parent had.
     """
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+    children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+    return round(sum(_peak_kib(process) for process in ("self", *children.split())) / 1024, 1)
+
+
+def _peak_kib(process: str) -> int:
+    status = Path(f"/proc/{process}/status")
+    for line in status.read_text(encoding="utf-8").splitlines():
         if line.startswith("VmHWM:"):
-            return round(int(line.split()[1]) / 1024, 1)
-    raise EngineError("/proc/self/status has no line VmHWM: peak memory cannot be read here")
+            return int(line.split()[1])
+    raise EngineError(f"{status} has no line VmHWM: peak memory cannot be read here")
 
 
 def _score(launched: float, *, source: str, out: str, **scoring: Any) -> dict[str, Any]:
@@ -80,9 +86,13 @@ def _score(launched: float, *, source: str, out: str, **scoring: Any) -> dict[st
     keep_memory_flat()  # as `bloodcell score` does
     called = time.monotonic()
     done_at: list[float] = []
-    run = score_here(
-        Path(source), Path(out), Scoring(**scoring), lambda *_: done_at.append(time.monotonic())
-    )
+    peaks_mib = [0.0]
+
+    def note(_done: int, _cells: int) -> None:
+        done_at.append(time.monotonic())
+        peaks_mib[0] = peak_memory_mib()  # the worker is gone when the call returns
+
+    run = score_here(Path(source), Path(out), Scoring(**scoring), note)
     ended = time.monotonic()
     return {
         "cells": run.about["cells"],
@@ -92,6 +102,7 @@ def _score(launched: float, *, source: str, out: str, **scoring: Any) -> dict[st
         "first_result_s": round(done_at[0] - called, 4),
         "call_s": round(ended - called, 4),
         "session_s": run.about["session"]["elapsed_s"],
+        "peak_memory_mib": peaks_mib[0],
         **_between(done_at),
     }
 
@@ -129,7 +140,7 @@ def _main(task: str, options: str, launched: str) -> None:
     except (BloodcellError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(BloodcellError.exit_status)
-    click.echo(json.dumps(figures | {"peak_memory_mib": peak_memory_mib()}))
+    click.echo(json.dumps({"peak_memory_mib": peak_memory_mib()} | figures))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
 from bloodcell.engine.device_decode import DeviceBatch
 from bloodcell.engine.device_lane import DeviceLane
-from bloodcell.engine.lanes import HostLane, Lanes, Setup
+from bloodcell.engine.lanes import HostLane, Lanes
 from bloodcell.engine.probabilities import PROBABILITY_STEP
 from bloodcell.engine.rewriting import encoded_images
+from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream
 from bloodcell.errors import InputError

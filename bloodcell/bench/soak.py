@@ -69,7 +69,12 @@ def _score_once(process: "Process", manifest: Path, scoring: Scoring) -> tuple[R
     """Score beside the manifest, and remove it; the session's figures, mean resident memory."""
     resident: list[int] = []
     out = manifest.with_name("run")
-    run = score_here(manifest, out, scoring, lambda *_: resident.append(process.memory_info().rss))
+
+    def note(_done: int, _cells: int) -> None:
+        processes = [process, *process.children()]
+        resident.append(sum(one.memory_info().rss for one in processes))
+
+    run = score_here(manifest, out, scoring, note)
     shutil.rmtree(out)
     if run.about["scored"] == 0:
         raise EngineError(f"none of the {run.about['cells']} cells could be scored")

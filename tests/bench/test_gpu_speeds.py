@@ -25,7 +25,8 @@ from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.decode import Decoder, Encoded
 from bloodcell.engine.device_decode import DeviceDecoder
 from bloodcell.engine.device_lane import DeviceLane
-from bloodcell.engine.lanes import Lanes, Setup, open_lanes
+from bloodcell.engine.lanes import Lanes, open_lanes
+from bloodcell.engine.setup import Setup
 from bloodcell.errors import EngineError
 from bloodcell.model import load_model
 

@@ -6,9 +6,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from helpers.local_scorer import LocalScorer
 from helpers.pages import code
 
 import bloodcell
+from bloodcell import scoring
 from bloodcell.engine.backends import choice
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.opening import open_backend
@@ -37,6 +39,7 @@ def test_the_pages_backend_passes_the_self_test_and_scores(
     cells: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_backend(monkeypatch)
+    monkeypatch.setattr(scoring, "open_scorer", LocalScorer)
     run = bloodcell.score(cells, tmp_path / "run", model=model, backend="evaluator")
     reference = bloodcell.score(cells, tmp_path / "reference", model=model, backend="onnxruntime")
     assert run.cells(["status"]) == reference.cells(["status"])

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.local_scorer import LocalScorer
 
 import bloodcell
 from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.device_memory import DeviceMemory
-from bloodcell.engine.local_scorer import LocalScorer
 
 GPUS = [Device("NVIDIA Example", "9.0", f"0000-{number}", "13.0") for number in range(2)]
 
@@ -66,9 +66,9 @@ def test_a_run_states_it(
     assert nvml.ever == 0
 
     class OnGpu(LocalScorer):
-        devices = property(lambda _self: GPUS[:1], lambda _self, _found: None)  # type: ignore[assignment]
+        devices = property(lambda _self: GPUS[:1], lambda _self, _devices: None)  # type: ignore[assignment]
 
-    monkeypatch.setattr("bloodcell.scoring.open_scorer", lambda setup, _workers: OnGpu(setup))
+    monkeypatch.setattr("bloodcell.scoring.open_scorer", OnGpu)
     on_gpu = bloodcell.score(smears, tmp_path / "gpu", batch_size=5)
     assert on_gpu.about["session"]["device_memory_mib"] == {"GPU-0000-0": [101, 102]}
 

@@ -1,5 +1,6 @@
-"""Several worker processes: the bytes of one, whoever is lost on the way, and all ended."""
+"""Worker processes: the bytes of one, whoever is lost on the way, and all ended."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,14 +13,14 @@ import psutil
 import pyarrow as pa
 import pytest
 from helpers.drawn_runs import CELLS, copy_of_model, digests
+from helpers.local_scorer import LocalScorer
 
 import bloodcell
 from bloodcell.engine import scorer
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.cuda import Device
-from bloodcell.engine.lanes import Setup
-from bloodcell.engine.local_scorer import LocalScorer
 from bloodcell.engine.scorer import open_scorer
+from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of
 from bloodcell.engine.worker_messages import Ready
 from bloodcell.engine.workers import WorkerScorer, alike
@@ -70,30 +71,19 @@ def test_several_workers_end_with_the_bytes_of_one(
     assert workers() == []
 
 
-def test_a_killed_worker_leaves_its_cells_to_the_others(
-    smears: Path, run: bloodcell.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    def kill_one() -> None:
-        workers()[0].kill()
-
-    kill = after(10, kill_one)
-    bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=2, progress=kill)
-    assert digests(tmp_path / "run") == digests(run.folder)
-    assert "worker 0 ended by signal 9; its" in caplog.text
-
-
-def test_a_run_that_lost_all_its_workers_is_taken_up_again(
-    smears: Path, run: bloodcell.Run, tmp_path: Path
+@pytest.mark.parametrize("count", [1, 2])
+def test_all_workers_killed_from_outside_cost_no_cell(
+    smears: Path, run: bloodcell.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:
     def kill_all() -> None:
         for worker in workers():
             worker.kill()
 
-    kill = after(20, kill_all)
-    with pytest.raises(EngineError, match=r"no worker is left, the last one: worker \d ended"):
-        bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=2, progress=kill)
-    bloodcell.score(smears, tmp_path / "run", workers=2)
+    kill = after(10, kill_all)
+    bloodcell.score(smears, tmp_path / "run", batch_size=2, workers=count, progress=kill)
     assert digests(tmp_path / "run") == digests(run.folder)
+    assert "worker 0 ended by signal 9; cells to try again one by one: " in caplog.text
+    assert workers() == []
 
 
 def test_a_signal_to_the_whole_group_does_not_end_the_workers(smears: Path, tmp_path: Path) -> None:
@@ -111,6 +101,28 @@ def test_a_signal_to_the_whole_group_does_not_end_the_workers(smears: Path, tmp_
             stop=stop,
         )  # fmt: skip
     assert workers() == []
+
+
+def test_a_signal_to_a_commands_group_stops_it_in_good_order(smears: Path, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("bloodcell")
+    words = [command, "score", smears, "--out", tmp_path / "run", "--batch-size", "1"]
+    # A bar on standard error would say no more than that it has begun.
+    group = psutil.Popen(words, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / "run.json").exists():
+        assert group.poll() is None, group.communicate()
+    os.killpg(group.pid, signal.SIGINT)
+    _, said = group.communicate(timeout=60)
+    assert group.returncode == 4, said
+    assert "Traceback" not in said
+
+
+def test_a_worker_takes_no_module_from_the_current_folder(
+    smears: Path, run: bloodcell.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('a file of mine')")
+    monkeypatch.chdir(tmp_path)
+    bloodcell.score(smears, tmp_path / "run")
+    assert digests(tmp_path / "run") == digests(run.folder)
 
 
 def test_a_slice_of_a_large_table_is_sent_without_the_rest(
@@ -145,6 +157,7 @@ def test_closing_early_ends_the_workers(smears: Path, run: bloodcell.Run) -> Non
     several = WorkerScorer(setup_of(smears), [{}, {}])
     batches = several.score(batches_of(rows_of(run), 1))
     next(batches)
+    assert all(worker.rlimit(psutil.RLIMIT_CORE)[0] == 0 for worker in workers()), "images"
     batches.close()
     assert workers() == []
 

@@ -1,4 +1,4 @@
-"""A model folder of the tiny network, of any scheme of five classes."""
+"""A model folder of the tiny network, of any scheme."""
 
 import hashlib
 from pathlib import Path
@@ -13,12 +13,13 @@ INPUT_PX = 8
 
 
 def write_tiny_model(folder: Path, scheme: str) -> Path:
-    weights = tiny_onnx(INPUT_PX)
+    classes = load_scheme(scheme).codes
+    weights = tiny_onnx(INPUT_PX, len(classes))
     card = {
         "name": "tiny",
         "version": "0",
         "scheme": scheme,
-        "classes": load_scheme(scheme).codes,
+        "classes": classes,
         "intended_use": "Tests.",
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "preprocessing": load_model().card["preprocessing"] | {"input_px": INPUT_PX},

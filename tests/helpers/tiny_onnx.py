@@ -6,12 +6,12 @@ from onnx import TensorProto, checker, helper, numpy_helper
 CLASSES = 5
 
 
-def tiny_onnx(input_px: int = 8) -> bytes:
-    """Convolution, ReLU, mean, linear: pixels float32 (N, 3, side, side) to logits (N, 5)."""
+def tiny_onnx(input_px: int = 8, classes: int = CLASSES) -> bytes:
+    """Convolution, ReLU, mean, linear: pixels float32 (N, 3, side, side) to logits (N, C)."""
     random = np.random.default_rng(3)
     weights = {
         "w1": random.standard_normal((4, 3, 3, 3)).astype(np.float32),
-        "w2": random.standard_normal((CLASSES, 4)).astype(np.float32),
+        "w2": random.standard_normal((classes, 4)).astype(np.float32),
     }
     nodes = [
         helper.make_node("Conv", ["pixels", "w1"], ["c"], kernel_shape=[3, 3]),
@@ -24,7 +24,7 @@ def tiny_onnx(input_px: int = 8) -> bytes:
         nodes,
         "tiny",
         [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", 3, input_px, input_px])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", CLASSES])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", classes])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

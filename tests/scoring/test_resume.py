@@ -15,8 +15,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from helpers.drawn_runs import CELLS, copy_of_model, digests, state
+from helpers.local_scorer import LocalScorer
 
 import bloodcell
+from bloodcell import scoring
 from bloodcell.engine import lanes
 from bloodcell.engine.backends.contract import Choice, Network
 from bloodcell.errors import DiskError, RunError, Stopped
@@ -155,7 +157,8 @@ def test_logits_that_are_no_numbers_stop_the_run(
             return probabilities
 
     monkeypatch.setattr(lanes, "open_backend", Overflowing)
-    with pytest.raises(bloodcell.EngineError, match=r"no numbers for rows \[15\]"):
+    monkeypatch.setattr(scoring, "open_scorer", LocalScorer)
+    with pytest.raises(bloodcell.ModelError, match=r"no numbers for rows \[15\]"):
         bloodcell.score(smears, tmp_path / "run", threads=1)
     assert list((tmp_path / "run" / "cells").iterdir()) == []
 

@@ -1,0 +1,24 @@
+"""What scoring is to be done with. Light: who only starts workers loads no decoder for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bloodcell.engine.backends.contract import Choice, Network
+from bloodcell.engine.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that scoring needs to know; of it, batch size and threads never change a result."""
+
+    choice: Choice
+    network: Network
+    preprocessing: Preprocessing
+    root: Path
+    """What relative paths start from."""
+    batch_size: int | None
+    """Most cells a batch; None: 32 on the CPU, on a GPU what its network takes at once."""
+    threads: int
+    """CPU threads."""
+    hardware_decoder: bool = False
+    """Of a GPU, for all JPEGs: other pixels than without, by a level or two."""

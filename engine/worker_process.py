@@ -1,0 +1,150 @@
+"""A worker as the process that started it sees it: sent tables, asked for batches, or lost."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing import Pipe
+
+import pyarrow as pa
+
+from bloodcell.engine.batches import ScoreBatch
+from bloodcell.engine.setup import Setup
+from bloodcell.engine.worker_messages import Logged, Ready, table_to_bytes
+from bloodcell.errors import BloodcellError, EngineError
+
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]; from bloodcell.engine.worker import main; main()"
+)
+"""Not ``-m``, which would give the module's classes another module's name; and with our path, for
+in that of ``-c`` a file of the current folder takes the place of a package."""
+_END_WITHIN_S = 10.0
+_LONGEST_LINE, _LONGEST_WORDS = 65536, 200
+"""Bytes, characters."""
+
+
+class LostError(Exception):
+    """A worker cannot go on; the message says why."""
+
+
+class WorkerProcess:
+    """One process, our end of its connection, and the tables it has, by their first row.
+
+    ``failed_starts``: how many of its forerunners in a row ended before they could score.
+    """
+
+    def __init__(
+        self, number: int, environment: Mapping[str, str], setup: Setup, failed_starts: int = 0
+    ) -> None:
+        self.number, self.failed_starts = number, failed_starts
+        self.connection, theirs = Pipe()
+        self.tables: dict[int, pa.Table] = {}
+        self.is_alone = False
+        """Whether what it has is a single row that is suspected."""
+        self.tables_sent = 0
+        self._most_tables = 0
+        self._last_words = ""
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
+                env={**os.environ, **environment},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                # Standard output is for the command's own result.
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                # What is sent to the whole group is for the process that started it.
+                start_new_session=True,
+            )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        # One that is gone already is noticed when it should say that it is ready.
+        with suppress(OSError):
+            self.connection.send(setup)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it has not yet said that it is ready."""
+        return self._most_tables == 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a table sent now will be read without waiting for us to receive."""
+        return len(self.tables) < (1 if self.is_alone else self._most_tables)
+
+    @property
+    def row_count(self) -> int:
+        """How many rows it has."""
+        return sum(table.num_rows for table in self.tables.values())
+
+    def ready(self) -> Ready:
+        """Wait until it has started. Raises EngineError, or what it says stands in the way."""
+        try:
+            while not isinstance(answer := self.receive(), Ready):
+                pass
+        except LostError as lost:
+            raise EngineError(f"{lost} before it could score") from lost
+        return answer
+
+    def send(self, table: pa.Table, *, alone: bool) -> None:
+        """Give it a table; ``alone``: nothing else until that is back."""
+        self.is_alone = alone
+        self.tables_sent += 1
+        # First, so that it is put back if the worker is gone.
+        self.tables[table["row"][0].as_py()] = table
+        try:
+            self.connection.send_bytes(table_to_bytes(table))
+        except OSError as error:
+            raise self._lost() from error
+
+    def receive(self) -> Ready | ScoreBatch | None:
+        """What it says next; None for what was for the log.
+
+        Raises LostError if it cannot go on, and what it found that ends the run.
+        """
+        try:
+            answer = self.connection.recv()
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+        if isinstance(answer, BloodcellError):
+            raise answer
+        if isinstance(answer, Logged):
+            logging.getLogger(answer.logger).log(answer.level, answer.message)
+            return None
+        if isinstance(answer, Ready):
+            self._most_tables = answer.ahead
+            return answer
+        assert isinstance(answer, ScoreBatch)
+        del self.tables[int(answer.rows[0])]
+        return answer
+
+    def end(self) -> None:
+        """Close the connection, at which it ends; if it does not, it is killed."""
+        self.connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_WITHIN_S)
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+
+    def _listen(self) -> None:
+        """Keep the last line of its standard error, which libraries write to as they like."""
+        assert self._process.stderr
+        with self._process.stderr as lines:
+            while line := lines.readline(_LONGEST_LINE):
+                if words := line.decode(errors="replace").strip():
+                    self._last_words = words[:_LONGEST_WORDS]
+
+    def _lost(self) -> LostError:
+        self.end()
+        status = self._process.returncode
+        if status == -signal.SIGALRM:
+            how = "in a call that did not return"
+        else:
+            how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        said = f" ({self._last_words})" if self._last_words else ""
+        return LostError(f"worker {self.number} ended {how}{said}")
