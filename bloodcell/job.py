@@ -8,8 +8,8 @@ from pathlib import Path
 from bloodcell import __version__, manifest
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.error_model import ErrorModel
-from bloodcell.errors import InputError, RunError
-from bloodcell.files import sha256_of, write_whole, writing
+from bloodcell.errors import RunError
+from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.model import Model
 from bloodcell.run_record import ErrorModelBasis, Job, RunRecord, read_record, write_record
 from bloodcell.shares import Counting, why_not_adjusted
@@ -19,18 +19,8 @@ _PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
 """Besides these, bloodcell itself and what the backend was made of."""
 
 
-def check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
-    """InputError if input and run folder lie in one another; RunError for a folder in use."""
-    inside, outside = store.folder.resolve(), source.resolve()
-    if source.is_dir() and inside.is_relative_to(outside):
-        raise InputError(
-            f"the run folder {store.folder} lies inside the input {source}: its files would be "
-            "taken for cells. Choose an --out elsewhere"
-        )
-    if outside.is_relative_to(inside):
-        raise InputError(
-            f"the input {source} lies inside the run folder {store.folder}: choose another --out"
-        )
+def check_folder(store: RunStore, *, resume: bool) -> None:
+    """RunError for a folder in use: by something else, or by a run that is not to be resumed."""
     with reading(store.folder, "choose another --out"):
         store.refuse_foreign()
     if store.is_begun and not resume:
@@ -126,7 +116,7 @@ def _refuse_other_cells(store: RunStore, source: Path, begun: RunRecord) -> None
             f"{frozen} is missing or not the file that this run froze: restore it, or choose a "
             "new --out"
         )
-    frozen_now = frozen.with_name(f"{frozen.name}.new")
+    frozen_now = path_beside(frozen)
     try:
         with writing(frozen_now):
             manifest.freeze_manifest(source, frozen_now, begun.job.rows_per_part)

@@ -1,5 +1,6 @@
 """Sources of encoded bytes: from files and shards on disk to gated batches."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ import pyarrow.compute as pc
 from bloodcell._core import read_files as read_whole_files
 from bloodcell._core import read_ranges
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.errors import EngineError
+from bloodcell.errors import EngineError, Stopped
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
@@ -27,14 +30,20 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
     An image is the file ``path``, or, in a table that has these columns, ``byte_count`` bytes from
     ``byte_offset`` on of the file ``shard`` (int64, null where an image is not in one piece).
     One batch a table. Relative paths are taken from ``root``. An image that cannot be read becomes
-    a rejected cell; EngineError only when the machine is short of file handles or memory.
+    a rejected cell; EngineError only when the machine is short of file handles or memory, Stopped
+    when the file system fails for a whole batch.
     """
     for table in tables:
         try:
             buffer, offsets, reasons = _read(os.fsencode(root), table)
         except OSError as error:
-            # A shortage of this machine (file handles, memory) must not pass for rejected cells.
-            raise EngineError(f"cannot read images below {root}: {error}") from error
+            # What is this machine's fault or the file system's must not pass for rejected cells.
+            if error.errno in _SHORTAGES:
+                raise EngineError(f"cannot read images below {root}: {error}") from error
+            raise Stopped(
+                f"stopped: the file system fails below {root} ({error.strerror}). What is finished "
+                "is kept: mend or mount it, and run the same command again"
+            ) from error
         yield EncodedBatch(table["row"].to_numpy(), buffer, offsets, reasons)
 
 

@@ -20,7 +20,7 @@ from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.lanes import Setup
 from bloodcell.engine.worker_messages import Ready, table_to_bytes
-from bloodcell.errors import BloodcellError, EngineError
+from bloodcell.errors import BloodcellError, EngineError, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -184,6 +184,8 @@ class _Worker:
 
     def receive(self) -> ScoreBatch:
         answer = self._receive()
+        if isinstance(answer, Stopped):  # for all of them: the file system fails
+            raise answer
         if isinstance(answer, BloodcellError):
             raise _LostError(f"worker {self._number} failed: {answer}")
         assert isinstance(answer, ScoreBatch)

@@ -214,7 +214,7 @@ def test_evaluate_prints_adjusted_shares_and_dashes_for_what_there_is_not(
     ]
     run = run_of(tmp_path, cells, adjusted={"a": (60.0, 40.0, 90.0)})
     rows = (f"a1,{BLAST}", "a2,monocyte", "b1,smudge_cells")
-    print_evaluation(evaluate(run, labels(tmp_path, *rows)))
+    print_evaluation(evaluate(run, labels(tmp_path, *rows)), tmp_path)
     printed = capsys.readouterr().out
     table = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.split()}
     assert table["a"] == ["2", "50.0", "50.0", "0.0", "60.0", "40.0", "to", "90.0", "10.0", "yes"]

@@ -22,7 +22,8 @@ from bloodcell.engine.backends.self_test import prove
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend, plan
 from bloodcell.engine.backends.tensorrt.builder import Built
 from bloodcell.errors import EngineError, ModelError
-from bloodcell.model import DEFAULT_MODEL, load_model
+from bloodcell.model import load_model
+from bloodcell.paths import DEFAULT_MODEL
 
 
 @pytest.fixture
