@@ -13,6 +13,7 @@ from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.model import Model
 from bloodcell.run_record import ErrorModelBasis, Job, RunRecord, read_record, write_record
 from bloodcell.shares import Counting, why_not_adjusted
+from bloodcell.source_watch import SourceWatch
 from bloodcell.store import RunStore, reading
 
 _PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
@@ -54,20 +55,28 @@ def job_of(
 
 
 def begin_or_resume(
-    store: RunStore, source: Path, job: Job, *, model: Model, choice: Choice, counting: Counting
+    store: RunStore,
+    source: Path,
+    job: Job,
+    watch: SourceWatch,
+    *,
+    model: Model,
+    choice: Choice,
+    counting: Counting,
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    Raises RunError if the folder's run is of another job or of other cells.
+    Raises RunError if the folder's run is of another job or of other cells, Stopped if the input
+    goes away while its cells are listed.
     """
     if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
         _refuse_other_job(store, record.job, job)
-        _refuse_other_cells(store, source, record)
+        _refuse_other_cells(store, source, record, watch)
     else:
         write_whole(
             store.manifest_path,
-            lambda path: manifest.freeze_manifest(source, path, job.rows_per_part),
+            lambda path: _freeze(source, path, job.rows_per_part, watch),
         )
         record = RunRecord(
             job=job,
@@ -84,6 +93,14 @@ def begin_or_resume(
         )
     write_record(store.record_path, record)
     return record
+
+
+def _freeze(source: Path, target: Path, rows_per_part: int, watch: SourceWatch) -> None:
+    try:
+        manifest.freeze_manifest(source, target, rows_per_part)
+    finally:
+        # What was listed in between, or could not be, says nothing of the cells.
+        watch.refuse_if_gone()
 
 
 def now() -> str:
@@ -108,7 +125,9 @@ def _refuse_other_job(store: RunStore, begun: Job, job: Job) -> None:
             )
 
 
-def _refuse_other_cells(store: RunStore, source: Path, begun: RunRecord) -> None:
+def _refuse_other_cells(
+    store: RunStore, source: Path, begun: RunRecord, watch: SourceWatch
+) -> None:
     """Hold the frozen manifest, and one frozen now, against the one the run began with."""
     frozen = store.manifest_path
     if not frozen.is_file() or sha256_of(frozen) != begun.manifest_sha256:
@@ -119,7 +138,7 @@ def _refuse_other_cells(store: RunStore, source: Path, begun: RunRecord) -> None
     frozen_now = path_beside(frozen)
     try:
         with writing(frozen_now):
-            manifest.freeze_manifest(source, frozen_now, begun.job.rows_per_part)
+            _freeze(source, frozen_now, begun.job.rows_per_part, watch)
         if sha256_of(frozen_now) != begun.manifest_sha256:
             raise RunError(
                 f"{store.folder} belongs to another job: {source} no longer lists the cells that "

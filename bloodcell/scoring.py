@@ -76,12 +76,15 @@ def score(
         hardware_decoder=hardware_decoder,
     )
     _refuse_if_stopped(stop)
+    watch = SourceWatch(setup.root)
     with closing(open_scorer(setup, workers)) as scorer, store.locked():
         _refuse_if_stopped(stop)
         job = job_of(
             source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
         )
-        record = begin_or_resume(store, source, job, model=loaded, choice=choice, counting=counting)
+        record = begin_or_resume(
+            store, source, job, watch, model=loaded, choice=choice, counting=counting
+        )
         session = Session(
             store=store,
             model=loaded,
@@ -91,7 +94,7 @@ def score(
             threads=setup.threads,
             progress=progress or (lambda _done, _cells: None),
             stop=stop,
-            watch=SourceWatch(setup.root),
+            watch=watch,
             retry_rejected=retry_rejected,
         )
         return _work(session, record)

@@ -35,8 +35,7 @@ class SourceWatch:
         not_read = np.flatnonzero(np.isin(reasons, _CODES))
         was_read = np.flatnonzero(~np.isin(reasons, _CODES))
         if len(not_read):
-            if self._identity is None or _identity(self._root) != self._identity:
-                raise self._stopped("is gone, or another folder than at the start")
+            self.refuse_if_gone()
             some = was_read[:: max(1, len(was_read) // _WITNESSES)]
             again = np.concatenate([not_read, some, np.intersect1d(not_read - 1, was_read)])
             self._look_again(rows.take(pa.array(again)), reasons[again])
@@ -45,6 +44,11 @@ class SourceWatch:
         if len(was_read):
             last = was_read[-_ROWS_AT_ONCE:]
             self._read_before = rows.take(pa.array(last)), reasons[last]
+
+    def refuse_if_gone(self) -> None:
+        """Stopped if the root is no longer the folder that it was."""
+        if self._identity is None or _identity(self._root) != self._identity:
+            raise self._stopped("is gone, or another folder than at the start")
 
     def _look_again(self, rows: pa.Table, reasons: npt.NDArray[np.uint8]) -> None:
         batches = read_files(self._root, batches_of(rows, _ROWS_AT_ONCE))

@@ -4,7 +4,6 @@ Light: loaded before the command line, so that a signal in the first moments is 
 """
 
 import io
-import logging
 import os
 import signal
 import sys
@@ -100,6 +99,8 @@ def _unbreakable(descriptor: int, stream: TextIO | None) -> TextIO:
 
 def log_lines(level: int) -> None:
     """Show the package's log on standard error, one line a message, above a progress bar."""
+    import logging
+
     handler = logging.StreamHandler(_StandardError())
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", handlers=[handler])
     # A second command in the same process may ask for another.
