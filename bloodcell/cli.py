@@ -16,7 +16,7 @@ from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
-from bloodcell.paths import check_labels, check_paths, check_run
+from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
 from bloodcell.terminal import as_command, log_lines, stop_requested
 
 _PATH = click.Path(path_type=Path)
@@ -238,6 +238,8 @@ def report(run: Path) -> _Shown:
 @_command(log_level=logging.INFO)
 def train(data: Path, labels: Path, out: Path, **options: Any) -> _Shown:
     """Train a network on the labelled cells in DATA and write a model folder."""
+    check_data(data)
+    check_labels(labels)
     from bloodcell.engine.machine import keep_memory_at_hand
     from bloodcell.training import train as run_training
 
@@ -264,6 +266,7 @@ def build(model: str, batch_size: int, merge_groups: int | None) -> _Shown:
     MODEL is a shipped model's name or a model folder. The plan is kept in your cache folder, and
     scoring with TensorRT on this GPU takes the options of the last build.
     """
+    model_folder(model)
     from bloodcell.engine.backends.tensorrt import PlanOptions
     from bloodcell.plans import build as run_build
 

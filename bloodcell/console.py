@@ -239,8 +239,7 @@ def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     a line of its own, and at last each figure does.
     """
     texts = [tuple(printable(value) for value in row) for row in rows]
-    # Piped output is for programs and logs, whose lines may be of any length.
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    room = _columns_of_terminal()
     names, figures = [text[0] for text in texts], [text[1:] for text in texts]
     if fitting := _grid(header, texts, room, has_names=True):
         lines = fitting
@@ -253,6 +252,11 @@ def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
             f"{title}: {cell}" for text in texts for title, cell in zip(header, text, strict=True)
         ]
     click.echo("\n".join(lines))
+
+
+def _columns_of_terminal() -> int:
+    # Piped output is for programs and logs, whose lines may be of any length.
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def _grid(

@@ -40,6 +40,12 @@ def check_labels(labels_csv: Path) -> None:
         raise InputError(f"cannot read labels {labels_csv}: there is no such file")
 
 
+def check_data(folder: Path) -> None:
+    """InputError if there is no such folder."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist: a folder with labelled cells is expected")
+
+
 def model_names() -> list[str]:
     """Names of the models that come with bloodcell, sorted."""
     return sorted(path.parent.name for path in _MODELS.glob("*/card.toml"))

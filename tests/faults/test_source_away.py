@@ -82,9 +82,10 @@ def test_a_share_that_was_away_for_a_moment_costs_no_cell(
         finally:
             (tmp_path / "elsewhere").rename(share)
 
-    with monkeypatch.context() as patch, pytest.raises(Stopped, match="can be read again"):
-        patch.setattr(source, "read_whole_files", away_for_a_moment)
+    monkeypatch.setattr(source, "read_whole_files", away_for_a_moment)
+    with pytest.raises(Stopped, match="can be read again"):
         score(share, tmp_path / "run")
+    monkeypatch.setattr(source, "read_whole_files", real)
     assert digests(score(share, tmp_path / "run").folder) == undisturbed
 
 
@@ -108,8 +109,8 @@ def test_an_input_that_goes_away_while_it_is_listed_stops_the_run(
         share.mkdir()
         return real(*arguments, **options)  # type: ignore[call-overload]
 
-    with monkeypatch.context() as patch, pytest.raises(Stopped, match="another folder"):
-        patch.setattr(os, "walk", slow_walk)
+    monkeypatch.setattr(os, "walk", slow_walk)
+    with pytest.raises(Stopped, match="another folder"):
         score(share, tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
 

@@ -9,14 +9,18 @@ import click
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def packages_loaded_for_help(module: str) -> set[str]:
+def packages_loaded(module: str, *words: str, exit_status: int = 0) -> set[str]:
+    """Top packages that a command loads; its exit status is checked."""
     program = (
         f"import sys; from click.testing import CliRunner; from {module} import main;"
-        "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
+        f"result = CliRunner().invoke(main, {list(words)}); sys.stderr.write(result.output);"
+        f"assert result.exit_code == {exit_status};"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    return set(done.stdout.decode().split())
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
 
 
 def assert_documented(main: click.Group, program: str, page: str) -> None:

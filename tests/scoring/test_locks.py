@@ -89,5 +89,5 @@ def test_the_file_of_another_host_is_named_with_what_to_do(tmp_path: Path) -> No
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / LOCK).mkdir()
-    with pytest.raises(DiskError, match="cannot write .*: Is a directory"), held(tmp_path):
+    with pytest.raises(DiskError, match=r"cannot write .*: Is a directory"), held(tmp_path):
         pass

@@ -155,7 +155,7 @@ def test_a_users_file_beside_no_run_json_is_not_taken_for_what_a_kill_left(
     smears: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.new").write_text("years of work")
-    with pytest.raises(RunError, match="thesis.new"):
+    with pytest.raises(RunError, match=r"thesis\.new"):
         bloodcell.score(smears, tmp_path)
 
 
