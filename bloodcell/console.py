@@ -240,13 +240,13 @@ def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """
     texts = [tuple(printable(value) for value in row) for row in rows]
     room = _columns_of_terminal()
-    names, figures = [text[0] for text in texts], [text[1:] for text in texts]
     if fitting := _grid(header, texts, room, has_names=True):
         lines = fitting
-    elif fitting := _grid(header[1:], figures, room, has_names=False):
+    elif fitting := _grid(header[1:], [text[1:] for text in texts], room, has_names=False):
         head = len(fitting) - len(rows)
-        pairs = zip(names, fitting[head:], strict=True)
-        lines = [header[0], *fitting[:head], *(line for pair in pairs for line in pair)]
+        lines = [header[0], *fitting[:head]]
+        for text, figures in zip(texts, fitting[head:], strict=True):
+            lines += [text[0], figures]
     else:
         lines = [
             f"{title}: {cell}" for text in texts for title, cell in zip(header, text, strict=True)

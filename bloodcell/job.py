@@ -58,11 +58,10 @@ def begin_or_resume(
     store: RunStore,
     source: Path,
     job: Job,
-    watch: SourceWatch,
-    *,
     model: Model,
     choice: Choice,
     counting: Counting,
+    watch: SourceWatch,
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 

@@ -13,7 +13,7 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.job import begin_or_resume, check_folder, job_of, now
-from bloodcell.model import load_model
+from bloodcell.model import Model, load_model
 from bloodcell.paths import check_paths
 from bloodcell.report import write_report
 from bloodcell.run import Run
@@ -66,15 +66,7 @@ def score(
     check_folder(store, resume=resume)
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
-    setup = Setup(
-        choice=choice,
-        network=loaded.network,
-        preprocessing=loaded.preprocessing,
-        root=manifest.root_of(source),
-        batch_size=batch_size,
-        threads=threads or usable_cores(),
-        hardware_decoder=hardware_decoder,
-    )
+    setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder)
     _refuse_if_stopped(stop)
     watch = SourceWatch(setup.root)
     with closing(open_scorer(setup, workers)) as scorer, store.locked():
@@ -82,9 +74,7 @@ def score(
         job = job_of(
             source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
         )
-        record = begin_or_resume(
-            store, source, job, watch, model=loaded, choice=choice, counting=counting
-        )
+        record = begin_or_resume(store, source, job, loaded, choice, counting, watch)
         session = Session(
             store=store,
             model=loaded,
@@ -127,6 +117,25 @@ def _choose(backend: str, hardware_decoder: bool) -> Choice:
     if hardware_decoder and not choice.on_gpu:
         raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {choice.why}")
     return choice
+
+
+def _setup(
+    choice: Choice,
+    model: Model,
+    source: Path,
+    batch_size: int | None,
+    threads: int | None,
+    hardware_decoder: bool,
+) -> Setup:
+    return Setup(
+        choice=choice,
+        network=model.network,
+        preprocessing=model.preprocessing,
+        root=manifest.root_of(source),
+        batch_size=batch_size,
+        threads=threads or usable_cores(),
+        hardware_decoder=hardware_decoder,
+    )
 
 
 def _check_counts(**counts: int | None) -> None:

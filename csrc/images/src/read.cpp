@@ -99,9 +99,7 @@ public:
     }
 
     // What the system said last of this file, if it may hold for all files; else 0.
-    int error_of_file_system() const noexcept {
-        return may_be_of_file_system(error_) ? error_ : 0;
-    }
+    int error_of_file_system() const noexcept { return may_be_of_file_system(error_) ? error_ : 0; }
     bool is_readable_at(std::uint64_t offset) const noexcept {
         std::uint8_t byte = 0;
         return reason_ == Reason::none &&

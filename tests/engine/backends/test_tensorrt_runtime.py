@@ -148,9 +148,9 @@ def test_what_the_gpu_refuses_is_one_line(
 
 @pytest.fixture
 def tiny_model(network: Network, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A model's name, under which `build` finds the tiny network."""
+    """A model folder, of which `build` takes the tiny network."""
     monkeypatch.setattr(plans, "load_model", lambda _name: SimpleNamespace(network=network))
-    return "tiny"
+    return str(network.weights.parent)
 
 
 def test_build_proves_the_plan_and_scoring_takes_its_options(
