@@ -58,6 +58,7 @@ def begin_or_resume(
     store: RunStore,
     source: Path,
     job: Job,
+    *,
     model: Model,
     choice: Choice,
     counting: Counting,

@@ -66,7 +66,7 @@ def score(
     check_folder(store, resume=resume)
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
-    setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder)
+    setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder)
     _refuse_if_stopped(stop)
     watch = SourceWatch(setup.root)
     with closing(open_scorer(setup, workers)) as scorer, store.locked():
@@ -74,7 +74,9 @@ def score(
         job = job_of(
             source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
         )
-        record = begin_or_resume(store, source, job, loaded, choice, counting, watch)
+        record = begin_or_resume(
+            store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
+        )
         session = Session(
             store=store,
             model=loaded,
@@ -125,6 +127,7 @@ def _setup(
     source: Path,
     batch_size: int | None,
     threads: int | None,
+    *,
     hardware_decoder: bool,
 ) -> Setup:
     return Setup(
