@@ -279,9 +279,9 @@ def _grid(
 
 def _column(title: str, cells: list[str], wrapped: bool, *, is_left: bool) -> list[str]:
     """The heading, of one line or more, and the cells of a column, all of one width."""
-    widest = max([*map(cell_len, cells), *map(len, title.split())])
+    widest = max([1, *map(cell_len, cells), *map(len, title.split())])
     heading = textwrap.wrap(title, widest) if wrapped else [title]
-    width = max(widest, *map(len, heading))
+    width = max([widest, *map(len, heading)])
     blanks = [" " * (width - cell_len(text)) for text in (*heading, *cells)]
     texts = zip((*heading, *cells), blanks, strict=True)
     return [text + blank if is_left else blank + text for text, blank in texts]
