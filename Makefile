@@ -7,7 +7,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: demo test check ctest bench bench-compare gpu-check release clean
+.PHONY: demo test check ctest fault-test bench bench-compare gpu-check release clean
 
 demo: .venv/.scoring demo/cells
 	rm -rf demo/run
@@ -33,6 +33,10 @@ ctest: .venv/.testing
 	    -DBLOODCELL_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build build/ctest
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
+
+# Half an hour: kills 800 runs of 5,000 cells and resumes them, prints counts.
+fault-test: .venv/.testing
+	$(BIN)/python tests/faults/kills.py --first
 
 bench: .venv/.testing
 	$(BIN)/pytest benchmarks -s --benchmark-columns=min,median,rounds --benchmark-sort=min

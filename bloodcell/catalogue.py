@@ -11,7 +11,8 @@ from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Backend, Network
 from bloodcell.engine.backends.opening import open_backend
 from bloodcell.engine.machine import usable_cores
-from bloodcell.model import load_model, model_names
+from bloodcell.model import load_model
+from bloodcell.paths import model_names
 
 _BATCH = 32
 _SECONDS = 1.0

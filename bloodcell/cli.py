@@ -1,8 +1,12 @@
 """The command line. Only click is imported here, so that ``--help`` answers at once."""
 
+import logging
+import math
 import sys
 from collections.abc import Callable
-from functools import wraps
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +16,78 @@ from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import BloodcellError
+from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
+from bloodcell.terminal import as_command, log_lines, stop_requested
 
 _PATH = click.Path(path_type=Path)
 _TOO_MANY_REJECTED = 3
 
 
-def _reporting_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the project's errors into one line and their exit status."""
+@dataclass(frozen=True)
+class _Shown:
+    """What a command has come to: for machines, and how it is printed for people."""
 
+    content: Any
+    show: Callable[[], None]
+    warning: str = ""
+    exit_status: int = 0
+
+
+def _command(
+    command: Callable[..., _Shown] | None = None, *, log_level: int = logging.WARNING
+) -> Callable[..., Any]:
+    """What all commands share: --json, -q, -v, and errors as one line with their exit status."""
+    if command is None:
+        return partial(_command, log_level=log_level)
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors alone.")
+    @click.option("-v", "--verbose", is_flag=True, help="Log what is done, too.")
     @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
+    def run(*, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+        log_lines(logging.INFO if verbose else logging.WARNING if quiet else log_level)
         try:
-            command(*args, **kwargs)
-        except BloodcellError as error:
+            shown = command(**options)
+        except (BloodcellError, OSError) as error:
+            # An OSError: a full disk or a forbidden folder where no better message is known.
             click.echo(f"bloodcell: {error}", err=True)
-            sys.exit(error.exit_status)
-        except OSError as error:
-            # A full disk or a forbidden folder where no better message is known.
-            click.echo(f"bloodcell: {error}", err=True)
-            sys.exit(BloodcellError.exit_status)
+            sys.exit(getattr(error, "exit_status", BloodcellError.exit_status))
+        if as_json:
+            from bloodcell.console import print_json
+
+            print_json(shown.content)
+        elif not quiet:
+            shown.show()
+        if shown.warning:
+            click.echo(f"bloodcell: {shown.warning}", err=True)
+        sys.exit(shown.exit_status)
 
     return run
+
+
+def _pairs(pairs: dict[str, Any]) -> _Shown:
+    from bloodcell.console import print_pairs
+
+    return _Shown(
+        {key: str(value) if isinstance(value, Path) else value for key, value in pairs.items()},
+        lambda: print_pairs(pairs),
+    )
+
+
+def _progress(what: str, unit: str) -> AbstractContextManager[Callable[[int, int], None]]:
+    from bloodcell.console import progress_shown
+
+    return progress_shown(what, unit, quiet=click.get_current_context().params["quiet"])
+
+
+class _FiniteRange(click.FloatRange):
+    """As ``FloatRange``, which takes NaN for a number of every range."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,49 +129,52 @@ def main() -> None:
     show_default=True, help="What counts as a blast besides blasts.",
 )  # fmt: skip
 @click.option(
-    "--interval-width", type=click.FloatRange(min=0, min_open=True), default=10.0,
+    "--interval-width", type=_FiniteRange(min=0, min_open=True), default=10.0,
     show_default=True, help="Points up to which an interval is narrow enough.",
 )  # fmt: skip
 @click.option(
-    "--max-reject-rate", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    "--max-reject-rate", type=_FiniteRange(0, 1), default=0.01, show_default=True,
     help="Exit with status 3 if a larger share of the cells was rejected.",
 )  # fmt: skip
 @click.option("--resume/--no-resume", default=True, help="Continue a run of the same job.")
-@click.option("--json", "as_json", is_flag=True, help="Print run.json instead of a table.")
-@_reporting_errors
-def score(input_: Path, out: Path, max_reject_rate: float, as_json: bool, **options: Any) -> None:
+@click.option(
+    "--retry-rejected", is_flag=True,
+    help="Read those cells again that were missing, unreadable or empty.",
+)  # fmt: skip
+@_command
+def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> _Shown:
     """Score every cell of INPUT and write a run folder.
 
     INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
     """
-    from bloodcell.console import print_json, print_patients, progress_shown, stop_on_signals
+    check_paths(input_, out, options["model"])
+    from bloodcell.console import print_patients
     from bloodcell.engine.machine import keep_memory_flat
     from bloodcell.scoring import score as run_score
 
     keep_memory_flat()
-    with stop_on_signals() as stop, progress_shown("scoring", unit="cells") as progress:
-        run = run_score(input_, out, stop=stop, progress=progress, **options)
-    if as_json:
-        print_json(run.about)
-    else:
-        print_patients(run)
-    if run.reject_rate > max_reject_rate:
-        click.echo(
-            f"bloodcell: {100 * run.reject_rate:.2f} % of the cells were rejected, more than "
-            f"--max-reject-rate {max_reject_rate}: see the reasons in {run.folder / 'run.json'}",
-            err=True,
-        )
-        sys.exit(_TOO_MANY_REJECTED)
+    with _progress("scoring", unit="cells") as progress:
+        run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
+    shown = _Shown(run.about, lambda: print_patients(run))
+    if run.reject_rate <= max_reject_rate:
+        return shown
+    return replace(
+        shown,
+        warning=f"{100 * run.reject_rate:.2f} % of the cells were rejected, more than "
+        f"--max-reject-rate {max_reject_rate}: see the reasons in {run.folder / 'run.json'}",
+        exit_status=_TOO_MANY_REJECTED,
+    )
 
 
 @main.command()
 @click.argument("run", type=_PATH)
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@_reporting_errors
-def evaluate(run: Path, labels: Path, as_json: bool) -> None:
+@_command
+def evaluate(run: Path, labels: Path) -> _Shown:
     """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
-    from bloodcell.console import print_evaluation, print_json
+    check_run(run)
+    check_labels(labels)
+    from bloodcell.console import print_evaluation
     from bloodcell.evaluation import evaluate as run_evaluation
     from bloodcell.evaluation import write_evaluation
     from bloodcell.run import open_run
@@ -124,27 +182,23 @@ def evaluate(run: Path, labels: Path, as_json: bool) -> None:
     opened = open_run(run)
     figures = run_evaluation(opened, labels)
     folder = write_evaluation(opened, figures)
-    if as_json:
-        print_json(figures)
-    else:
-        print_evaluation(figures)
-        click.echo(f"figures and pictures: {folder}")
-        click.echo("Research use only: never a diagnosis.")
+    return _Shown(figures, lambda: print_evaluation(figures, folder))
 
 
 @main.command()
 @click.argument("run", type=_PATH)
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
 @click.option("--out", required=True, type=_PATH, help="Model folder to make.")
-@_reporting_errors
-def calibrate(run: Path, labels: Path, out: Path) -> None:
+@_command
+def calibrate(run: Path, labels: Path, out: Path) -> _Shown:
     """Copy the run's model with an error model of the run's labelled patients."""
-    from bloodcell.console import print_pairs
+    check_run(run)
+    check_labels(labels)
     from bloodcell.run import open_run
     from bloodcell.site_model import write_site_model
 
     error_model = write_site_model(open_run(run), labels, out)
-    print_pairs(
+    return _pairs(
         {
             "patients": error_model.patients,
             "cells": error_model.cells,
@@ -156,14 +210,15 @@ def calibrate(run: Path, labels: Path, out: Path) -> None:
 
 @main.command()
 @click.argument("run", type=_PATH)
-@_reporting_errors
-def report(run: Path) -> None:
+@_command
+def report(run: Path) -> _Shown:
     """Write the report of a finished run anew."""
+    check_run(run)
     from bloodcell.report import write_report
     from bloodcell.run import open_run
 
     write_report(open_run(run))
-    click.echo(run / "report" / "index.html")
+    return _pairs({"report": run / "report" / "index.html"})
 
 
 @main.command()
@@ -180,18 +235,18 @@ def report(run: Path) -> None:
 )
 @click.option("--data-licence", default="not stated", help="For the card: their licence state.")
 @click.option("--data-limits", default="not stated", help="For the card: what they lack.")
-@_reporting_errors
-def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
+@_command(log_level=logging.INFO)
+def train(data: Path, labels: Path, out: Path, **options: Any) -> _Shown:
     """Train a network on the labelled cells in DATA and write a model folder."""
-    from bloodcell.console import log_lines, progress_shown
+    check_data(data)
+    check_labels(labels)
     from bloodcell.engine.machine import keep_memory_at_hand
     from bloodcell.training import train as run_training
 
     keep_memory_at_hand()
-    log_lines()
-    with progress_shown("training", unit="batches") as progress:
+    with _progress("training", unit="batches") as progress:
         run_training(data, labels, out, progress=progress, **options)
-    click.echo(f"model folder: {out}")
+    return _pairs({"model folder": out})
 
 
 @main.command()
@@ -204,50 +259,39 @@ def train(data: Path, labels: Path, out: Path, **options: Any) -> None:
     "--merge-groups", type=click.IntRange(min=1), metavar="CHANNELS",
     help="Merge narrower groups of convolutions to so many channels: equal results.",
 )  # fmt: skip
-@_reporting_errors
-def build(model: str, batch_size: int, merge_groups: int | None) -> None:
+@_command(log_level=logging.INFO)
+def build(model: str, batch_size: int, merge_groups: int | None) -> _Shown:
     """Build the TensorRT plan of MODEL for this GPU, which scoring would otherwise do first.
 
     MODEL is a shipped model's name or a model folder. The plan is kept in your cache folder, and
     scoring with TensorRT on this GPU takes the options of the last build.
     """
-    from bloodcell.console import log_lines, print_pairs
+    model_folder(model)
     from bloodcell.engine.backends.tensorrt import PlanOptions
     from bloodcell.plans import build as run_build
 
-    log_lines()
-    print_pairs(run_build(model, PlanOptions(batch_size, merge_groups or 0)))
+    return _pairs(run_build(model, PlanOptions(batch_size, merge_groups or 0)))
 
 
 @main.command()
 @click.option("--recipes", is_flag=True, help="List what `train` offers instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@_reporting_errors
-def models(recipes: bool, as_json: bool) -> None:
+@_command
+def models(recipes: bool) -> _Shown:
     """List the models that come with bloodcell and measure their speed here."""
     from bloodcell.catalogue import shipped_models, trainable_recipes
-    from bloodcell.console import print_json, print_networks
+    from bloodcell.console import print_networks
 
     entries = trainable_recipes() if recipes else shipped_models()
-    if as_json:
-        print_json(entries)
-    else:
-        print_networks(entries)
+    return _Shown(entries, lambda: print_networks(entries))
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@_reporting_errors
-def doctor(as_json: bool) -> None:
+@_command
+def doctor() -> _Shown:
     """Say what this machine offers and which backend `auto` takes here."""
-    from bloodcell.console import print_json, print_pairs
     from bloodcell.doctor import examine
 
-    findings = examine()
-    if as_json:
-        print_json(findings)
-    else:
-        print_pairs(findings)
+    return _pairs(examine())
 
 
 @main.command()
@@ -261,15 +305,15 @@ def doctor(as_json: bool) -> None:
     type=click.Choice(["jpeg", "tiff", "png", "bmp", "mixed"]), default="jpeg", show_default=True,
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True)
-@_reporting_errors
-def phantom(out: Path, **options: Any) -> None:
+@_command
+def phantom(out: Path, **options: Any) -> _Shown:
     """Draw cells for demos, tests and load. They are drawings, never real cells."""
-    from bloodcell.console import print_pairs
     from bloodcell.phantom import write_phantoms
 
     summary = write_phantoms(out, **options)
-    print_pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
+    return _pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
 
 
 if __name__ == "__main__":
-    main()
+    with as_command():
+        main()

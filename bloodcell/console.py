@@ -1,17 +1,18 @@
-"""What a person sees: tables, progress, signals. Loaded only when a command runs."""
+"""What a person sees: tables and progress. Loaded only when a command runs."""
 
 import json
-import logging
-import signal
+import shutil
 import sys
-import threading
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,36 +22,19 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
-from rich.text import Text
 
 from bloodcell.run import Run
+from bloodcell.source_watch import NOT_READ
 
 _LINE_EVERY_S = 10.0
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; a second signal of the kind ends at once."""
-    stop = threading.Event()
-
-    def request(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, previous[number])
-
-    previous: dict[int, Any] = {
-        number: signal.signal(number, request) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def progress_shown(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_shown(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, a line every ten seconds elsewhere; both on standard error."""
+    if quiet:
+        yield lambda _done, _total: None
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _LineProgress(what, unit)
@@ -79,22 +63,6 @@ class _LineProgress:
             return
         self._last = now
         click.echo(f"{self._what}: {done} of {total} {self._unit}", err=True)
-
-
-def log_lines() -> None:
-    """Show the package's log on standard error, one line a message, above a progress bar."""
-    handler = logging.StreamHandler(_StandardError())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", handlers=[handler])
-
-
-class _StandardError:
-    """Whatever ``sys.stderr`` is now: while a bar is shown, rich puts its own there."""
-
-    def write(self, text: str) -> None:
-        sys.stderr.write(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
 
 
 def print_json(content: Any) -> None:
@@ -139,6 +107,8 @@ def print_patients(run: Run) -> None:
         f"{counts.cells} cells = {counts.scored} scored + {counts.cells - counts.scored} rejected"
         f"{f' ({reasons})' if reasons else ''}"
     )
+    if again := sum(counts.rejected.get(reason, 0) for reason in NOT_READ):
+        click.echo(f"{again} cells were not there or unreadable: --retry-rejected reads them again")
     if session:
         click.echo(f"{session.cells_per_s} cells/s, {run.record.backend.name}")
     click.echo(f"report: {run.folder / 'report' / 'index.html'}")
@@ -162,8 +132,8 @@ def print_networks(entries: list[dict[str, Any]]) -> None:
     print_table(header, rows)
 
 
-def print_evaluation(figures: dict[str, Any]) -> None:
-    """Print the figures of ``evaluate``."""
+def print_evaluation(figures: dict[str, Any], folder: Path) -> None:
+    """Print the figures of ``evaluate``, which lie in ``folder`` too."""
     cells = figures["cells"]
     click.echo(
         f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
@@ -174,6 +144,8 @@ def print_evaluation(figures: dict[str, Any]) -> None:
         _print_classes(figures)
     _print_blast(figures["blast"])
     _print_shares(figures)
+    click.echo(f"figures and pictures: {folder}")
+    click.echo("Research use only: never a diagnosis.")
 
 
 def _print_classes(figures: dict[str, Any]) -> None:
@@ -261,18 +233,66 @@ def _from_to(low: float | None, high: float | None, text: Callable[[float], str]
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print rows under a header; the first column is names, the others are figures."""
-    table = Table(box=None, pad_edge=False)
-    for place, name in enumerate(header):
-        table.add_column(name, justify="right" if place else "left", no_wrap=True)
-    for row in rows:
-        # As Text: a patient named [bold] is a name, not a style.
-        table.add_row(*(Text(str(value)) for value in row))
-    console = Console()
-    if not console.is_terminal:
-        # Piped output is for programs and logs: never cut it at 80 columns.
-        console = Console(width=200)
-    console.print(table)
+    """Print rows under a header; the first column is names, the others are figures.
+
+    Nothing is cut: on a terminal that is too narrow the headings wrap, then a row's name stands on
+    a line of its own, and at last each figure does.
+    """
+    texts = [tuple(printable(value) for value in row) for row in rows]
+    room = _columns_of_terminal()
+    if fitting := _grid(header, texts, room, has_names=True):
+        lines = fitting
+    elif fitting := _grid(header[1:], [text[1:] for text in texts], room, has_names=False):
+        head = len(fitting) - len(rows)
+        lines = [header[0], *fitting[:head]]
+        for text, figures in zip(texts, fitting[head:], strict=True):
+            lines += [text[0], figures]
+    else:
+        lines = [
+            f"{title}: {cell}" for text in texts for title, cell in zip(header, text, strict=True)
+        ]
+    click.echo("\n".join(lines))
+
+
+def _columns_of_terminal() -> int:
+    # Piped output is for programs and logs, whose lines may be of any length.
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+
+
+def _grid(
+    header: tuple[str, ...], rows: list[tuple[str, ...]], room: int, *, has_names: bool
+) -> list[str]:
+    """A line a row below the heading, which wraps if need be; nothing if there is no room."""
+    for wrapped in (False, True):
+        columns = [
+            _column(title, [row[place] for row in rows], wrapped, is_left=has_names and place == 0)
+            for place, title in enumerate(header)
+        ]
+        height = max(len(column) for column in columns)
+        # Short headings stand right above their figures.
+        full = [[" " * cell_len(column[0])] * (height - len(column)) + column for column in columns]
+        lines = ["  ".join(cells).rstrip() for cells in zip(*full, strict=True)]
+        if max(map(cell_len, lines)) <= room:
+            return lines
+    return []
+
+
+def _column(title: str, cells: list[str], wrapped: bool, *, is_left: bool) -> list[str]:
+    """The heading, of one line or more, and the cells of a column, all of one width."""
+    widest = max([1, *map(cell_len, cells), *map(len, title.split())])
+    heading = textwrap.wrap(title, widest) if wrapped else [title]
+    width = max([widest, *map(len, heading)])
+    blanks = [" " * (width - cell_len(text)) for text in (*heading, *cells)]
+    texts = zip((*heading, *cells), blanks, strict=True)
+    return [text + blank if is_left else blank + text for text, blank in texts]
+
+
+def printable(value: object) -> str:
+    """``value`` as text; what would move the cursor or be invisible is escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(value)
+    )
 
 
 def _percent(value: float | None, digits: int = 1) -> str:

@@ -9,7 +9,8 @@ from bloodcell.engine.backends.choice import BACKENDS, choose_backend, why_not_h
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
 from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import BloodcellError
-from bloodcell.model import load_model, model_names
+from bloodcell.model import load_model
+from bloodcell.paths import model_names
 
 _SHOWN_PACKAGES = (
     "nvidia-dali-cuda130", "onnxruntime", "openvino", "numpy", "pyarrow", "onnx", "torch",

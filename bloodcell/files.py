@@ -1,14 +1,30 @@
 """Files that are there whole or not at all, and their digests."""
 
+import errno
 import hashlib
 import json
+import logging
 import os
+import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bloodcell.errors import DiskError
+
+_LOG = logging.getLogger(__name__)
+
+NOT_SUPPORTED = frozenset(
+    (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.ENOTTY, errno.EBADF)
+)
+"""How file systems, of networks above all, say that they do not know a call."""
+
+_FOLDER_NOT_SYNCED = NOT_SUPPORTED | {errno.EACCES, errno.EPERM, errno.EISDIR}
+
+_not_synced: set[int] = set()
+"""Devices that were warned of."""
 
 
 @contextmanager
@@ -26,18 +42,31 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Raises DiskError naming ``path`` if the disk refuses, and whatever ``write`` raises; nothing
     is left beside ``path`` then.
     """
-    beside = path.with_name(path.name + ".new")
+    beside = path_beside(path)
     advice = ". What is finished is kept; mend the cause and run the same command again"
     try:
         with writing(path, advice):
             write(beside)
             _sync(beside)
             beside.replace(path)
-            _sync(path.parent)
+            _sync_folder(path.parent)
     finally:
         # Where the disk refuses this too, what it refused first is what to say.
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def path_beside(path: Path) -> Path:
+    """A new name in the same folder, for a file that is to become ``path``."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+
+
+def is_left_over(name: str, of: str) -> bool:
+    """Whether a process that was killed left a file of this name where it wrote one named ``of``.
+
+    ``of``: a regular expression.
+    """
+    return re.fullmatch(rf"(?:{of})(?:\.[0-9a-f]{{8}})?\.new", name) is not None
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -53,6 +82,21 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in _FOLDER_NOT_SYNCED:
+            raise
+        device = folder.stat().st_dev
+        if device not in _not_synced:
+            _not_synced.add(device)
+            _LOG.warning(
+                "%s cannot be synced on its file system (%s): what was written last may be lost in "
+                "a power cut, and is then scored again", folder, error.strerror,
+            )  # fmt: skip
 
 
 def _sync(path: Path) -> None:

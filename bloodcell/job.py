@@ -1,6 +1,5 @@
 """What a run's results are a function of, and whether a run folder belongs to it."""
 
-import os
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from importlib import metadata
@@ -10,36 +9,20 @@ from bloodcell import __version__, manifest
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.names import text_of
 from bloodcell.error_model import ErrorModel
-from bloodcell.errors import InputError, RunError
-from bloodcell.files import sha256_of, write_whole, writing
+from bloodcell.errors import RunError
+from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.model import Model
 from bloodcell.run_record import ErrorModelBasis, Job, RunRecord, read_record, write_record
 from bloodcell.shares import Counting, why_not_adjusted
+from bloodcell.source_watch import SourceWatch
 from bloodcell.store import RunStore, reading
 
 _PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
 """Besides these, bloodcell itself and what the backend was made of."""
 
 
-def check_folders(source: Path, store: RunStore, *, resume: bool) -> None:
-    """InputError if input and run folder lie in one another; RunError for a folder in use.
-
-    InputError too if the run folder's name is not UTF-8, for Arrow takes no such path.
-    """
-    inside, outside = store.folder.resolve(), source.resolve()
-    if any("\ud800" <= letter <= "\udfff" for letter in os.fspath(inside)):
-        raise InputError(
-            f"the run folder {text_of(inside)} has a name that is not UTF-8: choose another --out"
-        )
-    if source.is_dir() and inside.is_relative_to(outside):
-        raise InputError(
-            f"the run folder {store.folder} lies inside the input {source}: its files would be "
-            "taken for cells. Choose an --out elsewhere"
-        )
-    if outside.is_relative_to(inside):
-        raise InputError(
-            f"the input {source} lies inside the run folder {store.folder}: choose another --out"
-        )
+def check_folder(store: RunStore, *, resume: bool) -> None:
+    """RunError for a folder in use: by something else, or by a run that is not to be resumed."""
     with reading(store.folder, "choose another --out"):
         store.refuse_foreign()
     if store.is_begun and not resume:
@@ -73,21 +56,29 @@ def job_of(
 
 
 def begin_or_resume(
-    store: RunStore, source: Path, job: Job, *, model: Model, choice: Choice, counting: Counting
+    store: RunStore,
+    source: Path,
+    job: Job,
+    *,
+    model: Model,
+    choice: Choice,
+    counting: Counting,
+    watch: SourceWatch,
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    Raises RunError if the folder's run is of another job or of other cells.
+    Raises RunError if the folder's run is of another job or of other cells, Stopped if the input
+    goes away while its cells are listed.
     """
     if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
         _refuse_other_job(store, record.job, job)
-        _refuse_other_cells(store, source, record)
+        _refuse_other_cells(store, source, record, watch)
     else:
         left_out: dict[str, int] = {}
         write_whole(
             store.manifest_path,
-            lambda path: left_out.update(manifest.freeze_manifest(source, path, job.rows_per_part)),
+            lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
         )
         record = RunRecord(
             job=job,
@@ -105,6 +96,14 @@ def begin_or_resume(
         )
     write_record(store.record_path, record)
     return record
+
+
+def _freeze(source: Path, target: Path, rows_per_part: int, watch: SourceWatch) -> dict[str, int]:
+    try:
+        return manifest.freeze_manifest(source, target, rows_per_part)
+    finally:
+        # What was listed in between, or could not be, says nothing of the cells.
+        watch.refuse_if_gone()
 
 
 def now() -> str:
@@ -129,7 +128,9 @@ def _refuse_other_job(store: RunStore, begun: Job, job: Job) -> None:
             )
 
 
-def _refuse_other_cells(store: RunStore, source: Path, begun: RunRecord) -> None:
+def _refuse_other_cells(
+    store: RunStore, source: Path, begun: RunRecord, watch: SourceWatch
+) -> None:
     """Hold the frozen manifest, and one frozen now, against the one the run began with."""
     frozen = store.manifest_path
     if not frozen.is_file() or sha256_of(frozen) != begun.manifest_sha256:
@@ -137,10 +138,10 @@ def _refuse_other_cells(store: RunStore, source: Path, begun: RunRecord) -> None
             f"{frozen} is missing or not the file that this run froze: restore it, or choose a "
             "new --out"
         )
-    frozen_now = frozen.with_name(f"{frozen.name}.new")
+    frozen_now = path_beside(frozen)
     try:
         with writing(frozen_now):
-            manifest.freeze_manifest(source, frozen_now, begun.job.rows_per_part)
+            _freeze(source, frozen_now, begun.job.rows_per_part, watch)
         if sha256_of(frozen_now) != begun.manifest_sha256:
             raise RunError(
                 f"{store.folder} belongs to another job: {source} no longer lists the cells that "

@@ -10,12 +10,9 @@ from bloodcell.engine.preprocessing import Interpolation, Preprocessing
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
+from bloodcell.paths import model_folder
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.toml import read_toml
-
-DEFAULT_MODEL = "jhu18-resnext26-160"
-
-_FOLDER = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,13 @@ class Model:
         )
 
 
-def model_names() -> list[str]:
-    """Names of the models that come with bloodcell, sorted."""
-    return sorted(path.parent.name for path in _FOLDER.glob("*/card.toml"))
-
-
 def load_model(name_or_folder: str | Path | None = None) -> Model:
     """Load a model by name or folder; None is the default model.
 
     Raises ModelError if it is unknown, incomplete, or its weights' SHA-256 or classes differ
     from what the card states.
     """
-    folder = _find(name_or_folder)
+    folder = model_folder(name_or_folder)
     card_path = folder / "card.toml"
     card = read_toml(card_path, ModelError)
     try:
@@ -142,17 +134,3 @@ def _check_weights(path: Path, expected: str) -> str:
             f"{expected}. Restore the file or take the model folder anew."
         )
     return actual
-
-
-def _find(name_or_folder: str | Path | None) -> Path:
-    if name_or_folder is None:
-        return _FOLDER / DEFAULT_MODEL
-    if str(name_or_folder) in model_names():
-        return _FOLDER / str(name_or_folder)
-    folder = Path(name_or_folder)
-    if not folder.is_dir():
-        raise ModelError(
-            f"unknown model {str(name_or_folder)!r}: neither a folder nor one of "
-            f"{', '.join(model_names()) or 'no shipped models'}"
-        )
-    return folder

@@ -12,14 +12,16 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
-from bloodcell.job import begin_or_resume, check_folders, job_of, now
-from bloodcell.model import load_model
+from bloodcell.job import begin_or_resume, check_folder, job_of, now
+from bloodcell.model import Model, load_model
+from bloodcell.paths import check_paths
 from bloodcell.report import write_report
 from bloodcell.run import Run
 from bloodcell.run_record import RunRecord, write_record
 from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.session import Progress, Session
 from bloodcell.shares import Counting
+from bloodcell.source_watch import SourceWatch
 from bloodcell.store import ROWS_PER_PART, RunStore
 
 
@@ -37,6 +39,7 @@ def score(
     blast_equivalents: Equivalents = "none",
     interval_width: float = 10.0,
     resume: bool = True,
+    retry_rejected: bool = False,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Run:
@@ -50,32 +53,31 @@ def score(
     cells a batch, by default 32 on the CPU and on a GPU what its network takes at once. None of
     these changes the result. ``hardware_decoder``: of a GPU, for all JPEGs. ``profile`` says what
     the denominator is, ``blast_equivalents`` which classes count as blasts besides the scheme's
-    own, and ``interval_width``, in points, when a patient's cells suffice. Setting ``stop`` ends
-    the run in good order.
+    own, and ``interval_width``, in points, when a patient's cells suffice. ``retry_rejected``: read
+    those cells again that were missing, unreadable or empty when their part was scored. Setting
+    ``stop`` ends the run in good order.
 
     Raises an error of ``bloodcell.errors``; whatever was finished by then is kept, and the same
     call takes it up again.
     """
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
-    source, store = Path(input), RunStore(Path(out))
+    source, store, stop = Path(input), RunStore(Path(out)), stop or threading.Event()
+    check_paths(source, store.folder, model)
+    check_folder(store, resume=resume)
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
-    check_folders(source, store, resume=resume)
-    setup = Setup(
-        choice=choice,
-        network=loaded.network,
-        preprocessing=loaded.preprocessing,
-        root=manifest.root_of(source),
-        batch_size=batch_size,
-        threads=threads or usable_cores(),
-        hardware_decoder=hardware_decoder,
-    )
+    setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder)
+    _refuse_if_stopped(stop)
+    watch = SourceWatch(setup.root)
     with closing(open_scorer(setup, workers)) as scorer, store.locked():
+        _refuse_if_stopped(stop)
         job = job_of(
             source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
         )
-        record = begin_or_resume(store, source, job, model=loaded, choice=choice, counting=counting)
+        record = begin_or_resume(
+            store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
+        )
         session = Session(
             store=store,
             model=loaded,
@@ -84,7 +86,9 @@ def score(
             rows_per_part=ROWS_PER_PART,
             threads=setup.threads,
             progress=progress or (lambda _done, _cells: None),
-            stop=stop or threading.Event(),
+            stop=stop,
+            watch=watch,
+            retry_rejected=retry_rejected,
         )
         return _work(session, record)
 
@@ -106,11 +110,36 @@ def _work(session: Session, record: RunRecord) -> Run:
     return run
 
 
+def _refuse_if_stopped(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Stopped("stopped before a cell was scored: the same command begins or continues")
+
+
 def _choose(backend: str, hardware_decoder: bool) -> Choice:
     choice = choose_backend(backend)
     if hardware_decoder and not choice.on_gpu:
         raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {choice.why}")
     return choice
+
+
+def _setup(
+    choice: Choice,
+    model: Model,
+    source: Path,
+    batch_size: int | None,
+    threads: int | None,
+    *,
+    hardware_decoder: bool,
+) -> Setup:
+    return Setup(
+        choice=choice,
+        network=model.network,
+        preprocessing=model.preprocessing,
+        root=manifest.root_of(source),
+        batch_size=batch_size,
+        threads=threads or usable_cores(),
+        hardware_decoder=hardware_decoder,
+    )
 
 
 def _check_counts(**counts: int | None) -> None:

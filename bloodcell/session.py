@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -19,6 +20,7 @@ from bloodcell.files import write_whole
 from bloodcell.model import Model
 from bloodcell.run_record import Counts, RunRecord, SessionFigures
 from bloodcell.shares import Counting
+from bloodcell.source_watch import NOT_READ, SourceWatch
 from bloodcell.store import PartAssembler, RunStore
 
 Progress = Callable[[int, int], None]
@@ -37,6 +39,9 @@ class Session:
     threads: int
     progress: Progress
     stop: threading.Event
+    watch: SourceWatch
+    retry_rejected: bool = False
+    """Whether parts with cells that could not be read are scored anew."""
 
     def run(self, record: RunRecord) -> RunRecord:
         """Finish the run; returns ``record`` with its counts and figures. Raises Stopped."""
@@ -45,12 +50,12 @@ class Session:
         accumulator = patients.new_accumulator(len(names), self.model.scheme)
         missing, done = [], 0
         for part in range(manifest.row_group_count(self.store.manifest_path)):
-            if self.store.part_path(part).exists():
-                table = self.store.read_part(part)
+            table = self._kept_part(part)
+            if table is None:
+                missing.append(part)
+            else:
                 patients.accumulate_part(accumulator, names, table)
                 done += table.num_rows
-            else:
-                missing.append(part)
         memory = DeviceMemory(self.scorer.devices)
         started = time.monotonic()
         for table in self._score_parts(missing, done, cells, memory):
@@ -72,6 +77,17 @@ class Session:
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
         return replace(record, counts=counts, session=figures)
 
+    def _kept_part(self, part: int) -> pa.Table | None:
+        """A finished part; None if its cells are still to be scored."""
+        if not self.store.part_path(part).exists():
+            return None
+        table = self.store.read_part(part)
+        is_to_retry = (
+            self.retry_rejected
+            and pc.any(pc.is_in(table["reason"], value_set=pa.array(NOT_READ))).as_py()
+        )
+        return None if is_to_retry else table
+
     def _score_parts(
         self, parts: list[int], done: int, cells: int, memory: DeviceMemory
     ) -> Iterator[pa.Table]:
@@ -86,7 +102,9 @@ class Session:
                 done += len(batch.rows)
                 self.progress(done, cells)
                 if begun[part].complete:
-                    table = begun.pop(part).table()
+                    whole = begun.pop(part)
+                    self.watch.confirm(whole.rows, whole.reasons)
+                    table = whole.table()
                     self.store.write_part(part, table)
                     kept += table.num_rows
                     yield table

@@ -1,6 +1,5 @@
 """The run folder on disk: every file is there whole or not at all."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +12,20 @@ import pyarrow.parquet as pq
 from bloodcell._core import REASONS
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
-from bloodcell.files import write_whole, writing
+from bloodcell.files import is_left_over, write_whole, writing
+from bloodcell.locks import HOLDER, LOCK, held
 from bloodcell.run_record import read_record
 from bloodcell.scheme import Scheme
 
 ROWS_PER_PART = 4096
 """Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
+
+_WRITTEN_IN = {
+    "": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",
+    "cells": r"part-\d+\.parquet",
+    "report": r"index\.html",
+}
+"""What is written in which folder of a run, as regular expressions."""
 
 _NOT_SCORED = 255
 _COLUMNS = [
@@ -52,34 +59,43 @@ class RunStore:
 
     def refuse_foreign(self) -> None:
         """RunError if the folder exists but is neither a run nor free to become one."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise RunError(f"{self.folder} is a file: --out names a folder")
         if self.is_begun:
             read_record(self.record_path)
         elif self.folder.exists():
-            # What a first attempt may leave behind before it has a run.json.
-            manifest = self.manifest_path.name
-            own = {".lock", "cells", manifest, f"{manifest}.new"}
-            foreign = sorted({path.name for path in self.folder.iterdir()} - own)
-            foreign += sorted(f"cells/{path.name}" for path in self._cells.glob("*"))
+            foreign = sorted(
+                str(path.relative_to(self.folder))
+                for path in [*self.folder.iterdir(), *self._cells.glob("*")]
+                if not self._may_precede_a_record(path)
+            )
             if foreign:
                 raise RunError(
                     f"{self.folder} is not empty and holds no run ({foreign[0]}, ...): choose a "
                     "new --out"
                 )
 
+    def _may_precede_a_record(self, path: Path) -> bool:
+        """Whether a first attempt that was killed may have left ``path`` without a ``run.json``."""
+        own = {LOCK, HOLDER, self._cells.name, self.manifest_path.name}
+        return (path.parent == self.folder and path.name in own) or self._is_left_over(path)
+
+    def _is_left_over(self, path: Path) -> bool:
+        return is_left_over(path.name, of=_WRITTEN_IN[path.parent.relative_to(self.folder).name])
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder, made if missing, against a second scorer; RunError if it is held."""
         with writing(self.folder):
             self._cells.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("w")
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(f"{self.folder} is being written by another process") from error
+        with held(self.folder):
+            with writing(self.folder):
+                self._remove_left_over()
             yield
+
+    def _remove_left_over(self) -> None:
+        for below in _WRITTEN_IN:
+            for path in (self.folder / below).glob("*.new"):
+                if self._is_left_over(path):
+                    path.unlink()
 
     def rows_of(self, part: int) -> pa.Table:
         """The manifest's rows of one part."""
@@ -114,35 +130,35 @@ class PartAssembler:
     """Collects the scored batches of one part, in any order; ``manifest`` holds its rows."""
 
     def __init__(self, manifest: pa.Table, scheme: Scheme) -> None:
-        self._manifest, self._scheme = manifest, scheme
+        self.rows, self._scheme = manifest, scheme
         self._first_row = manifest["row"][0].as_py()
-        self._reasons = np.full(manifest.num_rows, _NOT_SCORED, np.uint8)
+        self.reasons = np.full(manifest.num_rows, _NOT_SCORED, np.uint8)
         self._probabilities = np.full((manifest.num_rows, len(scheme.classes)), np.nan, np.float32)
 
     @property
     def complete(self) -> bool:
         """Whether every row has come."""
-        return not (self._reasons == _NOT_SCORED).any()
+        return not (self.reasons == _NOT_SCORED).any()
 
     def add(self, batch: ScoreBatch) -> None:
         """Take a batch; RunError if one of its rows has come before."""
         places = batch.rows - self._first_row
-        if (self._reasons[places] != _NOT_SCORED).any():
+        if (self.reasons[places] != _NOT_SCORED).any():
             raise RunError(f"rows {batch.rows[0]} to {batch.rows[-1]} came twice from the engine")
-        self._reasons[places] = batch.reasons
+        self.reasons[places] = batch.reasons
         self._probabilities[places] = batch.probabilities
 
     def table(self) -> pa.Table:
         """The part as it is stored."""
-        rejected = self._reasons != 0
+        rejected = self.reasons != 0
         codes = self._scheme.codes
         best = self._probabilities.argmax(axis=1).astype(np.int32)
         blast = self._probabilities[:, self._scheme.is_blast].sum(axis=1, dtype=np.float32)
-        reason = pa.array(self._reasons.astype(np.int32), mask=~rejected)
+        reason = pa.array(self.reasons.astype(np.int32), mask=~rejected)
         columns = [
-            self._manifest["row"],
-            self._manifest["patient"],
-            self._manifest["path"],
+            self.rows["row"],
+            self.rows["patient"],
+            self.rows["path"],
             pc.if_else(pa.array(rejected), "rejected", "scored"),
             pa.array(REASONS).take(reason),
             pa.array(codes).take(pa.array(best, mask=rejected)),

@@ -1,5 +1,6 @@
 """Sources of encoded bytes: from files and shards on disk to gated batches."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from bloodcell._core import REASONS, read_ranges
 from bloodcell._core import read_files as read_whole_files
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.names import Spellings, names_in
-from bloodcell.errors import EngineError
+from bloodcell.errors import EngineError, Stopped
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 _MISSING = REASONS.index("missing")
 
@@ -36,15 +39,20 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
     One batch a table. Relative paths are taken from ``root``; names are text as ``text_of`` makes
     it, and a file that is there under another spelling alone (``Spellings``) is read too. An image
     that cannot be read becomes a rejected cell; EngineError only when the machine is short of file
-    handles or memory.
+    handles or memory, Stopped when the file system fails for a whole batch.
     """
     spellings = Spellings(os.fsencode(root))
     for table in tables:
         try:
             buffer, offsets, reasons = _read(os.fsencode(root), table, spellings)
         except OSError as error:
-            # A shortage of this machine (file handles, memory) must not pass for rejected cells.
-            raise EngineError(f"cannot read images below {root}: {error}") from error
+            # What is this machine's fault or the file system's must not pass for rejected cells.
+            if error.errno in _SHORTAGES:
+                raise EngineError(f"cannot read images below {root}: {error}") from error
+            raise Stopped(
+                f"stopped: the file system fails below {root} ({error.strerror}). What is finished "
+                "is kept: mend or mount it, and run the same command again"
+            ) from error
         yield EncodedBatch(table["row"].to_numpy(), buffer, offsets, reasons)
 
 

@@ -6,6 +6,7 @@ What they need is imported in them: on a bare GPU machine `make gpu-check` loads
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def real_data() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """The program strace; skipped where there is none, required where CI=true."""
+    path = shutil.which("strace")
+    if path is None and os.environ.get("CI") != "true":
+        pytest.skip("strace is not installed")
+    assert path, "strace is not installed"
+    return path
 
 
 @pytest.fixture(scope="session")

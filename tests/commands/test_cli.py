@@ -2,19 +2,15 @@
 
 import json
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers.command_lines import assert_documented
+from helpers.command_lines import assert_documented, packages_loaded
 from helpers.labelled_runs import BLAST, labels, run_of
-from helpers.own_process import packages_loaded_by_help
 
 import bloodcell
 from bloodcell import errors
@@ -24,7 +20,7 @@ from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text()
-TRAINING = ("--labels", "labels.csv", "--out", "model")
+TRAINING = ("--labels", __file__, "--out", "model")
 
 
 def invoke(*words: object) -> Result:
@@ -72,34 +68,65 @@ def test_a_users_mistake_is_one_line_and_status_1(tmp_path: Path) -> None:
 
 def test_wrong_usage_is_status_2(tmp_path: Path) -> None:
     assert invoke("score", tmp_path).exit_code == 2
-    assert invoke("score", tmp_path, "--out", "r", "--batch-size", "0").exit_code == 2
+    for option, value in (
+        ("--batch-size", "0"),
+        ("--max-reject-rate", "nan"),
+        ("--max-reject-rate", "inf"),
+        ("--interval-width", "nan"),
+        ("--interval-width", "inf"),
+    ):
+        refused = invoke("score", tmp_path, "--out", "r", option, value)
+        assert (refused.exit_code, option in refused.stderr) == (2, True)
 
 
-def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path) -> None:
-    # Many rows of the same few cells, so that the signal finds the run at work.
-    cells = sorted((smears / "phantom-000").iterdir())
-    (tmp_path / "in" / "p").mkdir(parents=True)
-    for number in range(3000):
-        (tmp_path / "in" / "p" / f"{number}.jpg").symlink_to(cells[number % len(cells)])
-    words = [sys.executable, "-m", "bloodcell.cli", "score", tmp_path / "in", "--out"]
-    process = subprocess.Popen(
-        [*words, tmp_path / "run", "--batch-size", "8"], stderr=subprocess.PIPE, text=True
-    )
-    about = tmp_path / "run" / "run.json"
-    while not about.exists():
-        assert process.poll() is None, process.stderr
-        time.sleep(0.02)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 4
-    assert re.search(r"stopped: \d+ of 3000 cells are finished", errors)
-    assert json.loads(about.read_text())["state"] == "stopped"
+HEAVY = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
-    assert heavy.isdisjoint(packages_loaded_by_help("bloodcell.cli"))
+    assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", "--help"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "/no/such", "--out", "run"),
+        ("score", "/tmp", "--out", "/dev/null"),
+        ("score", "/tmp", "--out", "/var/run", "--model", "absent"),
+        ("score", "/tmp", "--out", "/tmp/run"),
+        ("evaluate", "/no/such", "--labels", "labels.csv"),
+        ("calibrate", "/no/such", "--labels", "labels.csv", "--out", "model"),
+        ("report", "/no/such"),
+        ("train", "/no/such", "--labels", "labels.csv", "--out", "model"),
+        ("build", "absent"),
+    ],
+)
+def test_a_slip_in_a_path_is_answered_before_anything_heavy_is_loaded(
+    words: tuple[str, ...],
+) -> None:
+    assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_json_quiet_and_verbose(name: str) -> None:
+    options = {word for option in main.commands[name].params for word in option.opts}
+    assert {"--json", "-q", "--quiet", "-v", "--verbose"} <= options
+
+
+def test_quiet_and_json_print_nothing_and_json(run_folder: Path, smears: Path) -> None:
+    for words in (("score", smears, "--out", run_folder), ("report", run_folder)):
+        assert invoke(*words, "-q").output == ""
+        assert json.loads(invoke(*words, "--json").stdout)
+        assert json.loads(invoke(*words, "--json", "-q").stdout)
+
+
+def test_verbose_logs_what_quiet_does_not(tmp_path: Path, smears: Path) -> None:
+    shard = tmp_path / "night.tar"
+    subprocess.run(["tar", "-C", smears, "-cf", shard, "."], check=True)
+    program = "import sys; from bloodcell.cli import main; main(sys.argv[1:])"
+    for option, is_logged in (("-v", True), ("-q", False)):
+        words = ["score", shard, "--out", tmp_path / f"run{option}", option]
+        done = subprocess.run([sys.executable, "-c", program, *words], check=True, stderr=-1)
+        assert (b"are no cells by their suffix" in done.stderr) == is_logged
 
 
 def test_every_command_has_help_and_stands_in_the_docs() -> None:
@@ -215,7 +242,7 @@ def test_evaluate_prints_adjusted_shares_and_dashes_for_what_there_is_not(
     ]
     run = run_of(tmp_path, cells, adjusted={"a": (60.0, 40.0, 90.0)})
     rows = (f"a1,{BLAST}", "a2,monocyte", "b1,smudge_cells")
-    print_evaluation(evaluate(run, labels(tmp_path, *rows)))
+    print_evaluation(evaluate(run, labels(tmp_path, *rows)), tmp_path)
     printed = capsys.readouterr().out
     table = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.split()}
     assert table["a"] == ["2", "50.0", "50.0", "0.0", "60.0", "40.0", "to", "90.0", "10.0", "yes"]

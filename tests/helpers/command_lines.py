@@ -1,10 +1,26 @@
 """What holds for both command lines: help is whole, and stands in the documents."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def packages_loaded(module: str, *words: str, exit_status: int = 0) -> set[str]:
+    """Top packages that a command loads; its exit status is checked."""
+    program = (
+        f"import sys; from click.testing import CliRunner; from {module} import main;"
+        f"result = CliRunner().invoke(main, {list(words)}); sys.stderr.write(result.output);"
+        f"assert result.exit_code == {exit_status};"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
 
 
 def assert_documented(main: click.Group, program: str, page: str) -> None:

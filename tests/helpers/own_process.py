@@ -10,14 +10,3 @@ def printed_by(program: str) -> str:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     return done.stdout
-
-
-def packages_loaded_by_help(module: str) -> set[str]:
-    """What a process has imported that showed the help of the command line in ``module``."""
-    return set(
-        printed_by(
-            f"import sys; from click.testing import CliRunner; from {module} import main;"
-            "assert CliRunner().invoke(main, ['--help']).exit_code == 0;"
-            "print(*{name.partition('.')[0] for name in sys.modules})"
-        ).split()
-    )

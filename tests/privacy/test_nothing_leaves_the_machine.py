@@ -40,15 +40,6 @@ STATUS_1 = ("calibrate", "build")
 """Commands that say what they lack: enough patients, a GPU."""
 
 
-@pytest.fixture(scope="module")
-def strace() -> str:
-    found = shutil.which("strace")
-    if found is None and os.environ.get("CI") != "true":
-        pytest.skip("strace is not installed")
-    assert found, "strace is not installed"
-    return found
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nothing_leaves_the_machine(
     name: str, strace: str, smears: Path, run: bloodcell.Run, tmp_path: Path

@@ -103,7 +103,7 @@ def test_an_input_that_has_changed_is_refused(smears: Path, tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "in" / "phantom-001")
     with pytest.raises(RunError, match="no longer lists the cells"):
         bloodcell.score(tmp_path / "in", tmp_path / "run")
-    assert not (tmp_path / "run" / "manifest.parquet.new").exists()
+    assert not list((tmp_path / "run").glob("*.new"))
     (tmp_path / "run" / "manifest.parquet").write_bytes(b"damaged")
     with pytest.raises(RunError, match=r"manifest\.parquet is missing or not the file"):
         bloodcell.score(tmp_path / "in", tmp_path / "run")
@@ -115,6 +115,69 @@ def test_parts_without_their_run_json_are_not_adopted(
     shutil.copytree(run.folder / "cells", tmp_path / "run" / "cells")
     with pytest.raises(RunError, match=r"cells/part-00000\.parquet"):
         bloodcell.score(smears, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        [],
+        ["cells/"],
+        [".lock", "cells/", "manifest.parquet"],
+        ["cells/", "manifest.parquet", "run.json.new"],
+        ["cells/", "manifest.parquet", "run.json.0a1b2c3d.new"],
+        [".holder.0a1b2c3d.new", "manifest.parquet.0a1b2c3d.new", "cells/part-00000.parquet.new"],
+    ],
+)
+def test_what_a_kill_leaves_before_there_is_a_run_json_is_taken_up(
+    left: list[str], smears: Path, run: bloodcell.Run, tmp_path: Path
+) -> None:
+    for name in left:
+        path = tmp_path / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir() if name.endswith("/") else path.write_bytes(b"half a fi")
+    bloodcell.score(smears, tmp_path / "run")
+    assert digests(tmp_path / "run") == digests(run.folder)
+    assert not list((tmp_path / "run").rglob("*.new"))
+
+
+def test_what_a_kill_leaves_later_is_cleared_away_and_users_files_are_not(
+    smears: Path, run: bloodcell.Run, tmp_path: Path
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    left = ["run.json.0a1b2c3d.new", "report/index.html.0a1b2c3d.new", "patients.csv.new"]
+    for name in [*left, "thesis.new", "cells/notes.new"]:
+        (tmp_path / "run" / name).write_text("")
+    bloodcell.score(smears, tmp_path / "run")
+    names = sorted(path.name for path in (tmp_path / "run").rglob("*.new"))
+    assert names == ["notes.new", "thesis.new"]
+
+
+def test_a_users_file_beside_no_run_json_is_not_taken_for_what_a_kill_left(
+    smears: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.new").write_text("years of work")
+    with pytest.raises(RunError, match=r"thesis\.new"):
+        bloodcell.score(smears, tmp_path)
+
+
+def test_a_clock_that_was_set_back_changes_nothing(
+    smears: Path, run: bloodcell.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    (tmp_path / "run" / "cells" / "part-00004.parquet").unlink()
+    monkeypatch.setattr(scoring, "now", lambda: "1970-01-01T00:00:00+00:00")
+    assert bloodcell.score(smears, tmp_path / "run").record.finished < run.record.started
+    assert digests(tmp_path / "run") == digests(run.folder)
+
+
+def test_a_run_that_is_asked_to_stop_before_it_began_is_stopped(
+    smears: Path, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped, match="before a cell was scored"):
+        bloodcell.score(smears, tmp_path / "run", stop=stop)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_json_of_another_tool_is_refused(smears: Path, tmp_path: Path) -> None:

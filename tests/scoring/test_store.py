@@ -1,11 +1,15 @@
 """One part, put together from batches in any order, and files that are whole or absent."""
 
+import errno
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from bloodcell import files
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import DiskError, RunError
 from bloodcell.files import write_whole
@@ -60,3 +64,43 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
         write_whole(path, fail_halfway)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_synced_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = os.fsync
+
+    def as_some_shares_do(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", as_some_shares_do)
+    monkeypatch.setattr(files, "_not_synced", set())
+    for name in "ab":
+        write_whole(tmp_path / name, lambda beside: beside.write_text("whole"))
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["whole", "whole"]
+    assert caplog.text.count("cannot be synced on its file system (Invalid argument)") == 1
+
+
+def test_a_file_that_cannot_be_synced_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskError, match="Input/output error"):
+        write_whole(tmp_path / "f", lambda beside: beside.write_text("on disk?"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
+    def while_another_writes(beside: Path) -> None:
+        beside.write_text("first")
+        write_whole(tmp_path / "f", lambda other: other.write_text("second"))
+
+    write_whole(tmp_path / "f", while_another_writes)
+    assert (tmp_path / "f").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]

@@ -3,7 +3,8 @@
 import pytest
 
 from bloodcell.errors import ModelError
-from bloodcell.model import load_model, model_names
+from bloodcell.model import load_model
+from bloodcell.paths import model_names
 from bloodcell.scheme import load_scheme, scheme_names
 
 

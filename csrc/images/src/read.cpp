@@ -36,6 +36,28 @@ private:
     int error_ = 0;
 };
 
+// Whether an error may be that of the whole file system: a share that went away, a disk unplugged.
+bool may_be_of_file_system(int error) {
+    switch (error) {
+        case EIO:
+        case ESTALE:
+        case ENOTCONN:
+        case ECONNABORTED:
+        case ECONNREFUSED:
+        case ECONNRESET:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ENETDOWN:
+        case ENETRESET:
+        case ENETUNREACH:
+        case ENOLINK:
+        case EREMOTEIO:
+        case ESHUTDOWN:
+        case ETIMEDOUT: return true;
+        default: return false;
+    }
+}
+
 // Throws for shortages, see read.hpp.
 Reason reason_of_error(int error) {
     switch (error) {
@@ -66,9 +88,9 @@ public:
     File(const std::string& root, std::string_view path) : descriptor_(join(root, path).c_str()) {
         struct stat status{};
         if (descriptor_.error() != 0) {
-            reason_ = reason_of_error(descriptor_.error());
+            reason_ = fail(descriptor_.error());
         } else if (::fstat(descriptor_.number(), &status) != 0) {
-            reason_ = reason_of_error(errno);
+            reason_ = fail(errno);
         } else if (!S_ISREG(status.st_mode)) {
             reason_ = Reason::unreadable;
         } else {
@@ -76,17 +98,26 @@ public:
         }
     }
 
+    // What the system said last of this file, if it may hold for all files; else 0.
+    int error_of_file_system() const noexcept { return may_be_of_file_system(error_) ? error_ : 0; }
+    bool is_readable_at(std::uint64_t offset) const noexcept {
+        std::uint8_t byte = 0;
+        return reason_ == Reason::none &&
+               ::pread(descriptor_.number(), &byte, 1, static_cast<off_t>(offset)) >= 0;
+    }
+
     Reason reason() const noexcept { return reason_; }
     std::uint64_t size() const noexcept { return size_; }
 
     // Reads `size` bytes from `offset` on. Truncated if the file has shrunk since it was opened.
-    Reason read(std::uint64_t offset, std::uint8_t* target, std::size_t size) const {
+    Reason read(std::uint64_t offset, std::uint8_t* target, std::size_t size) {
+        error_ = 0;  // a shard is read many times
         std::size_t done = 0;
         while (done < size) {
             const auto from = static_cast<off_t>(offset + done);
             const ssize_t got = ::pread(descriptor_.number(), target + done, size - done, from);
             if (got < 0 && errno == EINTR) continue;
-            if (got < 0) return reason_of_error(errno);
+            if (got < 0) return fail(errno);
             if (got == 0) return Reason::truncated;
             done += static_cast<std::size_t>(got);
         }
@@ -94,13 +125,19 @@ public:
     }
 
 private:
+    Reason fail(int error) {
+        error_ = error;
+        return reason_of_error(error);
+    }
+
     Descriptor descriptor_;
+    int error_ = 0;
     Reason reason_ = Reason::none;
     std::uint64_t size_ = 0;
 };
 
 // Leaves the bytes of a good image in the buffer, and nothing of a bad one.
-Reason read_image(const File& file, std::uint64_t offset, std::uint64_t size, const Limits& limits,
+Reason read_image(File& file, std::uint64_t offset, std::uint64_t size, const Limits& limits,
                   ByteBuffer& buffer) {
     if (size > limits.max_file_bytes) return Reason::too_large;
     const auto count = static_cast<std::size_t>(size);
@@ -112,12 +149,12 @@ Reason read_image(const File& file, std::uint64_t offset, std::uint64_t size, co
     return reason;
 }
 
-Reason read_whole(const File& file, const Limits& limits, ByteBuffer& buffer) {
+Reason read_whole(File& file, const Limits& limits, ByteBuffer& buffer) {
     if (file.reason() != Reason::none) return file.reason();
     return read_image(file, 0, file.size(), limits, buffer);
 }
 
-Reason read_range(const File& shard, std::int64_t offset, std::int64_t size, const Limits& limits,
+Reason read_range(File& shard, std::int64_t offset, std::int64_t size, const Limits& limits,
                   ByteBuffer& buffer) {
     if (shard.reason() != Reason::none) return shard.reason();
     if (offset < 0 || size < 0) return Reason::unreadable;
@@ -125,6 +162,20 @@ Reason read_range(const File& shard, std::int64_t offset, std::int64_t size, con
     const auto count = static_cast<std::uint64_t>(size);
     if (from > shard.size() || count > shard.size() - from) return Reason::truncated;
     return read_image(shard, from, count, limits, buffer);
+}
+
+// Throws if `error` is that of the whole file system: if no other image of the batch, first those
+// that come later and are in no cache yet, can be read either.
+template <typename IsReadable>
+void refuse_file_system(int error, std::size_t at, std::size_t count, const IsReadable& readable) {
+    if (error == 0) return;
+    for (std::size_t i = at + 1; i < count; ++i) {
+        if (readable(i)) return;
+    }
+    for (std::size_t i = at + 1 < count ? 0 : at; i-- > 0;) {
+        if (readable(i)) return;
+    }
+    throw std::system_error(error, std::generic_category(), "reading images");
 }
 
 // A batch of what read(i, buffer) says of each image i and appends to the buffer.
@@ -159,17 +210,27 @@ std::uint8_t* ByteBuffer::make_room(std::size_t count) {
 }
 
 EncodedBatch read_files(const std::string& root, const StringColumn& paths, const Limits& limits) {
+    const auto readable = [&](std::size_t i) { return File(root, paths[i]).is_readable_at(0); };
     return read_each(paths.count, [&](std::size_t i, ByteBuffer& buffer) {
-        return read_whole(File(root, paths[i]), limits, buffer);
+        File file(root, paths[i]);
+        const Reason reason = read_whole(file, limits, buffer);
+        refuse_file_system(file.error_of_file_system(), i, paths.count, readable);
+        return reason;
     });
 }
 
 EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
                          const ByteRanges& ranges, const Limits& limits) {
+    const auto readable = [&](std::size_t i) {
+        const auto offset = static_cast<std::uint64_t>(std::max<std::int64_t>(ranges.offset[i], 0));
+        return File(root, shards[i]).is_readable_at(offset);
+    };
     std::optional<File> shard;
     return read_each(shards.count, [&](std::size_t i, ByteBuffer& buffer) {
         if (i == 0 || shards[i] != shards[i - 1]) shard.emplace(root, shards[i]);
-        return read_range(*shard, ranges.offset[i], ranges.size[i], limits, buffer);
+        const Reason reason = read_range(*shard, ranges.offset[i], ranges.size[i], limits, buffer);
+        refuse_file_system(shard->error_of_file_system(), i, shards.count, readable);
+        return reason;
     });
 }
 

@@ -22,7 +22,8 @@ from bloodcell.engine.backends.self_test import prove
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend, plan
 from bloodcell.engine.backends.tensorrt.builder import Built
 from bloodcell.errors import EngineError, ModelError
-from bloodcell.model import DEFAULT_MODEL, load_model
+from bloodcell.model import load_model
+from bloodcell.paths import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -147,9 +148,9 @@ def test_what_the_gpu_refuses_is_one_line(
 
 @pytest.fixture
 def tiny_model(network: Network, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A model's name, under which `build` finds the tiny network."""
+    """A model folder, of which `build` takes the tiny network."""
     monkeypatch.setattr(plans, "load_model", lambda _name: SimpleNamespace(network=network))
-    return "tiny"
+    return str(network.weights.parent)
 
 
 def test_build_proves_the_plan_and_scoring_takes_its_options(

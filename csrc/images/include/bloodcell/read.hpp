@@ -57,8 +57,9 @@ struct EncodedBatch {
 // Reads and gates files of one image each; blocks on the disk. Relative paths are below `root`.
 //
 // A bad file only ever gets a reason. What is the machine's fault and not the file's throws, so
-// that a shortage never passes for bad cells: std::system_error when file descriptors or kernel
-// memory run out, std::bad_alloc.
+// that neither passes for bad cells: std::system_error when file descriptors or kernel memory run
+// out, or when a file system fails (EIO, ESTALE, ENOTCONN and their like) and no other image of the
+// batch can be read either; std::bad_alloc.
 EncodedBatch read_files(const std::string& root, const StringColumn& paths, const Limits& limits);
 
 // Where images lie in their shards, one range a cell; borrowed. A negative number stands for an

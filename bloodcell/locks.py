@@ -1,0 +1,146 @@
+"""One writer a folder: a lock of the file system, or a file that names its holder."""
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import BinaryIO
+
+from bloodcell.errors import RunError
+from bloodcell.files import NOT_SUPPORTED, path_beside, writing
+
+_LOG = logging.getLogger(__name__)
+
+LOCK, HOLDER = ".lock", ".holder"
+"""The file that is locked, and the one that stands for a lock where there are none."""
+
+_WRITTEN_WITHIN_S = 1.0
+"""A holder's file that is not whole after this was left by a process that was killed."""
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """A process that writes to a folder."""
+
+    host: str
+    pid: int
+    begun: str
+    """When the process began, as the kernel counts; another process may get its number."""
+    since: str
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was a process of this host that is no more."""
+        return self.host == socket.gethostname() and _begun(self.pid) != self.begun
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` against a second writer; RunError, which names the holder, if it is held.
+
+    Where the file system has no locks a file with host, process and time stands for one, and a
+    line in the log says so; one that a process of this host left behind is taken over.
+    DiskError if the folder cannot be written to.
+    """
+    with writing(folder):
+        lock = (folder / LOCK).open("ab+")
+    with lock:
+        with writing(folder):
+            has_lock = _lock(lock, folder)
+            stands_for_lock = not has_lock or (folder / HOLDER).exists()
+            if stands_for_lock:
+                _claim(folder / HOLDER)
+        try:
+            yield
+        finally:
+            if stands_for_lock:
+                with suppress(OSError):
+                    (folder / HOLDER).unlink()
+
+
+def _lock(lock: BinaryIO, folder: Path) -> bool:
+    """Lock the file and name the holder in it; False where the file system has no locks."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _in_use(folder / LOCK) from error
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
+        _LOG.warning(
+            "%s lies on a file system without locks (%s): the file %s there keeps a second run out",
+            folder, error.strerror, HOLDER,
+        )  # fmt: skip
+        return False
+    lock.truncate(0)
+    lock.write(_own().encode())
+    lock.flush()
+    return True
+
+
+def _claim(path: Path) -> None:
+    """Make the holder's file, in place of one whose process is gone; else RunError."""
+    if path.exists():
+        _clear(path)
+    try:
+        with path.open("x") as file:
+            file.write(_own())
+    except FileExistsError as error:
+        raise _in_use(path) from error
+
+
+def _clear(path: Path) -> None:
+    holder = _holder_of(path)
+    if holder is None:
+        time.sleep(_WRITTEN_WITHIN_S)
+        holder = _holder_of(path)
+    if holder is not None and not holder.is_gone:
+        raise _in_use(path)
+    aside = path_beside(path)
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+        if _holder_of(aside) != holder:  # another process was quicker to take it over
+            aside.rename(path)
+            raise _in_use(path)
+        aside.unlink()
+
+
+def _holder_of(path: Path) -> _Holder | None:
+    """Who the file names; None if it is not whole."""
+    with suppress(OSError, ValueError, TypeError):
+        return _Holder(**json.loads(path.read_text("utf-8")))
+    return None
+
+
+def _own() -> str:
+    since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    pid = os.getpid()
+    return json.dumps(asdict(_Holder(socket.gethostname(), pid, _begun(pid), since)))
+
+
+def _begun(pid: int) -> str:
+    """Boot and moment at which a process of this host began; "" if there is none."""
+    try:
+        # The command's name, in parentheses, may hold blanks.
+        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + after_name.split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _in_use(path: Path) -> RunError:
+    holder, advice = _holder_of(path), ""
+    if path.name == HOLDER and holder and holder.host != socket.gethostname():
+        advice = f". If that process is gone, delete {path} and run the same command again"
+    who = holder or "it left no name"
+    return RunError(f"{path.parent} is being written by another process ({who}){advice}")

@@ -1,0 +1,74 @@
+"""What the paths that a user gives must lead to; light, so that a slip is answered at once."""
+
+import os
+from pathlib import Path
+
+from bloodcell.errors import InputError, ModelError, RunError
+
+DEFAULT_MODEL = "jhu18-resnext26-160"
+
+_MODELS = Path(__file__).parent / "models"
+
+
+def check_paths(source: Path, out: Path, model: str | Path | None) -> None:
+    """What ``score`` is given, before anything is read; InputError, RunError or ModelError."""
+    if not source.exists():
+        raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
+    model_folder(model)
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file: --out names a folder")
+    inside, outside = out.resolve(), source.resolve()
+    try:
+        os.fsencode(inside).decode()
+    except UnicodeDecodeError as error:  # Arrow takes no such path
+        raise InputError(
+            f"the run folder {os.fsencode(inside)!r} has a name that is not UTF-8: choose another "
+            "--out"
+        ) from error
+    if source.is_dir() and inside.is_relative_to(outside):
+        raise InputError(
+            f"the run folder {out} lies inside the input {source}: its files would be taken for "
+            "cells. Choose an --out elsewhere"
+        )
+    if outside.is_relative_to(inside):
+        raise InputError(
+            f"the input {source} lies inside the run folder {out}: choose another --out"
+        )
+
+
+def check_run(folder: Path) -> None:
+    """RunError if ``folder`` holds no run."""
+    if not (folder / "run.json").is_file():
+        raise RunError(f"{folder} is not a run folder: it has no run.json")
+
+
+def check_labels(labels_csv: Path) -> None:
+    """InputError if there is no such file."""
+    if not labels_csv.is_file():
+        raise InputError(f"cannot read labels {labels_csv}: there is no such file")
+
+
+def check_data(folder: Path) -> None:
+    """InputError if there is no such folder."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist: a folder with labelled cells is expected")
+
+
+def model_names() -> list[str]:
+    """Names of the models that come with bloodcell, sorted."""
+    return sorted(path.parent.name for path in _MODELS.glob("*/card.toml"))
+
+
+def model_folder(name_or_folder: str | Path | None) -> Path:
+    """Where a model is, None being the default one; ModelError if it is unknown."""
+    if name_or_folder is None:
+        return _MODELS / DEFAULT_MODEL
+    if str(name_or_folder) in model_names():
+        return _MODELS / str(name_or_folder)
+    folder = Path(name_or_folder)
+    if not folder.is_dir():
+        raise ModelError(
+            f"unknown model {str(name_or_folder)!r}: neither a folder nor one of "
+            f"{', '.join(model_names()) or 'no shipped models'}"
+        )
+    return folder

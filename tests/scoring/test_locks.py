@@ -1,0 +1,93 @@
+"""One writer a folder, also where the file system has no locks."""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bloodcell.errors import DiskError, RunError
+from bloodcell.locks import HOLDER, LOCK, held
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def leave_holder(folder: Path, **changed: object) -> None:
+    """What a killed process leaves: this one's, changed."""
+    with held(folder):
+        holder = json.loads((folder / HOLDER).read_text())
+    (folder / HOLDER).write_text(json.dumps(holder | changed))
+
+
+def test_a_lock_names_its_holder(tmp_path: Path) -> None:
+    with held(tmp_path):
+        holder = json.loads((tmp_path / LOCK).read_text())
+        assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+        with (
+            pytest.raises(RunError, match=rf"process {os.getpid()} on .*, since 20"),
+            held(tmp_path),
+        ):
+            pass
+    with held(tmp_path):
+        pass
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_a_file_keeps_the_second_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with held(tmp_path):
+        assert "without locks (No locks available)" in caplog.text
+        assert len(caplog.records) == 1
+        with pytest.raises(RunError, match=f"process {os.getpid()} on"), held(tmp_path):
+            pass
+    assert not (tmp_path / HOLDER).exists()
+
+
+def test_who_can_lock_heeds_who_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOTSUP, "")))
+        leave_holder(tmp_path)
+    with pytest.raises(RunError, match="being written"), held(tmp_path):
+        pass
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_the_file_of_a_process_that_is_gone_is_taken_over(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    for changed in ({"pid": gone.pid}, {"begun": "another process had this number"}):
+        leave_holder(tmp_path, **changed)
+        with held(tmp_path):
+            assert json.loads((tmp_path / HOLDER).read_text())["pid"] == os.getpid()
+    (tmp_path / HOLDER).write_text("")  # killed before it could say who it was
+    with held(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_the_file_of_another_host_is_named_with_what_to_do(tmp_path: Path) -> None:
+    leave_holder(tmp_path, host="scanner-2", pid=4711)
+    with (
+        pytest.raises(RunError, match=r"4711 on scanner-2.* delete .*\.holder and run"),
+        held(tmp_path),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()
+    with pytest.raises(DiskError, match=r"cannot write .*: Is a directory"), held(tmp_path):
+        pass
