@@ -106,7 +106,7 @@ def test_a_devices_network_has_batches_in_flight(
     on_device: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage, pending, most = network_stage(on_device), [0], [0]
-    begin, wait = TensorRTBackend.begin, TensorRTBackend._wait
+    begin, wait = TensorRTBackend.begin, TensorRTBackend.wait
 
     def beginning(self: TensorRTBackend, *arguments: Any) -> Any:
         pending[0] += 1
@@ -118,7 +118,7 @@ def test_a_devices_network_has_batches_in_flight(
         wait(self, slot)
 
     monkeypatch.setattr(TensorRTBackend, "begin", beginning)
-    monkeypatch.setattr(TensorRTBackend, "_wait", waiting)
+    monkeypatch.setattr(TensorRTBackend, "wait", waiting)
     timed_passes(stage, 3)
     assert (most, pending) == ([IN_FLIGHT], [0])
 
