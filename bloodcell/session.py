@@ -1,5 +1,6 @@
 """One process's work on a run: score the parts that are missing, then count the patients."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from bloodcell.run_record import Counts, RunRecord, SessionFigures
 from bloodcell.shares import Counting
 from bloodcell.source_watch import NOT_READ, SourceWatch
 from bloodcell.store import PartAssembler, RunStore
+
+_LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with (cells done, cells in all) after every batch."""
@@ -59,6 +62,7 @@ class Session:
                 done += table.num_rows
                 if part not in self.audit.parts:
                     self._log_part(part, table)
+        _LOG.info("%d of %d cells are finished, %d parts to score", done, cells, len(missing))
         memory = DeviceMemory(self.scorer.devices)
         started = time.monotonic()
         for table in self._score_parts(missing, done, cells, memory):
