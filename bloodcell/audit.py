@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class AuditLog:
         lines = content[: self._whole].splitlines()
         self.head = _digest(lines[-1]) if lines else _BEFORE_THE_FIRST
         """SHA-256 of the last line."""
+        self.parts = {number for line in lines if (number := _part_of(line)) is not None}
+        """Numbers of the parts that it tells of."""
 
     def append(self, event: str, **facts: Any) -> None:
         """Add a line and have it on disk. ``facts``: values as JSON has them."""
@@ -70,6 +73,15 @@ def read_audit(path: Path) -> Iterator[dict[str, Any]]:
             )
         expected = _digest(line)
         yield entry
+
+
+def _part_of(line: bytes) -> int | None:
+    """The part that a line tells of; a damaged line, which verifying finds, tells of none."""
+    with suppress(ValueError):
+        entry = json.loads(line)
+        if isinstance(entry, dict) and isinstance(entry.get("part"), int):
+            return int(entry["part"])
+    return None
 
 
 def _digest(line: bytes) -> str:

@@ -1,12 +1,7 @@
 """The command line. Only click is imported here, so that ``--help`` answers at once."""
 
 import logging
-import math
-import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import partial, wraps
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,80 +9,13 @@ import click
 
 from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
+from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.engine.backends.choice import BACKEND_NAMES
-from bloodcell.errors import BloodcellError
 from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
-from bloodcell.terminal import as_command, log_lines, stop_requested
+from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
 _TOO_MANY_REJECTED = 3
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What a command has come to: for machines, and how it is printed for people."""
-
-    content: Any
-    show: Callable[[], None]
-    warning: str = ""
-    exit_status: int = 0
-
-
-def _command(
-    command: Callable[..., _Shown] | None = None, *, log_level: int = logging.WARNING
-) -> Callable[..., Any]:
-    """What all commands share: --json, -q, -v, and errors as one line with their exit status."""
-    if command is None:
-        return partial(_command, log_level=log_level)
-
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-    @click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors alone.")
-    @click.option("-v", "--verbose", is_flag=True, help="Log what is done, too.")
-    @wraps(command)
-    def run(*, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
-        log_lines(logging.INFO if verbose else logging.WARNING if quiet else log_level)
-        try:
-            shown = command(**options)
-        except (BloodcellError, OSError) as error:
-            # An OSError: a full disk or a forbidden folder where no better message is known.
-            click.echo(f"bloodcell: {error}", err=True)
-            sys.exit(getattr(error, "exit_status", BloodcellError.exit_status))
-        if as_json:
-            from bloodcell.console import print_json
-
-            print_json(shown.content)
-        elif not quiet:
-            shown.show()
-        if shown.warning:
-            click.echo(f"bloodcell: {shown.warning}", err=True)
-        sys.exit(shown.exit_status)
-
-    return run
-
-
-def _pairs(pairs: dict[str, Any]) -> _Shown:
-    from bloodcell.console import print_pairs
-
-    return _Shown(
-        {key: str(value) if isinstance(value, Path) else value for key, value in pairs.items()},
-        lambda: print_pairs(pairs),
-    )
-
-
-def _progress(what: str, unit: str) -> AbstractContextManager[Callable[[int, int], None]]:
-    from bloodcell.console import progress_shown
-
-    return progress_shown(what, unit, quiet=click.get_current_context().params["quiet"])
-
-
-class _FiniteRange(click.FloatRange):
-    """As ``FloatRange``, which takes NaN for a number of every range."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,11 +57,11 @@ def main() -> None:
     show_default=True, help="What counts as a blast besides blasts.",
 )  # fmt: skip
 @click.option(
-    "--interval-width", type=_FiniteRange(min=0, min_open=True), default=10.0,
+    "--interval-width", type=FiniteRange(min=0, min_open=True), default=10.0,
     show_default=True, help="Points up to which an interval is narrow enough.",
 )  # fmt: skip
 @click.option(
-    "--max-reject-rate", type=_FiniteRange(0, 1), default=0.01, show_default=True,
+    "--max-reject-rate", type=FiniteRange(0, 1), default=0.01, show_default=True,
     help="Exit with status 3 if a larger share of the cells was rejected.",
 )  # fmt: skip
 @click.option("--resume/--no-resume", default=True, help="Continue a run of the same job.")
@@ -141,8 +69,8 @@ def main() -> None:
     "--retry-rejected", is_flag=True,
     help="Read those cells again that were missing, unreadable or empty.",
 )  # fmt: skip
-@_command
-def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> _Shown:
+@command
+def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Shown:
     """Score every cell of INPUT and write a run folder.
 
     INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
@@ -153,9 +81,9 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> _S
     from bloodcell.scoring import score as run_score
 
     keep_memory_flat()
-    with _progress("scoring", unit="cells") as progress:
+    with progress_of("scoring", unit="cells") as progress:
         run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
-    shown = _Shown(run.about, lambda: print_patients(run))
+    shown = Shown(run.about, lambda: print_patients(run))
     if run.reject_rate <= max_reject_rate:
         return shown
     return replace(
@@ -169,8 +97,8 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> _S
 @main.command()
 @click.argument("run", type=_PATH)
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
-@_command
-def evaluate(run: Path, labels: Path) -> _Shown:
+@command
+def evaluate(run: Path, labels: Path) -> Shown:
     """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
     check_run(run)
     check_labels(labels)
@@ -182,15 +110,15 @@ def evaluate(run: Path, labels: Path) -> _Shown:
     opened = open_run(run)
     figures = run_evaluation(opened, labels)
     folder = write_evaluation(opened, figures)
-    return _Shown(figures, lambda: print_evaluation(figures, folder))
+    return Shown(figures, lambda: print_evaluation(figures, folder))
 
 
 @main.command()
 @click.argument("run", type=_PATH)
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
 @click.option("--out", required=True, type=_PATH, help="Model folder to make.")
-@_command
-def calibrate(run: Path, labels: Path, out: Path) -> _Shown:
+@command
+def calibrate(run: Path, labels: Path, out: Path) -> Shown:
     """Copy the run's model with an error model of the run's labelled patients."""
     check_run(run)
     check_labels(labels)
@@ -198,7 +126,7 @@ def calibrate(run: Path, labels: Path, out: Path) -> _Shown:
     from bloodcell.site_model import write_site_model
 
     error_model = write_site_model(open_run(run), labels, out)
-    return _pairs(
+    return pairs(
         {
             "patients": error_model.patients,
             "cells": error_model.cells,
@@ -210,15 +138,37 @@ def calibrate(run: Path, labels: Path, out: Path) -> _Shown:
 
 @main.command()
 @click.argument("run", type=_PATH)
-@_command
-def report(run: Path) -> _Shown:
+@command
+def verify(run: Path) -> Shown:
+    """Hold a run's files against each other: manifest, cells, counts, patients, audit log."""
+    check_run(run)
+    from bloodcell.console import print_table
+    from bloodcell.verification import verify as run_verification
+
+    findings = run_verification(run)
+    bad = [finding.what for finding in findings if not finding.good]
+    return Shown(
+        [asdict(finding) for finding in findings],
+        lambda: print_table(
+            ("file", "", "what it says"),
+            [(f.what, "good" if f.good else "BAD", f.says) for f in findings],
+        ),
+        warning=f"{run} is not whole or was changed: {', '.join(bad)}" if bad else "",
+        exit_status=bool(bad),
+    )
+
+
+@main.command()
+@click.argument("run", type=_PATH)
+@command
+def report(run: Path) -> Shown:
     """Write the report of a finished run anew."""
     check_run(run)
     from bloodcell.report import write_report
     from bloodcell.run import open_run
 
     write_report(open_run(run))
-    return _pairs({"report": run / "report" / "index.html"})
+    return pairs({"report": run / "report" / "index.html"})
 
 
 @main.command()
@@ -235,8 +185,8 @@ def report(run: Path) -> _Shown:
 )
 @click.option("--data-licence", default="not stated", help="For the card: their licence state.")
 @click.option("--data-limits", default="not stated", help="For the card: what they lack.")
-@_command(log_level=logging.INFO)
-def train(data: Path, labels: Path, out: Path, **options: Any) -> _Shown:
+@command(log_level=logging.INFO)
+def train(data: Path, labels: Path, out: Path, **options: Any) -> Shown:
     """Train a network on the labelled cells in DATA and write a model folder."""
     check_data(data)
     check_labels(labels)
@@ -244,9 +194,9 @@ def train(data: Path, labels: Path, out: Path, **options: Any) -> _Shown:
     from bloodcell.training import train as run_training
 
     keep_memory_at_hand()
-    with _progress("training", unit="batches") as progress:
+    with progress_of("training", unit="batches") as progress:
         run_training(data, labels, out, progress=progress, **options)
-    return _pairs({"model folder": out})
+    return pairs({"model folder": out})
 
 
 @main.command()
@@ -259,8 +209,8 @@ def train(data: Path, labels: Path, out: Path, **options: Any) -> _Shown:
     "--merge-groups", type=click.IntRange(min=1), metavar="CHANNELS",
     help="Merge narrower groups of convolutions to so many channels: equal results.",
 )  # fmt: skip
-@_command(log_level=logging.INFO)
-def build(model: str, batch_size: int, merge_groups: int | None) -> _Shown:
+@command(log_level=logging.INFO)
+def build(model: str, batch_size: int, merge_groups: int | None) -> Shown:
     """Build the TensorRT plan of MODEL for this GPU, which scoring would otherwise do first.
 
     MODEL is a shipped model's name or a model folder. The plan is kept in your cache folder, and
@@ -270,28 +220,28 @@ def build(model: str, batch_size: int, merge_groups: int | None) -> _Shown:
     from bloodcell.engine.backends.tensorrt import PlanOptions
     from bloodcell.plans import build as run_build
 
-    return _pairs(run_build(model, PlanOptions(batch_size, merge_groups or 0)))
+    return pairs(run_build(model, PlanOptions(batch_size, merge_groups or 0)))
 
 
 @main.command()
 @click.option("--recipes", is_flag=True, help="List what `train` offers instead.")
-@_command
-def models(recipes: bool) -> _Shown:
+@command
+def models(recipes: bool) -> Shown:
     """List the models that come with bloodcell and measure their speed here."""
     from bloodcell.catalogue import shipped_models, trainable_recipes
     from bloodcell.console import print_networks
 
     entries = trainable_recipes() if recipes else shipped_models()
-    return _Shown(entries, lambda: print_networks(entries))
+    return Shown(entries, lambda: print_networks(entries))
 
 
 @main.command()
-@_command
-def doctor() -> _Shown:
+@command
+def doctor() -> Shown:
     """Say what this machine offers and which backend `auto` takes here."""
     from bloodcell.doctor import examine
 
-    return _pairs(examine())
+    return pairs(examine())
 
 
 @main.command()
@@ -305,13 +255,13 @@ def doctor() -> _Shown:
     type=click.Choice(["jpeg", "tiff", "png", "bmp", "mixed"]), default="jpeg", show_default=True,
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True)
-@_command
-def phantom(out: Path, **options: Any) -> _Shown:
+@command
+def phantom(out: Path, **options: Any) -> Shown:
     """Draw cells for demos, tests and load. They are drawings, never real cells."""
     from bloodcell.phantom import write_phantoms
 
     summary = write_phantoms(out, **options)
-    return _pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
+    return pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
 
 
 if __name__ == "__main__":

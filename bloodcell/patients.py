@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 
 from bloodcell._core import REASONS, Accumulator
 from bloodcell.errors import RunError
@@ -88,6 +89,14 @@ def without_formulas(names: pa.ChunkedArray) -> pa.ChunkedArray:
     begin = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
     is_formula = pc.match_substring_regex(names, begin)
     return pc.if_else(is_formula, pc.binary_join_element_wise("'", names, ""), names)
+
+
+def as_csv(table: pa.Table) -> bytes:
+    """The file ``patients.csv`` of a table of patients."""
+    named = table.set_column(0, "patient", without_formulas(table["patient"]))
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(named, sink)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def _per_100_leukocytes(counts: npt.NDArray[np.int64], scheme: Scheme) -> dict[str, pa.Array]:

@@ -96,6 +96,8 @@ class RunRecord:
     counts: Counts | None = None
     session: SessionFigures | None = None
     finished: str | None = None
+    audit_head: str | None = None
+    """SHA-256 of the last line of the audit log; None while the run is not done."""
 
     def entries(self) -> dict[str, Any]:
         """What ``run.json`` holds, in its order."""

@@ -2,22 +2,25 @@
 
 import threading
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
 from bloodcell import manifest
+from bloodcell.audit import AuditLog
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
+from bloodcell.files import sha256_of
 from bloodcell.job import begin_or_resume, check_folder, job_of, now
 from bloodcell.model import Model, load_model
 from bloodcell.paths import check_paths
 from bloodcell.report import write_report
 from bloodcell.run import Run
-from bloodcell.run_record import RunRecord, write_record
+from bloodcell.run_record import Job, RunRecord, write_record
 from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.session import Progress, Session
 from bloodcell.shares import Counting
@@ -78,6 +81,7 @@ def score(
         record = begin_or_resume(
             store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
         )
+        audit = _audit_of(store, job)
         session = Session(
             store=store,
             model=loaded,
@@ -88,6 +92,7 @@ def score(
             progress=progress or (lambda _done, _cells: None),
             stop=stop,
             watch=watch,
+            audit=audit,
             retry_rejected=retry_rejected,
         )
         return _work(session, record)
@@ -98,16 +103,29 @@ def _work(session: Session, record: RunRecord) -> Run:
     store = session.store
     try:
         record = replace(session.run(record), state="done", finished=now())
-        run = Run(store.folder, record)
-        write_report(run)
+        write_report(Run(store.folder, record))
+        assert record.counts is not None
+        session.audit.append(
+            "finish", **asdict(record.counts), patients_sha256=sha256_of(store.patients_path)
+        )
     except BaseException as error:
-        ended = replace(record, state="stopped" if isinstance(error, Stopped) else "failed")
+        ended: Literal["stopped", "failed"] = "stopped" if isinstance(error, Stopped) else "failed"
         # On a full disk this fails too; what went wrong first is what to say.
         with suppress(DiskError):
-            write_record(store.record_path, ended)
+            session.audit.append(ended)
+            write_record(store.record_path, replace(record, state=ended))
         raise
+    record = replace(record, audit_head=session.audit.head)
     write_record(store.record_path, record)
-    return run
+    return Run(store.folder, record)
+
+
+def _audit_of(store: RunStore, job: Job) -> AuditLog:
+    event = "resume" if store.audit_path.exists() else "begin"
+    audit = AuditLog(store.audit_path)
+    names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
+    audit.append(event, **{name: getattr(job, name) for name in names})
+    return audit
 
 
 def _refuse_if_stopped(stop: threading.Event) -> None:

@@ -1,5 +1,6 @@
 """One process's work on a run: score the parts that are missing, then count the patients."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,20 +9,22 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
+from bloodcell.audit import AuditLog
 from bloodcell.engine.device_memory import DeviceMemory
 from bloodcell.engine.scorer import Scorer
 from bloodcell.engine.source import batches_of
 from bloodcell.errors import Stopped
-from bloodcell.files import write_whole
+from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model
 from bloodcell.run_record import Counts, RunRecord, SessionFigures
 from bloodcell.shares import Counting
 from bloodcell.source_watch import NOT_READ, SourceWatch
 from bloodcell.store import PartAssembler, RunStore
+
+_LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with (cells done, cells in all) after every batch."""
@@ -40,6 +43,7 @@ class Session:
     progress: Progress
     stop: threading.Event
     watch: SourceWatch
+    audit: AuditLog
     retry_rejected: bool = False
     """Whether parts with cells that could not be read are scored anew."""
 
@@ -56,6 +60,9 @@ class Session:
             else:
                 patients.accumulate_part(accumulator, names, table)
                 done += table.num_rows
+                if part not in self.audit.parts:
+                    self._log_part(part, table)
+        _LOG.info("%d of %d cells are finished, %d parts to score", done, cells, len(missing))
         memory = DeviceMemory(self.scorer.devices)
         started = time.monotonic()
         for table in self._score_parts(missing, done, cells, memory):
@@ -106,10 +113,21 @@ class Session:
                     self.watch.confirm(whole.rows, whole.reasons)
                     table = whole.table()
                     self.store.write_part(part, table)
+                    self._log_part(part, table)
                     kept += table.num_rows
                     yield table
                 if self.stop.is_set() and done < cells:
                     raise Stopped(self._stopped_message(kept, cells))
+
+    def _log_part(self, part: int, table: pa.Table) -> None:
+        rejected = table["reason"].drop_null().value_counts().to_pylist()
+        self.audit.append(
+            "part",
+            part=part,
+            sha256=sha256_of(self.store.part_path(part)),
+            cells=table.num_rows,
+            rejected={one["values"]: one["counts"] for one in rejected},
+        )
 
     def _tables(self, parts: list[int], begun: dict[int, PartAssembler]) -> Iterator[pa.Table]:
         """Batches of rows, none across two parts; each part is begun before its first batch."""
@@ -120,9 +138,10 @@ class Session:
 
     def _write_patients(self, table: pa.Table) -> None:
         write_whole(self.store.patients_path, lambda path: pq.write_table(table, path))
-        csv = self.store.folder / "patients.csv"
-        named = table.set_column(0, "patient", patients.without_formulas(table["patient"]))
-        write_whole(csv, lambda path: pyarrow.csv.write_csv(named, path))
+        csv = patients.as_csv(table)
+        write_whole(
+            self.store.patients_path.with_suffix(".csv"), lambda path: path.write_bytes(csv)
+        )
 
     def _stopped_message(self, kept: int, cells: int) -> str:
         return (

@@ -27,7 +27,7 @@ def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
     """
     if out.exists():
         raise InputError(f"{out} exists: --out names a model folder to make")
-    model, job, cells = _model_of(run), run.record.job, join(run, labels_csv)
+    model, job, cells = model_of(run), run.record.job, join(run, labels_csv)
     error_model = fit_error_model(
         cells.blast_probability,
         cells.true.is_blast,
@@ -46,7 +46,8 @@ def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
     return error_model
 
 
-def _model_of(run: Run) -> Model:
+def model_of(run: Run) -> Model:
+    """The model that ``run`` was scored with; ModelError if it is gone or another one now."""
     model = load_model(Path(os.fsdecode(bytes_of(run.record.model_folder))))
     expected = run.record.job.model_sha256
     if model.weights_sha256 != expected:

@@ -50,6 +50,7 @@ class RunStore:
         self.record_path = folder / "run.json"
         self.manifest_path = folder / "manifest.parquet"
         self.patients_path = folder / "patients.parquet"
+        self.audit_path = folder / "audit.jsonl"
         self._cells = folder / "cells"
 
     @property

@@ -120,13 +120,11 @@ def test_quiet_and_json_print_nothing_and_json(run_folder: Path, smears: Path) -
 
 
 def test_verbose_logs_what_quiet_does_not(tmp_path: Path, smears: Path) -> None:
-    shard = tmp_path / "night.tar"
-    subprocess.run(["tar", "-C", smears, "-cf", shard, "."], check=True)
     program = "import sys; from bloodcell.cli import main; main(sys.argv[1:])"
     for option, is_logged in (("-v", True), ("-q", False)):
-        words = ["score", shard, "--out", tmp_path / f"run{option}", option]
+        words = ["score", smears, "--out", tmp_path / f"run{option}", option]
         done = subprocess.run([sys.executable, "-c", program, *words], check=True, stderr=-1)
-        assert (b"are no cells by their suffix" in done.stderr) == is_logged
+        assert (b"72 cells are finished" in done.stderr) == is_logged
 
 
 def test_every_command_has_help_and_stands_in_the_docs() -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "bloodcell evaluate {run} --labels {cells}/labels.csv",
     "calibrate": "bloodcell calibrate {run} --labels {cells}/labels.csv --out {out}/model",
     "report": "bloodcell report {run}",
+    "verify": "bloodcell verify {run}",
     "train": "bloodcell train {cells} --labels {cells}/labels.csv --recipe {recipe} --out {out}/m",
     "build": "bloodcell build jhu18-resnext26-160",
     "models": "bloodcell models",

@@ -1,0 +1,153 @@
+"""Whether a run folder is whole and says what its cells say: `bloodcell verify`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bloodcell import manifest, patients
+from bloodcell._core import REASONS, Accumulator
+from bloodcell.audit import AuditLog, read_audit
+from bloodcell.errors import BloodcellError, RunError
+from bloodcell.files import sha256_of
+from bloodcell.model import Model
+from bloodcell.run import Run, open_run
+from bloodcell.run_record import Counts
+from bloodcell.shares import Counting
+from bloodcell.site_model import model_of
+from bloodcell.store import RunStore
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was verified."""
+
+    what: str
+    good: bool
+    says: str
+
+
+def verify(folder: Path) -> list[Finding]:
+    """Hold the files of a finished run against each other; nothing is written.
+
+    Raises RunError if ``folder`` is no run or the run is not done.
+    """
+    files = _Files(open_run(folder))
+    checks: dict[str, Callable[[], str]] = {
+        "manifest": files.check_manifest,
+        "cells": files.check_cells,
+        "counts": files.check_counts,
+        "patients": files.check_patients,
+        "report": files.check_report,
+        "audit log": files.check_audit,
+    }
+    return [_finding(what, check) for what, check in checks.items()]
+
+
+def _finding(what: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, check())
+    except (BloodcellError, OSError, pa.ArrowInvalid) as error:
+        return Finding(what, False, str(error))
+
+
+class _Files:
+    """Of one run. Each check says what is good, and raises what is not."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._record, self._store = run, run.record, RunStore(run.folder)
+
+    def check_manifest(self) -> str:
+        path = self._store.manifest_path
+        if sha256_of(path) != self._record.manifest_sha256:
+            raise RunError(f"{path} is not the file that this run froze")
+        return f"{self._manifest_rows} cells"
+
+    def check_cells(self) -> str:
+        classes = self._accumulator.class_counts.shape[1]
+        parts = manifest.row_group_count(self._store.manifest_path)
+        return f"{parts} parts of {classes} classes, each row once, scored or rejected"
+
+    def check_counts(self) -> str:
+        accumulator = self._accumulator
+        in_cells = Counts(
+            cells=self._manifest_rows,
+            scored=int(accumulator.scored.sum()),
+            rejected=patients.rejected_by_reason(accumulator),
+            patients=len(accumulator.scored),
+        )
+        if self._run.counts != in_cells:
+            raise RunError(f"run.json says {self._run.counts}, the cells say {in_cells}")
+        return f"{in_cells.scored} scored and {in_cells.cells - in_cells.scored} rejected"
+
+    def check_patients(self) -> str:
+        job, path = self._record.job, self._store.patients_path
+        counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
+        counted = patients.patient_table(self._accumulator, self._names, self._model, counting)
+        if not self._run.patients.equals(counted):
+            raise RunError(f"{path} is not what the cells come to")
+        csv = path.with_suffix(".csv")
+        if csv.read_bytes() != patients.as_csv(counted):
+            raise RunError(f"{csv} is not the table of {path.name}")
+        return f"{counted.num_rows} rows, counted again from the cells"
+
+    def check_report(self) -> str:
+        path = self._run.folder / "report" / "index.html"
+        if not path.is_file():
+            raise RunError(f"{path} is missing: bloodcell report writes it")
+        return "there"
+
+    def check_audit(self) -> str:
+        path, head = self._store.audit_path, self._record.audit_head
+        if head is None:
+            return "none: the run was finished by a version that kept none"
+        entries = list(read_audit(path))
+        if AuditLog(path).head != head:
+            raise RunError(f"{path} does not end as run.json says: lines are missing or were added")
+        logged = {entry["part"]: entry["sha256"] for entry in entries if entry["event"] == "part"}
+        for part in range(manifest.row_group_count(self._store.manifest_path)):
+            if sha256_of(self._store.part_path(part)) != logged.get(part):
+                raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
+        return f"{len(entries)} entries, each holding the digest of the one before"
+
+    @cached_property
+    def _manifest_rows(self) -> int:
+        return int(pq.read_metadata(self._store.manifest_path).num_rows)
+
+    @cached_property
+    def _names(self) -> pa.Array:
+        return manifest.patient_names(self._store.manifest_path)
+
+    @cached_property
+    def _model(self) -> Model:
+        """The run's own, counted as the run counted."""
+        model, job = model_of(self._run), self._record.job
+        return replace(model, scheme=model.scheme.counted_as(job.profile, job.blast_equivalents))
+
+    @cached_property
+    def _accumulator(self) -> Accumulator:
+        """All cells counted anew; RunError for a part that is not there or not as it should be."""
+        accumulator = patients.new_accumulator(len(self._names), self._model.scheme)
+        parts = manifest.row_group_count(self._store.manifest_path)
+        for part in range(parts):
+            table = self._store.read_part(part)
+            _check_ends(table, self._store.part_path(part))
+            patients.accumulate_part(accumulator, self._names, table)
+        foreign = len(self._store.parts()) - parts
+        if foreign:
+            raise RunError(f"{foreign} files in {self._run.folder / 'cells'} are no parts of it")
+        return accumulator
+
+
+def _check_ends(part: pa.Table, path: Path) -> None:
+    """RunError unless every row is scored without a reason or rejected with one."""
+    is_rejected = pc.is_in(part["reason"], value_set=pa.array(REASONS[1:]))
+    expected = pc.if_else(is_rejected, "rejected", "scored")
+    has_class = pc.is_valid(part["class"])
+    good = pc.and_(pc.equal(part["status"], expected), pc.not_equal(is_rejected, has_class))
+    if not pc.all(good).as_py():
+        raise RunError(f"{path} has rows that are neither scored nor rejected with a reason")

@@ -1,0 +1,132 @@
+"""`bloodcell verify`: whatever of a run was changed, lost or added is found."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+import bloodcell
+from bloodcell.audit import read_audit
+from bloodcell.cli import main
+from bloodcell.verification import verify
+
+
+@pytest.fixture
+def folder(run: bloodcell.Run, tmp_path: Path) -> Path:
+    """A copy of a good run, to be spoilt."""
+    return shutil.copytree(run.folder, tmp_path / "run")
+
+
+def bad(folder: Path) -> list[str]:
+    return [finding.what for finding in verify(folder) if not finding.good]
+
+
+def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    pq.write_table(change(pq.read_table(path, partitioning=None)), path)
+
+
+def test_a_whole_run_is_good(folder: Path) -> None:
+    assert bad(folder) == []
+    shown = CliRunner().invoke(main, ["verify", str(folder)])
+    assert shown.exit_code == 0
+    as_json = CliRunner().invoke(main, ["verify", str(folder), "--json"])
+    assert [entry["good"] for entry in json.loads(as_json.stdout)] == [True] * 6
+
+
+def test_the_log_tells_the_whole_run(folder: Path) -> None:
+    entries = list(read_audit(folder / "audit.jsonl"))
+    assert [entry["event"] for entry in entries] == ["begin", *5 * ["part"], "finish"]
+    assert sorted(entry["part"] for entry in entries if entry["event"] == "part") == list(range(5))
+    assert sum(entry["cells"] for entry in entries if entry["event"] == "part") == 72
+    assert entries[-1]["scored"] == entries[-1]["cells"] == 72
+
+
+def test_a_changed_probability_is_found(folder: Path) -> None:
+    def change(part: pa.Table) -> pa.Table:
+        place = part.schema.get_field_index("blast_probability")
+        column = pa.array([0.5] * part.num_rows, pa.float32())
+        return part.set_column(place, "blast_probability", column)
+
+    rewritten(folder / "cells" / "part-00001.parquet", change)
+    assert bad(folder) == ["audit log"]
+
+
+def test_a_row_with_two_ends_is_found(folder: Path) -> None:
+    def change(part: pa.Table) -> pa.Table:
+        place = part.schema.get_field_index("reason")
+        return part.set_column(place, "reason", pa.array(["corrupt"] * part.num_rows))
+
+    rewritten(folder / "cells" / "part-00001.parquet", change)
+    assert bad(folder) == ["cells", "counts", "patients", "audit log"]
+
+
+def test_a_lost_part_is_found(folder: Path) -> None:
+    (folder / "cells" / "part-00002.parquet").unlink()
+    assert bad(folder) == ["cells", "counts", "patients", "audit log"]
+
+
+def test_a_part_too_many_is_found(folder: Path) -> None:
+    cells = folder / "cells"
+    shutil.copy(cells / "part-00000.parquet", cells / "part-00009.parquet")
+    assert "cells" in bad(folder)
+
+
+def test_a_changed_share_is_found(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        place = table.schema.get_field_index("blast_percent_naive")
+        return table.set_column(place, "blast_percent_naive", pa.array([1.0] * table.num_rows))
+
+    rewritten(folder / "patients.parquet", change)
+    assert bad(folder) == ["patients"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("manifest.parquet", "manifest"),
+        ("patients.csv", "patients"),
+        ("report/index.html", "report"),
+        ("audit.jsonl", "audit log"),
+    ],
+)
+def test_a_lost_file_is_found(folder: Path, name: str, expected: str) -> None:
+    (folder / name).unlink()
+    assert expected in bad(folder)
+
+
+def test_changed_counts_are_found(folder: Path) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"scored": 71}))
+    assert bad(folder) == ["counts"]
+
+
+def test_lines_missing_at_the_end_of_the_log_are_found(folder: Path) -> None:
+    log = folder / "audit.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    failed = CliRunner().invoke(main, ["verify", str(folder)])
+    assert failed.exit_code == 1
+    assert failed.stderr.endswith("is not whole or was changed: audit log\n")
+
+
+def test_a_run_resumed_has_one_log(smears: Path, folder: Path) -> None:
+    (folder / "cells" / "part-00003.parquet").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bloodcell.scoring.ROWS_PER_PART", 16)
+        bloodcell.score(smears, folder)
+    events = [entry["event"] for entry in read_audit(folder / "audit.jsonl")]
+    assert events[-3:] == ["resume", "part", "finish"]
+    assert bad(folder) == []
+
+
+def test_a_run_without_a_log_says_so(folder: Path) -> None:
+    path = folder / "run.json"
+    about = json.loads(path.read_text())
+    del about["audit_head"]
+    path.write_text(json.dumps(about))
+    (folder / "audit.jsonl").unlink()
+    assert bad(folder) == []
