@@ -17,8 +17,9 @@ demo/cells: .venv/.scoring
 	rm -rf demo/cells
 	$(BIN)/bloodcell phantom demo/cells --patients 6 --cells 60 --format mixed
 
+# Each of the two processes on one thread of torch: more would wait for each other.
 test: .venv/.testing check ctest
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --benchmark-disable
 
 check: .venv/.testing
 	$(BIN)/ruff format --check .

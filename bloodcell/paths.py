@@ -22,8 +22,8 @@ def check_paths(source: Path, out: Path, model: str | Path | None) -> None:
         os.fsencode(inside).decode()
     except UnicodeDecodeError as error:  # Arrow takes no such path
         raise InputError(
-            f"the run folder {os.fsencode(inside)!r} has a name that is not UTF-8: choose another "
-            "--out"
+            f"the run folder {str(os.fsencode(inside))[2:-1]} has a name that is not UTF-8: choose "
+            "another --out"
         ) from error
     if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from helpers.drawn_runs import CELLS, copy_of_model, digests
 from helpers.local_scorer import LocalScorer
+from helpers.worker_processes import workers
 
 import bloodcell
 from bloodcell.engine import scorer
@@ -28,10 +29,6 @@ from bloodcell.errors import EngineError, ModelError, Stopped
 from bloodcell.model import load_model
 
 pytestmark = pytest.mark.usefixtures("small_parts")
-
-
-def workers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "engine.worker" in " ".join(p.cmdline())]
 
 
 def after(cells: int, do: Callable[[], None]) -> Callable[[int, int], None]:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from helpers.drawn_runs import digests, state
+from helpers.local_scorer import LocalScorer
 
 import bloodcell
+from bloodcell import scoring
 from bloodcell.engine import source
 from bloodcell.errors import Stopped
 
@@ -82,6 +84,7 @@ def test_a_share_that_was_away_for_a_moment_costs_no_cell(
         finally:
             (tmp_path / "elsewhere").rename(share)
 
+    monkeypatch.setattr(scoring, "open_scorer", LocalScorer)
     monkeypatch.setattr(source, "read_whole_files", away_for_a_moment)
     with pytest.raises(Stopped, match="can be read again"):
         score(share, tmp_path / "run")
