@@ -81,7 +81,6 @@ def score(
         record = begin_or_resume(
             store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
         )
-        audit = _audit_of(store, job)
         session = Session(
             store=store,
             model=loaded,
@@ -92,7 +91,7 @@ def score(
             progress=progress or (lambda _done, _cells: None),
             stop=stop,
             watch=watch,
-            audit=audit,
+            audit=_audit_of(store, job),
             retry_rejected=retry_rejected,
         )
         return _work(session, record)

@@ -72,7 +72,7 @@ def test_whatever_they_do_only_they_are_rejected(
     disturbed = score(copies, tmp_path / "run", batch_size=5, workers=workers)
     assert_costs_only(marked, disturbed, run)
     assert [how for how in said if how not in caplog.text] == []
-    assert workers() == []
+    assert worker_processes() == []
 
 
 def test_an_image_that_ends_a_later_ones_worker_costs_no_innocent_cell(
