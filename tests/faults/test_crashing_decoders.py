@@ -11,6 +11,7 @@ from faults.mutated_images import ends
 from helpers.drawn_runs import CELLS, digests
 from helpers.marked_images import mark_images, obey_marks, rejected, without
 from helpers.tiny_model import write_tiny_model
+from helpers.worker_processes import workers as worker_processes
 
 import bloodcell
 from bloodcell.errors import EngineError, Stopped
