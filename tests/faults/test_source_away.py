@@ -164,8 +164,9 @@ for batch in read_files(Path(sys.argv[1]), [table]):
 """
 
 
-@pytest.mark.parametrize("call", ["openat", "pread64"])
-@pytest.mark.parametrize("error", ["EIO", "ESTALE", "ENOTCONN"])
+@pytest.mark.parametrize(
+    ("error", "call"), [("EIO", "pread64"), ("ESTALE", "openat"), ("ENOTCONN", "pread64")]
+)
 def test_a_file_system_that_fails_is_told_from_a_file_that_fails(
     error: str, call: str, strace: str, share: Path
 ) -> None:
