@@ -35,7 +35,7 @@ COMMANDS = {
     "models": "bloodcell models",
     "doctor": "bloodcell doctor",
     "bench run": "bloodcell-bench run {cells} --cells 32 --repeats 1 --out {out}/figures.svg",
-    "bench peers": "bloodcell-bench peers {cells} --cells 32 --rounds 1",
+    "bench scale": "bloodcell-bench scale --only cells --largest-cells 64 --out {out}/figures.svg",
 }
 STATUS_1 = ("calibrate", "build")
 """Commands that say what they lack: enough patients, a GPU."""
