@@ -35,9 +35,10 @@ ctest: .venv/.testing
 	$(BIN)/cmake --build build/ctest
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
 
-# Half an hour: kills 800 runs of 5,000 cells and resumes them, prints counts.
+# Kills 800 runs of 5,000 cells and resumes them; scores 50,000 mutated real images. Prints counts.
 fault-test: .venv/.testing
 	$(BIN)/python tests/faults/kills.py --first
+	$(BIN)/python tests/faults/mutated_images.py $(or $(BLOODCELL_DATA),../shared/data) 50000
 
 bench: .venv/.testing
 	$(BIN)/pytest benchmarks -s --benchmark-columns=min,median,rounds --benchmark-sort=min
