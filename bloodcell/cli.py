@@ -142,16 +142,15 @@ def calibrate(run: Path, labels: Path, out: Path) -> Shown:
 def verify(run: Path) -> Shown:
     """Hold a run's files against each other: manifest, cells, counts, patients, audit log."""
     check_run(run)
-    from bloodcell.console import print_table
+    from bloodcell.console import print_pairs
     from bloodcell.verification import verify as run_verification
 
     findings = run_verification(run)
     bad = [finding.what for finding in findings if not finding.good]
     return Shown(
         [asdict(finding) for finding in findings],
-        lambda: print_table(
-            ("file", "", "what it says"),
-            [(f.what, "good" if f.good else "BAD", f.says) for f in findings],
+        lambda: print_pairs(
+            {one.what: one.says if one.good else f"NOT GOOD: {one.says}" for one in findings}
         ),
         warning=f"{run} is not whole or was changed: {', '.join(bad)}" if bad else "",
         exit_status=bool(bad),

@@ -110,6 +110,7 @@ def test_lines_missing_at_the_end_of_the_log_are_found(folder: Path) -> None:
     log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
     failed = CliRunner().invoke(main, ["verify", str(folder)])
     assert failed.exit_code == 1
+    assert "audit log  NOT GOOD: " in failed.stdout
     assert failed.stderr.endswith("is not whole or was changed: audit log\n")
 
 
