@@ -23,9 +23,6 @@ _INTERPOLATION = {
 _DEEP_WHITE = 0.26
 """An image of 16 bits that nowhere is as bright uses 14 bits or fewer; where their white lies, it
 does not say. Every stained smear has brighter places."""
-_AT_ONCE = 8
-"""Images of a thread that DALI is given at once. One that it refuses costs decoding these anew and
-some graphs; of 32 it cost as much as 15 good images, and fewer at once are no slower."""
 
 Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 """The bytes of each image."""
@@ -144,8 +141,7 @@ class Decoder:
 
     def __init__(self, preprocessing: Preprocessing, *, batch_size: int, threads: int) -> None:
         self.preprocessing = preprocessing
-        self._at_once = min(batch_size, _AT_ONCE * threads)
-        self._graph = Graph(preprocessing, batch_size=self._at_once, threads=threads)
+        self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
 
     def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
         """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
@@ -183,11 +179,9 @@ class Decoder:
         """
         decoded, side = np.zeros(len(encoded), np.bool_), self.preprocessing.input_px
         pixels, count = np.empty((len(encoded), 3, side, side), np.float32), 0
-        for start in range(0, len(encoded), self._at_once):
-            some = encoded[start : start + self._at_once]
-            for first, end, output in decoded_in_halves(self._graph.run, some, start):
-                # A copy: DALI reuses the buffer in its next run.
-                pixels[count : count + end - first] = np.asarray(output.as_tensor())
-                decoded[first:end] = True
-                count += end - first
+        for first, end, output in decoded_in_halves(self._graph.run, encoded):
+            # A copy: DALI reuses the buffer in its next run.
+            pixels[count : count + end - first] = np.asarray(output.as_tensor())
+            decoded[first:end] = True
+            count += end - first
         return pixels[:count], decoded
