@@ -34,8 +34,8 @@ class AuditLog:
         lines = content[: self._whole].splitlines()
         self.head = _digest(lines[-1]) if lines else _BEFORE_THE_FIRST
         """SHA-256 of the last line."""
-        self.parts = {number for line in lines if (number := _part_of(line)) is not None}
-        """Numbers of the parts that it tells of."""
+        self.parts = _parts_in(lines)
+        """SHA-256 of each part's file, but of those that were to be scored again since."""
 
     def append(self, event: str, **facts: Any) -> None:
         """Add a line and have it on disk. ``facts``: values as JSON has them."""
@@ -75,13 +75,17 @@ def read_audit(path: Path) -> Iterator[dict[str, Any]]:
         yield entry
 
 
-def _part_of(line: bytes) -> int | None:
-    """The part that a line tells of; a damaged line, which verifying finds, tells of none."""
-    with suppress(ValueError):
-        entry = json.loads(line)
-        if isinstance(entry, dict) and isinstance(entry.get("part"), int):
-            return int(entry["part"])
-    return None
+def _parts_in(lines: list[bytes]) -> dict[int, str]:
+    """What lines tell of parts; a damaged one, which verifying finds, tells of none."""
+    parts: dict[int, str] = {}
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):
+            entry = json.loads(line)
+            if entry["event"] == "part":
+                parts[entry["part"]] = entry["sha256"]
+            for part in entry.get("again", ()):
+                parts.pop(part, None)
+    return parts
 
 
 def _digest(line: bytes) -> str:

@@ -16,7 +16,7 @@ from bloodcell.audit import AuditLog
 from bloodcell.engine.device_memory import DeviceMemory
 from bloodcell.engine.scorer import Scorer
 from bloodcell.engine.source import batches_of
-from bloodcell.errors import Stopped
+from bloodcell.errors import RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model
 from bloodcell.run_record import Counts, RunRecord, SessionFigures
@@ -60,8 +60,9 @@ class Session:
             else:
                 patients.accumulate_part(accumulator, names, table)
                 done += table.num_rows
-                if part not in self.audit.parts:
-                    self._log_part(part, table)
+        if again := [part for part in missing if part in self.audit.parts]:
+            # Before: whatever is under their names from now on was scored after this line.
+            self.audit.append("redo", again=again)
         _LOG.info("%d of %d cells are finished, %d parts to score", done, cells, len(missing))
         memory = DeviceMemory(self.scorer.devices)
         started = time.monotonic()
@@ -89,11 +90,18 @@ class Session:
         if not self.store.part_path(part).exists():
             return None
         table = self.store.read_part(part)
-        is_to_retry = (
-            self.retry_rejected
-            and pc.any(pc.is_in(table["reason"], value_set=pa.array(NOT_READ))).as_py()
-        )
-        return None if is_to_retry else table
+        not_read = pc.is_in(table["reason"], value_set=pa.array(NOT_READ))
+        if self.retry_rejected and pc.any(not_read).as_py():
+            return None
+        logged = self.audit.parts.get(part)
+        if logged is None:  # a kill came between
+            self._log_part(part, table)
+        elif logged != sha256_of(self.store.part_path(part)):
+            raise RunError(
+                f"{self.store.part_path(part)} was changed since it was written: delete it and "
+                "score again to redo its cells"
+            )
+        return table
 
     def _score_parts(
         self, parts: list[int], done: int, cells: int, memory: DeviceMemory

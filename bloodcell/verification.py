@@ -105,12 +105,11 @@ class _Files:
         path, head = self._store.audit_path, self._record.audit_head
         if head is None:
             return "none: the run was finished by a version that kept none"
-        entries = list(read_audit(path))
-        if AuditLog(path).head != head:
+        entries, log = list(read_audit(path)), AuditLog(path)
+        if log.head != head:
             raise RunError(f"{path} does not end as run.json says: lines are missing or were added")
-        logged = {entry["part"]: entry["sha256"] for entry in entries if entry["event"] == "part"}
         for part in range(manifest.row_group_count(self._store.manifest_path)):
-            if sha256_of(self._store.part_path(part)) != logged.get(part):
+            if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
         return f"{len(entries)} entries, each holding the digest of the one before"
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 import bloodcell
-from bloodcell.audit import read_audit
+from bloodcell.audit import AuditLog, read_audit
 from bloodcell.cli import main
+from bloodcell.errors import RunError
 from bloodcell.verification import verify
 
 
@@ -120,8 +122,41 @@ def test_a_run_resumed_has_one_log(smears: Path, folder: Path) -> None:
         patch.setattr("bloodcell.scoring.ROWS_PER_PART", 16)
         bloodcell.score(smears, folder)
     events = [entry["event"] for entry in read_audit(folder / "audit.jsonl")]
-    assert events[-3:] == ["resume", "part", "finish"]
+    assert events[-4:] == ["resume", "redo", "part", "finish"]
     assert bad(folder) == []
+
+
+def test_a_kill_before_a_redone_part_is_logged_does_not_spoil_the_run(
+    smears: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bloodcell.scoring.ROWS_PER_PART", 16)
+    (folder / "cells" / "part-00003.parquet").unlink()
+    append = AuditLog.append
+
+    def killed(self: AuditLog, event: str, **facts: Any) -> None:
+        if event == "part":
+            raise KeyboardInterrupt
+        append(self, event, **facts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditLog, "append", killed)
+        with pytest.raises(KeyboardInterrupt):
+            bloodcell.score(smears, folder)
+    bloodcell.score(smears, folder)
+    assert bad(folder) == []
+
+
+def test_a_part_that_was_changed_is_not_taken_up(
+    smears: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bloodcell.scoring.ROWS_PER_PART", 16)
+    path = folder / "cells" / "part-00001.parquet"
+    part = pq.read_table(path, partitioning=None)
+    place = part.schema.get_field_index("blast_probability")
+    changed = pa.array([0.5] * part.num_rows, pa.float32())
+    pq.write_table(part.set_column(place, "blast_probability", changed), path)
+    with pytest.raises(RunError, match=r"part-00001\.parquet was changed since it was written"):
+        bloodcell.score(smears, folder)
 
 
 def test_a_run_without_a_log_says_so(folder: Path) -> None:
