@@ -189,7 +189,7 @@ def test_against_a_copy_of_the_probabilities(cells):
 
 
 @of_millions
-def test_pandas_as_first_written_takes_fifteen_times_as_long(cells):
+def test_pandas_as_first_written_takes_twenty_times_as_long(cells):
     patient, row, probability = cells
     best = best_s(
         time.perf_counter,
@@ -198,4 +198,4 @@ def test_pandas_as_first_written_takes_fifteen_times_as_long(cells):
     )
     ratio = best["pandas"] / best["add"]
     print(f"\npandas as first written takes {ratio:.1f} times as long as accumulator.add")
-    assert ratio >= 15
+    assert ratio >= 20

@@ -139,9 +139,9 @@ def test_on_a_gpu_jpegs_decode_nearly_as_on_the_cpu(smears: Path, run: bloodcell
         assert not isinstance(part.pixels, np.ndarray)
         with stream:
             pixels = cupy.asnumpy(cupy.asarray(part.pixels))
-        # In units of the standard deviation. An H100 differed by 10 levels of 255 on drawn images,
-        # whose edges are sharper than those of real ones: there by 2.
-        assert np.abs(pixels - expected.pixels).max() < 12 / 255 / min(preprocessing.std)
+        # A few levels of 255, in units of the standard deviation. An H100 differed by 10 on drawn
+        # images, and by 2 on real ones: which drawn kind it is has not been found out.
+        assert np.abs(pixels - expected.pixels).max() < 8 / 255 / min(preprocessing.std)
 
 
 @pytest.mark.gpu
