@@ -8,6 +8,7 @@ from typing import Literal
 
 from bloodcell import manifest
 from bloodcell.audit import AuditLog
+from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.machine import usable_cores
@@ -66,6 +67,7 @@ def score(
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store, stop = Path(input), RunStore(Path(out)), stop or threading.Event()
+    progress = progress or (lambda _done, _cells: None)
     check_paths(source, store.folder, model)
     check_folder(store, resume=resume)
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
@@ -79,7 +81,14 @@ def score(
             source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
         )
         record = begin_or_resume(
-            store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
+            store,
+            source,
+            job,
+            model=loaded,
+            choice=choice,
+            counting=counting,
+            watch=watch,
+            images=ImageCheck(setup.root, setup.threads, progress, stop),
         )
         session = Session(
             store=store,
@@ -88,7 +97,7 @@ def score(
             scorer=scorer,
             rows_per_part=ROWS_PER_PART,
             threads=setup.threads,
-            progress=progress or (lambda _done, _cells: None),
+            progress=progress,
             stop=stop,
             watch=watch,
             audit=_audit_of(store, job),
