@@ -11,7 +11,8 @@ from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.engine.backends.choice import BACKEND_NAMES
-from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
+from bloodcell.first_look import check_given
+from bloodcell.paths import check_data, check_labels, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
@@ -75,7 +76,11 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
     INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
     """
-    check_paths(input_, out, options["model"])
+    counting = ("profile", "blast_equivalents", "interval_width")
+    check_given(
+        input_, out, options["model"], resume=options["resume"],
+        **{name: options[name] for name in counting},
+    )  # fmt: skip
     from bloodcell.console import print_patients
     from bloodcell.engine.machine import keep_memory_flat
     from bloodcell.scoring import score as run_score

@@ -12,13 +12,14 @@ import pyarrow as pa
 from bloodcell.engine.names import bytes_of, spelling, text_of
 from bloodcell.errors import InputError
 from bloodcell.listing import (
-    IMAGE_SUFFIXES,
     LeftOut,
+    is_archive,
     may_all_be_cells,
+    refuse_beside,
     warn_of_what_may_hold_cells,
     why_no_cell,
 )
-from bloodcell.shards import is_archive, list_shards, refuse_second_way
+from bloodcell.shards import list_shards, refuse_second_way
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,13 +32,13 @@ def list_folder(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     be listed.
     """
     folders, files = _entries_of(folder, left_out)
+    refuse_beside(folder, folders, files)
     if shards := [name for name in files if is_archive(name)]:
-        _refuse_beside_shards(folder, shards, folders + _images_among(files))
         warn_of_what_may_hold_cells(folder, [name for name in files if name not in shards])
         return list_shards(folder, shards, left_out)
     if not folders:
         return _list_one_patient(folder, left_out)
-    _check_beside_patients(folder, files)
+    _warn_of_what_lies_beside_patients(folder, files)
     return _list_patients(folder, folders, left_out)
 
 
@@ -62,25 +63,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         raise
 
 
-def _images_among(files: list[str]) -> list[str]:
-    return [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]
-
-
-def _refuse_beside_shards(folder: Path, shards: list[str], others: list[str]) -> None:
-    if others:
-        raise InputError(
-            f"{folder} holds tar shards ({shards[0]}, ...) beside folders or images ({others[0]}, "
-            "...): put the shards into a folder of their own"
-        )
-
-
-def _check_beside_patients(folder: Path, files: list[str]) -> None:
-    """InputError for images, a warning for what may hold some."""
-    if stray := _images_among(files):
-        raise InputError(
-            f"{folder} holds {len(stray)} images beside its patients' folders ({stray[0]}, ...): "
-            "put them into a patient's folder, or list all cells in a manifest"
-        )
+def _warn_of_what_lies_beside_patients(folder: Path, files: list[str]) -> None:
     warn_of_what_may_hold_cells(folder, files)
     if broken := [name for name in files if not os.path.exists(folder / name)]:  # noqa: PTH110 - never raises
         _LOG.warning(

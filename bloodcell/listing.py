@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bloodcell.engine.names import text_of
+from bloodcell.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,6 +25,10 @@ OTHER_IMAGE_SUFFIXES = (
 ARCHIVE_SUFFIXES = (
     ".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".tzst",
     ".lz4", ".lzma", ".cab", ".iso", ".dmg",
+)  # fmt: skip
+
+_COMPRESSED_SHARDS = (
+    ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst",
 )  # fmt: skip
 
 _NO_CELLS = {
@@ -77,6 +82,44 @@ def may_all_be_cells(names: list[str]) -> bool:
     joined = "\0" + "\0".join(names).lower()
     has_mark = "@" in joined or ":" in joined or "zone.identifier" in joined
     return not (has_mark or _ODD_AMONG.search(joined))
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of this name is a shard, or would be one if it were not compressed."""
+    return name.lower().endswith((".tar", *_COMPRESSED_SHARDS))
+
+
+def refuse_compressed(shard: Path) -> None:
+    """InputError if its name says that it is no plain tar."""
+    if shard.name.lower().endswith(_COMPRESSED_SHARDS):
+        raise InputError(
+            f"{shard} is compressed: an uncompressed .tar is expected, because cells are read in "
+            "place. Unpack it once"
+        )
+
+
+def images_among(files: Iterable[str]) -> list[str]:
+    """Those whose names end as images' do."""
+    return [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]
+
+
+def refuse_beside(folder: Path, folders: list[str], files: list[str]) -> None:
+    """InputError if shards, patients' folders and images lie side by side in ``folder``.
+
+    ``folders``, ``files``: the names in it that may be, or hold, cells.
+    """
+    images = images_among(files)
+    if shards := [name for name in files if is_archive(name)]:
+        if others := folders + images:
+            raise InputError(
+                f"{folder} holds tar shards ({shards[0]}, ...) beside folders or images "
+                f"({others[0]}, ...): put the shards into a folder of their own"
+            )
+    elif folders and images:
+        raise InputError(
+            f"{folder} holds {len(images)} images beside its patients' folders ({images[0]}, "
+            "...): put them into a patient's folder, or list all cells in a manifest"
+        )
 
 
 class LeftOut:

@@ -22,15 +22,14 @@ from bloodcell.csv_tables import open_csv
 from bloodcell.engine.names import spelling, text_of
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
+from bloodcell.first_look import NEEDED, check_columns, check_source
 from bloodcell.folders import list_folder
-from bloodcell.listing import LeftOut
-from bloodcell.shards import RANGE_COLUMNS, is_archive, list_shards
+from bloodcell.listing import LeftOut, is_archive
+from bloodcell.shards import list_shards
 
 _LOG = logging.getLogger(__name__)
 
-_REQUIRED = ("path", "patient")
 _OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
-_RESERVED = ("row", *RANGE_COLUMNS)
 
 
 def root_of(source: Path) -> Path:
@@ -94,19 +93,14 @@ def _batches_of(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     if is_archive(source.name):
         return list_shards(source.parent, [source.name], left_out)
-    if (suffix := source.suffix.lower()) not in (".csv", ".parquet"):
-        raise InputError(
-            f"{source} is neither a folder nor a .tar shard, .csv or .parquet manifest"
-        )
-    if not source.is_file() or source.stat().st_size == 0:
-        raise InputError(f"{source} is empty or no file: a table of cells is expected")
-    return _read_csv(source) if suffix == ".csv" else _read_parquet(source)
+    check_source(source)
+    return _read_csv(source) if source.suffix.lower() == ".csv" else _read_parquet(source)
 
 
 def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
     # Every column as text: a patient named 007 must not become the number 7.
-    with open_csv(source, _REQUIRED) as (columns, blocks):
-        _check_columns(source, columns)
+    with open_csv(source, NEEDED) as (columns, blocks):
+        check_columns(source, columns)
         for block in blocks:
             arrays = [pa.array(values, pa.string()) for values in zip(*block, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, columns)
@@ -115,20 +109,8 @@ def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
 def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
     # Opened here, for Arrow takes no path that is not UTF-8.
     with source.open("rb") as binary, pq.ParquetFile(binary) as file:
-        _check_columns(source, file.schema_arrow.names)
+        check_columns(source, file.schema_arrow.names)
         yield from file.iter_batches()
-
-
-def _check_columns(source: Path, columns: list[str]) -> None:
-    lacking = [name for name in _REQUIRED if name not in columns]
-    if lacking:
-        raise InputError(f"{source} lacks the columns {lacking}: it has {columns}")
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise InputError(f"{source} has the columns {twice} more than once")
-    reserved = [name for name in columns if name in _RESERVED]
-    if reserved:
-        raise InputError(f"{source} has the columns {reserved}, which bloodcell fills: rename them")
 
 
 def _write(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int) -> int:
@@ -168,7 +150,7 @@ def _regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterat
 
 def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
     """``path`` and ``patient`` as text, in front; InputError for one that no file can have."""
-    columns = {name: pc.cast(batch[name], pa.string()) for name in _REQUIRED}
+    columns = {name: pc.cast(batch[name], pa.string()) for name in NEEDED}
     for name, column in columns.items():
         column.validate(full=True)
         if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():

@@ -20,15 +20,12 @@ from bloodcell.listing import (
     OTHER_IMAGE_SUFFIXES,
     LeftOut,
     may_all_be_cells,
+    refuse_compressed,
     why_no_cell,
 )
 
 _LOG = logging.getLogger(__name__)
 
-RANGE_COLUMNS = ("shard", "byte_offset", "byte_count")
-"""What a manifest of shards has besides ``path`` and ``patient``."""
-
-_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 _CELL_SUFFIXES = (*IMAGE_SUFFIXES, *OTHER_IMAGE_SUFFIXES)
 _DRIVE = re.compile("[A-Za-z]:/")
 _ROWS_PER_BATCH = 4096
@@ -42,11 +39,6 @@ _SCHEMA = pa.schema(
         ("byte_count", pa.int64()),
     ]
 )
-
-
-def is_archive(name: str) -> bool:
-    """Whether a file of this name is a shard, or would be one if it were not compressed."""
-    return name.lower().endswith((".tar", *_COMPRESSED))
 
 
 def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterator[pa.RecordBatch]:
@@ -73,11 +65,7 @@ def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterat
 
 def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
     """Refuse what could not be read in place later, or would count cells twice."""
-    if shard.name.lower().endswith(_COMPRESSED):
-        raise InputError(
-            f"{shard} is compressed: an uncompressed .tar is expected, because cells are read in "
-            "place. Unpack it once"
-        )
+    refuse_compressed(shard)
     if not shard.is_file():
         raise InputError(f"{shard} is not a file: a tar shard is expected")
     refuse_second_way(shard, "shard", seen)

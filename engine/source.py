@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from bloodcell._core import REASONS, read_ranges
 from bloodcell._core import read_files as read_whole_files
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.names import Spellings, names_in
+from bloodcell.engine.names import Spellings, bytes_of
 from bloodcell.errors import EngineError, Stopped
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -60,12 +60,12 @@ def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
     if "shard" not in table.column_names:
         return _read_files(root, table["path"], spellings)
     begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
-    shards = string_buffers(names_in(table["shard"]))
+    shards = string_buffers(_names_in(table["shard"]))
     return read_ranges(root, *shards, begin.to_numpy(), size.to_numpy())
 
 
 def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _Encoded:
-    names = names_in(paths)
+    names = _names_in(paths)
     encoded = read_whole_files(root, *string_buffers(names))
     missing = np.flatnonzero(encoded[2] == _MISSING).tolist()
     places = {i: place for i in missing if (place := spellings.on_disk(paths[i].as_py()))}
@@ -74,6 +74,13 @@ def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _E
     listed = enumerate(names.to_pylist())
     spelled = pa.array([places.get(i, name) for i, name in listed], pa.large_binary())
     return read_whole_files(root, *string_buffers(spelled))
+
+
+def _names_in(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """A string column of names as ``text_of`` gives them, as bytes."""
+    if not pc.any(pc.match_substring(column, "\\")).as_py():
+        return pc.cast(column, pa.large_binary())
+    return pa.array([bytes_of(text) for text in column.to_pylist()], pa.large_binary())
 
 
 def string_buffers(
