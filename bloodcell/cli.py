@@ -1,6 +1,7 @@
 """The command line. Only click is imported here, so that ``--help`` answers at once."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
 _TOO_MANY_REJECTED = 3
+_MOST_TOLD = 10
+"""Pairs of patients that are named on the terminal; run.json and the report have more."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,22 +84,23 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
         input_, out, options["model"], resume=options["resume"],
         **{name: options[name] for name in counting},
     )  # fmt: skip
-    from bloodcell.console import print_patients
+    from bloodcell.console import print_patients, printable
     from bloodcell.engine.machine import keep_memory_flat
+    from bloodcell.repeated_images import told
     from bloodcell.scoring import score as run_score
 
     keep_memory_flat()
     with progress_of("scoring", unit="cells") as progress:
         run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
-    shown = Shown(run.about, lambda: print_patients(run))
+    warnings = [printable(line) for line in told(run.record.repeated_images, _MOST_TOLD)]
+    shown = Shown(run.about, lambda: print_patients(run), warnings)
     if run.reject_rate <= max_reject_rate:
         return shown
-    return replace(
-        shown,
-        warning=f"{100 * run.reject_rate:.2f} % of the cells were rejected, more than "
-        f"--max-reject-rate {max_reject_rate}: see the reasons in {run.folder / 'run.json'}",
-        exit_status=_TOO_MANY_REJECTED,
+    warnings.append(
+        f"{100 * run.reject_rate:.2f} % of the cells were rejected, more than "
+        f"--max-reject-rate {max_reject_rate}: see the reasons in {run.folder / 'run.json'}"
     )
+    return replace(shown, exit_status=_TOO_MANY_REJECTED)
 
 
 @main.command()
@@ -143,21 +147,23 @@ def calibrate(run: Path, labels: Path, out: Path) -> Shown:
 
 @main.command()
 @click.argument("run", type=_PATH)
+@click.option("--images", is_flag=True, help="Hold every image against its digest, too.")
 @command
-def verify(run: Path) -> Shown:
+def verify(run: Path, images: bool) -> Shown:
     """Hold a run's files against each other: manifest, cells, counts, patients, audit log."""
     check_run(run)
     from bloodcell.console import print_pairs
     from bloodcell.verification import verify as run_verification
 
-    findings = run_verification(run)
+    with progress_of("reading images", unit="cells") if images else nullcontext() as progress:
+        findings = run_verification(run, progress)
     bad = [finding.what for finding in findings if not finding.good]
     return Shown(
         [asdict(finding) for finding in findings],
         lambda: print_pairs(
             {one.what: one.says if one.good else f"NOT GOOD: {one.says}" for one in findings}
         ),
-        warning=f"{run} is not whole or was changed: {', '.join(bad)}" if bad else "",
+        warnings=[f"{run} is not whole or was changed: {', '.join(bad)}"] if bad else [],
         exit_status=bool(bad),
     )
 

@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from bloodcell import __version__, manifest
+from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.names import text_of
 from bloodcell.error_model import ErrorModel
@@ -65,16 +66,18 @@ def begin_or_resume(
     choice: Choice,
     counting: Counting,
     watch: SourceWatch,
+    images: ImageCheck,
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    Raises RunError if the folder's run is of another job or of other cells, Stopped if the input
-    goes away while its cells are listed.
+    Raises RunError if the folder's run is of another job, of other cells or of images that were
+    changed since, Stopped if the input goes away while its cells are listed or its images read.
     """
     if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
         refuse_other_job(store.folder, asdict(record.job), asdict(job))
         _refuse_other_cells(store, source, record, watch)
+        images.refuse_changed(store, watch)
     else:
         left_out: dict[str, int] = {}
         write_whole(

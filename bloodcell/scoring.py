@@ -8,6 +8,7 @@ from typing import Literal
 
 from bloodcell import manifest
 from bloodcell.audit import AuditLog
+from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.machine import usable_cores
@@ -66,6 +67,7 @@ def score(
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store, stop = Path(input), RunStore(Path(out)), stop or threading.Event()
+    progress = progress or (lambda _done, _cells: None)
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
@@ -78,7 +80,14 @@ def score(
         _refuse_if_stopped(stop)
         job = replace(job, versions=job.versions | scorer.made_of)
         record = begin_or_resume(
-            store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
+            store,
+            source,
+            job,
+            model=loaded,
+            choice=choice,
+            counting=counting,
+            watch=watch,
+            images=ImageCheck(setup.root, setup.threads, progress, stop),
         )
         session = Session(
             store=store,
@@ -87,7 +96,7 @@ def score(
             scorer=scorer,
             rows_per_part=ROWS_PER_PART,
             threads=setup.threads,
-            progress=progress or (lambda _done, _cells: None),
+            progress=progress,
             stop=stop,
             watch=watch,
             audit=_audit_of(store, job),

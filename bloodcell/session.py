@@ -19,6 +19,7 @@ from bloodcell.engine.source import batches_of
 from bloodcell.errors import RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model
+from bloodcell.repeated_images import repeated_images
 from bloodcell.run_record import Counts, RunRecord, SessionFigures
 from bloodcell.shares import Counting
 from bloodcell.source_watch import NOT_READ, SourceWatch
@@ -50,7 +51,7 @@ class Session:
     def run(self, record: RunRecord) -> RunRecord:
         """Finish the run; returns ``record`` with its counts and figures. Raises Stopped."""
         names = manifest.patient_names(self.store.manifest_path)
-        cells = int(pq.read_metadata(self.store.manifest_path).num_rows)
+        cells = self.store.manifest_row_count()
         accumulator = patients.new_accumulator(len(names), self.model.scheme)
         missing, done = [], 0
         for part in range(manifest.row_group_count(self.store.manifest_path)):
@@ -83,7 +84,8 @@ class Session:
         )
         # A call for which nothing was left keeps the figures of the one that did the work.
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
-        return replace(record, counts=counts, session=figures)
+        repeated = repeated_images(self.store, names)
+        return replace(record, counts=counts, repeated_images=repeated, session=figures)
 
     def _kept_part(self, part: int) -> pa.Table | None:
         """A finished part; None if its cells are still to be scored."""

@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bloodcell._core import REASONS
+from bloodcell.digests import DIGEST_BYTES, digest_column
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
 from bloodcell.locks import held
+from bloodcell.manifest import row_group_count
 from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
 from bloodcell.scheme import Scheme
 
@@ -23,6 +25,7 @@ ROWS_PER_PART = 4096
 _NOT_SCORED = 255
 _COLUMNS = [
     "row", "patient", "path", "status", "reason", "class", "blast_probability", "probabilities",
+    "digest",
 ]  # fmt: skip
 
 
@@ -71,6 +74,21 @@ class RunStore:
         """Where part ``part`` is, once it is there."""
         return self._cells / f"part-{part:05d}.parquet"
 
+    def manifest_row_count(self) -> int:
+        """How many cells the run has."""
+        return int(pq.read_metadata(self.manifest_path).num_rows)
+
+    def finished_parts(self) -> list[int]:
+        """Numbers of the parts that are there."""
+        parts = range(row_group_count(self.manifest_path))
+        return [part for part in parts if self.part_path(part).exists()]
+
+    def path_of(self, row: int) -> str:
+        """The path of a cell of the manifest."""
+        rows_per_part = pq.read_metadata(self.manifest_path).row_group(0).num_rows
+        path: str = self.rows_of(row // rows_per_part)["path"][row % rows_per_part].as_py()
+        return path
+
     def parts(self) -> list[Path]:
         """The finished parts, in row order."""
         return sorted(self._cells.glob("part-*.parquet"))
@@ -81,10 +99,20 @@ class RunStore:
         remedy = "delete it and score again to redo its cells"
         with reading(path, remedy), pq.ParquetFile(path) as file:
             table = file.read()
+        if "digest" not in table.schema.names:
+            raise RunError(
+                f"{path} is of a version of bloodcell that kept no digests of images: the run can "
+                "be read, but not taken up or verified. Choose a new --out"
+            )
         own = ["row", "patient", "path"]
         if table.schema.names != _COLUMNS or table.select(own) != self.rows_of(part).select(own):
             raise RunError(f"{path} does not hold the rows that belong there: {remedy}")
         return table
+
+    def read_columns(self, part: int, columns: list[str]) -> pa.Table:
+        """Some columns of a finished part that ``read_part`` would find good."""
+        with pq.ParquetFile(self.part_path(part)) as file:
+            return file.read(columns)
 
     def write_part(self, part: int, table: pa.Table) -> None:
         """Write a part; it appears under its name only when it is whole and on disk."""
@@ -99,6 +127,7 @@ class PartAssembler:
         self._first_row = manifest["row"][0].as_py()
         self.reasons = np.full(manifest.num_rows, _NOT_SCORED, np.uint8)
         self._probabilities = np.full((manifest.num_rows, len(scheme.classes)), np.nan, np.float32)
+        self._digests = np.zeros((manifest.num_rows, DIGEST_BYTES), np.uint8)
 
     @property
     def complete(self) -> bool:
@@ -112,6 +141,7 @@ class PartAssembler:
             raise RunError(f"rows {batch.rows[0]} to {batch.rows[-1]} came twice from the engine")
         self.reasons[places] = batch.reasons
         self._probabilities[places] = batch.probabilities
+        self._digests[places] = batch.digests
 
     def table(self) -> pa.Table:
         """The part as it is stored."""
@@ -134,5 +164,6 @@ class PartAssembler:
                 pa.array(self._probabilities.ravel(), mask=np.repeat(rejected, len(codes))),
                 len(codes),
             ),
+            digest_column(self._digests),
         ]
         return pa.table(columns, names=_COLUMNS).combine_chunks()

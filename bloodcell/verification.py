@@ -1,20 +1,25 @@
 """Whether a run folder is whole and says what its cells say: `bloodcell verify`."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Event
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
 from bloodcell._core import REASONS, Accumulator
 from bloodcell.audit import AuditLog, read_audit
+from bloodcell.changed_images import ImageCheck
+from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.names import bytes_of
 from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import Model
+from bloodcell.repeated_images import repeated_images, told
 from bloodcell.run import Run, open_run
 from bloodcell.run_record import Counts
 from bloodcell.shares import Counting
@@ -31,10 +36,13 @@ class Finding:
     says: str
 
 
-def verify(folder: Path) -> list[Finding]:
+def verify(
+    folder: Path, images_progress: Callable[[int, int], None] | None = None
+) -> list[Finding]:
     """Hold the files of a finished run against each other; nothing is written.
 
-    Raises RunError if ``folder`` is no run or the run is not done.
+    With ``images_progress`` every image is read again, too, and held against its digest; it is
+    called with (cells done, cells in all). Raises RunError if ``folder`` is no run or the run is not done.
     """
     files = _Files(open_run(folder))
     checks: dict[str, Callable[[], str]] = {
@@ -42,9 +50,12 @@ def verify(folder: Path) -> list[Finding]:
         "cells": files.check_cells,
         "counts": files.check_counts,
         "patients": files.check_patients,
+        "repeated images": files.check_repeated_images,
         "report": files.check_report,
         "audit log": files.check_audit,
     }
+    if images_progress is not None:
+        checks["images"] = partial(files.check_images, images_progress)
     return [_finding(what, check) for what, check in checks.items()]
 
 
@@ -95,6 +106,12 @@ class _Files:
             raise RunError(f"{csv} is not the table of {path.name}")
         return f"{counted.num_rows} rows, counted again from the cells"
 
+    def check_repeated_images(self) -> str:
+        repeated = repeated_images(self._store, self._names)
+        if repeated != self._record.repeated_images:
+            raise RunError("run.json does not name the images that are there twice")
+        return "none" if repeated is None else "; ".join(told(repeated, most=1))
+
     def check_report(self) -> str:
         path = self._run.folder / "report" / "index.html"
         if not path.is_file():
@@ -113,9 +130,19 @@ class _Files:
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
         return f"{len(entries)} entries, each holding the digest of the one before"
 
+    def check_images(self, progress: Callable[[int, int], None]) -> str:
+        source = Path(os.fsdecode(bytes_of(self._record.job.input)))
+        if not source.exists():
+            raise RunError(f"{source}, where the images were, is not there")
+        check = ImageCheck(manifest.root_of(source), usable_cores(), progress, Event())
+        comparison = check.compare(self._store)
+        if comparison.changed or comparison.gone:
+            raise RunError(str(comparison))
+        return f"{comparison.compared} are, byte for byte, what was scored"
+
     @cached_property
     def _manifest_rows(self) -> int:
-        return int(pq.read_metadata(self._store.manifest_path).num_rows)
+        return self._store.manifest_row_count()
 
     @cached_property
     def _names(self) -> pa.Array:

@@ -23,6 +23,8 @@ class EncodedBatch:
     """Cell i has the bytes offsets[i] to offsets[i + 1], (N + 1,); none where rejected."""
     reasons: npt.NDArray[np.uint8]
     """Index into ``REASONS``, (N,); 0 where the header passed."""
+    digests: npt.NDArray[np.uint8]
+    """Of each file's bytes, a rejected one's too, (N, 16); zeros where nothing was read."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class ScoreBatch:
     reasons: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
     """(N, C), calibrated, multiples of 2**-16; NaN where the cell was rejected."""
+    digests: npt.NDArray[np.uint8]
+    """As of the ``EncodedBatch``, (N, 16)."""
 
 
 def scored_batch(
@@ -51,6 +55,7 @@ def scored_batch(
     reasons: npt.NDArray[np.uint8],
     decoded: npt.NDArray[np.float32] | None,
     class_count: int,
+    digests: npt.NDArray[np.uint8],
 ) -> ScoreBatch:
     """Put the probabilities of those D of N cells that have reason 0 among the others.
 
@@ -66,4 +71,4 @@ def scored_batch(
                 "its weights or the card's preprocessing are at fault"
             )
         probabilities[reasons == 0] = decoded
-    return ScoreBatch(rows, reasons, probabilities)
+    return ScoreBatch(rows, reasons, probabilities, digests)

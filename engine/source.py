@@ -21,8 +21,9 @@ _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 _MISSING = REASONS.index("missing")
 
-_Encoded: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
-"""Buffer, offsets and reasons, as an ``EncodedBatch`` has them."""
+_Bytes: TypeAlias = npt.NDArray[np.uint8]
+_Encoded: TypeAlias = tuple[_Bytes, npt.NDArray[np.int64], _Bytes, _Bytes]
+"""Buffer, offsets, reasons and digests, as an ``EncodedBatch`` has them."""
 
 
 def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
@@ -44,7 +45,7 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
     spellings = Spellings(os.fsencode(root))
     for table in tables:
         try:
-            buffer, offsets, reasons = _read(os.fsencode(root), table, spellings)
+            encoded = _read(os.fsencode(root), table, spellings)
         except OSError as error:
             # What is this machine's fault or the file system's must not pass for rejected cells.
             if error.errno in _SHORTAGES:
@@ -53,7 +54,7 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
                 f"stopped: the file system fails below {root} ({error.strerror}). What is finished "
                 "is kept: mend or mount it, and run the same command again"
             ) from error
-        yield EncodedBatch(table["row"].to_numpy(), buffer, offsets, reasons)
+        yield EncodedBatch(table["row"].to_numpy(), *encoded)
 
 
 def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:

@@ -17,6 +17,7 @@ from bloodcell._core import REASONS
 from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.batches import ScoreBatch, scored_batch
 from bloodcell.engine.setup import Setup
+from bloodcell.engine.source import read_files
 from bloodcell.engine.suspects import Waiting
 from bloodcell.engine.worker_messages import Ready
 from bloodcell.engine.worker_process import LostError, WorkerProcess
@@ -76,8 +77,8 @@ class WorkerScorer:
                     batch = self._received(busy[connection], waiting)  # type: ignore[index]
                     if batch is not None:
                         yield batch
-                for row in waiting.newly_blamed():
-                    yield self._crashed(row)
+                for table in waiting.newly_blamed():
+                    yield self._crashed(table)
         finally:
             if any(worker.tables for worker in self._workers):
                 # What they have begun would come back to the next caller.
@@ -145,10 +146,13 @@ class WorkerScorer:
                 f"{self._losses} workers ended and scored no cell between, the last one: {lost}"
             ) from lost
 
-    def _crashed(self, row: int) -> ScoreBatch:
+    def _crashed(self, table: pa.Table) -> ScoreBatch:
+        # Read here, not decoded: the digest is of what ended the workers.
+        (read,) = read_files(self._setup.root, [table])
+        row = int(read.rows[0])
         _LOG.warning("row %d is rejected as crashed_decoder: it ended workers by itself", row)
         reason = np.array([REASONS.index("crashed_decoder")], np.uint8)
-        return scored_batch(np.array([row]), reason, None, self._setup.network.class_count)
+        return scored_batch(read.rows, reason, None, self._setup.network.class_count, read.digests)
 
 
 def alike(ready: Sequence[Ready], device: str) -> dict[str, str]:

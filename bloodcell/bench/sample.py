@@ -144,6 +144,7 @@ def in_order(batches: Iterable[ScoreBatch]) -> ScoreBatch:
         np.concatenate([batch.rows for batch in ordered]),
         np.concatenate([batch.reasons for batch in ordered]),
         np.concatenate([batch.probabilities for batch in ordered]),
+        np.concatenate([batch.digests for batch in ordered]),
     )
 
 
@@ -151,7 +152,9 @@ def _cut_as(tables: Sequence[pa.Table], scored: ScoreBatch) -> Iterator[ScoreBat
     start = 0
     for table in tables:
         own = slice(start, start + table.num_rows)
-        yield ScoreBatch(scored.rows[own], scored.reasons[own], scored.probabilities[own])
+        yield ScoreBatch(
+            scored.rows[own], scored.reasons[own], scored.probabilities[own], scored.digests[own]
+        )
         start = own.stop
 
 
@@ -183,7 +186,7 @@ def sampled_part(subject: Subject, scheme: Scheme) -> Part:
     """The first part of the rows, their cells scored as the sample's are, again and again."""
     scored = in_order(subject.sample.scores)
     rows = subject.rows.slice(0, ROWS_PER_PART)
-    return _part_of(rows, scored.reasons, scored.probabilities, subject.opened.batch_size, scheme)
+    return _part_of(rows, scored, subject.opened.batch_size, scheme)
 
 
 def drawn_part(patients: int, scheme: Scheme, batch_size: int = 64) -> Part:
@@ -194,20 +197,27 @@ def drawn_part(patients: int, scheme: Scheme, batch_size: int = 64) -> Part:
     paths = [f"links/{row // 1000}/{row}.jpg" for row in range(ROWS_PER_PART)]
     names = [f"patient-{row % patients:06d}" for row in range(ROWS_PER_PART)]
     rows = numbered(pa.table({"path": paths, "patient": names}))
-    reasons = np.zeros(ROWS_PER_PART, np.uint8)
-    return _part_of(rows, reasons, probabilities.astype(np.float32), batch_size, scheme)
+    scored = ScoreBatch(
+        rows["row"].to_numpy(),
+        np.zeros(ROWS_PER_PART, np.uint8),
+        probabilities.astype(np.float32),
+        random.integers(0, 256, (ROWS_PER_PART, 16), np.uint8),
+    )
+    return _part_of(rows, scored, batch_size, scheme)
 
 
-def _part_of(
-    rows: pa.Table,
-    reasons: npt.NDArray[np.uint8],
-    probabilities: npt.NDArray[np.float32],
-    batch_size: int,
-    scheme: Scheme,
-) -> Part:
+def _part_of(rows: pa.Table, scored: ScoreBatch, batch_size: int, scheme: Scheme) -> Part:
+    """The rows, scored as those of ``scored`` are, again and again."""
     scores = []
     for table in batches_of(rows, batch_size):
         numbers = table["row"].to_numpy()
-        taken = numbers % len(reasons)
-        scores.append(ScoreBatch(numbers, reasons[taken], probabilities[taken]))
+        taken = numbers % len(scored.rows)
+        scores.append(
+            ScoreBatch(
+                numbers,
+                scored.reasons[taken],
+                scored.probabilities[taken],
+                scored.digests[taken],
+            )
+        )
     return Part(rows, scores, scheme)

@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 
 from bloodcell.files import write_whole, writing
+from bloodcell.repeated_images import told
 from bloodcell.report.readings import readings
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme
@@ -40,6 +41,7 @@ def _content(run: Run) -> dict[str, Any]:
         "denominator": _DENOMINATORS[job.profile],
         "rests_on": None if record.why_not_adjusted else record.error_model,
         "bands": readings(job.profile),
+        "repeated": [*told(record.repeated_images, most=100)],
     }
 
 
