@@ -76,7 +76,7 @@ def score(
     setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder)
     _refuse_if_stopped(stop)
     watch = SourceWatch(setup.root)
-    with closing(open_scorer(setup, workers)) as scorer, store.locked():
+    with closing(open_scorer(setup, workers, stop)) as scorer, store.locked():
         _refuse_if_stopped(stop)
         job = replace(job, versions=job.versions | scorer.made_of)
         record = begin_or_resume(

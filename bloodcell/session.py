@@ -111,7 +111,7 @@ class Session:
         """Score and write ``parts``; yields each as it becomes whole."""
         begun: dict[int, PartAssembler] = {}
         kept = done
-        with closing(self.scorer.score(self._tables(parts, begun))) as batches:
+        with closing(self.scorer.score(self._tables(parts, begun), self.audit.append)) as batches:
             for batch in batches:
                 memory.note_first_batch()
                 part = int(batch.rows[0]) // self.rows_per_part
@@ -126,8 +126,10 @@ class Session:
                     self._log_part(part, table)
                     kept += table.num_rows
                     yield table
-                if self.stop.is_set() and done < cells:
-                    raise Stopped(self._stopped_message(kept, cells))
+                if self.stop.is_set():
+                    break
+        if done < cells:
+            raise Stopped(self._stopped_message(kept, cells))
 
     def _log_part(self, part: int, table: pa.Table) -> None:
         rejected = table["reason"].drop_null().value_counts().to_pylist()

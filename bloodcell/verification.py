@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -128,7 +129,25 @@ class _Files:
         for part in range(manifest.row_group_count(self._store.manifest_path)):
             if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
-        return f"{len(entries)} entries, each holding the digest of the one before"
+        self._check_blame(entries)
+        restarts = sum(entry["event"] == "restart" for entry in entries)
+        lost = f"; {restarts} workers were lost and started anew" if restarts else ""
+        return f"{len(entries)} entries, each holding the digest of the one before{lost}"
+
+    def _check_blame(self, entries: list[dict[str, Any]]) -> None:
+        """RunError if a cell is said to have ended workers, and the log knows of none."""
+        if not self._accumulator.rejected[:, REASONS.index("crashed_decoder")].any():
+            return
+        blamed = pa.array([one["row"] for one in entries if one["event"] == "blame"], pa.int64())
+        for part in range(manifest.row_group_count(self._store.manifest_path)):
+            cells = self._store.read_columns(part, ["row", "reason"])
+            rows = cells.filter(pc.equal(cells["reason"], "crashed_decoder"))["row"]
+            unknown = rows.filter(pc.invert(pc.is_in(rows, value_set=blamed)))
+            if len(unknown):
+                raise RunError(
+                    f"row {unknown[0]} is rejected as crashed_decoder, and the audit log does not "
+                    "tell that it ended a worker"
+                )
 
     def check_images(self, progress: Callable[[int, int], None]) -> str:
         source = Path(os.fsdecode(bytes_of(self._record.job.input)))

@@ -15,14 +15,16 @@ import pyarrow as pa
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.worker_messages import Logged, Ready, table_to_bytes
-from bloodcell.errors import BloodcellError, EngineError
+from bloodcell.errors import BloodcellError, EngineError, Stopped
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from bloodcell.engine.worker import main; main()"
 )
 """Not ``-m``, which would give the module's classes another module's name; and with our path, for
 in that of ``-c`` a file of the current folder takes the place of a package."""
-_END_WITHIN_S = 10.0
+END_WITHIN_S = 3.0
+"""Then it is killed, which loses nothing: it writes no files while it scores."""
+LOOK_FOR_STOP_EVERY_S = 0.5
 _LONGEST_LINE, _LONGEST_WORDS = 65536, 200
 """Bytes, characters."""
 
@@ -81,13 +83,20 @@ class WorkerProcess:
         """How many rows it has."""
         return sum(table.num_rows for table in self.tables.values())
 
-    def ready(self) -> Ready:
-        """Wait until it has started. Raises EngineError, or what it says stands in the way."""
-        try:
-            while not isinstance(answer := self.receive(), Ready):
-                pass
-        except LostError as lost:
-            raise EngineError(f"{lost} before it could score") from lost
+    def ready(self, stop: threading.Event) -> Ready:
+        """Wait until it has started.
+
+        Raises EngineError, or what it says stands in the way, and Stopped when ``stop`` is set.
+        """
+        answer = None
+        while not isinstance(answer, Ready):
+            if stop.is_set():
+                raise Stopped("stopped before a cell was scored: the same command begins again")
+            try:
+                if self.connection.poll(LOOK_FOR_STOP_EVERY_S):
+                    answer = self.receive()
+            except LostError as lost:
+                raise EngineError(f"{lost} before it could score") from lost
         return answer
 
     def send(self, table: pa.Table, *, alone: bool) -> None:
@@ -122,14 +131,16 @@ class WorkerProcess:
         del self.tables[int(answer.rows[0])]
         return answer
 
-    def end(self) -> None:
+    def end(self, within_s: float = END_WITHIN_S) -> None:
         """Close the connection, at which it ends; if it does not, it is killed."""
         self.connection.close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_WITHIN_S)
+            self._process.wait(max(0.0, within_s))
         self._process.kill()
-        self._process.wait()
-        self._listener.join()
+        # One that waits for a share that is away cannot even be killed.
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_WITHIN_S)
+        self._listener.join(END_WITHIN_S)
 
     def _listen(self) -> None:
         """Keep the last line of its standard error, which libraries write to as they like."""

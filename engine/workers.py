@@ -6,9 +6,12 @@ is tried alone, until those that end a worker by themselves are known.
 """
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import wait
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +23,12 @@ from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import read_files
 from bloodcell.engine.suspects import Waiting
 from bloodcell.engine.worker_messages import Ready
-from bloodcell.engine.worker_process import LostError, WorkerProcess
+from bloodcell.engine.worker_process import (
+    END_WITHIN_S,
+    LOOK_FOR_STOP_EVERY_S,
+    LostError,
+    WorkerProcess,
+)
 from bloodcell.errors import BloodcellError, EngineError
 
 _LOG = logging.getLogger(__name__)
@@ -32,12 +40,20 @@ _MOST_LOSSES = 200
 hundred in succession that end the decoder are still told from a decoder that cannot work."""
 
 
+Note: TypeAlias = Callable[..., object]
+"""Is called with an event, and facts about it by name, for a record that is kept."""
+
+
+def _not_noted(_event: str, **_facts: object) -> None:
+    pass
+
+
 class WorkerScorer:
     """Scores in one process for each of ``environments`` (variables set besides this process's).
 
     The setup's threads are shared out among them. ``devices``: the GPUs that they use, if any.
-    Raises ModelError or EngineError if a worker cannot start, or if they would not all give the
-    same results.
+    ``stop``: set when no more is to be waited for. Raises ModelError or EngineError if a worker
+    cannot start, or if they would not all give the same results, and Stopped.
     """
 
     def __init__(
@@ -45,14 +61,16 @@ class WorkerScorer:
         setup: Setup,
         environments: Sequence[Mapping[str, str]],
         devices: Sequence[Device] = (),
+        stop: threading.Event | None = None,
     ) -> None:
         self.devices = devices
         self._setup = replace(setup, threads=max(1, setup.threads // len(environments)))
-        self._environments = environments
+        self._environments, self._stop = environments, stop or threading.Event()
         self._losses = 0
+        self._note: Note = _not_noted
         self._workers = [self._started(number) for number in range(len(environments))]
         try:
-            ready = [worker.ready() for worker in self._workers]
+            ready = [worker.ready(self._stop) for worker in self._workers]
             self.made_of = alike(ready, setup.choice.device)
             self.lane_count = sum(one.lane_count for one in ready)
             self.batch_size = min(one.batch_size for one in ready)
@@ -61,19 +79,23 @@ class WorkerScorer:
             raise
         self._first_ready = ready[0]
 
-    def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
+    def score(self, tables: Iterable[pa.Table], note: Note = _not_noted) -> Generator[ScoreBatch]:
         """See ``Scorer.score``. A row that ends workers by itself comes back as rejected.
 
-        Raises EngineError when workers cannot be started, or end whatever they are given.
+        Raises EngineError when workers cannot be started, or end whatever they are given. Ends
+        early where nothing comes back when it is to stop: one that hangs is not waited for.
         """
-        waiting = Waiting(tables)
+        self._note, waiting = note, Waiting(tables)
         try:
             while True:
                 self._hand_out(waiting)
                 busy = {w.connection: w for w in self._workers if w.tables or w.is_starting}
                 if not busy:
                     return
-                for connection in wait(list(busy)):
+                answering = wait(list(busy), LOOK_FOR_STOP_EVERY_S)
+                if not answering and self._stop.is_set():
+                    return
+                for connection in answering:
                     batch = self._received(busy[connection], waiting)  # type: ignore[index]
                     if batch is not None:
                         yield batch
@@ -87,7 +109,10 @@ class WorkerScorer:
     def close(self) -> None:
         """See ``Scorer.close``."""
         for worker in self._workers:
-            worker.end()
+            worker.connection.close()
+        until_s = time.monotonic() + END_WITHIN_S
+        for worker in self._workers:
+            worker.end(until_s - time.monotonic())
         self._workers = []
 
     def _started(self, number: int, failed_starts: int = 0) -> WorkerProcess:
@@ -131,6 +156,9 @@ class WorkerScorer:
         """Start another in the place of ``worker``, and suspect what it had."""
         worker.end()
         _LOG.warning("%s; cells to try again one by one: %d", lost, worker.row_count)
+        self._note(
+            "restart", worker=worker.number, why=str(lost), cells_to_try_again=worker.row_count
+        )
         waiting.suspect(worker)
         place = self._workers.index(worker)
         failed_starts = worker.failed_starts + 1 if worker.is_starting else 0
@@ -151,6 +179,7 @@ class WorkerScorer:
         (read,) = read_files(self._setup.root, [table])
         row = int(read.rows[0])
         _LOG.warning("row %d is rejected as crashed_decoder: it ended workers by itself", row)
+        self._note("blame", row=row, reason="crashed_decoder")
         reason = np.array([REASONS.index("crashed_decoder")], np.uint8)
         return scored_batch(read.rows, reason, None, self._setup.network.class_count, read.digests)
 
