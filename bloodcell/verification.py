@@ -43,7 +43,8 @@ def verify(
     """Hold the files of a finished run against each other; nothing is written.
 
     With ``images_progress`` every image is read again, too, and held against its digest; it is
-    called with (cells done, cells in all). Raises RunError if ``folder`` is no run or the run is not done.
+    called with (cells done, cells in all). Raises RunError if ``folder`` is no run or the run is
+    not done.
     """
     files = _Files(open_run(folder))
     checks: dict[str, Callable[[], str]] = {

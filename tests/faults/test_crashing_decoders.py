@@ -14,6 +14,7 @@ from helpers.tiny_model import write_tiny_model
 from helpers.worker_processes import workers as worker_processes
 
 import bloodcell
+from bloodcell import _core
 from bloodcell.audit import read_audit
 from bloodcell.errors import EngineError, Stopped
 from bloodcell.verification import verify
@@ -44,9 +45,12 @@ def copies(smears: Path, tmp_path: Path) -> Path:
 
 
 def assert_costs_only(marked: dict[int, str], disturbed: bloodcell.Run, run: bloodcell.Run) -> None:
+    cells = disturbed.cells()
     assert rejected(disturbed) == dict.fromkeys(marked, "crashed_decoder")
     rows = list(marked)
-    assert without(disturbed.cells(), rows).equals(without(run.cells(), rows))
+    assert without(cells, rows).equals(without(run.cells(), rows))
+    images = [Path(disturbed.record.job.input, path) for path in cells["path"].to_pylist()]
+    assert cells["digest"].to_pylist() == [_core.digest(path.read_bytes()) for path in images]
     counts = disturbed.about
     assert counts["rejected"] == {"crashed_decoder": len(marked)}
     assert counts["scored"] + len(marked) == counts["cells"] == CELLS

@@ -12,6 +12,7 @@ import pytest
 from helpers.drawn_runs import CELLS, digests
 
 import bloodcell
+from bloodcell import _core
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
@@ -127,6 +128,8 @@ def test_broken_images_cost_only_themselves(
         if cell["row"] in expected:
             assert cell["class"] is cell["blast_probability"] is None
             assert cell["probabilities"] == [None] * 18
+            content = broken.get(cell["row"], (b"", ""))[0]
+            assert cell["digest"] == (_core.digest(content) if content else None)
         else:
             assert cell == good
 
