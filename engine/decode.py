@@ -1,5 +1,6 @@
 """Encoded bytes to normalised pixels: the one DALI graph of scoring and training."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,6 +24,9 @@ _INTERPOLATION = {
 _DEEP_WHITE = 0.26
 """An image of 16 bits that nowhere is as bright uses 14 bits or fewer; where their white lies, it
 does not say. Every stained smear has brighter places."""
+
+_NAMED = re.compile(r"Failed to decode sample #(\d+)")
+"""DALI's words for an image that it cannot decode; of several it names one."""
 
 Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 """The bytes of each image."""
@@ -100,40 +104,64 @@ class Graph:
         self._pipeline: Any = None
 
     def run(self, encoded: Encoded, stream: Any = None) -> Any:
-        """DALI's output for at most a batch of images; None if one of them cannot be decoded.
+        """DALI's output for at most a batch of images.
 
-        On a GPU it is ordered on ``stream`` and not waited for. Raises EngineError if anything
-        but the decoding of an image fails.
+        On a GPU it is ordered on ``stream`` and not waited for. Raises UndecodableError if one of
+        them cannot be decoded, EngineError if anything else fails.
         """
         if self._pipeline is None:
             self._pipeline = build_graph(self._preprocessing, **self._options)
         try:
             (output,) = self._pipeline.run(stream, encoded=list(encoded))
         except RuntimeError as error:
-            # The pipeline is dead, which one image did; DALI does not say which.
+            # The pipeline is dead, which one image did.
             self._pipeline = None
             if "decoders.image" not in str(error):
                 raise EngineError(f"DALI failed outside image decoding: {error}") from error
-            return None
+            named = _NAMED.search(str(error))
+            raise UndecodableError(int(named[1]) if named else None) from error
         return output
 
 
-def decoded_in_halves(
-    run: Callable[[Encoded], Pixels | None], encoded: Encoded, first: int = 0
-) -> Iterator[tuple[int, int, Pixels]]:
-    """Decode all that can be: (first, end, pixels) of each group of ``encoded``, in order.
+class UndecodableError(Exception):
+    """One image or more cannot be decoded; ``place``: of the one that is named, if any."""
 
-    Where ``run`` gives None for several images they are halved, until the culprits stand alone.
+    def __init__(self, place: int | None = None) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+def decoded_groups(
+    run: Callable[[Encoded], Pixels], encoded: Encoded
+) -> Iterator[tuple[npt.NDArray[np.int64], Pixels]]:
+    """Decode all that can be: which of ``encoded``, in ascending order, and pixels of each group.
+
+    Where ``run`` raises UndecodableError, the image that it names is tried alone and the rest
+    together. Where that fails again or it names none they are halved, so that a batch of nothing
+    but undecodable images is not tried once for each of them.
     """
-    if not encoded:
-        return
-    pixels = run(encoded)
-    if pixels is not None:
-        yield first, first + len(encoded), pixels
-    elif len(encoded) > 1:
-        middle = len(encoded) // 2
-        yield from decoded_in_halves(run, encoded[:middle], first)
-        yield from decoded_in_halves(run, encoded[middle:], first + middle)
+    waiting = [(np.arange(len(encoded)), False)] if encoded else []
+    while waiting:
+        places, is_rest = waiting.pop()
+        try:
+            pixels = run([encoded[place] for place in places.tolist()])
+        except UndecodableError as error:
+            if len(places) > 1:
+                waiting += _divided(places, error.place, is_rest=is_rest)
+        else:
+            yield places, pixels
+
+
+def _divided(
+    places: npt.NDArray[np.int64], named: int | None, *, is_rest: bool
+) -> list[tuple[npt.NDArray[np.int64], bool]]:
+    """What to try instead, the last one first; True for what is left of one that was named."""
+    if named is None or named >= len(places):
+        return [(half, False) for half in np.array_split(places, 2)]
+    rest = np.delete(places, named)
+    parts = np.array_split(rest, min(2, len(rest))) if is_rest else [rest]
+    # The one alone first: the pipeline that it ends has then held no other image.
+    return [*((part, not is_rest) for part in parts), (places[[named]], False)]
 
 
 class Decoder:
@@ -178,10 +206,9 @@ class Decoder:
         decoded, in order, and which these were, bool (N,).
         """
         decoded, side = np.zeros(len(encoded), np.bool_), self.preprocessing.input_px
-        pixels, count = np.empty((len(encoded), 3, side, side), np.float32), 0
-        for first, end, output in decoded_in_halves(self._graph.run, encoded):
+        pixels = np.empty((len(encoded), 3, side, side), np.float32)
+        for places, output in decoded_groups(self._graph.run, encoded):
             # A copy: DALI reuses the buffer in its next run.
-            pixels[count : count + end - first] = np.asarray(output.as_tensor())
-            decoded[first:end] = True
-            count += end - first
-        return pixels[:count], decoded
+            pixels[places] = np.asarray(output.as_tensor())
+            decoded[places] = True
+        return pixels if decoded.all() else pixels[decoded], decoded

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bloodcell.engine.backends.contract import Part
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import Decoder, Encoded, Graph, decoded_in_halves
+from bloodcell.engine.decode import Decoder, Encoded, Graph, decoded_groups
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import passed_images
 
@@ -35,7 +35,7 @@ class DeviceDecoder:
     CPU until decoding it on a GPU has been measured and found right (docs/gpu.md).
     """
 
-    def __init__(self, run_on_gpu: Callable[[Encoded], Any | None], host: Decoder) -> None:
+    def __init__(self, run_on_gpu: Callable[[Encoded], Any], host: Decoder) -> None:
         self._run_on_gpu, self._host = run_on_gpu, host
 
     def decode_batch(self, batch: EncodedBatch) -> DeviceBatch:
@@ -43,25 +43,25 @@ class DeviceDecoder:
         images = passed_images(batch)
         reasons, encoded = images.reasons, images.encoded
         is_jpeg = np.array([image[0] == _JPEG_FIRST_BYTE for image in encoded], np.bool_)
-        decoded_groups: list[tuple[npt.NDArray[np.int64], Any]] = []
+        groups: list[tuple[npt.NDArray[np.int64], Any]] = []
         left = np.ones(len(encoded), np.bool_)
         jpegs = np.flatnonzero(is_jpeg)
-        for first, end, pixels in decoded_in_halves(
+        for places, pixels in decoded_groups(
             self._run_on_gpu, [encoded[i] for i in jpegs.tolist()]
         ):
-            decoded_groups.append((jpegs[first:end], pixels))
-            left[jpegs[first:end]] = False
+            groups.append((jpegs[places], pixels))
+            left[jpegs[places]] = False
         others = np.flatnonzero(left)
         if len(others):
             pixels, why_not = self._host.decode_passed(
                 [encoded[i] for i in others.tolist()], images.is_deep[others]
             )
             reasons[images.places[others]] = why_not
-            decoded_groups.append((others[why_not == 0], pixels))
+            groups.append((others[why_not == 0], pixels))
             left[others] = why_not != 0
         # Cells that could not be decoded leave no gap among the places.
         place = np.cumsum(~left) - 1
-        parts = [Part(place[chosen], pixels) for chosen, pixels in decoded_groups if len(chosen)]
+        parts = [Part(place[chosen], pixels) for chosen, pixels in groups if len(chosen)]
         return DeviceBatch(batch.rows, reasons, parts)
 
 
@@ -82,9 +82,8 @@ def open_device_decoder(
         hardware_decoder=hardware_decoder,
     )
 
-    def run(encoded: Encoded) -> Any | None:
-        output = graph.run(encoded, stream)
-        return None if output is None else output.as_tensor()
+    def run(encoded: Encoded) -> Any:
+        return graph.run(encoded, stream).as_tensor()
 
     host = Decoder(preprocessing, batch_size=batch_size, threads=threads)
     return DeviceDecoder(run, host)

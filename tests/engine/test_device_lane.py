@@ -19,7 +19,7 @@ from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch
-from bloodcell.engine.decode import Decoder, Encoded
+from bloodcell.engine.decode import Decoder, Encoded, UndecodableError
 from bloodcell.engine.device_decode import DeviceDecoder, open_device_decoder
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane, Lane
@@ -38,15 +38,16 @@ def is_jpeg(image: np.ndarray) -> bool:
 
 
 def gpu_that_refuses(refused: Callable[[np.ndarray], bool]) -> Callable[[Encoded], object]:
-    """Decodes as the CPU does, into device memory; None, as for DALI, if it refuses an image."""
+    """Decodes as the CPU does, into device memory, and names, as DALI does, what it refuses."""
     decoder = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
 
     def run(encoded: Encoded) -> object:
         assert all(is_jpeg(image) for image in encoded), "only JPEGs are the GPU's"
-        if any(refused(image) for image in encoded):
-            return None
         pixels, decoded = decoder.decode(encoded)
-        return pixels.view(fake_gpu.Array) if decoded.all() else None
+        for place, image in enumerate(encoded):
+            if refused(image) or not decoded[place]:
+                raise UndecodableError(place)
+        return pixels.view(fake_gpu.Array)
 
     return run
 
