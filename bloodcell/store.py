@@ -25,7 +25,7 @@ ROWS_PER_PART = 4096
 _NOT_SCORED = 255
 _COLUMNS = [
     "row", "patient", "path", "status", "reason", "class", "blast_probability", "probabilities",
-    "digest",
+    "digest", "stained",
 ]  # fmt: skip
 
 
@@ -128,6 +128,7 @@ class PartAssembler:
         self.reasons = np.full(manifest.num_rows, _NOT_SCORED, np.uint8)
         self._probabilities = np.full((manifest.num_rows, len(scheme.classes)), np.nan, np.float32)
         self._digests = np.zeros((manifest.num_rows, DIGEST_BYTES), np.uint8)
+        self._stained = np.zeros(manifest.num_rows, np.bool_)
 
     @property
     def complete(self) -> bool:
@@ -142,6 +143,7 @@ class PartAssembler:
         self.reasons[places] = batch.reasons
         self._probabilities[places] = batch.probabilities
         self._digests[places] = batch.digests
+        self._stained[places] = batch.stained
 
     def table(self) -> pa.Table:
         """The part as it is stored."""
@@ -165,5 +167,6 @@ class PartAssembler:
                 len(codes),
             ),
             digest_column(self._digests),
+            pa.array(self._stained, mask=rejected),
         ]
         return pa.table(columns, names=_COLUMNS).combine_chunks()

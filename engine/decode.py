@@ -12,6 +12,7 @@ from bloodcell._core import REASONS
 from bloodcell.engine.batches import EncodedBatch, ImageBatch
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import CORRUPT, passed_images
+from bloodcell.engine.staining import SAMPLES_PER_SIDE, is_stained
 from bloodcell.errors import EngineError
 
 _INTERPOLATION = {
@@ -41,7 +42,9 @@ def build_graph(
     device_id: int | None = None,
     hardware_decoder: bool = False,
 ) -> Any:
-    """Build the DALI pipeline for ``preprocessing``; input ``encoded``, one output.
+    """Build the DALI pipeline for ``preprocessing``; input ``encoded``, two outputs.
+
+    The pixels, and of these, as they are before they are normalised, samples for ``is_stained``.
 
     On the CPU (``device_id=None``) as on a GPU (``mixed``) the same operators run. The queue
     depth is one because the stream overlaps decoding with the network by its own means.
@@ -59,13 +62,16 @@ def build_graph(
             output_type=types.RGB,
             hw_decoder_load=1.0 if hardware_decoder else 0.0,
         )
-        return fn.crop_mirror_normalize(
-            cropped_and_resized(images, preprocessing),
+        resized = cropped_and_resized(images, preprocessing)
+        pixels = fn.crop_mirror_normalize(
+            resized,
             dtype=types.FLOAT,
             output_layout="CHW",
             mean=[255.0 * value for value in preprocessing.mean],
             std=[255.0 * value for value in preprocessing.std],
         )
+        sides = [SAMPLES_PER_SIDE, SAMPLES_PER_SIDE]
+        return pixels, fn.resize(resized, size=sides, interp_type=types.INTERP_NN, antialias=False)
 
     define = pipeline_def(
         batch_size=batch_size,
@@ -104,15 +110,15 @@ class Graph:
         self._pipeline: Any = None
 
     def run(self, encoded: Encoded, stream: Any = None) -> Any:
-        """DALI's output for at most a batch of images.
+        """DALI's outputs, pixels and samples, for at most a batch of images.
 
-        On a GPU it is ordered on ``stream`` and not waited for. Raises UndecodableError if one of
-        them cannot be decoded, EngineError if anything else fails.
+        On a GPU they are ordered on ``stream`` and not waited for. Raises UndecodableError if an
+        image cannot be decoded, EngineError if anything else fails.
         """
         if self._pipeline is None:
             self._pipeline = build_graph(self._preprocessing, **self._options)
         try:
-            (output,) = self._pipeline.run(stream, encoded=list(encoded))
+            pixels, samples = self._pipeline.run(stream, encoded=list(encoded))
         except RuntimeError as error:
             # The pipeline is dead, which one image did.
             self._pipeline = None
@@ -120,7 +126,7 @@ class Graph:
                 raise EngineError(f"DALI failed outside image decoding: {error}") from error
             named = _NAMED.search(str(error))
             raise UndecodableError(int(named[1]) if named else None) from error
-        return output
+        return pixels, samples
 
 
 class UndecodableError(Exception):
@@ -175,40 +181,47 @@ class Decoder:
         """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
         images = passed_images(batch)
         reasons = images.reasons
-        pixels, reasons[images.places] = self.decode_passed(images.encoded, images.is_deep)
-        return ImageBatch(batch.rows, reasons, pixels)
+        pixels, samples, why_not = self.decode_passed(images.encoded, images.is_deep)
+        reasons[images.places] = why_not
+        return ImageBatch(batch.rows, reasons, pixels, is_stained(samples))
 
     def decode_passed(
         self, encoded: Encoded, is_deep: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """Decode up to ``batch_size`` images, of which those that ``is_deep`` must use 16 bits.
 
-        Returns the pixels, float32 (D, 3, input_px, input_px), of the D images that can be scored,
-        in order, and the reason of each, uint8 (N,), 0 for these.
+        Returns the pixels and samples, as ``decode``, of the D images that can be scored, in order,
+        and the reason of each, uint8 (N,), 0 for these.
         """
-        pixels, decoded = self.decode(encoded)
+        pixels, samples, decoded = self.decode(encoded)
         reasons = np.where(decoded, 0, CORRUPT).astype(np.uint8)
         if is_deep.any():
             lacks_white = is_deep[decoded] & (self._brightest(pixels) < _DEEP_WHITE)
             reasons[np.flatnonzero(decoded)[lacks_white]] = REASONS.index("unsupported")
-            pixels = pixels[~lacks_white]
-        return pixels, reasons
+            pixels, samples = pixels[~lacks_white], samples[~lacks_white]
+        return pixels, samples, reasons
 
     def _brightest(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The highest level of each image, (D,), on a scale of 0 to 1."""
         levels = pixels.max(axis=(2, 3)) * self.preprocessing.std + self.preprocessing.mean
         return np.asarray(levels.max(axis=1), np.float32)
 
-    def decode(self, encoded: Encoded) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def decode(
+        self, encoded: Encoded
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
         """Decode up to ``batch_size`` images.
 
-        Returns the pixels, float32 (D, 3, input_px, input_px), of the D images that could be
-        decoded, in order, and which these were, bool (N,).
+        Returns of the D images that could be decoded, in order, the pixels, float32
+        (D, 3, input_px, input_px), and the samples of ``is_stained``, and which these were, bool
+        (N,).
         """
         decoded, side = np.zeros(len(encoded), np.bool_), self.preprocessing.input_px
         pixels = np.empty((len(encoded), 3, side, side), np.float32)
-        for places, output in decoded_groups(self._graph.run, encoded):
-            # A copy: DALI reuses the buffer in its next run.
-            pixels[places] = np.asarray(output.as_tensor())
+        samples = np.empty((len(encoded), SAMPLES_PER_SIDE, SAMPLES_PER_SIDE, 3), np.uint8)
+        for places, outputs in decoded_groups(self._graph.run, encoded):
+            # Copies: DALI reuses the buffers in its next run.
+            pixels[places], samples[places] = (np.asarray(one.as_tensor()) for one in outputs)
             decoded[places] = True
-        return pixels if decoded.all() else pixels[decoded], decoded
+        if decoded.all():
+            return pixels, samples, decoded
+        return pixels[decoded], samples[decoded], decoded

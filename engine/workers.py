@@ -181,7 +181,8 @@ class WorkerScorer:
         _LOG.warning("row %d is rejected as crashed_decoder: it ended workers by itself", row)
         self._note("blame", row=row, reason="crashed_decoder")
         reason = np.array([REASONS.index("crashed_decoder")], np.uint8)
-        return scored_batch(read.rows, reason, None, self._setup.network.class_count, read.digests)
+        classes, unknown = self._setup.network.class_count, np.zeros(0, np.bool_)
+        return scored_batch(read.rows, reason, None, classes, digests=read.digests, stained=unknown)
 
 
 def alike(ready: Sequence[Ready], device: str) -> dict[str, str]:

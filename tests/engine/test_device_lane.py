@@ -37,17 +37,27 @@ def is_jpeg(image: np.ndarray) -> bool:
     return bytes(image[:2]) == b"\xff\xd8"
 
 
+class InDeviceMemory:
+    """What DALI has on a GPU: an array once it is copied."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def as_cpu(self) -> np.ndarray:
+        return self._array
+
+
 def gpu_that_refuses(refused: Callable[[np.ndarray], bool]) -> Callable[[Encoded], object]:
     """Decodes as the CPU does, into device memory, and names, as DALI does, what it refuses."""
     decoder = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
 
     def run(encoded: Encoded) -> object:
         assert all(is_jpeg(image) for image in encoded), "only JPEGs are the GPU's"
-        pixels, decoded = decoder.decode(encoded)
+        pixels, samples, decoded = decoder.decode(encoded)
         for place, image in enumerate(encoded):
             if refused(image) or not decoded[place]:
                 raise UndecodableError(place)
-        return pixels.view(fake_gpu.Array)
+        return pixels.view(fake_gpu.Array), InDeviceMemory(samples)
 
     return run
 
@@ -75,6 +85,7 @@ def test_every_image_comes_to_its_place_whoever_decodes_it(
     for batch in encoded_batches(smears, run):
         expected, decoded = host.decode_batch(batch), decoder.decode_batch(batch)
         np.testing.assert_array_equal(decoded.reasons, expected.reasons)
+        np.testing.assert_array_equal(decoded.stained(), expected.stained)
         assert sorted(np.concatenate([part.places for part in decoded.parts])) == list(
             range(len(expected.pixels))
         )
@@ -120,6 +131,7 @@ def test_the_same_loop_scores_on_a_device_as_on_the_cpu(
     assert len(on_device) == len(on_host) == 9
     for by_device, by_host in zip(on_device, on_host, strict=True):
         np.testing.assert_array_equal(by_device.reasons, by_host.reasons)
+        np.testing.assert_array_equal(by_device.stained, by_host.stained)
         np.testing.assert_allclose(by_device.probabilities, by_host.probabilities, atol=2e-5)
 
 
