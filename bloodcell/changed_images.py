@@ -18,7 +18,7 @@ from bloodcell.errors import RunError, Stopped
 from bloodcell.source_watch import NOT_READ, SourceWatch
 from bloodcell.store import RunStore
 
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 32
 _MOST_NAMED = 3
 
 

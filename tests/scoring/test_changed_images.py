@@ -73,6 +73,7 @@ def packed(images: Path) -> tuple[Path, Path, int]:
     shard.parent.mkdir()
     with tarfile.open(shard, "w") as archive:
         archive.add(images, ".")
+    with tarfile.open(shard) as archive:
         third = sorted(name for name in archive.getnames() if "phantom-002/" in name)[2]
         return shard.parent, shard, archive.getmember(third).offset_data + 100
 
