@@ -76,13 +76,16 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
     INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
     """
     check_paths(input_, out, options["model"])
-    from bloodcell.console import print_patients
-    from bloodcell.engine.machine import keep_memory_flat
-    from bloodcell.scoring import score as run_score
+    from bloodcell.engine.spawning import spawned_ahead
 
-    keep_memory_flat()
-    with progress_of("scoring", unit="cells") as progress:
-        run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
+    with spawned_ahead():
+        from bloodcell.console import print_patients
+        from bloodcell.engine.machine import keep_memory_flat
+        from bloodcell.scoring import score as run_score
+
+        keep_memory_flat()
+        with progress_of("scoring", unit="cells") as progress:
+            run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
     shown = Shown(run.about, lambda: print_patients(run))
     if run.reject_rate <= max_reject_rate:
         return shown

@@ -54,9 +54,7 @@ def test_the_image_that_is_named_is_tried_alone_and_the_rest_together() -> None:
     assert decoding.runs == [[*range(32)], [13], [*range(13), *range(14, 32)]]
 
 
-@given(
-    st.integers(0, 40), st.sets(st.integers(0, 39)), st.one_of(st.none(), st.integers(0, 99))
-)
+@given(st.integers(0, 40), st.sets(st.integers(0, 39)), st.one_of(st.none(), st.integers(0, 99)))
 def test_whatever_is_named_all_that_can_be_decoded_is(
     count: int, bad: set[int], named: int | None
 ) -> None:
