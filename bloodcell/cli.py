@@ -84,14 +84,17 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
         input_, out, options["model"], resume=options["resume"],
         **{name: options[name] for name in counting},
     )  # fmt: skip
-    from bloodcell import repeated_images, unstained
-    from bloodcell.console import print_patients, printable
-    from bloodcell.engine.machine import keep_memory_flat
-    from bloodcell.scoring import score as run_score
+    from bloodcell.engine.spawning import spawned_ahead
 
-    keep_memory_flat()
-    with progress_of("scoring", unit="cells") as progress:
-        run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
+    with spawned_ahead():
+        from bloodcell import repeated_images, unstained
+        from bloodcell.console import print_patients, printable
+        from bloodcell.engine.machine import keep_memory_flat
+        from bloodcell.scoring import score as run_score
+
+        keep_memory_flat()
+        with progress_of("scoring", unit="cells") as progress:
+            run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
     lines = [
         *repeated_images.told(run.record.repeated_images, _MOST_TOLD),
         *unstained.told(run.record.unstained, _MOST_TOLD),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bloodcell.csv_tables import open_csv
+from bloodcell.csv_header import encoding_of, read_header, refusing
 from bloodcell.engine.names import text_of
 from bloodcell.errors import DiskError, InputError, RunError
 from bloodcell.listing import is_archive, refuse_beside, refuse_compressed, why_no_cell
@@ -92,10 +92,12 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_csv(source: Path) -> None:
-    with open_csv(source, NEEDED) as (columns, blocks):
+    with source.open(encoding=encoding_of(source), newline="") as file:
+        _, _, columns, rows = read_header(source, file, NEEDED)
         check_columns(source, columns)
-        if next(blocks, None) is None:
-            raise InputError(f"{source} holds no cells")
+        with refusing(source, 1):
+            if not any(rows):
+                raise InputError(f"{source} holds no cells")
 
 
 def _check_parquet(source: Path) -> None:

@@ -30,6 +30,7 @@ from bloodcell.shards import list_shards
 _LOG = logging.getLogger(__name__)
 
 _OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
+_MARKS = [ord("."), ord("/")]
 
 
 def root_of(source: Path) -> Path:
@@ -99,11 +100,9 @@ def _batches_of(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
 
 def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
     # Every column as text: a patient named 007 must not become the number 7.
-    with open_csv(source, NEEDED) as (columns, blocks):
+    with open_csv(source, NEEDED) as (columns, batches):
         check_columns(source, columns)
-        for block in blocks:
-            arrays = [pa.array(values, pa.string()) for values in zip(*block, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, columns)
+        yield from batches
 
 
 def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
@@ -231,6 +230,9 @@ def _paths(manifest: Path) -> Iterator[pa.Array]:
 def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
     """Paths so that two of one file are equal, as far as can be told without following links."""
     for paths in _paths(manifest):
+        if _are_plain(paths):
+            yield paths
+            continue
         plain = pc.replace_substring(paths, "\\", "/")
         if not pc.all(pc.string_is_ascii(paths)).as_py():
             plain = pc.utf8_normalize(plain, "NFC")
@@ -240,6 +242,14 @@ def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
         if pc.any(pc.match_substring_regex(plain, r"^/|(?:^|/)\.\./")).as_py():
             plain = pa.array([_below(root, path) for path in plain.to_pylist()], pa.string())
         yield plain
+
+
+def _are_plain(paths: pa.Array) -> bool:
+    """Whether none is absolute or has anything in it that can be spelled in two ways; at once."""
+    starts, data = string_buffers(paths)
+    joined = data[starts[0] : starts[-1]].tobytes()
+    has_mark = any(mark in joined for mark in (b"\\", b"//", b"/."))
+    return joined.isascii() and not has_mark and not np.isin(data[starts[:-1]], _MARKS).any()
 
 
 def _below(root: str, path: str) -> str:

@@ -70,7 +70,7 @@ def test_a_batch_of_nothing_but_undecodable_images_takes_few_trials(named: str |
     assert sum(map(len, decoding.runs)) <= 256 * 2 * 9
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from([*range(len(GOOD)), *range(-len(BAD), 0)]), max_size=9))
 def test_dali_names_what_it_cannot_decode_and_the_others_have_the_pixels_they_have_alone(
     images: list[int],
