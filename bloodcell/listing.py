@@ -128,23 +128,21 @@ class LeftOut:
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
         """By what left them behind, or by their suffix."""
-        self._examples: dict[str, str] = {}
         self._uncounted: set[str] = set()
 
-    def note(self, why: str, path: str, files: int = 1) -> None:
-        """Count ``files`` at ``path``, or in it."""
+    def note(self, why: str, files: int = 1) -> None:
+        """Count ``files``."""
         if files:
             self.files[why] += files
-            self._examples.setdefault(why, path)
 
-    def note_entry(self, why: str, entry: Path, path: str) -> None:
+    def note_entry(self, why: str, entry: Path) -> None:
         """Count a file, or those in a folder; one that cannot be read, or is vast, stops nothing.
 
-        Links are not followed. ``path``: the entry's, below the input.
+        Links are not followed.
         """
         # os.path, for these never raise.
         is_folder = os.path.isdir(entry) and not os.path.islink(entry)  # noqa: PTH112, PTH114
-        self.note(why, path, self._files_in(str(entry)) if is_folder else 1)
+        self.note(why, self._files_in(str(entry)) if is_folder else 1)
 
     def _files_in(self, folder: str) -> int:
         files, entries = 0, 0
@@ -162,15 +160,9 @@ class LeftOut:
 
     def warn(self, source: Path) -> None:
         """Say it in one line, if there is anything to say."""
-        reasons = [
-            f"{files} {why} ({self._examples[why]}{', ...' if files > 1 else ''})"
-            for why, files in self.files.most_common()
-        ]
+        reasons = [f"{files} {why}" for why, files in self.files.most_common()]
         if self._uncounted:
-            reasons.append(
-                f"files in {len(self._uncounted)} such folders could not all be counted "
-                f"({min(self._uncounted)})"
-            )
+            reasons.append(f"files in {len(self._uncounted)} such folders could not all be counted")
         if reasons:
             _LOG.warning(
                 "%d files of %s are no cells and left out: %s",

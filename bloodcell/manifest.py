@@ -214,10 +214,10 @@ def _warn_of_a_patient_of_many(source: Path, manifest: Path, patients: list[str]
         folders.update(pc.unique(below.drop_null().field("folder")).to_pylist())
     if len(folders) > 1:
         _LOG.warning(
-            "all cells of %s are of one patient, %s, and lie in %d folders (%s, ...): if those are "
-            "the patients, give the folder that holds them as INPUT, or make the shard by "
+            "all cells of %s are of one patient and lie in %d folders: if those are the patients, "
+            "give the folder that holds them as INPUT, or make the shard by "
             "`tar -C FOLDER -cf SHARD .`, and choose a new --out",
-            source, patients[0], len(folders), min(folders),
+            source, len(folders),
         )  # fmt: skip
 
 

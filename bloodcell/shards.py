@@ -53,14 +53,16 @@ def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterat
     cannot be told.
     """
     seen: set[tuple[int, int]] = set()
+    empty = 0
     for name in names:
         _check_file(folder / name, seen)
         cells, is_empty = _cells_of(folder / name, left_out), True
         while batch := list(itertools.islice(cells, _ROWS_PER_BATCH)):
             yield pa.RecordBatch.from_pylist(batch, schema=_SCHEMA)
             is_empty = False
-        if is_empty:
-            _LOG.warning("%s holds no images", folder / name)
+        empty += is_empty
+    if empty:
+        _LOG.warning("%d shards in %s hold no images", empty, folder)
 
 
 def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
@@ -91,7 +93,7 @@ def _cells_of(shard: Path, left_out: LeftOut) -> Iterator[dict[str, Any]]:
             continue
         parts = _parts_of(member.name, shard)
         if why := _why_left_out(parts):
-            left_out.note(why, "/".join([shard_name, *parts]))
+            left_out.note(why)
         elif "\\" in member.name and "/" in member.name:
             raise InputError(
                 f"{shard} has the member {_as_text(member.name)}, with \\ and / in its name: "

@@ -63,7 +63,10 @@ def spawned_ahead() -> Iterator[None]:
         yield
     finally:
         while _ahead:
-            _ahead.pop().end()
+            unused = _ahead.pop()
+            unused.end()
+            assert unused.process.stderr
+            unused.process.stderr.close()
 
 
 def spawned(environment: Mapping[str, str]) -> Spawned:
