@@ -12,7 +12,8 @@ from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.engine.backends.choice import BACKEND_NAMES
-from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
+from bloodcell.first_look import check_given
+from bloodcell.paths import check_data, check_labels, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
@@ -78,16 +79,27 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
     INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
     """
-    check_paths(input_, out, options["model"])
-    from bloodcell.console import print_patients, printable
-    from bloodcell.engine.machine import keep_memory_flat
-    from bloodcell.repeated_images import told
-    from bloodcell.scoring import score as run_score
+    counting = ("profile", "blast_equivalents", "interval_width")
+    check_given(
+        input_, out, options["model"], resume=options["resume"],
+        **{name: options[name] for name in counting},
+    )  # fmt: skip
+    from bloodcell.engine.spawning import spawned_ahead
 
-    keep_memory_flat()
-    with progress_of("scoring", unit="cells") as progress:
-        run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
-    warnings = [printable(line) for line in told(run.record.repeated_images, _MOST_TOLD)]
+    with spawned_ahead():
+        from bloodcell import repeated_images, unstained
+        from bloodcell.console import print_patients, printable
+        from bloodcell.engine.machine import keep_memory_flat
+        from bloodcell.scoring import score as run_score
+
+        keep_memory_flat()
+        with progress_of("scoring", unit="cells") as progress:
+            run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
+    lines = [
+        *repeated_images.told(run.record.repeated_images, _MOST_TOLD),
+        *unstained.told(run.record.unstained, _MOST_TOLD),
+    ]
+    warnings = [printable(line) for line in lines]
     shown = Shown(run.about, lambda: print_patients(run), warnings)
     if run.reject_rate <= max_reject_rate:
         return shown

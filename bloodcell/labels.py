@@ -14,8 +14,8 @@ def read_labels(labels_csv: Path, columns: tuple[str, ...]) -> list[dict[str, st
     or labels a path twice, in one spelling or two.
     """
     try:
-        with open_csv(labels_csv, columns) as (header, blocks):
-            rows = [dict(zip(header, row, strict=True)) for block in blocks for row in block]
+        with open_csv(labels_csv, columns) as (_, batches):
+            rows = [row for batch in batches for row in batch.to_pylist()]
     except OSError as error:
         raise InputError(f"cannot read labels {labels_csv}: {error}") from error
     if not rows:

@@ -106,6 +106,15 @@ class RepeatedImages:
 
 
 @dataclass(frozen=True)
+class Unstained:
+    """Scored cells without the light and colours of a stained smear."""
+
+    cells: int
+    patients: tuple[str, ...]
+    """Of whose scored cells more than half are such."""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One ``run.json``."""
 
@@ -126,6 +135,8 @@ class RunRecord:
     counts: Counts | None = None
     repeated_images: RepeatedImages | None = None
     """None if no image is there twice, or the run is not done."""
+    unstained: Unstained | None = None
+    """None if there are no such cells, or the run is not done."""
     session: SessionFigures | None = None
     finished: str | None = None
     audit_head: str | None = None

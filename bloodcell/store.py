@@ -13,27 +13,20 @@ from bloodcell._core import REASONS
 from bloodcell.digests import DIGEST_BYTES, digest_column
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
-from bloodcell.files import is_left_over, write_whole, writing
-from bloodcell.locks import HOLDER, LOCK, held
+from bloodcell.files import write_whole, writing
+from bloodcell.locks import held
 from bloodcell.manifest import row_group_count
-from bloodcell.run_record import read_record
+from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
 from bloodcell.scheme import Scheme
 
 ROWS_PER_PART = 4096
 """Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
 
-_WRITTEN_IN = {
-    "": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",
-    "cells": r"part-\d+\.parquet",
-    "report": r"index\.html",
-}
-"""What is written in which folder of a run, as regular expressions."""
-
 _NOT_SCORED = 255
 _REDO = "delete it and score again to redo its cells"
 _COLUMNS = [
     "row", "patient", "path", "status", "reason", "class", "blast_probability", "probabilities",
-    "digest",
+    "digest", "stained",
 ]  # fmt: skip
 
 
@@ -51,40 +44,16 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.record_path = folder / "run.json"
-        self.manifest_path = folder / "manifest.parquet"
+        self.record_path = folder / RECORD
+        self.manifest_path = folder / MANIFEST
         self.patients_path = folder / "patients.parquet"
         self.audit_path = folder / "audit.jsonl"
-        self._cells = folder / "cells"
+        self._cells = folder / CELLS
 
     @property
     def is_begun(self) -> bool:
         """Whether there is a ``run.json``."""
         return self.record_path.exists()
-
-    def refuse_foreign(self) -> None:
-        """RunError if the folder exists but is neither a run nor free to become one."""
-        if self.is_begun:
-            read_record(self.record_path)
-        elif self.folder.exists():
-            foreign = sorted(
-                str(path.relative_to(self.folder))
-                for path in [*self.folder.iterdir(), *self._cells.glob("*")]
-                if not self._may_precede_a_record(path)
-            )
-            if foreign:
-                raise RunError(
-                    f"{self.folder} is not empty and holds no run ({foreign[0]}, ...): choose a "
-                    "new --out"
-                )
-
-    def _may_precede_a_record(self, path: Path) -> bool:
-        """Whether a first attempt that was killed may have left ``path`` without a ``run.json``."""
-        own = {LOCK, HOLDER, self._cells.name, self.manifest_path.name}
-        return (path.parent == self.folder and path.name in own) or self._is_left_over(path)
-
-    def _is_left_over(self, path: Path) -> bool:
-        return is_left_over(path.name, of=_WRITTEN_IN[path.parent.relative_to(self.folder).name])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -93,14 +62,9 @@ class RunStore:
             self._cells.mkdir(parents=True, exist_ok=True)
         with held(self.folder):
             with writing(self.folder):
-                self._remove_left_over()
-            yield
-
-    def _remove_left_over(self) -> None:
-        for below in _WRITTEN_IN:
-            for path in (self.folder / below).glob("*.new"):
-                if self._is_left_over(path):
+                for path in left_over(self.folder):
                     path.unlink()
+            yield
 
     def rows_of(self, part: int) -> pa.Table:
         """The manifest's rows of one part."""
@@ -165,6 +129,7 @@ class PartAssembler:
         self.reasons = np.full(manifest.num_rows, _NOT_SCORED, np.uint8)
         self._probabilities = np.full((manifest.num_rows, len(scheme.classes)), np.nan, np.float32)
         self._digests = np.zeros((manifest.num_rows, DIGEST_BYTES), np.uint8)
+        self._stained = np.zeros(manifest.num_rows, np.bool_)
 
     @property
     def complete(self) -> bool:
@@ -179,6 +144,7 @@ class PartAssembler:
         self.reasons[places] = batch.reasons
         self._probabilities[places] = batch.probabilities
         self._digests[places] = batch.digests
+        self._stained[places] = batch.stained
 
     def table(self) -> pa.Table:
         """The part as it is stored."""
@@ -202,5 +168,6 @@ class PartAssembler:
                 len(codes),
             ),
             digest_column(self._digests),
+            pa.array(self._stained, mask=rejected),
         ]
         return pa.table(columns, names=_COLUMNS).combine_chunks()

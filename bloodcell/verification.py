@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bloodcell import manifest, patients
-from bloodcell._core import REASONS, Accumulator
+from bloodcell._core import REASONS
 from bloodcell.audit import AuditLog, read_audit
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.machine import usable_cores
@@ -21,7 +22,6 @@ from bloodcell.files import sha256_of
 from bloodcell.model import Model
 from bloodcell.repeated_images import repeated_images, told
 from bloodcell.run import Run, open_run
-from bloodcell.run_record import Counts
 from bloodcell.shares import Counting
 from bloodcell.site_model import model_of
 from bloodcell.store import RunStore
@@ -80,26 +80,25 @@ class _Files:
         return f"{self._manifest_rows} cells"
 
     def check_cells(self) -> str:
-        classes = self._accumulator.class_counts.shape[1]
+        classes = self._patient_counts.accumulator.class_counts.shape[1]
         parts = manifest.row_group_count(self._store.manifest_path)
         return f"{parts} parts of {classes} classes, each row once, scored or rejected"
 
     def check_counts(self) -> str:
-        accumulator = self._accumulator
-        in_cells = Counts(
-            cells=self._manifest_rows,
-            scored=int(accumulator.scored.sum()),
-            rejected=patients.rejected_by_reason(accumulator),
-            patients=len(accumulator.scored),
-        )
+        in_cells = self._patient_counts.counts(self._manifest_rows)
         if self._run.counts != in_cells:
             raise RunError(f"run.json says {self._run.counts}, the cells say {in_cells}")
+        unstained = self._patient_counts.unstained_cells()
+        if self._record.unstained != unstained:
+            raise RunError(
+                f"run.json says {self._record.unstained}, the cells that {unstained} lack stain"
+            )
         return f"{in_cells.scored} scored and {in_cells.cells - in_cells.scored} rejected"
 
     def check_patients(self) -> str:
         job, path = self._record.job, self._store.patients_path
         counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
-        counted = patients.patient_table(self._accumulator, self._names, self._model, counting)
+        counted = patients.patient_table(self._patient_counts, self._model, counting)
         if not self._run.patients.equals(counted):
             raise RunError(f"{path} is not what the cells come to")
         csv = path.with_suffix(".csv")
@@ -129,7 +128,25 @@ class _Files:
         for part in range(manifest.row_group_count(self._store.manifest_path)):
             if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
-        return f"{len(entries)} entries, each holding the digest of the one before"
+        self._check_blame(entries)
+        restarts = sum(entry["event"] == "restart" for entry in entries)
+        lost = f"; {restarts} workers were lost and started anew" if restarts else ""
+        return f"{len(entries)} entries, each holding the digest of the one before{lost}"
+
+    def _check_blame(self, entries: list[dict[str, Any]]) -> None:
+        """RunError if a cell is said to have ended workers, and the log knows of none."""
+        if not self._patient_counts.accumulator.rejected[:, REASONS.index("crashed_decoder")].any():
+            return
+        blamed = pa.array([one["row"] for one in entries if one["event"] == "blame"], pa.int64())
+        for part in range(manifest.row_group_count(self._store.manifest_path)):
+            cells = self._store.read_columns(part, ["row", "reason"])
+            rows = cells.filter(pc.equal(cells["reason"], "crashed_decoder"))["row"]
+            unknown = rows.filter(pc.invert(pc.is_in(rows, value_set=blamed)))
+            if len(unknown):
+                raise RunError(
+                    f"row {unknown[0]} is rejected as crashed_decoder, and the audit log does not "
+                    "tell that it ended a worker"
+                )
 
     def check_images(self, progress: Callable[[int, int], None]) -> str:
         source = Path(os.fsdecode(bytes_of(self._record.job.input)))
@@ -156,18 +173,18 @@ class _Files:
         return replace(model, scheme=model.scheme.counted_as(job.profile, job.blast_equivalents))
 
     @cached_property
-    def _accumulator(self) -> Accumulator:
+    def _patient_counts(self) -> patients.PatientCounts:
         """All cells counted anew; RunError for a part that is not there or not as it should be."""
-        accumulator = patients.new_accumulator(len(self._names), self._model.scheme)
+        counts = patients.PatientCounts(self._names, self._model.scheme)
         parts = manifest.row_group_count(self._store.manifest_path)
         for part in range(parts):
             table = self._store.read_part(part)
             _check_ends(table, self._store.part_path(part))
-            patients.accumulate_part(accumulator, self._names, table)
+            counts.add_part(table)
         foreign = len(self._store.parts()) - parts
         if foreign:
             raise RunError(f"{foreign} files in {self._run.folder / 'cells'} are no parts of it")
-        return accumulator
+        return counts
 
 
 def _check_ends(part: pa.Table, path: Path) -> None:

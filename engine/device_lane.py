@@ -38,5 +38,12 @@ class DeviceBegun:
     def finish(self) -> ScoreBatch:
         """See ``Begun.finish``."""
         decoded = self.pending.probabilities() if self.pending else None
-        rows, reasons = self.images.rows, self.images.reasons
-        return scored_batch(rows, reasons, decoded, self.class_count, self.digests)
+        images = self.images
+        return scored_batch(
+            images.rows,
+            images.reasons,
+            decoded,
+            self.class_count,
+            digests=self.digests,
+            stained=images.stained(),
+        )

@@ -5,8 +5,8 @@ from typing import Any
 
 import jinja2
 
+from bloodcell import repeated_images, unstained
 from bloodcell.files import write_whole, writing
-from bloodcell.repeated_images import told
 from bloodcell.report.readings import readings
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme
@@ -41,7 +41,8 @@ def _content(run: Run) -> dict[str, Any]:
         "denominator": _DENOMINATORS[job.profile],
         "rests_on": None if record.why_not_adjusted else record.error_model,
         "bands": readings(job.profile),
-        "repeated": [*told(record.repeated_images, most=100)],
+        "repeated": [*repeated_images.told(record.repeated_images, most=100)],
+        "unstained": [*unstained.told(record.unstained, most=100)],
     }
 
 

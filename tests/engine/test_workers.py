@@ -142,6 +142,7 @@ def test_a_worker_that_is_gone_before_it_is_given_anything_loses_nothing(
     smears: Path, run: bloodcell.Run
 ) -> None:
     several = WorkerScorer(setup_of(smears), [{}, {}])
+    assert several.lane_count == 2
     first = workers()[0]
     first.kill()
     first.wait()
@@ -164,8 +165,9 @@ def test_a_network_that_cannot_be_opened_is_refused_as_by_one_process(
 ) -> None:
     model = copy_of_model(tmp_path)
     network = replace(load_model().network, weights=model / "card.toml")
+    several = WorkerScorer(replace(setup_of(smears), network=network), [{}, {}])
     with pytest.raises(ModelError, match=r"card\.toml cannot be loaded as ONNX"):
-        WorkerScorer(replace(setup_of(smears), network=network), [{}, {}])
+        assert several.made_of
     assert workers() == []
 
 
@@ -187,15 +189,15 @@ def test_each_gpu_has_one_worker(smears: Path, monkeypatch: pytest.MonkeyPatch) 
     gpus = [Device("NVIDIA Example", "9.0", f"0000-{number}", "13.0") for number in range(2)]
     given: list[object] = []
     monkeypatch.setattr(scorer, "all_devices", lambda: gpus)
-    monkeypatch.setattr(scorer, "WorkerScorer", lambda _, e, d: given.extend([e, d]))
+    monkeypatch.setattr(scorer, "WorkerScorer", lambda _, e, d, _stop: given.extend([e, d]))
     setup = setup_of(smears)
     on_gpu = replace(setup, choice=replace(setup.choice, device="NVIDIA Example"))
-    open_scorer(on_gpu, None)
+    open_scorer(on_gpu, None, threading.Event())
     assert given == [
         [{"CUDA_VISIBLE_DEVICES": f"GPU-0000-{number}"} for number in range(2)], gpus
     ]  # fmt: skip
     with pytest.raises(EngineError, match="3 workers need as many GPUs, 2 found"):
-        open_scorer(on_gpu, 3)
+        open_scorer(on_gpu, 3, threading.Event())
 
 
 def test_a_worker_ends_when_its_parent_is_killed(smears: Path, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from helpers.worker_processes import workers as worker_processes
 
 import bloodcell
 from bloodcell import _core
+from bloodcell.audit import read_audit
 from bloodcell.errors import EngineError, Stopped
+from bloodcell.verification import verify
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
@@ -78,6 +80,12 @@ def test_whatever_they_do_only_they_are_rejected(
     assert_costs_only(marked, disturbed, run)
     assert [how for how in said if how not in caplog.text] == []
     assert worker_processes() == []
+    log = list(read_audit(disturbed.folder / "audit.jsonl"))
+    assert {one["row"] for one in log if one["event"] == "blame"} == marked.keys()
+    whys = [one["why"] for one in log if one["event"] == "restart"]
+    assert len(whys) >= 2 * len(marked)
+    assert [how for how in said if not any(how in why for why in whys)] == []
+    assert all(one.good for one in verify(disturbed.folder))
 
 
 def test_an_image_that_ends_a_later_ones_worker_costs_no_innocent_cell(
@@ -143,6 +151,23 @@ def test_workers_that_cannot_start_again_end_the_run(
 
     with pytest.raises(EngineError, match=r"no worker is left, the last one: .* with status 9"):
         score(copies, tmp_path / "run", batch_size=2, progress=spoil)
+
+
+def test_one_that_hangs_is_not_waited_for_when_the_run_is_to_stop(
+    copies: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    score: Callable[..., bloodcell.Run],
+) -> None:
+    mark_images(copies, {40: "hang"})
+    obey_marks(monkeypatch, tmp_path / "site", patience_s=600)
+    stop = threading.Event()
+    # All that comes before the one that hangs has come back then.
+    until_it_hangs = threading.Timer(6, stop.set)
+    until_it_hangs.start()
+    with pytest.raises(Stopped, match=r"stopped: \d\d of 72 cells are finished"):
+        score(copies, tmp_path / "run", batch_size=4, threads=1, stop=stop)
+    assert worker_processes() == []
 
 
 @pytest.mark.real_data

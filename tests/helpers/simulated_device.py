@@ -60,4 +60,10 @@ class _Simulated:
         assert self.done.wait(10)
         self.lane.scored += 1
         rows, reasons, digests = self.batch.rows, self.batch.reasons, self.batch.digests
-        return ScoreBatch(rows, reasons, np.full((len(rows), 1), rows[0], np.float32), digests)
+        return ScoreBatch(
+            rows,
+            reasons,
+            np.full((len(rows), 1), rows[0], np.float32),
+            digests,
+            np.ones(len(rows), np.bool_),
+        )

@@ -30,7 +30,7 @@ def test_columns_are_those_of_the_contract(run: bloodcell.Run) -> None:
     cells = run.cells()
     assert cells.schema.names == [
         "row", "patient", "path", "status", "reason", "class", "blast_probability",
-        "probabilities", "digest",
+        "probabilities", "digest", "stained",
     ]  # fmt: skip
     assert cells.schema.field("blast_probability").type == pa.float32()
     assert cells.schema.field("probabilities").type == pa.list_(pa.float32(), 18)

@@ -27,9 +27,10 @@ def batch(rows: list[int], reasons: list[int], best: list[int]) -> ScoreBatch:
     probabilities = np.zeros((len(rows), 8), np.float32)
     probabilities[np.arange(len(rows)), best] = 1
     probabilities[np.array(reasons) != 0] = np.nan
+    stained = np.array([row % 2 == 0 for row in rows])
     digests = np.array([[row, *14 * [7], 0] for row in rows], np.uint8)
     digests[np.array(reasons) == MISSING] = 0
-    return ScoreBatch(np.array(rows), np.array(reasons, np.uint8), probabilities, digests)
+    return ScoreBatch(np.array(rows), np.array(reasons, np.uint8), probabilities, digests, stained)
 
 
 def test_batches_in_any_order_make_the_same_part() -> None:

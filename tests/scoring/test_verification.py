@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -16,6 +17,7 @@ import bloodcell
 from bloodcell.audit import AuditLog, read_audit
 from bloodcell.cli import main
 from bloodcell.errors import RunError
+from bloodcell.files import sha256_of
 from bloodcell.verification import verify
 
 
@@ -158,6 +160,28 @@ def test_a_part_that_was_changed_is_not_taken_up(
     pq.write_table(part.set_column(place, "blast_probability", changed), path)
     with pytest.raises(RunError, match=r"part-00001\.parquet was changed since it was written"):
         bloodcell.score(smears, folder)
+
+
+def test_a_crash_that_the_log_does_not_know_is_found(folder: Path) -> None:
+    part = folder / "cells" / "part-00001.parquet"
+    cells = pq.read_table(part)
+    row = cells["row"][3].as_py()
+    rejected = [row == one for one in cells["row"].to_pylist()]
+    for name, value in (("status", "rejected"), ("reason", "crashed_decoder"), ("class", None)):
+        kind = cells[name].type
+        changed = pc.if_else(pa.array(rejected), pa.scalar(value, kind), cells[name])
+        cells = cells.set_column(cells.schema.get_field_index(name), name, changed)
+    pq.write_table(cells, part)
+    log = AuditLog(folder / "audit.jsonl")
+    log.append("part", part=1, sha256=sha256_of(part), cells=16, rejected={"crashed_decoder": 1})
+    record = folder / "run.json"
+    entries = json.loads(record.read_text()) | {"audit_head": log.head}
+    record.write_text(json.dumps(entries))
+    said = {finding.what: finding.says for finding in verify(folder)}
+    assert f"row {row} is rejected as crashed_decoder" in said["audit log"]
+    log.append("blame", row=row, reason="crashed_decoder")
+    record.write_text(json.dumps(entries | {"audit_head": log.head}))
+    assert "audit log" not in bad(folder)
 
 
 def test_a_run_without_a_log_says_so(folder: Path) -> None:

@@ -102,8 +102,10 @@ public:
     int error_of_file_system() const noexcept { return may_be_of_file_system(error_) ? error_ : 0; }
     bool is_readable_at(std::uint64_t offset) const noexcept {
         std::uint8_t byte = 0;
-        return reason_ == Reason::none &&
-               ::pread(descriptor_.number(), &byte, 1, static_cast<off_t>(offset)) >= 0;
+        if (reason_ != Reason::none) return false;
+        // What was read before lies in memory, and could be read with the disk gone.
+        ::posix_fadvise(descriptor_.number(), 0, 0, POSIX_FADV_DONTNEED);
+        return ::pread(descriptor_.number(), &byte, 1, static_cast<off_t>(offset)) >= 0;
     }
 
     Reason reason() const noexcept { return reason_; }
