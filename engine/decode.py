@@ -28,6 +28,12 @@ does not say. Every stained smear has brighter places."""
 _NAMED = re.compile(r"Failed to decode sample #(\d+)")
 """DALI's words for an image that it cannot decode; of several it names one."""
 
+_FEW = 8
+"""Images of a thread that DALI is given at once where some cannot be decoded: with each of those
+the others are decoded anew. Where all can, whole batches are 3 to 5 % faster."""
+_WATCHED = 1024
+"""Images after one that could not be decoded for which this holds."""
+
 Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 """The bytes of each image."""
 Pixels = TypeVar("Pixels")
@@ -170,6 +176,7 @@ class Decoder:
     def __init__(self, preprocessing: Preprocessing, *, batch_size: int, threads: int) -> None:
         self.preprocessing = preprocessing
         self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
+        self._few, self._to_watch = _FEW * threads, 0
 
     def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
         """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
@@ -207,8 +214,15 @@ class Decoder:
         """
         decoded, side = np.zeros(len(encoded), np.bool_), self.preprocessing.input_px
         pixels = np.empty((len(encoded), 3, side, side), np.float32)
-        for places, output in decoded_groups(self._graph.run, encoded):
-            # A copy: DALI reuses the buffer in its next run.
-            pixels[places] = np.asarray(output.as_tensor())
-            decoded[places] = True
-        return pixels if decoded.all() else pixels[decoded], decoded
+        at_once = self._few if self._to_watch > 0 else max(1, len(encoded))
+        for first in range(0, len(encoded), at_once):
+            some = encoded[first : first + at_once]
+            for places, output in decoded_groups(self._graph.run, some):
+                # A copy: DALI reuses the buffer in its next run.
+                pixels[first + places] = np.asarray(output.as_tensor())
+                decoded[first + places] = True
+        if decoded.all():
+            self._to_watch -= min(self._to_watch, len(encoded))
+            return pixels, decoded
+        self._to_watch = _WATCHED
+        return pixels[decoded], decoded

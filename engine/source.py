@@ -53,7 +53,7 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
                 f"stopped: the file system fails below {root} ({error.strerror}). What is finished "
                 "is kept: mend or mount it, and run the same command again"
             ) from error
-        yield EncodedBatch(table["row"].to_numpy(), buffer, offsets, reasons)
+        yield EncodedBatch(_numbers(table["row"]), buffer, offsets, reasons)
 
 
 def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
@@ -61,7 +61,7 @@ def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
         return _read_files(root, table["path"], spellings)
     begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
     shards = string_buffers(names_in(table["shard"]))
-    return read_ranges(root, *shards, begin.to_numpy(), size.to_numpy())
+    return read_ranges(root, *shards, _numbers(begin), _numbers(size))
 
 
 def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _Encoded:
@@ -74,6 +74,11 @@ def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _E
     listed = enumerate(names.to_pylist())
     spelled = pa.array([places.get(i, name) for i, name in listed], pa.large_binary())
     return read_whole_files(root, *string_buffers(spelled))
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """An int64 column without nulls. Not by ``to_numpy``, which loads pandas if it is installed."""
+    return np.from_dlpack(column.combine_chunks())
 
 
 def string_buffers(
