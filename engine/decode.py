@@ -29,6 +29,12 @@ does not say. Every stained smear has brighter places."""
 _NAMED = re.compile(r"Failed to decode sample #(\d+)")
 """DALI's words for an image that it cannot decode; of several it names one."""
 
+_FEW = 8
+"""Images of a thread that DALI is given at once where some cannot be decoded: with each of those
+the others are decoded anew. Where all can, whole batches are 3 to 5 % faster."""
+_WATCHED = 1024
+"""Images after one that could not be decoded for which this holds."""
+
 Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 """The bytes of each image."""
 Pixels = TypeVar("Pixels")
@@ -176,6 +182,7 @@ class Decoder:
     def __init__(self, preprocessing: Preprocessing, *, batch_size: int, threads: int) -> None:
         self.preprocessing = preprocessing
         self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
+        self._few, self._to_watch = _FEW * threads, 0
 
     def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
         """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
@@ -218,10 +225,16 @@ class Decoder:
         decoded, side = np.zeros(len(encoded), np.bool_), self.preprocessing.input_px
         pixels = np.empty((len(encoded), 3, side, side), np.float32)
         samples = np.empty((len(encoded), SAMPLES_PER_SIDE, SAMPLES_PER_SIDE, 3), np.uint8)
-        for places, outputs in decoded_groups(self._graph.run, encoded):
-            # Copies: DALI reuses the buffers in its next run.
-            pixels[places], samples[places] = (np.asarray(one.as_tensor()) for one in outputs)
-            decoded[places] = True
+        at_once = self._few if self._to_watch > 0 else max(1, len(encoded))
+        for first in range(0, len(encoded), at_once):
+            some = encoded[first : first + at_once]
+            for places, outputs in decoded_groups(self._graph.run, some):
+                own = first + places
+                # Copies: DALI reuses the buffers in its next run.
+                pixels[own], samples[own] = (np.asarray(one.as_tensor()) for one in outputs)
+                decoded[own] = True
         if decoded.all():
+            self._to_watch -= min(self._to_watch, len(encoded))
             return pixels, samples, decoded
+        self._to_watch = _WATCHED
         return pixels[decoded], samples[decoded], decoded

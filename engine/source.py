@@ -50,7 +50,7 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
     spellings, before = Spellings(os.fsencode(root)), None
     for table in tables:
         encoded = _read_or_stop(root, table, spellings, before)
-        yield EncodedBatch(table["row"].to_numpy(), *encoded)
+        yield EncodedBatch(_numbers(table["row"]), *encoded)
         before = table.slice(table.num_rows - 1)
 
 
@@ -107,7 +107,7 @@ def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
         return _read_files(root, table["path"], spellings)
     begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
     shards = string_buffers(_names_in(table["shard"]))
-    return read_ranges(root, *shards, begin.to_numpy(), size.to_numpy())
+    return read_ranges(root, *shards, _numbers(begin), _numbers(size))
 
 
 def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _Encoded:
@@ -127,6 +127,11 @@ def _names_in(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if not pc.any(pc.match_substring(column, "\\")).as_py():
         return pc.cast(column, pa.large_binary())
     return pa.array([bytes_of(text) for text in column.to_pylist()], pa.large_binary())
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """An int64 column without nulls. Not by ``to_numpy``, which loads pandas if it is installed."""
+    return np.asarray(np.from_dlpack(column.combine_chunks()), np.int64)
 
 
 def string_buffers(

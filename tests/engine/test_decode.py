@@ -6,7 +6,7 @@ from helpers.pictures import PICTURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bloodcell.engine.decode import Decoder, Encoded, UndecodableError, decoded_groups
+from bloodcell.engine.decode import Decoder, Encoded, Graph, UndecodableError, decoded_groups
 from bloodcell.engine.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(8, 1.0, "linear", True, (0.0,) * 3, (1.0,) * 3)
@@ -68,6 +68,25 @@ def test_a_batch_of_nothing_but_undecodable_images_takes_few_trials(named: str |
     decoding = Decoding(set(range(256)), named)
     assert decoded(decoding, 256) == []
     assert sum(map(len, decoding.runs)) <= 256 * 2 * 9
+
+
+def test_whole_batches_are_decoded_again_when_none_has_failed_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    run = Graph.run
+
+    def noting(self: Graph, encoded: Encoded, stream: object = None) -> object:
+        sizes.append(len(encoded))
+        return run(self, encoded, stream)
+
+    monkeypatch.setattr(Graph, "run", noting)
+    decoder = Decoder(PREPROCESSING, batch_size=32, threads=1)
+    decoder.decode([GOOD[0]] * 32)
+    decoder.decode([GOOD[0]] * 31 + [BAD[0]])
+    for _ in range(1024 // 32 + 1):
+        decoder.decode([GOOD[0]] * 32)
+    assert sizes == [32, 32, 1, 31, *[8] * (1024 // 8), 32]
 
 
 @settings(deadline=None, max_examples=50)

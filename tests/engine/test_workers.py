@@ -23,7 +23,7 @@ from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of
-from bloodcell.engine.worker_messages import Ready
+from bloodcell.engine.worker_messages import Ready, table_to_bytes
 from bloodcell.engine.workers import WorkerScorer, alike
 from bloodcell.errors import EngineError, ModelError, Stopped
 from bloodcell.model import load_model
@@ -213,3 +213,17 @@ def test_a_worker_ends_when_its_parent_is_killed(smears: Path, tmp_path: Path) -
     assert len(orphans) == 2
     _, alive = psutil.wait_procs([psutil.Process(p) for p in orphans if psutil.pid_exists(p)], 20)
     assert alive == []
+
+
+def test_a_worker_that_reads_loads_nothing_that_only_measuring_needs(smears: Path) -> None:
+    table = table_to_bytes(pa.table({"row": [7], "path": ["none.jpg"]}))
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from bloodcell.engine.source import read_files\n"
+        "from bloodcell.engine.worker_messages import table_from_bytes\n"
+        f"(batch,) = read_files(Path({str(smears)!r}), [table_from_bytes({table!r})])\n"
+        "assert batch.rows.tolist() == [7]\n"
+        "assert 'pandas' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
