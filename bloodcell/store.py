@@ -23,6 +23,7 @@ ROWS_PER_PART = 4096
 """Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
 
 _NOT_SCORED = 255
+_REDO = "delete it and score again to redo its cells"
 _COLUMNS = [
     "row", "patient", "path", "status", "reason", "class", "blast_probability", "probabilities",
     "digest", "stained",
@@ -96,8 +97,7 @@ class RunStore:
     def read_part(self, part: int) -> pa.Table:
         """A finished part; RunError if it is damaged or holds other rows than its own."""
         path = self.part_path(part)
-        remedy = "delete it and score again to redo its cells"
-        with reading(path, remedy), pq.ParquetFile(path) as file:
+        with reading(path, _REDO), pq.ParquetFile(path) as file:
             table = file.read()
         if "digest" not in table.schema.names:
             raise RunError(
@@ -106,12 +106,13 @@ class RunStore:
             )
         own = ["row", "patient", "path"]
         if table.schema.names != _COLUMNS or table.select(own) != self.rows_of(part).select(own):
-            raise RunError(f"{path} does not hold the rows that belong there: {remedy}")
+            raise RunError(f"{path} does not hold the rows that belong there: {_REDO}")
         return table
 
     def read_columns(self, part: int, columns: list[str]) -> pa.Table:
-        """Some columns of a finished part that ``read_part`` would find good."""
-        with pq.ParquetFile(self.part_path(part)) as file:
+        """Some columns of a finished part, whose rows are not looked at; RunError if damaged."""
+        path = self.part_path(part)
+        with reading(path, _REDO), pq.ParquetFile(path) as file:
             return file.read(columns)
 
     def write_part(self, part: int, table: pa.Table) -> None:

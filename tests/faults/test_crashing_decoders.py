@@ -90,12 +90,12 @@ def test_whatever_they_do_only_they_are_rejected(
 
 def test_an_image_that_ends_a_later_ones_worker_costs_no_innocent_cell(
     copies: Path,
-    run: bloodcell.Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     score: Callable[..., bloodcell.Run],
 ) -> None:
     mark_images(copies, {20: "damage the heap"})
+    run = score(copies, tmp_path / "undisturbed")
     obey_marks(monkeypatch, tmp_path / "site")
     score(copies, tmp_path / "run", batch_size=5)
     assert digests(tmp_path / "run") == digests(run.folder)
