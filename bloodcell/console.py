@@ -89,7 +89,7 @@ def print_patients(run: Run) -> None:
             patient["blasts_counted"],
             # A question mark: what its images are of is the question.
             _percent(patient["blast_percent_naive"])
-            + (" ?" if 2 * patient["unstained"] > patient["scored"] else ""),
+            + (" ?" if 2 * patient.get("unstained", 0) > patient["scored"] else ""),
             _percent(patient["blast_percent"]),
             _from_to(patient["blast_percent_low"], patient["blast_percent_high"], _percent),
         )
