@@ -15,7 +15,7 @@ from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
-from bloodcell.job import begin_or_resume, check_folder, freeze_cells, job_of, now
+from bloodcell.job import begin_or_resume, check_folder, job_of, now
 from bloodcell.model import Model, load_model
 from bloodcell.paths import check_paths
 from bloodcell.report import write_report
@@ -75,20 +75,11 @@ def score(
     watch = SourceWatch(setup.root)
     with closing(open_scorer(setup, workers)) as scorer, store.locked():
         _refuse_if_stopped(stop)
-        # First, while the workers start.
-        left_out = None if store.is_begun else freeze_cells(store, source, ROWS_PER_PART, watch)
         job = job_of(
             source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
         )
         record = begin_or_resume(
-            store,
-            source,
-            job,
-            left_out=left_out,
-            model=loaded,
-            choice=choice,
-            counting=counting,
-            watch=watch,
+            store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
         )
         session = Session(
             store=store,

@@ -45,9 +45,8 @@ class Scorer(Protocol):
 def open_scorer(setup: Setup, workers: int | None) -> Scorer:
     """Scorer with ``workers`` processes; None: one a GPU where the backend uses them, else one.
 
-    None of them is this process: an image that ends one costs a cell and not the run. They start
-    while the caller goes on: what is asked of the scorer first waits for them, and raises
-    ModelError or EngineError if the network cannot be opened. Raises EngineError for more workers
+    None of them is this process: an image that ends one costs a cell and not the run. Raises
+    ModelError or EngineError if the network cannot be opened, and EngineError for more workers
     than there are GPUs.
     """
     gpus = all_devices() if setup.choice.on_gpu else []

@@ -8,7 +8,6 @@ is tried alone, until those that end a worker by themselves are known.
 import logging
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -36,8 +35,8 @@ class WorkerScorer:
     """Scores in one process for each of ``environments`` (variables set besides this process's).
 
     The setup's threads are shared out among them. ``devices``: the GPUs that they use, if any.
-    What is asked of it first waits for them, and raises ModelError or EngineError if one cannot
-    start or if they would not all give the same results.
+    Raises ModelError or EngineError if a worker cannot start, or if they would not all give the
+    same results.
     """
 
     def __init__(
@@ -51,32 +50,15 @@ class WorkerScorer:
         self._environments = environments
         self._losses = 0
         self._workers = [self._started(number) for number in range(len(environments))]
-
-    @cached_property
-    def _ready(self) -> list[Ready]:
-        """What each of the first workers said; waits for them. Raises what stands in the way."""
         try:
             ready = [worker.ready() for worker in self._workers]
-            alike(ready, self._setup.choice.device)
+            self.made_of = alike(ready, setup.choice.device)
+            self.lane_count = sum(one.lane_count for one in ready)
+            self.batch_size = min(one.batch_size for one in ready)
         except BaseException:
             self.close()
             raise
-        return ready
-
-    @property
-    def made_of(self) -> dict[str, str]:
-        """See ``Scorer.made_of``. Waits until all workers can score."""
-        return self._ready[0].made_of
-
-    @property
-    def lane_count(self) -> int:
-        """See ``Scorer.lane_count``."""
-        return sum(one.lane_count for one in self._ready)
-
-    @property
-    def batch_size(self) -> int:
-        """See ``Scorer.batch_size``."""
-        return min(one.batch_size for one in self._ready)
+        self._first_ready = ready[0]
 
     def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
         """See ``Scorer.score``. A row that ends workers by itself comes back as rejected.
@@ -84,7 +66,6 @@ class WorkerScorer:
         Raises EngineError when workers cannot be started, or end whatever they are given.
         """
         waiting = Waiting(tables)
-        _ = self._ready
         try:
             while True:
                 self._hand_out(waiting)
@@ -140,7 +121,7 @@ class WorkerScorer:
             self._lose(worker, waiting, LostError(f"worker {worker.number} cannot start: {error}"))
             return None
         if isinstance(answer, Ready):
-            alike([self._ready[0], answer], self._setup.choice.device)
+            alike([self._first_ready, answer], self._setup.choice.device)
             return None
         self._losses = 0 if answer else self._losses
         return answer
