@@ -57,27 +57,11 @@ def job_of(
     )
 
 
-def freeze_cells(
-    store: RunStore, source: Path, rows_per_part: int, watch: SourceWatch
-) -> dict[str, int]:
-    """List the cells of a run that is still to begin, and how many files are none (``listing``).
-
-    Raises InputError, or Stopped if the input goes away meanwhile.
-    """
-    left_out: dict[str, int] = {}
-    write_whole(
-        store.manifest_path,
-        lambda path: left_out.update(_freeze(source, path, rows_per_part, watch)),
-    )
-    return left_out
-
-
 def begin_or_resume(
     store: RunStore,
     source: Path,
     job: Job,
     *,
-    left_out: dict[str, int] | None,
     model: Model,
     choice: Choice,
     counting: Counting,
@@ -86,16 +70,20 @@ def begin_or_resume(
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    ``left_out``: what ``freeze_cells`` said of a run that begins, else None. Raises RunError if the
-    folder's run is of another job, of other cells or of images that were changed since, Stopped if
-    the input goes away while its cells are listed or its images read.
+    Raises RunError if the folder's run is of another job, of other cells or of images that were
+    changed since, Stopped if the input goes away while its cells are listed or its images read.
     """
-    if left_out is None:
+    if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
         refuse_other_job(store.folder, asdict(record.job), asdict(job))
         _refuse_other_cells(store, source, record, watch)
         images.refuse_changed(store, watch)
     else:
+        left_out: dict[str, int] = {}
+        write_whole(
+            store.manifest_path,
+            lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
+        )
         record = RunRecord(
             job=job,
             manifest_sha256=sha256_of(store.manifest_path),

@@ -17,7 +17,7 @@ from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
-from bloodcell.job import begin_or_resume, check_begun, freeze_cells, job_of, now
+from bloodcell.job import begin_or_resume, check_begun, job_of, now
 from bloodcell.model import Model, load_model
 from bloodcell.report import write_report
 from bloodcell.run import Run
@@ -78,14 +78,11 @@ def score(
     watch = SourceWatch(setup.root)
     with closing(open_scorer(setup, workers, stop)) as scorer, store.locked():
         _refuse_if_stopped(stop)
-        # First, while the workers start.
-        left_out = None if store.is_begun else freeze_cells(store, source, ROWS_PER_PART, watch)
         job = replace(job, versions=job.versions | scorer.made_of)
         record = begin_or_resume(
             store,
             source,
             job,
-            left_out=left_out,
             model=loaded,
             choice=choice,
             counting=counting,
