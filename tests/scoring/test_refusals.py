@@ -60,7 +60,7 @@ def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: 
     (model / "card.toml").write_text("name = 'x'\n")
     with pytest.raises(ModelError, match=r"card\.toml lacks the entry 'scheme'"):
         bloodcell.score(smears, tmp_path / "run", model=model)
-    assert not (tmp_path / "run" / "run.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_in_other_files_are_refused_where_the_network_would_find_them(
