@@ -78,7 +78,7 @@ def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _E
 
 def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """An int64 column without nulls. Not by ``to_numpy``, which loads pandas if it is installed."""
-    return np.from_dlpack(column.combine_chunks())
+    return np.asarray(np.from_dlpack(column.combine_chunks()), np.int64)
 
 
 def string_buffers(
