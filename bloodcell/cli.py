@@ -10,6 +10,7 @@ import click
 from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
+from bloodcell.commands.export import export
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
@@ -23,6 +24,9 @@ _TOO_MANY_REJECTED = 3
 def main() -> None:
     """Score images of single blood cells for leukaemia blasts. Research use only."""
     keep_library_caches_together()
+
+
+main.add_command(export)
 
 
 @main.command()
