@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pyarrow as pa
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
@@ -113,6 +114,13 @@ def print_patients(run: Run) -> None:
         click.echo(f"{session.cells_per_s} cells/s, {run.record.backend.name}")
     click.echo(f"report: {run.folder / 'report' / 'index.html'}")
     click.echo("Research use only: never a diagnosis.")
+
+
+def print_plan(plan: pa.Table, path: Path) -> None:
+    """Print how many cells of each patient and batch are planned."""
+    counts = plan.group_by(["patient", "batch"], use_threads=False).aggregate([("row", "count")])
+    print_table(("patient", "batch", "cells"), list(zip(*counts.to_pydict().values(), strict=True)))
+    click.echo(f"plan: {path}")
 
 
 def print_networks(entries: list[dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
+from bloodcell.review.plan import plan_path
 from bloodcell.run import Run
 from bloodcell.scheme import load_scheme
 from bloodcell.store import RunStore, reading
@@ -59,11 +60,6 @@ def run_identity(run: Run) -> str:
     """SHA-256 over the digests of a run's manifest and patients: another result, another one."""
     patients_sha256 = sha256_of(RunStore(run.folder).patients_path)
     return hashlib.sha256(f"{run.record.manifest_sha256} {patients_sha256}".encode()).hexdigest()
-
-
-def plan_path(run: Run) -> Path:
-    """Where the plan of a run's review is, once there is one."""
-    return run.folder / "review" / "plan.parquet"
 
 
 def plan_digest(run: Run) -> str:

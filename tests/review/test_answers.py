@@ -19,10 +19,10 @@ from bloodcell.review.answers import (
     check_answers,
     parse_answers,
     plan_digest,
-    plan_path,
     read_answers,
     run_identity,
 )
+from bloodcell.review.plan import plan_path
 
 
 @pytest.fixture

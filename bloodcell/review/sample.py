@@ -1,0 +1,64 @@
+"""The share that a stratified sample gives by itself: no network is trusted.
+
+The report's script computes the same; docs/statistics.md states the formulas.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell._core import clopper_pearson
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was drawn from each of H strata, and what is known besides; all arrays (H,)."""
+
+    cells: Counts
+    """Leukocytes by the network in the stratum, without those of ``known``."""
+    seen: Counts
+    """Of these, drawn at random and answered."""
+    blasts: Counts
+    """Of those seen."""
+    others: Counts
+    """Of those seen, leukocytes that are no blasts; the rest are no leukocytes."""
+    known: int = 0
+    """Leukocytes answered that nobody drew."""
+    known_blasts: int = 0
+
+
+@dataclass(frozen=True)
+class SampleShare:
+    """Shares of 0 to 1, the interval of 95 %."""
+
+    share: float
+    low: float
+    high: float
+
+
+def sample_share(sample: Sample) -> SampleShare:
+    """Share of blasts and its interval; NaN if no leukocyte is left.
+
+    Each stratum's share has its exact interval (Clopper & Pearson 1934), all or nothing where
+    none was seen; distances from their centre are added in squares (MOVER; Zou & Donner 2008,
+    Statist. Med. 27:1693), each times sqrt(unseen / all) for a finite stratum.
+    """
+    counted = sample.blasts + sample.others
+    # What is unseen holds as many leukocytes as what was seen, but half a cell never rules out.
+    unseen = (sample.cells - sample.seen) * (counted + 0.5) / (sample.seen + 0.5)
+    leukocytes = counted + unseen
+    total = sample.known + leukocytes.sum()
+    if not total > 0:
+        return SampleShare(np.nan, np.nan, np.nan)
+    share = np.where(counted > 0, sample.blasts / np.maximum(counted, 1), 0.5)
+    interval = clopper_pearson(sample.blasts, counted)
+    low = np.where(counted > 0, interval["low"], 0.0)
+    high = np.where(counted > 0, interval["high"], 1.0)
+    centre = (sample.known_blasts + (leukocytes * share).sum()) / total
+    weight = np.sqrt(leukocytes * unseen) / total
+    below = np.sqrt((np.square(weight * (share - low))).sum())
+    above = np.sqrt((np.square(weight * (high - share))).sum())
+    return SampleShare(float(centre), max(float(centre - below), 0.0), min(centre + above, 1.0))
