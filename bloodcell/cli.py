@@ -11,6 +11,7 @@ from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.commands.export import export
+from bloodcell.commands.review import review
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
@@ -27,6 +28,7 @@ def main() -> None:
 
 
 main.add_command(export)
+main.add_command(review)
 
 
 @main.command()
@@ -172,32 +174,6 @@ def report(run: Path) -> Shown:
 
     write_report(open_run(run))
     return pairs({"report": run / "report" / "index.html"})
-
-
-@main.group()
-def review() -> None:
-    """Look at the few cells that settle a share."""
-
-
-@review.command()
-@click.argument("run", type=_PATH)
-@click.option(
-    "--cells", type=click.IntRange(min=1), default=20, show_default=True,
-    help="Most cells a patient in the next batch.",
-)  # fmt: skip
-@click.option("--patient", metavar="NAME", help="Plan for this patient only.")
-@command
-def plan(run: Path, cells: int, patient: str | None) -> Shown:
-    """Choose the cells of RUN to look at next. Writes RUN/review/plan.parquet."""
-    check_run(run)
-    from bloodcell.console import print_plan
-    from bloodcell.review.plan import plan_review, write_plan
-    from bloodcell.run import open_run
-
-    opened = open_run(run)
-    planned = plan_review(opened, cells, patient)
-    path = write_plan(opened, planned)
-    return Shown(planned.to_pylist(), lambda: print_plan(planned, path))
 
 
 @main.command()

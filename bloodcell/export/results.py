@@ -77,6 +77,7 @@ def results_of(run: Run) -> Iterator[PatientResults]:
     in_denominator = [
         one.code for one, counts in zip(scheme.classes, scheme.is_leukocyte, strict=True) if counts
     ]
+    in_order = tuple(scheme.classes[place] for place in scheme.differential_order)
     reviewed, times = reviewed_patients(run), _times_of_reviews(run)
     for patient in run.patients.to_pylist():
         review = reviewed.get(patient["patient"])
@@ -91,7 +92,7 @@ def results_of(run: Run) -> Iterator[PatientResults]:
             denominator=denominator,
             results=(
                 *_shares(patient, review),
-                *_classes(scheme.classes, in_denominator, counted, denominator),
+                *_classes(in_order, in_denominator, counted, denominator),
             ),
             notes=tuple(_notes(run, patient, review)),
         )
