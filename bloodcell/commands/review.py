@@ -1,18 +1,18 @@
-"""`bloodcell review`: plan."""
+"""`bloodcell review`: which cells to look at, and what the answers make of a run."""
 
 from pathlib import Path
 
 import click
 
 from bloodcell.command import Shown, command
-from bloodcell.paths import check_run
+from bloodcell.paths import check_answers, check_run
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.group()
 def review() -> None:
-    """Look at the few cells that settle a share."""
+    """Look at the few cells that settle a share, correct them and sign."""
 
 
 @review.command()
@@ -34,3 +34,23 @@ def plan(run: Path, cells: int, patient: str | None) -> Shown:
     planned = plan_review(opened, cells, patient)
     path = write_plan(opened, planned)
     return Shown(planned.to_pylist(), lambda: print_plan(planned, path))
+
+
+@review.command()
+@click.argument("run", type=_PATH)
+@click.argument("answers", type=_PATH)
+@click.option("--reviewer", required=True, metavar="NAME", help="Whose answers they are.")
+@command
+def apply(run: Path, answers: Path, reviewer: str) -> Shown:
+    """Recompute the shares of RUN from ANSWERS, a file saved from its report, and sign them."""
+    check_run(run)
+    check_answers(answers)
+    from bloodcell.console import print_applied
+    from bloodcell.report import write_report
+    from bloodcell.review.answers import read_answers
+    from bloodcell.review.apply import apply_answers
+    from bloodcell.run import open_run
+
+    applied = apply_answers(open_run(run), read_answers(answers), reviewer, str(answers))
+    write_report(applied.run)
+    return Shown(applied.entries(), lambda: print_applied(applied))

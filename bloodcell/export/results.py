@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from bloodcell.audit import read_audit
-from bloodcell.review.folder import reviewed_patients
+from bloodcell.review.folder import logged_reviews, reviewed_patients
 from bloodcell.run import Run
 from bloodcell.scheme import CellClass, load_scheme
 from bloodcell.shares import ADJUSTED, BANDS
-from bloodcell.store import RunStore
 
 Status: TypeAlias = Literal["preliminary", "final", "corrected"]
 Row: TypeAlias = dict[str, Any]
@@ -78,7 +76,8 @@ def results_of(run: Run) -> Iterator[PatientResults]:
         one.code for one, counts in zip(scheme.classes, scheme.is_leukocyte, strict=True) if counts
     ]
     in_order = tuple(scheme.classes[place] for place in scheme.differential_order)
-    reviewed, times = reviewed_patients(run), _times_of_reviews(run)
+    reviewed = reviewed_patients(run)
+    times = {entry["number"]: entry["time"] for entry in logged_reviews(run)}
     for patient in run.patients.to_pylist():
         review = reviewed.get(patient["patient"])
         counted = review or patient
@@ -88,7 +87,7 @@ def results_of(run: Run) -> Iterator[PatientResults]:
             patient=patient["patient"],
             status=status,
             issued=times[review["last_answers"]] if review else str(run.record.finished),
-            signed_by=tuple(review["reviewers"]) if review and status != "preliminary" else (),
+            signed_by=tuple(review["signed_by"]) if review and status != "preliminary" else (),
             denominator=denominator,
             results=(
                 *_shares(patient, review),
@@ -105,13 +104,6 @@ def status_of(review: Row | None) -> Status:
     return "corrected" if review["corrected"] else "final"
 
 
-def _times_of_reviews(run: Run) -> dict[int, str]:
-    """When answers were applied, by the number of their file."""
-    path = RunStore(run.folder).audit_path
-    entries = read_audit(path) if path.exists() else ()
-    return {entry["number"]: entry["time"] for entry in entries if entry["event"] == "review"}
-
-
 def _shares(patient: Row, review: Row | None) -> Iterator[Result]:
     is_adjusted = patient["blast_percent"] is not None
     adjusted = _share(patient, _ADJUSTED, "" if is_adjusted else patient["adjustment"])
@@ -120,7 +112,9 @@ def _shares(patient: Row, review: Row | None) -> Iterator[Result]:
     else:
         looked_at, reviewers = review["cells_looked_at"], ", ".join(review["reviewers"])
         method = f"image classification, and {looked_at} cells looked at by {reviewers}; "
-        why_not = _NO_LEUKOCYTES if review["blast_percent"] is None else ""
+        why_not = "" if review["blast_percent"] is not None else _NO_LEUKOCYTES
+        if why_not and not looked_at:
+            why_not = patient["adjustment"]
         yield _share(review, method + _BASES[review["basis"]], why_not)
         yield replace(adjusted, code="blast_percent_adjusted", text="Blasts before review")
     yield Result(

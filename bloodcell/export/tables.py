@@ -8,15 +8,15 @@ from bloodcell.export.results import RESEARCH_USE, status_of
 from bloodcell.review.folder import reviewed_patients
 from bloodcell.run import Run
 
-_NOT_AGAIN = ("patient", "status", "corrected", "reviewers", "comment", "last_answers")
+_NOT_AGAIN = ("patient", "status", "corrected", "reviewers", "signed_by", "comment", "last_answers")
 """Columns of a review that are said in another way, or are for bloodcell alone."""
 
 
 def patients_with_review(run: Run) -> pa.Table:
     """All columns of ``patients.parquet``, then those of the review, null where there was none.
 
-    Of the review: ``status`` as exported, ``reviewers`` in one text, ``comment``, the others with
-    ``reviewed_`` before their names. ``use`` says that it is for research.
+    Of the review: ``status`` as exported, ``reviewers`` and ``signed_by`` in one text each,
+    ``comment``, the others with ``reviewed_`` before their names. ``use``: that it is for research.
     """
     table, reviewed = run.patients, reviewed_patients(run)
     rows = [reviewed.get(name) for name in table["patient"].to_pylist()]
@@ -32,7 +32,10 @@ def _columns_of_review(rows: list[dict[str, Any] | None]) -> dict[str, pa.Array]
         return [row[name] if row else None for row in rows]
 
     names = next(list(row) for row in rows if row)
-    reviewers = [names and ", ".join(names) for names in column("reviewers")]
-    columns = {"reviewers": reviewers, "comment": column("comment")}
+    columns: dict[str, list[Any]] = {
+        name: [None if people is None else ", ".join(people) for people in column(name)]
+        for name in ("reviewers", "signed_by")
+    }
+    columns["comment"] = column("comment")
     columns |= {f"reviewed_{name}": column(name) for name in names if name not in _NOT_AGAIN}
     return {name: pa.array(values) for name, values in columns.items()}
