@@ -38,4 +38,4 @@ def check_review(run: Run) -> str:
         with reading(path, "apply the last answers again to write it anew"):
             if not pq.read_table(path).equals(table):
                 raise RunError(f"{path} is not what the answers come to: apply the last ones again")
-    return f"{len(applied)} files of answers, shares computed again from {expected.num_rows} cells"
+    return f"{expected.num_rows} answers in {len(applied)} files, shares computed again from them"

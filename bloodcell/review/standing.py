@@ -5,6 +5,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from bloodcell.review.agreement import agreements, settled_class
@@ -22,6 +23,7 @@ _CELLS = pa.schema(
         ("class", pa.string()),
         ("reviewed_class", pa.string()),
         ("reviewer", pa.string()),
+        ("counts_as", pa.string()),
         ("disputed", pa.bool_()),
         ("planned", pa.bool_()),
     ]
@@ -116,25 +118,31 @@ class Standing:
         return [(name, row) for name, one in self._patients.items() for row in sorted(one.disputed)]
 
     def cells(self, planned_rows: Set[int]) -> pa.Table:
-        """``review/cells.parquet``; ``planned_rows`` are those that were drawn for the review."""
+        """``review/cells.parquet``, a row a cell and reviewer.
+
+        ``planned_rows`` are those that were drawn for the review.
+        """
         called = self._run.cells_at([row for _, row in self.votes()], ["class"])
         rows = [
             {
                 "patient": name,
                 "row": row,
                 "class": called[row]["class"],
-                "reviewed_class": counts_as,
-                "reviewer": list(patient.votes[row])[-1],
+                "reviewed_class": code,
+                "reviewer": reviewer,
+                "counts_as": counts_as,
                 "disputed": settled_class(patient.votes[row]) is None,
                 "planned": row in planned_rows,
             }
             for name, patient in self._patients.items()
             for row, counts_as in sorted(patient.classes.items())
+            for reviewer, code in patient.votes[row].items()
         ]
         return self._of_run(pa.Table.from_pylist(rows, schema=_CELLS))
 
     def patients(self, cells: pa.Table) -> pa.Table:
         """``review/patients.parquet`` of ``cells``: shares, counts and status."""
+        cells = _as_they_count(cells)
         planned = cells.filter(cells["planned"]).select(["patient", "row"])
         shares = reviewed_shares(self._run, cells, planned).to_pylist()
         share_of = {row["patient"]: row for row in shares}
@@ -172,6 +180,13 @@ class Standing:
             **{column: of_share.get(column) for column in (*ADJUSTED, *BANDS)},
             "basis": share.get("basis", "model"),
         }
+
+
+def _as_they_count(cells: pa.Table) -> pa.Table:
+    """Each cell once, with the class that counts as its ``reviewed_class``."""
+    once = cells.take(np.unique(cells["row"].to_numpy(), return_index=True)[1])
+    place = once.schema.get_field_index("reviewed_class")
+    return once.set_column(place, "reviewed_class", once["counts_as"])
 
 
 def _corrections(cells: pa.Table) -> Counter[tuple[str, str]]:

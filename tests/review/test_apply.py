@@ -114,6 +114,15 @@ def test_two_who_differ_leave_it_open_until_a_third_has_looked(own_run: bloodcel
     assert bad(own_run) == []
     third = apply(own_run, answers_of(own_run, other, [FIRST]), "C")
     assert third.disputed == []
+    cells = reviewed_cells(own_run)
+    assert cells is not None
+    of_cell = [one for one in cells.to_pylist() if one["row"] == differs]
+    assert [(one["reviewer"], one["reviewed_class"]) for one in of_cell] == [
+        ("A", every_third(differs)),
+        ("B", SMUDGE),
+        ("C", SMUDGE),
+    ]
+    assert {(one["counts_as"], one["disputed"]) for one in of_cell} == {(SMUDGE, False)}
     assert [row["status"] for row in third.patients] == ["final"]
     assert third.patients[0]["corrected"]
     assert third.patients[0]["signed_by"] == ["A", "B", "C"]
