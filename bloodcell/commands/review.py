@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bloodcell.command import Shown, command
+from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import check_answers, check_run
 
 _PATH = click.Path(path_type=Path)
@@ -54,3 +54,21 @@ def apply(run: Path, answers: Path, reviewer: str) -> Shown:
     applied = apply_answers(open_run(run), read_answers(answers), reviewer, str(answers))
     write_report(applied.run)
     return Shown(applied.entries(), lambda: print_applied(applied))
+
+
+@review.command()
+@click.argument("run", type=_PATH)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free",
+    help="Port of this machine's own address.",
+)  # fmt: skip
+@command
+def serve(run: Path, port: int) -> Shown:
+    """Show the report of RUN at an address of this machine; what is saved there is applied."""
+    check_run(run)
+    from bloodcell.serving import serve_review
+    from bloodcell.terminal import stop_on_signals, stop_requested
+
+    with stop_on_signals():
+        times = serve_review(run, port, stop_requested, lambda line: click.echo(line, err=True))
+    return pairs({"answers applied": times})
