@@ -10,6 +10,7 @@ import click
 from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
+from bloodcell.commands.calibrate import calibrate
 from bloodcell.commands.export import export
 from bloodcell.commands.review import review
 from bloodcell.engine.backends.choice import BACKEND_NAMES
@@ -27,6 +28,7 @@ def main() -> None:
     keep_library_caches_together()
 
 
+main.add_command(calibrate)
 main.add_command(export)
 main.add_command(review)
 
@@ -117,29 +119,6 @@ def evaluate(run: Path, labels: Path) -> Shown:
     figures = run_evaluation(opened, labels)
     folder = write_evaluation(opened, figures)
     return Shown(figures, lambda: print_evaluation(figures, folder))
-
-
-@main.command()
-@click.argument("run", type=_PATH)
-@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
-@click.option("--out", required=True, type=_PATH, help="Model folder to make.")
-@command
-def calibrate(run: Path, labels: Path, out: Path) -> Shown:
-    """Copy the run's model with an error model of the run's labelled patients."""
-    check_run(run)
-    check_labels(labels)
-    from bloodcell.run import open_run
-    from bloodcell.site_model import write_site_model
-
-    error_model = write_site_model(open_run(run), labels, out)
-    return pairs(
-        {
-            "patients": error_model.patients,
-            "cells": error_model.cells,
-            "blasts": error_model.blasts,
-            "model folder": out,
-        }
-    )
 
 
 @main.command()
