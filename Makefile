@@ -7,7 +7,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-# The tests of reports open them in Chromium. Without it they are skipped, unless CI=true.
+# What the tests of reports open them in; without it they are skipped, or fail where CI=true.
 CHROMIUM := chromium chromium-browser google-chrome
 
 .PHONY: demo test browser check ctest fault-test bench bench-compare gpu-check release clean
@@ -26,7 +26,8 @@ test: .venv/.testing check ctest
 
 # Debian's package, where there is no Chromium yet; that takes root.
 browser:
-	@command -v $(CHROMIUM) >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	@for name in $(CHROMIUM); do command -v $$name >/dev/null && exit; done; \
+	apt-get update -qq && apt-get install -y -qq chromium
 
 check: .venv/.testing
 	$(BIN)/ruff format --check .

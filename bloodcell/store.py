@@ -83,7 +83,9 @@ class RunStore:
         return (path.parent == self.folder and path.name in own) or self._is_left_over(path)
 
     def _is_left_over(self, path: Path) -> bool:
-        return is_left_over(path.name, of=_WRITTEN_IN[path.parent.relative_to(self.folder).as_posix()])
+        return is_left_over(
+            path.name, of=_WRITTEN_IN[path.parent.relative_to(self.folder).as_posix()]
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

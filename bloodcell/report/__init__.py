@@ -1,7 +1,8 @@
 """The report for people: a folder of pages that opens from a disk, with all that they need in it.
 
-``gallery.py`` chooses the cells that are shown, ``images.py`` packs their bytes, ``reviews.py`` reads
-what was looked at so far, ``content.py`` says what stands on a page, ``pages.py`` writes it.
+``gallery.py`` chooses the cells that are shown, ``images.py`` packs their bytes, ``reviews.py``
+reads what was looked at so far, ``content.py`` says what stands on a page, ``pages.py`` makes it of
+a template, ``writing.py`` writes the folder.
 """
 
 from bloodcell.report.writing import write_report

@@ -1,12 +1,11 @@
 """What the pages of a report say, from the run's own tables: no number is made here twice."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from bloodcell._core import REASONS
 from bloodcell.report.counting import cells_counted_by_hand
@@ -137,7 +136,7 @@ class Content:
             "adjusted": adjusted,
             "reviewed": reviewed,
             "review": review,
-            "estimate": reviewed if reviewed.is_given else adjusted,
+            "estimate": self._best(row),
             "status": review.get("status", "preliminary"),
             "chances": None if chances[0] is None else chances,
             "band": None if chances[0] is None else int(np.argmax(chances)),
@@ -209,17 +208,14 @@ class Content:
             "disputed": self.reviews.disputed(name),
         }
 
+    def _best(self, row: dict[str, Any]) -> Estimate:
+        """The share after review, if there is one, else the adjusted one."""
+        reviewed = Estimate(*(self.reviews.of(row["patient"]).get(name) for name in ADJUSTED))
+        return reviewed if reviewed.is_given else Estimate(*(row[name] for name in ADJUSTED))
+
     def _cells_counted_by_hand(self) -> npt.NDArray[np.int64]:
-        names = [row["patient"] for row in self.rows]
-        best = [
-            Estimate(*(source.get(column) for column in ADJUSTED))
-            for row, name in zip(self.rows, names, strict=True)
-            for source in [self.reviews.of(name)]
-        ]
-        own = [Estimate(*(row[column] for column in ADJUSTED)) for row in self.rows]
-        chosen = [b if b.is_given else o for b, o in zip(best, own, strict=True)]
-        columns = np.array([list(asdict(one).values()) for one in chosen], float).reshape(-1, 3) / 100
-        return cells_counted_by_hand(*columns.T)
+        shares = [astuple(self._best(row)) for row in self.rows]
+        return cells_counted_by_hand(*np.array(shares, np.float64).reshape(-1, 3).T / 100)
 
     def _evaluation(self) -> list[str]:
         folder = self._run.folder / "evaluation"

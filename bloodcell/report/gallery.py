@@ -72,9 +72,7 @@ def survey(run: Run, names: pa.Array, wanted_rows: npt.NDArray[np.int64]) -> Sur
         if sum(map(len, waiting)) > len(shown) + _WAITING:
             shown = _most_doubtful([shown, *waiting], limits, scheme, wanted_rows)
             waiting = []
-    return Survey(
-        _most_doubtful([shown, *waiting], limits, scheme, wanted_rows), rejected, strata
-    )
+    return Survey(_most_doubtful([shown, *waiting], limits, scheme, wanted_rows), rejected, strata)
 
 
 def stratum_of(blast_probability: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
@@ -125,4 +123,5 @@ def _most_doubtful(
     starts = np.flatnonzero(np.diff(group, prepend=-1))
     place_in_group = np.arange(len(cells)) - np.repeat(starts, np.diff(starts, append=len(cells)))
     is_kept = place_in_group < limits.ravel()[group]
-    return cells[is_kept | np.isin(cells["row"], wanted_rows)]
+    most_doubtful: Cells = cells[is_kept | np.isin(cells["row"], wanted_rows)]
+    return most_doubtful

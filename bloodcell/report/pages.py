@@ -54,7 +54,7 @@ def whole(value: int) -> str:
 
 
 def chance(value: float) -> str:
-    """A chance of 0 to 1 in percent; one that is not 0 is never shown as 0, nor is 1 by rounding."""
+    """A chance of 0 to 1 in percent; what is not 0 is not shown as 0, nor as 100 % by rounding."""
     if 0 < value < 0.01:
         return "< 1 %"
     if 0.99 < value < 1:

@@ -16,7 +16,7 @@ from bloodcell.engine.names import bytes_of
 from bloodcell.files import writing
 from bloodcell.manifest import root_of
 from bloodcell.report.content import Content, page_name
-from bloodcell.report.gallery import Survey, survey
+from bloodcell.report.gallery import Cells, Survey, survey
 from bloodcell.report.images import ImagePack
 from bloodcell.report.pages import environment, write_assets, write_page
 from bloodcell.report.reviews import Reviews
@@ -51,9 +51,7 @@ def write_report(run: Run) -> None:
     write_page(folder / "index.html", page, content.shared | content.overview())
 
 
-def _write_patients(
-    run: Run, content: Content, chosen: Survey, template: jinja2.Template
-) -> None:
+def _write_patients(run: Run, content: Content, chosen: Survey, template: jinja2.Template) -> None:
     folder = run.folder / "report"
     root = root_of(Path(os.fsdecode(bytes_of(run.record.job.input))))
 
@@ -69,9 +67,12 @@ def _write_patients(
     with ThreadPoolExecutor(usable_cores()) as pool:
         for places in _batches(len(content.rows)):
             cells = _cells_of(run, np.concatenate([chosen.of(place)["row"] for place in places]))
-            own = [cells.filter(np.isin(cells["row"].to_numpy(), chosen.of(p)["row"])) for p in places]
             # A list, so that what a thread raises is raised here.
-            list(pool.map(write, places, own))
+            list(pool.map(write, places, [_of(cells, chosen.of(place)) for place in places]))
+
+
+def _of(cells: pa.Table, rows: Cells) -> pa.Table:
+    return cells.filter(np.isin(cells["row"].to_numpy(), rows["row"]))
 
 
 def _batches(patients: int) -> Iterator[range]:

@@ -49,18 +49,24 @@
     const answer = cells.drafted(cell.row);
     const now = data.classes[cells.placeOf(cell.row)];
     const applied = answer === undefined && cells.answered(cell.row) !== null;
-    const said = answer !== undefined ? `✓ ${now.name}` : applied ? "answered" : blind ? `${cell.order}` : cell.blast.toFixed(2);
+    const said = answer !== undefined ? `✓ ${now.name}` : applied ? "answered" : blind ? `${cell.order || ""}` : cell.blast.toFixed(2);
     made.querySelector(".caption").textContent = said;
     made.classList.toggle("answered", answer !== undefined || applied);
     made.classList.toggle("moved", answer !== undefined && cells.placeOf(cell.row) !== cell.class);
     made.classList.toggle("disputed", data.disputed.includes(cell.row));
-    made.setAttribute("aria-label", `${blind ? `Cell ${cell.order} to look at` : `Cell of row ${cell.row}`}, ${describe(cell, blind)}`);
+    made.setAttribute("aria-label", `${blind && cell.order ? `Cell ${cell.order} to look at` : `Cell of row ${cell.row}`}, ${describe(cell, blind)}`);
   }
 
   // --- gallery
 
   function buildGallery() {
-    document.getElementById("planned").append(...cells.planned.map((cell) => button(cell, true)));
+    const planned = document.getElementById("planned");
+    planned.append(...cells.planned.map((cell) => button(cell, true)));
+    if (data.disputed.length) {
+      const box = element("div", { className: "cells", id: "third" });
+      box.append(...data.disputed.map((row) => button(cells.of(row), true)));
+      planned.before(element("h3", { textContent: "Third reading: readers disagree on these" }), box, element("h3", { textContent: "The plan" }));
+    }
     for (const one of data.classes) {
       const box = element("div", { className: "cells" });
       const title = element("h3");
