@@ -45,7 +45,7 @@ class Survey:
     rejected: npt.NDArray[np.int64]
     """Cells by patient and reason, (P, R)."""
     strata: npt.NDArray[np.int64]
-    """Cells called leukocytes by patient and stratum of a review, (P, 6)."""
+    """Cells called leukocytes by patient and stratum of a review, (P, 8)."""
 
     def of(self, patient: int) -> Cells:
         """The shown cells of one patient."""
@@ -76,7 +76,7 @@ def survey(run: Run, names: pa.Array, wanted_rows: npt.NDArray[np.int64]) -> Sur
 
 
 def stratum_of(blast_probability: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """The stratum of a review, 0 to 5, that cells of these probabilities are in."""
+    """The stratum of a review, 0 to 7, that cells of these probabilities are in."""
     return np.digitize(log_odds_of(blast_probability.astype(np.float64)), STRATUM_EDGES)
 
 

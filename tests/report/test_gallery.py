@@ -5,7 +5,7 @@ import pytest
 
 from bloodcell.report import gallery
 from bloodcell.report.gallery import survey
-from bloodcell.review.leukocytes import counted_scheme, leukocytes_by_patient
+from bloodcell.review.leukocytes import STRATA, counted_scheme, leukocytes_by_patient
 from bloodcell.run import Run
 
 NOTHING = np.empty(0, np.int64)
@@ -51,7 +51,9 @@ def test_choosing_in_many_steps_chooses_the_same(run: Run, monkeypatch: pytest.M
 def test_strata_are_those_of_the_review(run: Run) -> None:
     chosen = survey(run, run.patients["patient"].combine_chunks(), NOTHING)
     for place, (_, cells) in enumerate(leukocytes_by_patient(run)):
-        assert chosen.strata[place].tolist() == np.bincount(cells.stratum, minlength=6).tolist()
+        assert (
+            chosen.strata[place].tolist() == np.bincount(cells.stratum, minlength=STRATA).tolist()
+        )
 
 
 def test_rejected_cells_are_counted_by_reason(ward: Run) -> None:

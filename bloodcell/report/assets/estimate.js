@@ -29,9 +29,8 @@ window.bloodcell = window.bloodcell || {};
     return (low + high) / 2;
   }
 
-  // Exact 95 % interval of a binomial share (Clopper & Pearson 1934); all or nothing of no trials.
+  // Exact 95 % interval of a binomial share (Clopper & Pearson 1934).
   function clopperPearson(hits, trials) {
-    if (trials === 0) return [0, 1];
     const high = hits === trials ? 1 : crossing((q) => chanceOfAtMost(hits, trials, q));
     const misses = trials - hits;
     const low = hits === 0 ? 0 : 1 - crossing((q) => chanceOfAtMost(misses, trials, q));
@@ -41,16 +40,20 @@ window.bloodcell = window.bloodcell || {};
   // sample: arrays cells, seen, blasts, others by stratum; known, knownBlasts. Shares of 0 to 1,
   // null if no leukocyte is left.
   bloodcell.sampleShare = (sample) => {
-    let [total, hits, below, above] = [sample.known, sample.knownBlasts, 0, 0];
+    let [total, hits, below, above, unknown] = [sample.known, sample.knownBlasts, 0, 0, 0];
     sample.cells.forEach((cells, h) => {
       const [seen, blasts] = [sample.seen[h], sample.blasts[h]];
       const counted = blasts + sample.others[h];
       const unseen = ((cells - seen) * (counted + 0.5)) / (seen + 0.5);
       const all = counted + unseen;
       const share = counted > 0 ? blasts / counted : 0.5;
-      const [low, high] = clopperPearson(blasts, counted);
       total += all;
       hits += all * share;
+      if (counted === 0) {
+        unknown += unseen / 2;
+        return;
+      }
+      const [low, high] = clopperPearson(blasts, counted);
       below += all * unseen * (share - low) ** 2;
       above += all * unseen * (high - share) ** 2;
     });
@@ -58,8 +61,8 @@ window.bloodcell = window.bloodcell || {};
     const centre = hits / total;
     return {
       share: centre,
-      low: Math.max(0, centre - Math.sqrt(below) / total),
-      high: Math.min(1, centre + Math.sqrt(above) / total),
+      low: Math.max(0, centre - Math.sqrt(unknown ** 2 + below) / total),
+      high: Math.min(1, centre + Math.sqrt(unknown ** 2 + above) / total),
     };
   };
 })();
