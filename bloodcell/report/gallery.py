@@ -15,7 +15,7 @@ from bloodcell.scheme import Scheme
 
 ALL_UP_TO = 200
 """A patient with no more scored cells is shown whole."""
-OF_BLASTS, OF_ANOTHER = 36, 12
+OF_BLASTS, OF_ANOTHER = 24, 8
 """Cells shown of a class of blasts, and of any other class, of a larger patient."""
 OF_REJECTED = 12
 

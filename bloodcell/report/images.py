@@ -65,42 +65,40 @@ class ImagePack:
 
 def _write(path: Path, root: Path, cells: pa.Table, key: str) -> None:
     written = 0
-    with path.open("w", encoding="ascii") as file:
-        file.write("bloodcell.images({")
-        for row, uri in _uris(root, cells):
-            file.write(f'{"," if written else ""}\n"{row}":"{uri}"')
+    with path.open("wb") as file:
+        file.write(b"bloodcell.images({")
+        for row, kind, data in _images(root, cells):
+            file.write(b'%s\n"%d":"data:image/%s;base64,' % (b"," if written else b"", row, kind))
+            file.write(base64.b64encode(data))
+            file.write(b'"')
             written += 1
-        file.write("\n});\n")
+        file.write(b"\n});\n")
         if written == cells.num_rows:
-            file.write(f"// {key}\n")
+            file.write(b"// %s\n" % key.encode())
 
 
-def _uris(root: Path, cells: pa.Table) -> Iterator[tuple[int, str]]:
-    """Row and data URI of each cell that can be read."""
+def _images(root: Path, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:
+    """Row, kind and bytes of each cell that can be read."""
     for batch in read_files(root, batches_of(cells, _AT_ONCE)):
         for place, encoded in zip(*encoded_images(batch), strict=True):
             image = _for_a_browser(encoded)
             if image is not None:
-                kind, data = image
-                yield (
-                    int(batch.rows[place]),
-                    f"data:image/{kind};base64,{base64.b64encode(data).decode()}",
-                )
+                yield int(batch.rows[place]), *image
 
 
-def _for_a_browser(encoded: npt.NDArray[np.uint8]) -> tuple[str, bytes] | None:
+def _for_a_browser(encoded: npt.NDArray[np.uint8]) -> tuple[bytes, bytes] | None:
     """Kind and bytes of an image that browsers show; None if nothing can read it."""
     header = inspect(encoded)
     is_small = max(header.width, header.height) <= LARGEST_SIDE_PX and len(encoded) <= LARGEST_BYTES
     if header.format in _AS_THEY_ARE and is_small and not header.needs_rewriting:
-        return header.format, encoded.tobytes()
+        return header.format.encode(), encoded.tobytes()
     picture = _picture(encoded, is_deep=header.is_deep and not header.needs_rewriting)
     if picture is None:
         return None
     jpeg = io.BytesIO()
     picture.thumbnail((LARGEST_SIDE_PX, LARGEST_SIDE_PX))
     picture.save(jpeg, "JPEG", quality=_QUALITY, subsampling=0)
-    return "jpeg", jpeg.getvalue()
+    return b"jpeg", jpeg.getvalue()
 
 
 def _picture(encoded: npt.NDArray[np.uint8], *, is_deep: bool) -> Image.Image | None:
