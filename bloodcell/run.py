@@ -1,6 +1,7 @@
 """A finished run, as Python sees it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,18 @@ class Run:
 
         RunError if parts are gone or damaged.
         """
+        with self._reading_cells() as parts:
+            # Without partitioning=None a run folder named a=b would add a column a.
+            return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
+
+    def cells_by_part(self, columns: list[str]) -> Iterator[pa.Table]:
+        """The same a part at a time, so that memory does not grow with the cells."""
+        with self._reading_cells() as parts:
+            for part in parts:
+                yield pq.read_table(part, columns=columns, partitioning=None)
+
+    @contextmanager
+    def _reading_cells(self) -> Iterator[list[Path]]:
         parts, cells = RunStore(self.folder).parts(), self.counts.cells
         with reading(self.folder / "cells", "run the same `bloodcell score` again to find it"):
             rows = sum(pq.read_metadata(part).num_rows for part in parts)
@@ -53,8 +66,7 @@ class Run:
                     f"{self.folder} holds {rows} of its {cells} cells: run the same "
                     "`bloodcell score` again to redo the others"
                 )
-            # Without partitioning=None a run folder named a=b would add a column a.
-            return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
+            yield parts
 
     def cells_at(self, rows: Collection[int], columns: list[str]) -> dict[int, dict[str, Any]]:
         """By row, ``columns`` of those of ``rows`` that there are, read from their parts alone.

@@ -11,7 +11,7 @@ from bloodcell.errors import InputError
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme
 
-STRATUM_EDGES = (-4.0, -2.0, 0.0, 2.0, 4.0)
+STRATUM_EDGES = (-4.0, -2.5, -1.25, 0.0, 1.25, 2.5, 4.0)
 """Log-odds of blast that part the strata; a value on an edge belongs to the stratum above."""
 
 STRATA = len(STRATUM_EDGES) + 1
@@ -28,7 +28,7 @@ class Leukocytes:
 
     @property
     def stratum(self) -> npt.NDArray[np.int64]:
-        """0 to 5, (N,)."""
+        """0 to 7, (N,)."""
         return np.digitize(self.log_odds, STRATUM_EDGES)
 
 

@@ -34,7 +34,7 @@ _SCHEMA = pa.schema(
 def plan_review(run: Run, cells: int, patient: str | None = None) -> pa.Table:
     """The run's plan with a further batch of at most ``cells`` cells for each patient.
 
-    Columns: ``patient``; ``order``, 1 is looked at first; ``row``; ``stratum`` 0 to 5, by
+    Columns: ``patient``; ``order``, 1 is looked at first; ``row``; ``stratum`` 0 to 7, by
     log-odds of blast; ``stratum_cells``, the patient's leukocytes in it; ``batch`` from 1 on.
     ``patient``: plan for this one only, what is planned for others stays. Which cells of a stratum
     come first depends on the run's manifest, the model and the patient's name only.

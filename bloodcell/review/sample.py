@@ -3,6 +3,7 @@
 The report's script computes the same; docs/statistics.md states the formulas.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +43,10 @@ class SampleShare:
 def sample_share(sample: Sample) -> SampleShare:
     """Share of blasts and its interval; NaN if no leukocyte is left.
 
-    Each stratum's share has its exact interval (Clopper & Pearson 1934), all or nothing where
-    none was seen; distances from their centre are added in squares (MOVER; Zou & Donner 2008,
-    Statist. Med. 27:1693), each times sqrt(unseen / all) for a finite stratum.
+    Each stratum's share has its exact interval (Clopper & Pearson 1934); strata of which no
+    leukocyte was seen are one, all blasts or none. Distances from the centre are added in squares
+    (MOVER; Zou & Donner 2008, Statist. Med. 27:1693), each times sqrt(unseen / all) for a finite
+    stratum.
     """
     counted = sample.blasts + sample.others
     # What is unseen holds as many leukocytes as what was seen, but half a cell never rules out.
@@ -53,12 +55,12 @@ def sample_share(sample: Sample) -> SampleShare:
     total = sample.known + leukocytes.sum()
     if not total > 0:
         return SampleShare(np.nan, np.nan, np.nan)
-    share = np.where(counted > 0, sample.blasts / np.maximum(counted, 1), 0.5)
+    looked_at = counted > 0
+    share = np.where(looked_at, sample.blasts / np.maximum(counted, 1), 0.5)
     interval = clopper_pearson(sample.blasts, counted)
-    low = np.where(counted > 0, interval["low"], 0.0)
-    high = np.where(counted > 0, interval["high"], 1.0)
-    centre = (sample.known_blasts + (leukocytes * share).sum()) / total
-    weight = np.sqrt(leukocytes * unseen) / total
-    below = np.sqrt((np.square(weight * (share - low))).sum())
-    above = np.sqrt((np.square(weight * (high - share))).sum())
-    return SampleShare(float(centre), max(float(centre - below), 0.0), min(centre + above, 1.0))
+    weight = np.sqrt(leukocytes * unseen)[looked_at]
+    below, above = (np.abs(share - interval[end])[looked_at] for end in ("low", "high"))
+    unknown = unseen[~looked_at].sum() / 2
+    centre = float((sample.known_blasts + (leukocytes * share).sum()) / total)
+    low, high = (math.hypot(unknown, *(weight * distance)) / total for distance in (below, above))
+    return SampleShare(centre, max(centre - low, 0.0), min(centre + high, 1.0))
