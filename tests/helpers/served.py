@@ -1,5 +1,6 @@
 """`bloodcell review serve` in a process of its own, as a user starts it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,9 +11,12 @@ import bloodcell
 
 
 class Served:
-    def __init__(self, run: bloodcell.Run) -> None:
+    def __init__(self, run: bloodcell.Run, *before: str) -> None:
+        """``before``: words of a program that runs it."""
         words = [sys.executable, "-m", "bloodcell", "review", "serve", str(run.folder), "--json"]
-        self.process = subprocess.Popen(words, stdout=-1, stderr=-1, text=True)
+        self.process = subprocess.Popen(
+            [*before, *words], stdout=-1, stderr=-1, text=True, start_new_session=True
+        )
         assert self.process.stderr
         self.address = self.process.stderr.readline().strip()
         where = urlsplit(self.address)
@@ -36,6 +40,11 @@ class Served:
         return response, response.read()
 
     def ended(self) -> tuple[int, str, str]:
-        self.process.send_signal(signal.SIGINT)
+        os.killpg(self.process.pid, signal.SIGINT)
         out, said = self.process.communicate(timeout=60)
         return self.process.returncode, out, said
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()

@@ -37,5 +37,4 @@ def test_what_is_read_and_signed_in_the_page_is_final(
         assert served.ended()[0] == 0
         assert all(finding.good for finding in verify(own.folder))
     finally:
-        served.process.kill()
-        served.process.communicate()
+        served.kill()

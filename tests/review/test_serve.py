@@ -24,8 +24,7 @@ FIRST = "phantom-000"
 def served(own_run: bloodcell.Run) -> Iterator[Served]:
     server = Served(own_run)
     yield server
-    server.process.kill()
-    server.process.communicate()
+    server.kill()
 
 
 def answers(run: bloodcell.Run, reviewer: str = "A") -> bytes:
