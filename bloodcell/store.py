@@ -27,6 +27,8 @@ _WRITTEN_IN = {
     "report/assets": r"[a-z]+\.(?:js|css)",
     "report/images": r"\d+\.js",
     "report/patients": r"\d+\.html",
+    "review": r"(?:plan|cells|patients)\.parquet|agreement\.json|disagreements\.csv",
+    "review/answers": r"\d+-.*\.json",
 }
 """What is written in which folder of a run, as regular expressions."""
 

@@ -8,21 +8,17 @@ explains it. The report's page writes it, ``bloodcell review`` takes it.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
 from bloodcell.review.plan import plan_path
 from bloodcell.run import Run
 from bloodcell.scheme import load_scheme
-from bloodcell.store import RunStore, reading
+from bloodcell.store import RunStore
 
 FORMAT = "bloodcell answers 1"
 LARGEST_FILE = 64 << 20
@@ -141,29 +137,14 @@ def as_json(answers: Answers) -> str:
 def _check_rows(run: Run, answers: Answers, source: str) -> None:
     """InputError unless each row is a scored cell of the patient it stands under."""
     rows = [row for patient in answers.patients.values() for row in patient.answers]
-    cells = _cells_at(run, rows)
+    cells = run.cells_at(rows, ["patient", "status"])
     for name, patient in answers.patients.items():
-        if foreign := [row for row in patient.answers if cells.get(row) != name]:
+        own = {"patient": name, "status": "scored"}
+        if foreign := [row for row in patient.answers if cells.get(row) != own]:
             raise InputError(
                 f"{source}, patient {name}: rows {foreign[:_SHOWN]} are no scored cells of theirs "
                 f"({len(foreign)} in all)"
             )
-
-
-def _cells_at(run: Run, rows: Sequence[int]) -> dict[int, str]:
-    """The patients of those of ``rows`` that are scored, read from their parts alone."""
-    store = RunStore(run.folder)
-    patients: dict[int, str] = {}
-    for part in sorted({row // run.record.job.rows_per_part for row in rows}):
-        path = store.part_path(part)
-        if not path.is_file():
-            continue
-        with reading(path, "run the same `bloodcell score` again to redo its cells"):
-            table = pq.read_table(path, columns=["row", "patient", "status"], partitioning=None)
-        is_asked = pc.is_in(table["row"], value_set=pa.array(rows, pa.int64()))
-        asked = table.filter(pc.and_(is_asked, pc.equal(table["status"], "scored")))
-        patients |= dict(zip(asked["row"].to_pylist(), asked["patient"].to_pylist(), strict=True))
-    return patients
 
 
 def _answers(entries: Any) -> Answers:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers.command_lines import assert_documented, packages_loaded
+from helpers.command_lines import assert_documented, commands_of, packages_loaded
 from helpers.labelled_runs import BLAST, labels, run_of
 
 import bloodcell
@@ -106,9 +106,9 @@ def test_a_slip_in_a_path_is_answered_before_anything_heavy_is_loaded(
     assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", sorted(commands_of(main)))
 def test_every_command_has_json_quiet_and_verbose(name: str) -> None:
-    options = {word for option in main.commands[name].params for word in option.opts}
+    options = {word for option in commands_of(main)[name].params for word in option.opts}
     assert {"--json", "-q", "--quiet", "-v", "--verbose"} <= options
 
 
