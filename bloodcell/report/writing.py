@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.names import bytes_of
 from bloodcell.files import writing
 from bloodcell.manifest import root_of
@@ -28,6 +27,8 @@ from bloodcell.store import RunStore
 FIRST_GLANCES = 20
 """Most cells a patient that the first plan of a review asks for."""
 _PATIENTS_AT_ONCE = 64
+_WRITERS = 16
+"""Threads: most of their time they wait for the disk, which syncs many files as fast as one."""
 
 
 def write_report(run: Run) -> None:
@@ -64,7 +65,7 @@ def _write_patients(run: Run, content: Content, chosen: Survey, template: jinja2
         page = folder / "patients" / f"{page_name(place)}.html"
         write_page(page, template, content.shared | content.patient(place, paths))
 
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with ThreadPoolExecutor(_WRITERS) as pool:
         for places in _batches(len(content.rows)):
             cells = _cells_of(run, np.concatenate([chosen.of(place)["row"] for place in places]))
             # A list, so that what a thread raises is raised here.

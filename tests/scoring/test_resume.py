@@ -145,6 +145,7 @@ def test_what_a_kill_leaves_later_is_cleared_away_and_users_files_are_not(
 ) -> None:
     shutil.copytree(run.folder, tmp_path / "run")
     left = ["run.json.0a1b2c3d.new", "report/index.html.0a1b2c3d.new", "patients.csv.new"]
+    left += ["report/images/00001.js.0a1b2c3d.new", "report/patients/00001.html.0a1b2c3d.new"]
     for name in [*left, "thesis.new", "cells/notes.new"]:
         (tmp_path / "run" / name).write_text("")
     bloodcell.score(smears, tmp_path / "run")
