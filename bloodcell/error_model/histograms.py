@@ -34,11 +34,17 @@ def by_shape_bin(log_odds: Floats, patient: npt.NDArray[np.intp], patients: int)
     return counts.reshape(patients, SHAPE_BINS).astype(np.float64)
 
 
+def bin_of(log_odds: Floats) -> npt.NDArray[np.intp]:
+    """Bin of the accumulator's histogram, 0 to 63, of each log-odds."""
+    place: npt.NDArray[np.intp] = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.intp)
+    return place
+
+
 def accumulated(
     log_odds: Floats, patient: npt.NDArray[np.intp], patients: int
 ) -> npt.NDArray[np.int64]:
     """Cells by patient and bin of the accumulator's histogram, (P, 64); see _core.pyi."""
-    place = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.intp)
+    place = bin_of(log_odds)
     counts: npt.NDArray[np.int64] = np.bincount(patient * 64 + place, minlength=patients * 64)
     return counts.reshape(patients, 64)
 
@@ -53,6 +59,8 @@ class LabelledHistograms:
     """Of all other leukocytes, likewise."""
     counts: npt.NDArray[np.int64]
     """Both together on the accumulator's bins, (P, 64)."""
+    blast_counts: npt.NDArray[np.int64]
+    """Blasts on these."""
 
     @staticmethod
     def of(
@@ -73,6 +81,7 @@ class LabelledHistograms:
             by_shape_bin(log_odds[blast], patient[blast], len(names)),
             by_shape_bin(log_odds[~blast], patient[~blast], len(names)),
             accumulated(log_odds, patient, len(names)),
+            accumulated(log_odds[blast], patient[blast], len(names)),
         )
 
     @property
