@@ -77,7 +77,9 @@ def fit_error_model(
         cells=round(labelled.labelled.sum()),
         blasts=round(labelled.blasts.sum()),
         held_out=held_out,
-        recalibration=fit_recalibration(labelled.blast_counts, labelled.seen_counts),
+        recalibration=fit_recalibration(
+            labelled.blast_counts, labelled.seen_counts, labelled.counts
+        ),
     )
 
 
