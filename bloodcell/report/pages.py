@@ -1,7 +1,5 @@
 """Pages from templates, and the files that all of them share."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +24,20 @@ def environment() -> jinja2.Environment:
 
 
 def write_page(path: Path, template: jinja2.Template, content: dict[str, Any]) -> None:
-    """Write a page; DiskError if the disk refuses."""
-    write_whole(path, _writing(template.render(content).encode()))
+    """Write a page, unless it is there; DiskError if the disk refuses."""
+    _write_unless_there(path, template.render(content).encode())
 
 
 def write_assets(folder: Path) -> None:
     """Write scripts and style sheet to ``folder``; DiskError if the disk refuses."""
     for asset in sorted((_HERE / "assets").iterdir()):
-        content = asset.read_bytes()
-        path = folder / asset.name
-        if not path.is_file() or path.read_bytes() != content:
-            write_whole(path, _writing(content))
+        _write_unless_there(folder / asset.name, asset.read_bytes())
 
 
-def _writing(content: bytes) -> Callable[[Path], object]:
-    return partial(Path.write_bytes, data=content)
+def _write_unless_there(path: Path, content: bytes) -> None:
+    # Answers for one patient change one page of a thousand, and syncing is what takes time.
+    if not path.is_file() or path.read_bytes() != content:
+        write_whole(path, lambda beside: beside.write_bytes(content))
 
 
 def percent(value: float | None) -> str:

@@ -6,16 +6,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers.report_pages import HOSTILE_NAMES, Parsed, data_of, page_path, place_of
 
 import bloodcell
 from bloodcell.report import write_report
-from bloodcell.review.answers import plan_digest, run_identity
+from bloodcell.review.answers import Answers, PatientAnswers, plan_digest, run_identity
+from bloodcell.review.apply import apply_answers
 from bloodcell.run import Run
-from bloodcell.shares import ADJUSTED, BANDS
 
 
 def pages_of(run: Run) -> list[Path]:
@@ -122,41 +121,47 @@ def reviewed(run: Run, folder: Path) -> Run:
     """A copy of ``run`` whose first patient was signed, and whose second is disputed."""
     shutil.copytree(run.folder, folder)
     copy = bloodcell.open_run(folder)
-    plan = pq.read_table(folder / "review" / "plan.parquet").to_pylist()
-    first, second = (
-        [{"patient": name, "row": p["row"]} for p in plan if p["patient"] == name]
-        for name in ("phantom-000", "phantom-001")
-    )
-    answers = [one | {"reviewed_class": "monocyte", "reviewer": "A"} for one in first]
-    answers += [
-        second[0] | {"reviewed_class": "monocyte", "reviewer": "A"},
-        second[0] | {"reviewed_class": "lymphocyte", "reviewer": "B"},
-    ]
-    pq.write_table(pa.Table.from_pylist(answers), folder / "review" / "cells.parquet")
-    share = dict(zip(ADJUSTED, (12.34, 9.87, 21.6), strict=True))
-    bands = dict(zip(BANDS, (0.0, 0.25, 0.5, 0.25), strict=True))
-    final = {"status": "final", "reviewers": "A. Reader", "cells_looked_at": len(first)}
-    disputed = {"status": "disputed", "reviewers": "A, B", "cells_looked_at": 1, "basis": "model"}
-    rows = copy.patients.to_pylist()
-    reviews = [rows[0] | share | bands | final | {"basis": "sample"}, rows[1] | disputed]
-    pq.write_table(pa.Table.from_pylist(reviews), folder / "review" / "patients.parquet")
+    rows = {name: planned_rows(copy, name) for name in ("phantom-000", "phantom-001")}
+    for reviewer, code in (("A. Reader", "monocyte"), ("<b>B", "lymphocyte")):
+        answers = {
+            "phantom-000": PatientAnswers(dict.fromkeys(rows["phantom-000"], "monocyte"), True, ""),
+            "phantom-001": PatientAnswers({rows["phantom-001"][0]: code}, True, "<i>odd"),
+        }
+        given = Answers(run_identity(copy), plan_digest(copy), "", answers)
+        copy = apply_answers(copy, given, reviewer, "answers").run
     write_report(copy)
     return copy
 
 
+def planned_rows(run: Run, patient: str) -> list[int]:
+    plan = pq.read_table(run.folder / "review" / "plan.parquet").to_pylist()
+    return [planned["row"] for planned in plan if planned["patient"] == patient]
+
+
 def test_what_was_signed_is_final_and_the_networks_share_stays(run: Run, tmp_path: Path) -> None:
     copy = reviewed(run, tmp_path / "run")
+    review = pq.read_table(copy.folder / "review" / "patients.parquet").to_pylist()[0]
     html = page_path(copy, "phantom-000").read_text()
     text = " ".join(Parsed(html).text.split())
-    assert "Final Signed: A. Reader." in text
-    assert "95 % interval 9.9 to 21.6 %" in text
-    assert "from the cells seen alone: they contradict the network" in text
+    assert "Final Signed: A. Reader, <b>B." in text
+    low, high = review["blast_percent_low"], review["blast_percent_high"]
+    assert f"95 % interval {low:.1f} to {high:.1f} %, after" in text
     assert_numbers_are(run.patients.to_pylist()[0], Parsed(html).numbers)
-    disputed = " ".join(Parsed(page_path(copy, "phantom-001").read_text()).text.split())
-    assert "Readers disagree on 1 cell: a third reading is due." in disputed
+    monocytes = re.search(r'data-code="monocyte".*?corrected">([\d,]+)<', html)
+    assert monocytes
+    assert int(monocytes[1]) == review["n_monocyte"]
+
+
+def test_what_readers_differ_on_is_disputed(run: Run, tmp_path: Path) -> None:
+    copy = reviewed(run, tmp_path / "run")
+    html = page_path(copy, "phantom-001").read_text()
+    text = " ".join(Parsed(html).text.split())
+    assert "Readers disagree on 1 cell: a third reading is due." in text
+    assert "Remark: <i>odd" in text
+    row = planned_rows(copy, "phantom-001")[0]
+    assert data_of(page_path(copy, "phantom-001"))["disputed"] == [row]
     index = (copy.folder / "report" / "index.html").read_text()
-    rows = dict(re.findall(r'data-patient="(\d)".*?data-look="(\d+)"', index))
-    assert rows["0"] == "0"
+    assert dict(re.findall(r'data-patient="(\d)".*?data-look="(\d+)"', index))["0"] == "0"
     assert re.findall(r'data-status="(\w+)"', index) == ["final", "disputed", "preliminary"]
 
 
@@ -175,6 +180,17 @@ def test_pictures_of_evaluate_are_linked_if_they_are_there(run: Run, tmp_path: P
     write_report(bloodcell.open_run(folder))
     assert 'href="../evaluation/roc.svg"' in (folder / "report" / "index.html").read_text()
     assert "../evaluation" not in (run.folder / "report" / "index.html").read_text()
+
+
+def test_a_page_that_would_be_the_same_is_not_written_again(run: Run, tmp_path: Path) -> None:
+    copy = reviewed(run, tmp_path / "run")
+    before = {path: path.stat().st_ino for path in pages_of(copy)}
+    third = planned_rows(copy, "phantom-002")[:1]
+    answers = {"phantom-002": PatientAnswers(dict.fromkeys(third, "monocyte"), False, "")}
+    given = Answers(run_identity(copy), plan_digest(copy), "", answers)
+    write_report(apply_answers(copy, given, "C", "answers").run)
+    again = [path.name for path, inode in before.items() if path.stat().st_ino != inode]
+    assert again == ["index.html", "00003.html"]
 
 
 def test_a_report_written_anew_is_the_same(run: Run, tmp_path: Path) -> None:

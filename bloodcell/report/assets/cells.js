@@ -9,17 +9,13 @@
   const draft = drafts.of(data.patient);
   const [undone, done] = [[], []];
 
-  // Of applied answers those on which all readers agree.
-  const agreed = new Map();
-  for (const answer of data.applied) {
-    const before = agreed.get(answer.row);
-    agreed.set(answer.row, before === undefined || before === answer.class ? answer.class : null);
-  }
+  // What cells count as by the answers that were applied, by row.
+  const applied = new Map(Object.entries(data.applied).map(([row, code]) => [Number(row), code]));
 
   const drafted = (row) => draft.answers[row];
   const placeOf = (row) => classAt.get(drafted(row)) ?? byRow.get(row).class;
   // What the counts take a cell for: the draft's class, else the applied one, else null.
-  const answered = (row) => classAt.get(drafted(row) ?? agreed.get(row)) ?? null;
+  const answered = (row) => classAt.get(drafted(row) ?? applied.get(row)) ?? null;
 
   function put(row, code) {
     if (code === undefined) delete draft.answers[row];

@@ -286,7 +286,7 @@
     comment.addEventListener("input", () => keep(() => (cells.draft.comment = comment.value)));
     desk.append(
       element("div", { className: "state" },
-        element("span", { id: "progress" }), element("span", { className: "estimate" }),
+        element("span", { id: "progress", role: "status" }), element("span", { className: "estimate" }),
         Object.assign(action("Undo", undo), { id: "undo" }), Object.assign(action("Redo", redo), { id: "redo" })),
       element("div", { className: "saving" },
         element("label", { className: "check" }, sign, " Sign this patient"),
