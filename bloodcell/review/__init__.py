@@ -1,6 +1,7 @@
 """A person looks at a few cells: which ones, and what the answers are worth.
 
-``leukocytes.py`` are the cells a share is of, by patient; ``sample.py`` the strata they are drawn
-from and the share that a sample alone gives; ``plan.py`` chooses cells, ``estimate.py`` says what
-the answers make of a patient's share. docs/statistics.md has the formulas.
+``leukocytes.py`` are the cells a share is of, ``patient.py`` one patient under review,
+``sample.py`` the share that a sample alone gives, ``estimate.py`` what the answers make of a
+share, ``plan.py`` which cells come next, ``draw.py`` how they are drawn. docs/statistics.md has the
+formulas.
 """
