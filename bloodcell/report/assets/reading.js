@@ -19,7 +19,11 @@
     return made;
   }
 
-  const percent = (share) => (100 * share).toFixed(1);
+  // A quarter is rounded down, as Python does, so that page and tables say the same.
+  function percent(share) {
+    const value = 100 * share;
+    return (value % 1 === 0.25 ? value - 0.05 : value).toFixed(1);
+  }
 
   function describe(cell, blind) {
     const called = data.classes[cells.placeOf(cell.row)].name;
