@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from bloodcell.error_model.card import ErrorModel
 from bloodcell.error_model.histograms import Floats, LabelledHistograms
+from bloodcell.error_model.recalibration import fit_recalibration
 from bloodcell.error_model.shapes import TAIL, fit_kind
 from bloodcell.error_model.worth import choose_worth
 from bloodcell.errors import InputError
@@ -76,6 +77,9 @@ def fit_error_model(
         cells=round(labelled.labelled.sum()),
         blasts=round(labelled.blasts.sum()),
         held_out=held_out,
+        recalibration=fit_recalibration(
+            labelled.blast_counts, labelled.seen_counts, labelled.counts
+        ),
     )
 
 

@@ -37,11 +37,17 @@ def by_shape_bin(
     return cells.reshape(patients, SHAPE_BINS)
 
 
+def bin_of(log_odds: Floats) -> npt.NDArray[np.intp]:
+    """Bin of the accumulator's histogram, 0 to 63, of each log-odds."""
+    place: npt.NDArray[np.intp] = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.intp)
+    return place
+
+
 def accumulated(
     log_odds: Floats, patient: npt.NDArray[np.intp], patients: int, weight: Floats | None = None
 ) -> npt.NDArray[np.int64]:
     """Cells by patient and bin of the accumulator's histogram, (P, 64); see _core.pyi."""
-    place = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.intp)
+    place = bin_of(log_odds)
     counts = np.bincount(patient * 64 + place, weight, patients * 64).reshape(patients, 64)
     return np.rint(counts).astype(np.int64)
 
@@ -56,6 +62,10 @@ class LabelledHistograms:
     """Of all other leukocytes, likewise."""
     counts: npt.NDArray[np.int64]
     """Both together on the accumulator's bins, (P, 64)."""
+    seen_counts: npt.NDArray[np.int64]
+    """The same without weights: the cells that were labelled."""
+    blast_counts: npt.NDArray[np.int64]
+    """Blasts among these."""
 
     @property
     def labelled(self) -> Floats:
@@ -91,6 +101,8 @@ class LabelledHistograms:
             by_shape_bin(log_odds[blast], patient[blast], len(names), worth[blast]),
             by_shape_bin(log_odds[~blast], patient[~blast], len(names), worth[~blast]),
             accumulated(log_odds, patient, len(names), stands_for),
+            accumulated(log_odds, patient, len(names)),
+            accumulated(log_odds[blast], patient[blast], len(names)),
         )
 
     @property

@@ -27,7 +27,7 @@ Resource = dict[str, Any]
 def content(run: Run, codes: Codes, patient: PatientResults) -> bytes:
     """The Bundle of one patient, as JSON in UTF-8."""
     made = _Resources(run.record, codes, patient)
-    text = json.dumps(made.bundle(), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(made.bundle(), ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode()
 
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bloodcell._core import REASONS
+from bloodcell._core import REASONS, STRATUM_EDGES
 from bloodcell.error_model.histograms import log_odds_of
-from bloodcell.review.leukocytes import STRATA, STRATUM_EDGES, counted_scheme
+from bloodcell.review.leukocytes import STRATA, counted_scheme
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme
 

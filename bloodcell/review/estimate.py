@@ -1,106 +1,105 @@
 """What the answers of a review make of a patient's share."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from bloodcell.review.leukocytes import STRATA, Leukocytes, counted_scheme, leukocytes_by_patient
-from bloodcell.review.sample import Sample, sample_share
+from bloodcell.review.patient import PatientReview, reviews
+from bloodcell.review.sample import SampleShare, sample_share
 from bloodcell.run import Run
-from bloodcell.scheme import Scheme
-from bloodcell.shares import ADJUSTED
+from bloodcell.shares import ADJUSTED, BANDS
 
-REVIEWED = ("patient", "cells_looked_at", *ADJUSTED, "basis")
-"""Columns of ``reviewed_shares``."""
+Basis = Literal["model", "sample"]
+
+LEAST_SURPRISE = -3.0
+"""In standard deviations below what was foretold: answers of a lower log score contradict it."""
+
+_SCHEMA = pa.schema(
+    [
+        ("patient", pa.string()),
+        ("cells_looked_at", pa.int64()),
+        *((name, pa.float64()) for name in (*ADJUSTED, *BANDS)),
+        ("basis", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Of one patient; arrays (M,), one place a cell."""
+class ReviewedShare:
+    """Shares of 0 to 1 with the interval of 95 %; NaN where no leukocyte is left."""
 
-    row: npt.NDArray[np.int64]
-    is_blast: npt.NDArray[np.bool_]
-    is_leukocyte: npt.NDArray[np.bool_]
-    """As the run counts; every blast is one."""
+    share: float
+    low: float
+    high: float
+    bands: tuple[float, ...]
+    """Chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more."""
+    basis: Basis
 
 
 def reviewed_shares(run: Run, answers: pa.Table, planned: pa.Table) -> pa.Table:
-    """One row a patient of ``answers``, sorted by name; columns as ``REVIEWED``.
+    """One row a patient of ``answers``, sorted by name.
 
     ``answers`` has ``patient``, ``row`` and ``reviewed_class``, each cell once, classes of the
-    run's scheme; ``planned`` is the plan. Shares are in percent, null where no leukocyte is left.
-    ``basis`` is ``model``, or ``sample`` where the network is not trusted. A cell that was answered
-    but not planned is known and no part of the sample. One that the network called a leukocyte
-    and the reader does not leaves the denominator, one that only the reader calls so enters it.
+    run's scheme; ``planned`` is the plan. Columns: ``patient``, ``cells_looked_at``; share,
+    interval and bands named as in patients.parquet, null where no leukocyte is left; ``basis``,
+    which is ``model``, or ``sample`` where the network is not trusted or the answers contradict
+    it. A cell that was answered but not planned is known and no part of the sample. One that the
+    network called a leukocyte and the reader does not leaves the denominator, one that only the
+    reader calls so enters it.
     """
-    scheme = counted_scheme(run)
-    rows = [
-        _row(name, cells, own, _rows_of(planned, name))
-        for name, cells, own in _answered(run, answers, scheme)
-    ]
-    columns = dict(zip(REVIEWED, zip(*rows, strict=True), strict=True)) if rows else {}
-    types = [pa.string(), pa.int64(), *[pa.float64()] * 3, pa.string()]
-    return pa.table(
-        {
-            name: pa.array(columns.get(name, ()), kind, from_pandas=True)
-            for name, kind in zip(REVIEWED, types, strict=True)
-        }
-    )
-
-
-def answers_of(answers: pa.Table, patient: str, scheme: Scheme) -> Answers:
-    """The answers of one patient, which may be none."""
-    own = answers.filter(np.asarray(answers["patient"].to_pylist(), object) == patient)
-    classes, codes = own["reviewed_class"].to_numpy(), np.array(scheme.codes)
-    return Answers(
-        own["row"].to_numpy(),
-        np.isin(classes, codes[scheme.is_blast]),
-        np.isin(classes, codes[scheme.is_leukocyte]),
-    )
-
-
-def sample_of(cells: Leukocytes, answers: Answers, planned: npt.NDArray[np.int64]) -> Sample:
-    """What the answers tell of the strata; ``planned`` (N,) are the rows that were drawn."""
-    drawn = np.isin(answers.row, np.intersect1d(planned, cells.row))
-    place = np.searchsorted(cells.row, answers.row[drawn])
-    stratum = cells.stratum[place]
-    blast, leukocyte = answers.is_blast[drawn], answers.is_leukocyte[drawn]
-    besides = cells.stratum[np.isin(cells.row, answers.row[~drawn])]
-    return Sample(
-        cells=_by_stratum(cells.stratum) - _by_stratum(besides),
-        seen=_by_stratum(stratum),
-        blasts=_by_stratum(stratum[blast]),
-        others=_by_stratum(stratum[leukocyte & ~blast]),
-        known=int(answers.is_leukocyte[~drawn].sum()),
-        known_blasts=int(answers.is_blast[~drawn].sum()),
-    )
-
-
-def _by_stratum(stratum: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.bincount(stratum, minlength=STRATA).astype(np.int64)
-
-
-def _answered(
-    run: Run, answers: pa.Table, scheme: Scheme
-) -> Iterator[tuple[str, Leukocytes, Answers]]:
     names = set(answers["patient"].to_pylist())
-    for name, cells in leukocytes_by_patient(run):
-        if name in names:
-            yield name, cells, answers_of(answers, name, scheme)
+    rows = [
+        _row(name, review, reviewed_share(review))
+        for name, review in reviews(run, answers, planned)
+        if name in names
+    ]
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
-def _rows_of(planned: pa.Table, patient: str) -> npt.NDArray[np.int64]:
-    own = np.asarray(planned["patient"].to_pylist(), object) == patient
-    rows: npt.NDArray[np.int64] = planned["row"].to_numpy()[own]
-    return rows
+def reviewed_share(review: PatientReview) -> ReviewedShare:
+    """One patient's share after the answers: by the model, unless they contradict it."""
+    by_sample = sample_share(review.sample)
+    if review.prior is None or not by_sample.share >= 0:
+        return _of_sample(by_sample)
+    answers = review.answers
+    by_model = review.prior.reviewed_share(
+        **review.for_core,
+        blasts=float(answers.is_blast.sum()),
+        others=float((answers.is_leukocyte & ~answers.is_blast).sum()),
+    )
+    if by_model["surprise"] < LEAST_SURPRISE:
+        return _of_sample(by_sample)
+    share, low, high = (float(by_model[name]) for name in ("share", "low", "high"))
+    return ReviewedShare(share, low, high, tuple(map(float, by_model["bands"])), "model")
 
 
-def _row(
-    name: str, cells: Leukocytes, answers: Answers, planned: npt.NDArray[np.int64]
-) -> tuple[str, int, float, float, float, str]:
-    by_sample = sample_share(sample_of(cells, answers, planned))
-    share, low, high = (100 * v for v in (by_sample.share, by_sample.low, by_sample.high))
-    return name, len(answers.row), share, low, high, "sample"
+def _of_sample(sample: SampleShare) -> ReviewedShare:
+    """Bands are of two half normal distributions that end the interval at .025 and .975."""
+
+    def below(share: float) -> float:
+        distance = share - sample.share
+        side = sample.high - sample.share if distance > 0 else sample.share - sample.low
+        if side == 0:
+            return float(distance > 0)
+        return NormalDist().cdf(1.96 * distance / side)
+
+    five, ten, twenty = (below(line) for line in (0.05, 0.10, 0.20))
+    bands = (five, ten - five, twenty - ten, 1 - twenty)
+    return ReviewedShare(sample.share, sample.low, sample.high, bands, "sample")
+
+
+def _row(name: str, review: PatientReview, share: ReviewedShare) -> dict[str, object]:
+    is_known = share.share >= 0
+    percents = [100 * share.share, 100 * share.low, 100 * share.high]
+    return {
+        "patient": name,
+        "cells_looked_at": len(review.answers.row),
+        "basis": share.basis,
+        **(
+            dict(zip((*ADJUSTED, *BANDS), (*percents, *share.bands), strict=True))
+            if is_known
+            else {}
+        ),
+    }

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bloodcell.errors import InputError
 from bloodcell.files import write_whole, writing
-from bloodcell.review.leukocytes import STRATA, Leukocytes, leukocytes_by_patient
+from bloodcell.review.draw import next_places
+from bloodcell.review.estimate import reviewed_share
+from bloodcell.review.patient import PatientReview, by_stratum, reviews
 from bloodcell.run import Run
 from bloodcell.shares import ADJUSTED
 from bloodcell.store import reading
@@ -29,28 +32,49 @@ _SCHEMA = pa.schema(
         ("batch", pa.int32()),
     ]
 )
+_ANSWERS = pa.schema(
+    [("patient", pa.string()), ("row", pa.int64()), ("reviewed_class", pa.string())]
+)
 
 
 def plan_review(run: Run, cells: int, patient: str | None = None) -> pa.Table:
-    """The run's plan with a further batch of at most ``cells`` cells for each patient.
+    """The run's plan, so that at most ``cells`` cells of each patient wait for an answer.
 
-    Columns: ``patient``; ``order``, 1 is looked at first; ``row``; ``stratum`` 0 to 7, by
-    log-odds of blast; ``stratum_cells``, the patient's leukocytes in it; ``batch`` from 1 on.
-    ``patient``: plan for this one only, what is planned for others stays. Which cells of a stratum
-    come first depends on the run's manifest, the model and the patient's name only.
+    As many do where 5, 10 or 20 % lies inside the interval, half as many where that is wider than
+    the run's ``interval_width``, and none are added where nothing can change. Which cells, depends
+    on the run's manifest and model, the patient's name and the answers given so far.
+
+    ``patient``: add cells of this one only. Columns: ``patient``; ``order``, 1 is looked at first;
+    ``row``; ``stratum`` 0 to 7, by log-odds of blast; ``stratum_cells``, the patient's leukocytes
+    in it; ``batch`` from 1 on.
 
     Raises InputError if ``cells`` is not positive or there is no such patient.
     """
     if cells < 1:
         raise InputError(f"--cells is 1 or more, {cells} given")
     planned = read_plan(run)
-    batches = [planned]
-    intervals = _intervals(run)
-    for name, leukocytes in leukocytes_by_patient(run, patient):
-        own = planned.filter(np.asarray(planned["patient"].to_pylist(), object) == name)
-        wanted = _wanted(*intervals[name], run.record.job.interval_width, cells)
-        batches.append(_next_batch(name, leukocytes, own, wanted, _draw_of(run, name)))
-    return pa.concat_tables(batches).sort_by([("patient", "ascending"), ("order", "ascending")])
+    tables, intervals = [planned], _intervals(run)
+    for name, review in reviews(run, _answered_cells(run), planned, patient):
+        interval, trusted = intervals[name], True
+        if len(review.answers.row):
+            share = reviewed_share(review)
+            interval, trusted = (100 * share.low, 100 * share.high), share.basis == "model"
+        wanted = cells_wanted(*interval, run.record.job.interval_width, cells)
+        waiting = int((~review.is_answered).sum())
+        more, starts = max(wanted - waiting, 0), _starts_of(run, name)
+        places = next_places(review, more, starts, trusted=trusted)
+        tables.append(_batch(name, review, places, planned))
+    return pa.concat_tables(tables).sort_by([("patient", "ascending"), ("order", "ascending")])
+
+
+def cells_wanted(low: float, high: float, interval_width: float, cells: int) -> int:
+    """All of ``cells`` if a decision line lies inside, half if it is wide, none if neither.
+
+    Interval and its width up to which it is narrow enough are in percent.
+    """
+    if any(low < line < high for line in DECISION_LINES):
+        return cells
+    return math.ceil(cells / 2) if high - low > interval_width else 0
 
 
 def plan_path(run: Run) -> Path:
@@ -76,64 +100,46 @@ def write_plan(run: Run, plan: pa.Table) -> Path:
     return path
 
 
+def _answered_cells(run: Run) -> pa.Table:
+    """Answers applied so far, each cell once: where readers differ, the one applied last."""
+    path = run.folder / "review" / "cells.parquet"
+    if not path.exists():
+        return _ANSWERS.empty_table()
+    with reading(path, "apply the answers again"):
+        table = pq.read_table(path, columns=_ANSWERS.names)
+    _, from_the_end = np.unique(table["row"].to_numpy()[::-1], return_index=True)
+    return table.take(len(table) - 1 - from_the_end)
+
+
 def _intervals(run: Run) -> dict[str, tuple[float, float]]:
-    rows = run.patients.select(["patient", *ADJUSTED[1:]]).to_pylist()
+    """The network's intervals in percent; all is possible where it has none."""
+    columns = run.patients.select(["patient", *ADJUSTED[1:]]).to_pydict().values()
     return {
-        row["patient"]: (0.0, 100.0)
-        if row[ADJUSTED[1]] is None
-        else (row[ADJUSTED[1]], row[ADJUSTED[2]])
-        for row in rows
+        name: (0.0, 100.0) if low is None else (low, high)
+        for name, low, high in zip(*columns, strict=True)
     }
 
 
-def _wanted(low: float, high: float, interval_width: float, cells: int) -> int:
-    """All of ``cells`` if a decision line lies inside, half if it is wide, none if neither."""
-    if any(low < line < high for line in DECISION_LINES):
-        return cells
-    return math.ceil(cells / 2) if high - low > interval_width else 0
-
-
-def _draw_of(run: Run, patient: str) -> np.random.Generator:
+def _starts_of(run: Run, patient: str) -> npt.NDArray[np.float64]:
+    """Where drawing begins in each stratum, (8,), 0 to under 1: random, but of the run."""
     text = "\n".join((run.record.manifest_sha256, run.record.job.model_sha256, patient))
-    return np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return np.frombuffer(digest, np.uint32) / 2.0**32
 
 
-def _next_batch(
-    name: str, leukocytes: Leukocytes, planned: pa.Table, wanted: int, draw: np.random.Generator
+def _batch(
+    name: str, review: PatientReview, places: npt.NDArray[np.int64], planned: pa.Table
 ) -> pa.Table:
-    stratum, before = leukocytes.stratum, planned["row"].to_numpy()
-    in_order = draw.permutation(len(stratum))
-    in_order = in_order[~np.isin(leukocytes.row[in_order], before)]
-    waiting = [in_order[stratum[in_order] == h] for h in range(STRATA)]
-    sizes = np.bincount(stratum, minlength=STRATA)
-    seen = np.bincount(planned["stratum"].to_numpy(), minlength=STRATA)
-    strata = _strata_in_order(leukocytes, sizes, seen, wanted)
-    nth = [int((strata[:i] == h).sum()) for i, h in enumerate(strata)]
-    places = np.array([waiting[h][n] for h, n in zip(strata, nth, strict=True)], np.int64)
-    batch = 1 + (max(planned["batch"].to_pylist()) if len(planned) else 0)
+    stratum = review.cells.stratum
+    sizes = by_stratum(stratum)
+    before = planned.filter(pc.equal(planned["patient"], name))
+    batch = 1 + max(before["batch"].to_pylist(), default=0)
     columns = {
         "patient": [name] * len(places),
-        "order": len(planned) + 1 + np.arange(len(places)),
-        "row": leukocytes.row[places],
-        "stratum": strata,
-        "stratum_cells": sizes[strata],
+        "order": len(before) + 1 + np.arange(len(places)),
+        "row": review.cells.row[places],
+        "stratum": stratum[places],
+        "stratum_cells": sizes[stratum[places]],
         "batch": [batch] * len(places),
     }
     return pa.table(columns, schema=_SCHEMA)
-
-
-def _strata_in_order(
-    leukocytes: Leukocytes,
-    sizes: npt.NDArray[np.int64],
-    seen: npt.NDArray[np.int64],
-    wanted: int,
-) -> npt.NDArray[np.int64]:
-    """The stratum of each next cell: one of each stratum, then where it helps most."""
-    chance = 1 / (1 + np.exp(-leukocytes.log_odds))
-    spread = np.bincount(leukocytes.stratum, chance * (1 - chance) + 0.02, STRATA) * sizes
-    taken, strata = seen.copy(), []
-    for _ in range(min(wanted, int((sizes - seen).sum()))):
-        gain = np.where(taken == 0, 1e9 * sizes, spread / (np.maximum(taken, 1) * (taken + 1)))
-        strata.append(int(np.where(taken < sizes, gain, -1).argmax()))
-        taken[strata[-1]] += 1
-    return np.array(strata, np.int64)

@@ -30,6 +30,12 @@ class Sample:
     """Leukocytes answered that nobody drew."""
     known_blasts: int = 0
 
+    @property
+    def leukocyte_share(self) -> npt.NDArray[np.float64]:
+        """Of the cells not seen, (H,): as of those seen, but half a cell never rules them out."""
+        share: npt.NDArray[np.float64] = (self.blasts + self.others + 0.5) / (self.seen + 0.5)
+        return share
+
 
 @dataclass(frozen=True)
 class SampleShare:
@@ -49,8 +55,7 @@ def sample_share(sample: Sample) -> SampleShare:
     stratum.
     """
     counted = sample.blasts + sample.others
-    # What is unseen holds as many leukocytes as what was seen, but half a cell never rules out.
-    unseen = (sample.cells - sample.seen) * (counted + 0.5) / (sample.seen + 0.5)
+    unseen = (sample.cells - sample.seen) * sample.leukocyte_share
     leukocytes = counted + unseen
     total = sample.known + leukocytes.sum()
     if not total > 0:

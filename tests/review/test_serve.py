@@ -1,18 +1,15 @@
 """`bloodcell review serve`: what is saved is applied; without the token nothing is to be had."""
 
 import json
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
 from helpers.reviews import answers_of
+from helpers.served import Served
 
 import bloodcell
 from bloodcell.cli import main
@@ -23,51 +20,14 @@ from bloodcell.verification import verify
 FIRST = "phantom-000"
 
 
-class Served:
-    """A server in a process of its own, as a user starts it."""
-
-    def __init__(self, run: bloodcell.Run) -> None:
-        words = [sys.executable, "-m", "bloodcell", "review", "serve", str(run.folder), "--json"]
-        self.process = subprocess.Popen(words, stdout=-1, stderr=-1, text=True)
-        assert self.process.stderr
-        self.address = self.process.stderr.readline().strip()
-        where = urlsplit(self.address)
-        assert where.hostname == "127.0.0.1"
-        assert where.port
-        self.port, self.token = where.port, where.path.split("/")[1]
-
-    def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> tuple[HTTPResponse, bytes]:
-        """``path`` below the report, or with a slash at its begin below the server."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        whole = path if path.startswith("/") else f"/{self.token}/{path}"
-        connection.putrequest(method, whole, skip_host="Host" in headers)
-        if body is not None and "Content_Length" not in headers:
-            headers["Content-Length"] = str(len(body))
-        for name, value in headers.items():
-            connection.putheader(name.replace("_", "-"), value)
-        connection.endheaders(body)
-        response = connection.getresponse()
-        return response, response.read()
-
-    def ended(self) -> tuple[int, str, str]:
-        self.process.send_signal(signal.SIGINT)
-        out, said = self.process.communicate(timeout=60)
-        return self.process.returncode, out, said
-
-
 @pytest.fixture
 def served(own_run: bloodcell.Run) -> Iterator[Served]:
     server = Served(own_run)
     yield server
-    server.process.kill()
-    server.process.communicate()
+    server.kill()
 
 
 def answers(run: bloodcell.Run, reviewer: str = "A") -> bytes:
-    from dataclasses import replace
-
     read = answers_of(run, lambda _row: "monocyte", [FIRST])
     return as_json(replace(read, reviewer=reviewer)).encode()
 
