@@ -124,8 +124,9 @@ class Content:
         review = self.reviews.of(row["patient"])
         adjusted = Estimate(*(row[name] for name in ADJUSTED))
         reviewed = Estimate(*(review.get(name) for name in ADJUSTED))
-        bands = review if reviewed.is_given and review.get(BANDS[0]) is not None else row
-        chances = [bands[name] for name in BANDS]
+        # Bands of the adjusted share would contradict a reviewed one.
+        bands = review if reviewed.is_given else row
+        chances = [bands[name] for name in BANDS if bands.get(name) is not None]
         is_final = review.get("status") == "final"
         planned = self.reviews.plan_of(row["patient"])
         return {
@@ -138,8 +139,9 @@ class Content:
             "review": review,
             "estimate": self._best(row),
             "status": review.get("status", "preliminary"),
-            "chances": None if chances[0] is None else chances,
-            "band": None if chances[0] is None else int(np.argmax(chances)),
+            "chances": chances,
+            "band": chances.index(max(chances)) if chances else None,
+            "no_band": "none given after review" if reviewed.is_given else row["adjustment"],
             "by_hand": int(self._by_hand[place]),
             "rejected_percent": 100 * row["rejected"] / row["cells"],
             "planned": len(planned),

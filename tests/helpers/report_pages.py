@@ -83,3 +83,20 @@ def data_of(path: Path) -> dict[str, Any]:
     assert block
     data: dict[str, Any] = json.loads(block[1])
     return data
+
+
+def rows(page: Any) -> Any:
+    """The patients that the overview shows now."""
+    return page.locator("#table tbody tr:visible")
+
+
+def open_patient(page: Any, run: bloodcell.Run, name: str) -> dict[str, Any]:
+    """Open a patient's page, wait for its images, and give what its script is given."""
+    page.goto(page_path(run, name).as_uri())
+    page.locator("#planned .cell img[src], #gallery .cell img[src]").first.wait_for()
+    return data_of(page_path(run, name))
+
+
+def counted(page: Any, code: str) -> str:
+    """The corrected count of a class, as shown."""
+    return page.locator(f'#counts tr[data-code="{code}"] .corrected').text_content() or ""
