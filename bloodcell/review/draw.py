@@ -1,6 +1,7 @@
 """Drawing the next cells of a patient: from which strata, and which of each."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,26 +15,30 @@ Integers = npt.NDArray[np.int64]
 
 
 def next_places(
-    review: PatientReview, cells: int, starts: npt.NDArray[np.float64], *, trusted: bool
+    review: PatientReview, cells: int, seed: Sequence[int], *, trusted: bool
 ) -> Integers:
-    """Places of the next ``cells`` cells, fewer if fewer are left; ``starts`` (8,), 0 to under 1.
+    """Places of the next ``cells`` cells, fewer if fewer are left.
 
-    The core chooses the strata; their sizes do where the network is not ``trusted``. Within a
-    stratum, sorted by log-odds, cells are a golden section apart from a random start on, so each is
-    drawn with the same chance and any number of them lies evenly.
+    The core chooses the strata; their sizes do where the network is not ``trusted``. A stratum's
+    cells are sorted by bin of log-odds and shuffled within it, as the posterior takes them to be
+    drawn, and taken a golden section apart from a random start on: each is drawn with the same
+    chance, and any number of them lies evenly. Equal seeds draw alike, so what was drawn before is
+    passed over.
     """
     if cells == 0:
         return np.zeros(0, np.int64)
-    waiting = [_waiting(review, h, starts[h], cells) for h in range(STRATA)]
+    draw = np.random.default_rng(seed)
+    starts, shuffled = draw.random(STRATA), draw.permutation(len(review.cells.row))
+    in_order = np.lexsort((shuffled, review.cells.bin))
+    stratum = review.cells.stratum[in_order]
+    waiting = [_waiting(review, in_order[stratum == h], starts[h], cells) for h in range(STRATA)]
     strata = _next_strata(review, waiting, cells, trusted=trusted)
     taken = [iter(places) for places in waiting]
     return np.array([next(taken[h]) for h in strata], np.int64)
 
 
-def _waiting(review: PatientReview, stratum: int, start: float, cells: int) -> Integers:
-    """Places of the next ``cells`` cells of a stratum."""
-    own = np.flatnonzero(review.cells.stratum == stratum)
-    own = own[np.argsort(review.cells.log_odds[own], kind="stable")]
+def _waiting(review: PatientReview, own: Integers, start: float, cells: int) -> Integers:
+    """The next ``cells`` places of ``own``, those of a stratum in ascending order."""
     out = np.union1d(review.drawn, review.answers.row)
     count = min(len(own), cells + int(np.isin(review.cells.row[own], out).sum()))
     in_order = own[spread_evenly(len(own), start, count)]

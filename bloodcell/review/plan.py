@@ -61,8 +61,8 @@ def plan_review(run: Run, cells: int, patient: str | None = None) -> pa.Table:
             interval, trusted = (100 * share.low, 100 * share.high), share.basis == "model"
         wanted = cells_wanted(*interval, run.record.job.interval_width, cells)
         waiting = int((~review.is_answered).sum())
-        more, starts = max(wanted - waiting, 0), _starts_of(run, name)
-        places = next_places(review, more, starts, trusted=trusted)
+        more, seed = max(wanted - waiting, 0), _seed_of(run, name)
+        places = next_places(review, more, seed, trusted=trusted)
         tables.append(_batch(name, review, places, planned))
     return pa.concat_tables(tables).sort_by([("patient", "ascending"), ("order", "ascending")])
 
@@ -120,11 +120,9 @@ def _intervals(run: Run) -> dict[str, tuple[float, float]]:
     }
 
 
-def _starts_of(run: Run, patient: str) -> npt.NDArray[np.float64]:
-    """Where drawing begins in each stratum, (8,), 0 to under 1: random, but of the run."""
+def _seed_of(run: Run, patient: str) -> list[int]:
     text = "\n".join((run.record.manifest_sha256, run.record.job.model_sha256, patient))
-    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-    return np.frombuffer(digest, np.uint32) / 2.0**32
+    return list(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
 
 
 def _batch(

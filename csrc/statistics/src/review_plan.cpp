@@ -7,8 +7,8 @@
 namespace bloodcell {
 namespace {
 
-constexpr double least_stratum = 1.0 / 30;  // smaller ones may stay without a cell
-constexpr double part_by_size = 0.5;
+constexpr double least_stratum = 1.0 / 16;  // smaller ones may stay without a cell
+constexpr double part_by_size = 0.4;
 
 // Means and covariances of the next answer in each bin and of the share's unseen part.
 class Answers {

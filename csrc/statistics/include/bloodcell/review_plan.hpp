@@ -26,8 +26,8 @@ struct Drawn {
 // answer y of a cell lessens it by cov(share, y)^2 / var(y), averaged over the stratum's cells.
 // What was drawn and not answered, `pending` bins, counts as looked at: means stay, covariances are
 // updated as for normal variables. Two rules come first, for the estimate that trusts no network: a
-// stratum of a thirtieth of the cells has one drawn, and of any t drawn each has half its part,
-// rounded down.
+// stratum of a sixteenth of the cells has one drawn, and of any t drawn each has two fifths of its
+// part by size, rounded down.
 // waiting: of each stratum, the bins of its next cells in the order in which they will be drawn.
 std::vector<std::size_t> next_strata(const Recalibration& patient, const double* unseen,
                                      const std::vector<std::size_t>& pending,
