@@ -11,6 +11,9 @@ import click
 from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
+from bloodcell.commands.calibrate import calibrate
+from bloodcell.commands.export import export
+from bloodcell.commands.review import review
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.first_look import check_given
 from bloodcell.paths import check_data, check_labels, check_run, model_folder
@@ -27,6 +30,11 @@ _MOST_TOLD = 10
 def main() -> None:
     """Score images of single blood cells for leukaemia blasts. Research use only."""
     keep_library_caches_together()
+
+
+main.add_command(calibrate)
+main.add_command(export)
+main.add_command(review)
 
 
 @main.command()
@@ -88,9 +96,10 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
     with spawned_ahead():
         from bloodcell import repeated_images, unstained
-        from bloodcell.console import print_patients, printable
+        from bloodcell.console import print_patients
         from bloodcell.engine.machine import keep_memory_flat
         from bloodcell.scoring import score as run_score
+        from bloodcell.text_tables import printable
 
         keep_memory_flat()
         with progress_of("scoring", unit="cells") as progress:
@@ -127,29 +136,6 @@ def evaluate(run: Path, labels: Path) -> Shown:
     figures = run_evaluation(opened, labels)
     folder = write_evaluation(opened, figures)
     return Shown(figures, lambda: print_evaluation(figures, folder))
-
-
-@main.command()
-@click.argument("run", type=_PATH)
-@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
-@click.option("--out", required=True, type=_PATH, help="Model folder to make.")
-@command
-def calibrate(run: Path, labels: Path, out: Path) -> Shown:
-    """Copy the run's model with an error model of the run's labelled patients."""
-    check_run(run)
-    check_labels(labels)
-    from bloodcell.run import open_run
-    from bloodcell.site_model import write_site_model
-
-    error_model = write_site_model(open_run(run), labels, out)
-    return pairs(
-        {
-            "patients": error_model.patients,
-            "cells": error_model.cells,
-            "blasts": error_model.blasts,
-            "model folder": out,
-        }
-    )
 
 
 @main.command()

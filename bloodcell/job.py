@@ -9,7 +9,7 @@ from bloodcell import __version__, manifest
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.names import text_of
-from bloodcell.error_model import ErrorModel
+from bloodcell.error_model import ErrorModel, Recalibration
 from bloodcell.errors import RunError
 from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.model import Model
@@ -90,6 +90,7 @@ def begin_or_resume(
             scheme=model.scheme.name,
             error_model=_basis_of(model.error_model),
             why_not_adjusted=why_not_adjusted(model.error_model, counting),
+            recalibration=_recalibration_of(model.error_model, counting),
             model_folder=text_of(model.folder.resolve()),
             backend=choice,
             preprocessing=model.preprocessing,
@@ -120,6 +121,11 @@ def _basis_of(error_model: ErrorModel | None) -> ErrorModelBasis | None:
         return None
     names = [field.name for field in fields(ErrorModelBasis)]
     return ErrorModelBasis(**{name: getattr(error_model, name) for name in names})
+
+
+def _recalibration_of(error_model: ErrorModel | None, counting: Counting) -> Recalibration | None:
+    holds = error_model is not None and not why_not_adjusted(error_model, counting)
+    return error_model.recalibration if error_model is not None and holds else None
 
 
 def _refuse_other_cells(

@@ -2,10 +2,12 @@
 
 ``card.py`` is what a model card holds of it. ``fit.py`` makes that from labelled cells, which it
 takes as histograms (``histograms.py``): the shape of their log-odds and how far patients lie apart
-(``shapes.py``), and what a patient's cells are worth (``worth.py``).
+(``shapes.py``), and what a patient's cells are worth (``worth.py``). ``recalibration.py`` is what a
+review starts from: how patients' calibration curves differ.
 """
 
 from bloodcell.error_model.card import ErrorModel
 from bloodcell.error_model.fit import fit_error_model
+from bloodcell.error_model.recalibration import Recalibration
 
-__all__ = ["ErrorModel", "fit_error_model"]
+__all__ = ["ErrorModel", "Recalibration", "fit_error_model"]
