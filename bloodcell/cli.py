@@ -10,6 +10,9 @@ import click
 from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
+from bloodcell.commands.calibrate import calibrate
+from bloodcell.commands.export import export
+from bloodcell.commands.review import review
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
@@ -23,6 +26,11 @@ _TOO_MANY_REJECTED = 3
 def main() -> None:
     """Score images of single blood cells for leukaemia blasts. Research use only."""
     keep_library_caches_together()
+
+
+main.add_command(calibrate)
+main.add_command(export)
+main.add_command(review)
 
 
 @main.command()
@@ -115,29 +123,6 @@ def evaluate(run: Path, labels: Path) -> Shown:
 
 @main.command()
 @click.argument("run", type=_PATH)
-@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
-@click.option("--out", required=True, type=_PATH, help="Model folder to make.")
-@command
-def calibrate(run: Path, labels: Path, out: Path) -> Shown:
-    """Copy the run's model with an error model of the run's labelled patients."""
-    check_run(run)
-    check_labels(labels)
-    from bloodcell.run import open_run
-    from bloodcell.site_model import write_site_model
-
-    error_model = write_site_model(open_run(run), labels, out)
-    return pairs(
-        {
-            "patients": error_model.patients,
-            "cells": error_model.cells,
-            "blasts": error_model.blasts,
-            "model folder": out,
-        }
-    )
-
-
-@main.command()
-@click.argument("run", type=_PATH)
 @command
 def verify(run: Path) -> Shown:
     """Hold a run's files against each other: manifest, cells, counts, patients, audit log."""
@@ -168,32 +153,6 @@ def report(run: Path) -> Shown:
 
     write_report(open_run(run))
     return pairs({"report": run / "report" / "index.html"})
-
-
-@main.group()
-def review() -> None:
-    """Look at the few cells that settle a share."""
-
-
-@review.command()
-@click.argument("run", type=_PATH)
-@click.option(
-    "--cells", type=click.IntRange(min=1), default=20, show_default=True,
-    help="Most cells a patient in the next batch.",
-)  # fmt: skip
-@click.option("--patient", metavar="NAME", help="Plan for this patient only.")
-@command
-def plan(run: Path, cells: int, patient: str | None) -> Shown:
-    """Choose the cells of RUN to look at next. Writes RUN/review/plan.parquet."""
-    check_run(run)
-    from bloodcell.console import print_plan
-    from bloodcell.review.plan import plan_review, write_plan
-    from bloodcell.run import open_run
-
-    opened = open_run(run)
-    planned = plan_review(opened, cells, patient)
-    path = write_plan(opened, planned)
-    return Shown(planned.to_pylist(), lambda: print_plan(planned, path))
 
 
 @main.command()

@@ -19,6 +19,7 @@ from bloodcell.job import begin_or_resume, check_folder, job_of, now
 from bloodcell.model import Model, load_model
 from bloodcell.paths import check_paths
 from bloodcell.report import write_report
+from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
 from bloodcell.scheme import Equivalents, Specimen
@@ -101,8 +102,13 @@ def _work(session: Session, record: RunRecord) -> Run:
     """Do the session's work and keep in ``run.json`` how it ended, well or not."""
     store = session.store
     try:
+        counted_before = _patients_sha256(store)
         record = replace(session.run(record), state="done", finished=now())
-        write_report(Run(store.folder, record))
+        run = Run(store.folder, record)
+        if _patients_sha256(store) != counted_before:
+            # A plan of other results: its strata are others.
+            plan_path(run).unlink(missing_ok=True)
+        write_report(run)
         assert record.counts is not None
         session.audit.append(
             "finish", **asdict(record.counts), patients_sha256=sha256_of(store.patients_path)
@@ -117,6 +123,10 @@ def _work(session: Session, record: RunRecord) -> Run:
     record = replace(record, audit_head=session.audit.head)
     write_record(store.record_path, record)
     return Run(store.folder, record)
+
+
+def _patients_sha256(store: RunStore) -> str:
+    return sha256_of(store.patients_path) if store.patients_path.exists() else ""
 
 
 def _audit_of(store: RunStore, job: Job) -> AuditLog:

@@ -21,9 +21,14 @@ ROWS_PER_PART = 4096
 """Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
 
 _WRITTEN_IN = {
-    "": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",
+    ".": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",
     "cells": r"part-\d+\.parquet",
     "report": r"index\.html",
+    "report/assets": r"[a-z]+\.(?:js|css)",
+    "report/images": r"\d+\.js",
+    "report/patients": r"\d+\.html",
+    "review": r"(?:plan|cells|patients)\.parquet|agreement\.json|disagreements\.csv",
+    "review/answers": r"\d+-.*\.json",
 }
 """What is written in which folder of a run, as regular expressions."""
 
@@ -80,7 +85,9 @@ class RunStore:
         return (path.parent == self.folder and path.name in own) or self._is_left_over(path)
 
     def _is_left_over(self, path: Path) -> bool:
-        return is_left_over(path.name, of=_WRITTEN_IN[path.parent.relative_to(self.folder).name])
+        return is_left_over(
+            path.name, of=_WRITTEN_IN[path.parent.relative_to(self.folder).as_posix()]
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

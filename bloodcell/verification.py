@@ -15,6 +15,7 @@ from bloodcell.audit import AuditLog, read_audit
 from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import Model
+from bloodcell.review.check import check_review
 from bloodcell.run import Run, open_run
 from bloodcell.run_record import Counts
 from bloodcell.shares import Counting
@@ -44,6 +45,7 @@ def verify(folder: Path) -> list[Finding]:
         "patients": files.check_patients,
         "report": files.check_report,
         "audit log": files.check_audit,
+        "review": files.check_review,
     }
     return [_finding(what, check) for what, check in checks.items()]
 
@@ -112,6 +114,9 @@ class _Files:
             if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
         return f"{len(entries)} entries, each holding the digest of the one before"
+
+    def check_review(self) -> str:
+        return check_review(self._run)
 
     @cached_property
     def _manifest_rows(self) -> int:

@@ -76,8 +76,13 @@ class Recalibration:
         return recalibration
 
 
-def fit_recalibration(blasts: npt.NDArray[np.int64], cells: npt.NDArray[np.int64]) -> Recalibration:
-    """Estimate the prior from labelled histograms, both (P, 64): blasts, and all leukocytes.
+def fit_recalibration(
+    blasts: npt.NDArray[np.int64], cells: npt.NDArray[np.int64], all_cells: npt.NDArray[np.int64]
+) -> Recalibration:
+    """Estimate the prior from labelled histograms, all (P, 64): blasts, and all leukocytes.
+
+    ``all_cells`` are those that the labelled ones stand for, which may be themselves. How labelled
+    ones were drawn by their log-odds does not matter to the curve.
 
     Maximum a posteriori by expectation and maximisation over the core's grid of curves, the t
     distribution as a mixture of normal ones (Lange, Little & Taylor 1989, J. Am. Statist. Assoc.
@@ -85,7 +90,7 @@ def fit_recalibration(blasts: npt.NDArray[np.int64], cells: npt.NDArray[np.int64
     worth is the mean number of cells a patient: labels of so many cannot tell whether more cells
     would follow the curve or lie in clumps, so more are not taken to tell more.
     """
-    features = np.array([curve_features(own) for own in cells])
+    features = np.array([curve_features(own) for own in all_cells])
     centre, spread = features[:, 1:].mean(axis=0), features[:, 1:].std(axis=0) + 1e-9
     design = np.column_stack([features[:, 0], (features[:, 1:] - centre) / spread])
     coefficients, covariance = _maximise(_log_likelihood(blasts, cells), design)

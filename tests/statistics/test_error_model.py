@@ -188,7 +188,7 @@ def test_naive_columns() -> None:
 def test_a_run_reports_adjusted_shares(calibrated: Path, smears: Path, tmp_path: Path) -> None:
     run = bloodcell.score(smears, tmp_path / "run", model=calibrated, interval_width=90.0)
     page = (run.folder / "report" / "index.html").read_text()
-    assert "on 12 patients (1200 cells" in page
+    assert "on 12 patients (1,200 cells" in page
     for patient in run.patients.to_pylist():
         if patient["adjustment"] == "adjusted":
             low, high = patient["blast_percent_low"], patient["blast_percent_high"]
