@@ -37,14 +37,15 @@ Interval = tuple[float, float, float]
 
 
 class Patient:
-    """Repeated cells, sorted by log-odds, and the prior that others give."""
+    """Repeated cells and the prior that others give."""
 
     def __init__(self, log_odds: np.ndarray, is_blast: np.ndarray, reliability: float) -> None:
-        order, copies = np.argsort(log_odds, kind="stable"), round(CELLS / len(log_odds))
-        self.log_odds = np.repeat(log_odds[order], copies)
-        self.is_blast = np.repeat(is_blast[order], copies)
-        self.probability = 1 / (1 + np.exp(-self.log_odds))
-        self.cells = Leukocytes(np.arange(len(self.log_odds)), self.log_odds)
+        copies = round(CELLS / len(log_odds))
+        order = np.random.default_rng(0).permutation(copies * len(log_odds))
+        self.is_blast = np.repeat(is_blast, copies)[order]
+        repeated = np.repeat(log_odds, copies)[order]
+        self.probability = 1 / (1 + np.exp(-repeated))
+        self.cells = Leukocytes(np.arange(len(order)), repeated.astype(np.float32))
         self.true = float(self.is_blast.mean())
         self.misread = abs(self.true - float(self.probability.mean()))
         self.reliability = reliability

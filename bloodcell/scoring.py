@@ -20,7 +20,7 @@ from bloodcell.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, job_of, now
 from bloodcell.model import Model, load_model
 from bloodcell.report import write_report
-from bloodcell.review.plan import plan_path
+from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
 from bloodcell.scheme import Equivalents, Specimen

@@ -27,7 +27,8 @@ def plan(run: Path, cells: int, patient: str | None) -> Shown:
     """Choose the cells of RUN to look at next. Writes RUN/review/plan.parquet."""
     check_run(run)
     from bloodcell.console import print_plan
-    from bloodcell.review.plan import plan_review, write_plan
+    from bloodcell.review.plan import plan_review
+    from bloodcell.review.planned import write_plan
     from bloodcell.run import open_run
 
     opened = open_run(run)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bloodcell.review.answers import plan_digest, run_identity
 from bloodcell.review.folder import reviewed_cells, reviewed_patients
-from bloodcell.review.plan import read_plan
+from bloodcell.review.planned import read_plan
 from bloodcell.run import Run
 
 

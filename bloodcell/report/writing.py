@@ -20,7 +20,8 @@ from bloodcell.report.gallery import Cells, Survey, survey
 from bloodcell.report.images import ImagePack
 from bloodcell.report.pages import environment, write_assets, write_page
 from bloodcell.report.reviews import Reviews
-from bloodcell.review.plan import plan_path, plan_review, write_plan
+from bloodcell.review.plan import plan_review
+from bloodcell.review.planned import plan_path, write_plan
 from bloodcell.run import Run
 from bloodcell.store import RunStore
 

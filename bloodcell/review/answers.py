@@ -15,7 +15,7 @@ from typing import Any
 
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
-from bloodcell.review.plan import plan_path
+from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.scheme import load_scheme
 from bloodcell.store import RunStore

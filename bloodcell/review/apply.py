@@ -14,7 +14,7 @@ from bloodcell.files import sha256_of, write_whole, writing, writing_together
 from bloodcell.patients import as_csv
 from bloodcell.review.answers import Answers, as_json, check_answers
 from bloodcell.review.folder import EVENT, Application, ReviewFolder, applications, logged_reviews
-from bloodcell.review.plan import read_plan
+from bloodcell.review.planned import read_plan
 from bloodcell.review.standing import Standing
 from bloodcell.run import Run, open_run
 from bloodcell.run_record import write_record

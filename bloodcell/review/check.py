@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 
 from bloodcell.errors import RunError
 from bloodcell.review.folder import ReviewFolder, applications, logged_reviews, reviewed_cells
-from bloodcell.review.plan import read_plan
+from bloodcell.review.planned import read_plan
 from bloodcell.review.standing import Standing
 from bloodcell.run import Run
 from bloodcell.store import reading

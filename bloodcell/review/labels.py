@@ -50,7 +50,7 @@ def _of_patient(name: str, leukocytes: Leukocytes, drawn: dict[int, bool]) -> Si
     seen_cells = np.bincount(stratum[seen], minlength=STRATA)
     return SignedLabels(
         patient=name,
-        log_odds=leukocytes.log_odds[seen],
+        log_odds=leukocytes.log_odds[seen].astype(np.float64),
         is_blast=np.array([drawn[row] for row in leukocytes.row[seen].tolist()], np.bool_),
         weight=(all_cells / np.maximum(seen_cells, 1))[stratum[seen]],
     )

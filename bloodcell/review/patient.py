@@ -72,11 +72,10 @@ class PatientReview:
 
     @cached_property
     def seen(self) -> tuple[Integers, Flags, Flags]:
-        """Place, whether a blast, whether a leukocyte: of the drawn cells answered, in order."""
-        by_row = np.argsort(self.answers.row)
-        rows = self.drawn[self.is_answered]
-        answer = by_row[np.searchsorted(self.answers.row, rows, sorter=by_row)]
-        places = self.drawn_places[self.is_answered]
+        """Place, whether a blast, whether a leukocyte: of the drawn cells answered, by row."""
+        answer = np.argsort(self.answers.row)
+        answer = answer[self.was_drawn[answer]]
+        places = np.searchsorted(self.cells.row, self.answers.row[answer])
         return places, self.answers.is_blast[answer], self.answers.is_leukocyte[answer]
 
     @cached_property

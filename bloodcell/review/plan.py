@@ -2,39 +2,28 @@
 
 import hashlib
 import math
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bloodcell.errors import InputError
-from bloodcell.files import write_whole, writing
 from bloodcell.review.draw import next_places
 from bloodcell.review.estimate import reviewed_share
+from bloodcell.review.folder import reviewed_cells
 from bloodcell.review.patient import PatientReview, by_stratum, reviews
+from bloodcell.review.planned import PLAN_SCHEMA, read_plan
+from bloodcell.review.standing import as_they_count
 from bloodcell.run import Run
 from bloodcell.shares import ADJUSTED
-from bloodcell.store import reading
 
 DECISION_LINES = (5.0, 10.0, 20.0)
 """Percent of blasts at which a finding is read another way."""
 
-_SCHEMA = pa.schema(
-    [
-        ("patient", pa.string()),
-        ("order", pa.int32()),
-        ("row", pa.int64()),
-        ("stratum", pa.int16()),
-        ("stratum_cells", pa.int64()),
-        ("batch", pa.int32()),
-    ]
-)
-_ANSWERS = pa.schema(
+_NO_ANSWERS = pa.schema(
     [("patient", pa.string()), ("row", pa.int64()), ("reviewed_class", pa.string())]
-)
+).empty_table()
 
 
 def plan_review(run: Run, cells: int, patient: str | None = None) -> pa.Table:
@@ -77,38 +66,10 @@ def cells_wanted(low: float, high: float, interval_width: float, cells: int) -> 
     return math.ceil(cells / 2) if high - low > interval_width else 0
 
 
-def plan_path(run: Run) -> Path:
-    """Where the plan of a run is."""
-    return run.folder / "review" / "plan.parquet"
-
-
-def read_plan(run: Run) -> pa.Table:
-    """The plan written last, without rows if there is none; RunError if it is damaged."""
-    path = plan_path(run)
-    if not path.exists():
-        return _SCHEMA.empty_table()
-    with reading(path, "delete it and run `bloodcell review plan` again"):
-        return pq.read_table(path, schema=_SCHEMA)
-
-
-def write_plan(run: Run, plan: pa.Table) -> Path:
-    """Write ``review/plan.parquet``; DiskError if it cannot be written."""
-    path = plan_path(run)
-    with writing(path.parent):
-        path.parent.mkdir(exist_ok=True)
-    write_whole(path, lambda beside: pq.write_table(plan, beside))
-    return path
-
-
 def _answered_cells(run: Run) -> pa.Table:
-    """Answers applied so far, each cell once: where readers differ, the one applied last."""
-    path = run.folder / "review" / "cells.parquet"
-    if not path.exists():
-        return _ANSWERS.empty_table()
-    with reading(path, "apply the answers again"):
-        table = pq.read_table(path, columns=_ANSWERS.names)
-    _, from_the_end = np.unique(table["row"].to_numpy()[::-1], return_index=True)
-    return table.take(len(table) - 1 - from_the_end)
+    """Answers applied so far, each cell once."""
+    cells = reviewed_cells(run)
+    return _NO_ANSWERS if cells is None else as_they_count(cells)
 
 
 def _intervals(run: Run) -> dict[str, tuple[float, float]]:
@@ -140,4 +101,4 @@ def _batch(
         "stratum_cells": sizes[stratum[places]],
         "batch": [batch] * len(places),
     }
-    return pa.table(columns, schema=_SCHEMA)
+    return pa.table(columns, schema=PLAN_SCHEMA)

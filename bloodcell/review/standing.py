@@ -142,7 +142,7 @@ class Standing:
 
     def patients(self, cells: pa.Table) -> pa.Table:
         """``review/patients.parquet`` of ``cells``: shares, counts and status."""
-        cells = _as_they_count(cells)
+        cells = as_they_count(cells)
         planned = cells.filter(cells["planned"]).select(["patient", "row"])
         shares = reviewed_shares(self._run, cells, planned).to_pylist()
         share_of = {row["patient"]: row for row in shares}
@@ -182,7 +182,7 @@ class Standing:
         }
 
 
-def _as_they_count(cells: pa.Table) -> pa.Table:
+def as_they_count(cells: pa.Table) -> pa.Table:
     """Each cell once, with the class that counts as its ``reviewed_class``."""
     once = cells.take(np.unique(cells["row"].to_numpy(), return_index=True)[1])
     place = once.schema.get_field_index("reviewed_class")

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bloodcell.error_model import Recalibration
+from bloodcell.review.answers import run_identity
 from bloodcell.run import Run
 from bloodcell.shares import IS_ADJUSTED
 from helpers.labelled_runs import BLAST, run_of
@@ -53,7 +54,9 @@ def reviewed_run(
 def apply(run: Run, answers: pa.Table) -> None:
     """What applying answers leaves for the next plan."""
     (run.folder / "review").mkdir(exist_ok=True)
-    pq.write_table(answers, run.folder / "review" / "cells.parquet")
+    cells = answers.append_column("counts_as", answers["reviewed_class"])
+    cells = cells.replace_schema_metadata({"run": run_identity(run)})
+    pq.write_table(cells, run.folder / "review" / "cells.parquet")
 
 
 def answers_to(rows: list[int], patients: list[str], classes: list[str]) -> pa.Table:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import bloodcell
 from bloodcell.review.answers import Answers, PatientAnswers, as_json, plan_digest, run_identity
-from bloodcell.review.plan import plan_review, read_plan, write_plan
+from bloodcell.review.plan import plan_review
+from bloodcell.review.planned import read_plan, write_plan
 
 
 def planned(run: bloodcell.Run, cells: int = 6) -> bloodcell.Run:

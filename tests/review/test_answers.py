@@ -22,7 +22,7 @@ from bloodcell.review.answers import (
     read_answers,
     run_identity,
 )
-from bloodcell.review.plan import plan_path
+from bloodcell.review.planned import plan_path
 
 
 @pytest.fixture

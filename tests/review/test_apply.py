@@ -19,7 +19,7 @@ from bloodcell.errors import DiskError, InputError, RunError
 from bloodcell.review.answers import Answers, PatientAnswers
 from bloodcell.review.apply import Applied, apply_answers
 from bloodcell.review.folder import reviewed_cells, reviewed_patients
-from bloodcell.review.plan import read_plan
+from bloodcell.review.planned import read_plan
 from bloodcell.verification import verify
 
 BLAST, MONOCYTE, SMUDGE = "blast_no_lineage_spec", "monocyte", "smudge_cells"

@@ -12,7 +12,8 @@ from helpers.reviewed_runs import OTHER, SMUDGE, answers_to, apply, log_odds_of,
 from bloodcell.errors import InputError, RunError
 from bloodcell.review.draw import spread_evenly
 from bloodcell.review.estimate import reviewed_shares
-from bloodcell.review.plan import cells_wanted, plan_path, plan_review, read_plan, write_plan
+from bloodcell.review.plan import cells_wanted, plan_review
+from bloodcell.review.planned import plan_path, read_plan, write_plan
 from bloodcell.run import Run
 
 

@@ -22,7 +22,7 @@ from bloodcell import scoring
 from bloodcell.engine import lanes
 from bloodcell.engine.backends.contract import Choice, Network
 from bloodcell.errors import DiskError, RunError, Stopped
-from bloodcell.review.plan import plan_path
+from bloodcell.review.planned import plan_path
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
