@@ -99,11 +99,7 @@ class RunStore:
         path = self.part_path(part)
         with reading(path, _REDO), pq.ParquetFile(path) as file:
             table = file.read()
-        if "digest" not in table.schema.names:
-            raise RunError(
-                f"{path} is of a version of bloodcell that kept no digests of images: the run can "
-                "be read, but not taken up or verified. Choose a new --out"
-            )
+        _refuse_without_digests(path, table)
         own = ["row", "patient", "path"]
         if table.schema.names != _COLUMNS or table.select(own) != self.rows_of(part).select(own):
             raise RunError(f"{path} does not hold the rows that belong there: {_REDO}")
@@ -113,11 +109,22 @@ class RunStore:
         """Some columns of a finished part, whose rows are not looked at; RunError if damaged."""
         path = self.part_path(part)
         with reading(path, _REDO), pq.ParquetFile(path) as file:
-            return file.read(columns)
+            table = file.read(columns)
+        if "digest" in columns:
+            _refuse_without_digests(path, table)
+        return table
 
     def write_part(self, part: int, table: pa.Table) -> None:
         """Write a part; it appears under its name only when it is whole and on disk."""
         write_whole(self.part_path(part), lambda path: pq.write_table(table, path))
+
+
+def _refuse_without_digests(path: Path, table: pa.Table) -> None:
+    if "digest" not in table.schema.names:
+        raise RunError(
+            f"{path} is of a version of bloodcell that kept no digests of images: the run can be "
+            "opened and evaluated, but not taken up, verified or reported on. Choose a new --out"
+        )
 
 
 class PartAssembler:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from PIL import Image
 
 from bloodcell._core import inspect
+from bloodcell.digests import digest_array
 from bloodcell.engine.rewriting import encoded_images, rewritten
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.files import write_whole
@@ -43,7 +44,8 @@ class ImagePack:
     def write(self, root: Path, cells: pa.Table) -> None:
         """Write the images of ``cells`` (as ``read_files`` takes them) unless they are there.
 
-        Images that cannot be read now are left out, and tried again the next time. Raises
+        Images that cannot be read now, or are not those that were scored (their ``digest``), are
+        left out, and tried again the next time. Raises
         DiskError if the disk refuses, and what ``read_files`` raises.
         """
         key = self._key(cells["row"].to_pylist())
@@ -79,9 +81,11 @@ def _write(path: Path, root: Path, cells: pa.Table, key: str) -> None:
 
 def _images(root: Path, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:
     """Row, kind and bytes of each cell that can be read."""
-    for batch in read_files(root, batches_of(cells, _AT_ONCE)):
+    tables = list(batches_of(cells, _AT_ONCE))
+    for table, batch in zip(tables, read_files(root, tables), strict=True):
+        was_scored = (batch.digests == digest_array(table["digest"])).all(axis=1)
         for place, encoded in zip(*encoded_images(batch), strict=True):
-            image = _for_a_browser(encoded)
+            image = _for_a_browser(encoded) if was_scored[place] else None
             if image is not None:
                 yield int(batch.rows[place]), *image
 

@@ -86,9 +86,14 @@ def _cells_of(run: Run, rows: npt.NDArray[np.int64]) -> pa.Table:
     """Where the images of ``rows`` are: rows of the manifest, as ``read_files`` takes them."""
     store = RunStore(run.folder)
     parts = np.unique(rows // run.record.job.rows_per_part).tolist()
-    tables = [store.rows_of(part) for part in parts]
-    needed = [name for name in ("path", *RESERVED) if name in tables[0].column_names]
+    tables = [_with_digests(store, part) for part in parts]
+    needed = [name for name in ("path", "digest", *RESERVED) if name in tables[0].column_names]
     return pa.concat_tables(
         table.select(needed).filter(pc.is_in(table["row"], value_set=pa.array(rows)))
         for table in tables
     )
+
+
+def _with_digests(store: RunStore, part: int) -> pa.Table:
+    digests = store.read_columns(part, ["digest"])["digest"]
+    return store.rows_of(part).append_column("digest", digests)

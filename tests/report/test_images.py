@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from helpers.report_pages import page_path
 from PIL import Image
 
 import bloodcell
+from bloodcell.digests import digest_column
+from bloodcell.engine.source import read_files
 from bloodcell.report import write_report
 from bloodcell.report.images import LARGEST_SIDE_PX, ImagePack
 
@@ -28,12 +31,22 @@ def images_in(path: Path) -> dict[int, tuple[str, bytes]]:
     return {row: (kind, base64.b64decode(data)) for row, (kind, data) in parts.items()}
 
 
-def pack(folder: Path, *files: bytes) -> dict[int, tuple[str, bytes]]:
-    for i, content in enumerate(files):
-        (folder / str(i)).write_bytes(content)
+def pack(
+    folder: Path, *files: bytes, scored: Sequence[bytes] | None = None
+) -> dict[int, tuple[str, bytes]]:
+    """What is shown of ``files`` in the place of those that were ``scored``: by default they."""
     table = pa.table({"row": range(len(files)), "path": [str(i) for i in range(len(files))]})
+    write(folder, files if scored is None else scored)
+    (batch,) = read_files(folder, [table])
+    table = table.append_column("digest", digest_column(batch.digests))
+    write(folder, files)
     ImagePack(folder / "images.js", "a run").write(folder, table)
     return images_in(folder / "images.js")
+
+
+def write(folder: Path, files: Sequence[bytes]) -> None:
+    for i, content in enumerate(files):
+        (folder / str(i)).write_bytes(content)
 
 
 def encoded(array: np.ndarray, kind: str, **options: object) -> bytes:
@@ -75,6 +88,11 @@ def test_what_cannot_be_read_now_is_left_out_and_tried_again(tmp_path: Path) -> 
     good = encoded(SMOOTH, "JPEG")
     assert pack(tmp_path, good, b"") == {0: ("jpeg", good)}
     assert pack(tmp_path, good, good).keys() == {0, 1}
+
+
+def test_what_was_changed_since_it_was_scored_is_left_out(tmp_path: Path) -> None:
+    one, other = encoded(SMOOTH, "PNG"), encoded(SMOOTH[::-1], "PNG")
+    assert pack(tmp_path, one, one, scored=[one, other]) == {0: ("png", one)}
 
 
 def test_images_stay_as_they_were_scored_when_the_source_has_gone(
