@@ -2,7 +2,8 @@
 #include "bindings.hpp"
 
 PYBIND11_MODULE(_core, module) {
-    module.doc() = "Header gate, batch reader, patient accumulator, blast shares, reviews, string hashes.";
+    module.doc() =
+        "Header gate, batch reader, patient accumulator, blast shares, reviews, string hashes.";
     register_images(module);
     register_accumulator(module);
     register_shares(module);
