@@ -195,8 +195,10 @@ def test_twenty_glances_are_worth_two_hundred_cells(patients: list[Patient]) -> 
     misread = np.argsort([-p.misread for p in patients])[:12]
     reliable = np.argsort([-p.reliability for p in patients], kind="stable")[: len(patients) // 2]
     print(f"\n{len(patients)} patients, {DRAWS} draws; error, width in points")
-    print("| | error | median | covered | width | misread most: covered, error | reliable half: ")
-    print("error, covered, width | least covered patient |")
+    print(
+        "| | error | median | covered | width | misread most: covered, error | "
+        "reliable half: error, covered, width | least covered patient |"
+    )
     for name, own in figures.items():
         error, width, covered = np.moveaxis(own, 2, 0)
         print(
@@ -211,3 +213,5 @@ def test_twenty_glances_are_worth_two_hundred_cells(patients: list[Patient]) -> 
         assert width.mean() <= most_width
         assert 0.93 <= covered.mean() <= 0.98
         assert covered[misread].mean() >= 0.90
+        alone = figures[f"{glances} glances, the sample alone"][..., 2]
+        assert alone.mean(axis=1).min() >= 0.93

@@ -116,7 +116,8 @@ def test_the_fit_finds_how_calibration_curves_differ() -> None:
     middles = np.arange(-7.875, 8, 0.25)
     intercept, log_slope = rng.normal(-1, 1.5, patients), rng.normal(0.2, 0.3, patients)
     odds = intercept[:, None] + np.exp(log_slope)[:, None] * middles
-    fitted = fit_recalibration(rng.binomial(cells, 1 / (1 + np.exp(-odds))), cells)
+    blasts = rng.binomial(cells, 1 / (1 + np.exp(-odds)))
+    fitted = fit_recalibration(blasts, cells, cells)
     assert fitted.intercept_scale == pytest.approx(1.3, abs=0.4)  # of a t distribution
     assert fitted.log_slope_scale == pytest.approx(0.3, abs=0.1)
     assert fitted.worth_cells == 150
