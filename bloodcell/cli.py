@@ -172,7 +172,10 @@ def report(run: Path) -> Shown:
 
 @main.command()
 @click.argument("data", type=_PATH)
-@click.option("--labels", required=True, type=_PATH, help="CSV with path, patient and class.")
+@click.option(
+    "--labels", type=_PATH,
+    help="CSV with path, patient and class; needed unless the recipe names its sources.",
+)  # fmt: skip
 @click.option("--out", required=True, type=_PATH, help="Model folder, made or resumed.")
 @click.option(
     "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
@@ -185,10 +188,11 @@ def report(run: Path) -> Shown:
 @click.option("--data-licence", default="not stated", help="For the card: their licence state.")
 @click.option("--data-limits", default="not stated", help="For the card: what they lack.")
 @command(log_level=logging.INFO)
-def train(data: Path, labels: Path, out: Path, **options: Any) -> Shown:
+def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
     """Train a network on the labelled cells in DATA and write a model folder."""
     check_data(data)
-    check_labels(labels)
+    if labels:
+        check_labels(labels)
     from bloodcell.engine.machine import keep_memory_at_hand
     from bloodcell.training import train as run_training
 

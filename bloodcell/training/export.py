@@ -29,15 +29,21 @@ def write_model_folder(
     network: nn.Module,
     scheme: Scheme,
     recipe: Recipe,
-    data: dict[str, Any],
+    sources: list[dict[str, Any]],
+    patients: list[str],
     calibration: Calibration,
     held_out: Joined,
+    kept: dict[str, dict[str, Any]],
     history: list[dict[str, Any]],
 ) -> None:
-    """Write the folder; ModelError if ONNX Runtime's logits are not torch's."""
+    """Write the folder; ModelError if ONNX Runtime's logits are not torch's.
+
+    ``sources``: what the card states of each besides its part of the recipe; ``patients``: those of
+    the first; ``kept``: of others, by name, what ``kept_figures`` says.
+    """
     weights = folder / "model.onnx"
     export_onnx(network, recipe.preprocessing.input_px, weights)
-    table = asdict(recipe, dict_factory=_without_none)
+    table = recipe_table(recipe)
     card: dict[str, Any] = {
         "name": folder.name,
         "version": "1",
@@ -54,13 +60,25 @@ def write_model_folder(
             "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
             "patient; the figures there are by the calibration of the other patients",
         },
-        "training": {**table, "torch": torch.__version__, "data": data},
+        "training": {**table, "torch": torch.__version__, "patients": patients},
         **card_tables(held_out, recipe.validation.folds),
     }
+    for entry, more in zip(table["source"], sources, strict=True):
+        entry.update(more)
+    if kept:
+        card["metrics"]["kept"] = kept
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     _write_history(folder / "training.csv", history)
     write_held_out(folder, held_out)
     save_svg(draw_curves(history, folder.name), folder / "training.svg")
+
+
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as TOML has it, without where the sources' files lie."""
+    table: dict[str, Any] = asdict(recipe, dict_factory=_without_none)
+    for source in table["source"]:
+        del source["images"], source["labels"]
+    return table
 
 
 def card_tables(cells: Joined, folds: int) -> dict[str, Any]:

@@ -105,6 +105,31 @@ def held_out_cells(
     )
 
 
+def kept_figures(logits: torch.Tensor, label_sets: torch.Tensor, scheme: Scheme) -> dict[str, Any]:
+    """What the card states of K cells of a source that no network learnt from.
+
+    ``logits`` float32 (K, C), calibrated; ``label_sets`` bool (K, C). Of each label how many cells
+    there are and how many were called so; how many leukocytes, other than blasts, were called
+    blasts.
+    """
+    called = logits.argmax(1)
+    is_right = label_sets.gather(1, called[:, None])[:, 0].numpy()
+    names = ["|".join(np.array(scheme.codes)[one].tolist()) for one in label_sets.numpy()]
+    rows = []
+    for name in sorted(set(names)):
+        own = np.array([one == name for one in names])
+        right = float(is_right[own].mean())
+        rows.append({"class": name, "sensitivity": round(right, 4), "n": int(own.sum())})
+    is_other = ~label_sets[:, scheme.is_blast].any(1) & label_sets[:, scheme.is_leukocyte].all(1)
+    called_blast = torch.from_numpy(scheme.is_blast)[called] & is_other
+    return {
+        "cells": len(logits),
+        "leukocytes": int(is_other.sum()),
+        "leukocytes_called_blast": int(called_blast.sum()),
+        "class": rows,
+    }
+
+
 def held_out_figures(cells: Joined) -> dict[str, Any]:
     """What the model card states of the held-out cells: in all, by class, by patient.
 
