@@ -97,8 +97,11 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 @main.command()
 @click.argument("run", type=_PATH)
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
+@click.option(
+    "--doubts", is_flag=True, help="List and show the labels that the run contradicts, too."
+)
 @command
-def evaluate(run: Path, labels: Path) -> Shown:
+def evaluate(run: Path, labels: Path, doubts: bool) -> Shown:
     """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
     check_run(run)
     check_labels(labels)
@@ -110,7 +113,18 @@ def evaluate(run: Path, labels: Path) -> Shown:
     opened = open_run(run)
     figures = run_evaluation(opened, labels)
     folder = write_evaluation(opened, figures)
-    return Shown(figures, lambda: print_evaluation(figures, folder))
+    if not doubts:
+        return Shown(figures, lambda: print_evaluation(figures, folder))
+    from bloodcell.evaluation.doubts import write_doubts
+    from bloodcell.printed_doubts import print_doubts
+
+    doubted = write_doubts(opened, labels)
+
+    def show() -> None:
+        print_evaluation(figures, folder)
+        print_doubts(doubted, folder)
+
+    return Shown({**figures, "doubts": doubted.to_pylist()}, show)
 
 
 @main.command()
@@ -200,6 +214,32 @@ def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
     with progress_of("training", unit="batches") as progress:
         run_training(data, labels, out, progress=progress, **options)
     return pairs({"model folder": out})
+
+
+@main.command()
+@click.argument("data", type=_PATH)
+@click.option(
+    "--labels", type=_PATH,
+    help="CSV with path, patient and class; needed unless the recipe names its sources.",
+)  # fmt: skip
+@click.option("--out", required=True, type=_PATH, help="Folder for the tables, made or resumed.")
+@click.option(
+    "--recipe", metavar="NAME|TOML", default="two-sources", show_default=True,
+    help="Whose sources and [doubts] are taken.",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@command(log_level=logging.INFO)
+def audit_labels(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
+    """Say which labels of the cells in DATA are doubtful, by classifiers of other patients."""
+    check_data(data)
+    if labels:
+        check_labels(labels)
+    from bloodcell.printed_doubts import print_label_audit
+    from bloodcell.training.label_audit import audit_labels as run_audit
+
+    tables = run_audit(data, labels, out, **options)
+    content = {name: table.to_pylist() for name, table in tables.items() if name.endswith("csv")}
+    return Shown(content, lambda: print_label_audit(content, out))
 
 
 @main.command()

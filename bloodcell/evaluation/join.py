@@ -59,32 +59,39 @@ def join(run: Run, labels_csv: Path) -> Joined:
     """
     job, run_scheme = run.record.job, run.record.scheme
     counting = job.profile, job.blast_equivalents
-    rows = read_labels(labels_csv, ("path", "class"))
-    truth = {spelling(row["path"]): row["class"] for row in rows}
-    label_scheme = _scheme_of(sorted(set(truth.values())), run_scheme, labels_csv)
-    table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
-    paths = [spelling(path) for path in table["path"]]
-    labelled = [row for row, path in enumerate(paths) if path in truth]
-    if not labelled:
-        raise InputError(
-            f"no path of {labels_csv} is in the run: it has {table['path'][0]!r}, the labels "
-            f"have {rows[0]['path']!r}"
-        )
-    scored = [row for row in labelled if table["class"][row] is not None]
+    labels = read_labels(labels_csv, ("path", "class"))
+    truth = labels_by_row(run, labels_csv)
+    label_scheme = _scheme_of(sorted({row["class"] for row in labels}), run_scheme, labels_csv)
+    table = run.cells(["patient", "class", "blast_probability"]).to_pydict()
+    scored = [row for row in truth if table["class"][row] is not None]
     return Joined(
         patient=np.array([table["patient"][row] for row in scored], np.str_),
-        label=np.array([truth[paths[row]] for row in scored], np.str_),
+        label=np.array([truth[row] for row in scored], np.str_),
         called=np.array([table["class"][row] for row in scored], np.str_),
         blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
         label_scheme=label_scheme.counted_as(*counting),
         run_scheme=load_scheme(run_scheme).counted_as(*counting),
         cells={
-            "labelled": len(labelled),
-            "rejected": len(labelled) - len(scored),
-            "unlabelled": len(paths) - len(labelled),
-            "labels_not_in_run": len(truth) - len(labelled),
+            "labelled": len(truth),
+            "rejected": len(truth) - len(scored),
+            "unlabelled": len(table["class"]) - len(truth),
+            "labels_not_in_run": len(labels) - len(truth),
         },
     )
+
+
+def labels_by_row(run: Run, labels_csv: Path) -> dict[int, str]:
+    """The class of each row of ``run`` that is labelled; InputError if none is."""
+    rows = read_labels(labels_csv, ("path", "class"))
+    truth = {spelling(row["path"]): row["class"] for row in rows}
+    paths = run.cells(["path"])["path"].to_pylist()
+    labelled = {row: truth[path] for row, path in enumerate(map(spelling, paths)) if path in truth}
+    if not labelled:
+        raise InputError(
+            f"no path of {labels_csv} is in the run: it has {paths[0]!r}, the labels have "
+            f"{rows[0]['path']!r}"
+        )
+    return labelled
 
 
 def _scheme_of(labels: Sequence[str], run_scheme: str, labels_csv: Path) -> Scheme:

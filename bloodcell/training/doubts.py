@@ -1,8 +1,7 @@
-"""How far each label is to be believed: confident learning with cells of other patients.
+"""How far each label is to be believed, by classifiers that never saw its patient.
 
-Northcutt, Jiang and Chuang 2021 (arXiv 1911.00068): a label is doubted where a classifier that
-never saw the patient puts the cell into another class as confidently as it puts that class's own
-cells there. Here two unlike classifiers, or more, have to.
+Confident learning (see ``label_doubts``) with features of networks that were not trained on the
+cells. A label is doubted where all of two or more unlike classifiers doubt it.
 """
 
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from bloodcell.folds import fold_of_patients
+from bloodcell.label_doubts import label_doubts
 from bloodcell.training.lessons import Cells, lessons_of
 from bloodcell.training.losses import Batch
 from bloodcell.training.softmax_regression import fit_softmax_regression
@@ -31,13 +31,11 @@ class Doubts(NamedTuple):
     """Of the n cells of the first source that were asked for, in their order."""
 
     doubt: Floats
-    """(n,), 0 where the label is the likeliest class by all classifiers, 1 where it is none."""
+    """(n,), the mean over the classifiers; see ``label_doubts``."""
     is_doubted: npt.NDArray[np.bool_]
-    """(n,): all classifiers are as sure of another class as they are of that class's own cells."""
+    """(n,): by all classifiers."""
     likeliest: npt.NDArray[np.int64]
     """(n,): the class with the largest mean probability."""
-    probabilities: Floats
-    """(n, C): the mean over the classifiers, each cell's by those that never saw its patient."""
 
 
 @dataclass(frozen=True)
@@ -77,25 +75,13 @@ def doubts_of(evidence: Evidence, rows: torch.Tensor) -> Doubts:
     labels = cells.labels[judged].numpy()
     members = cells.label_sets[labels].numpy()
     every = [_out_of_fold(evidence, features, rows) for features in evidence.features]
-    doubt, doubted = [], []
-    for probabilities in every:
-        thresholds = _thresholds(probabilities, members)
-        relative = probabilities / thresholds
-        of_label = np.where(members, relative, 0).max(axis=1)
-        doubt.append(1 - of_label / relative.max(axis=1))
-        confident = np.where(probabilities >= thresholds, probabilities, 0)
-        of_label = np.where(members, confident, 0).max(axis=1)
-        doubted.append(confident.max(axis=1) > of_label)
+    each = [label_doubts(probabilities, members) for probabilities in every]
     mean = np.mean(every, axis=0)
-    return Doubts(np.mean(doubt, axis=0), np.all(doubted, axis=0), mean.argmax(axis=1), mean)
-
-
-def _thresholds(probabilities: Floats, members: npt.NDArray[np.bool_]) -> Floats:
-    """Mean probability of each class over the cells so labelled, (C,); 1 without any."""
-    counts = members.sum(axis=0)
-    sums = np.where(members, probabilities, 0).sum(axis=0)
-    thresholds: Floats = np.where(counts > 0, sums / np.maximum(counts, 1), 1.0).astype(np.float32)
-    return np.maximum(thresholds, 1e-6)
+    return Doubts(
+        np.mean([one.doubt for one in each], axis=0).astype(np.float32),
+        np.all([one.is_doubted for one in each], axis=0),
+        mean.argmax(axis=1),
+    )
 
 
 def _out_of_fold(evidence: Evidence, features: torch.Tensor, rows: torch.Tensor) -> Floats:

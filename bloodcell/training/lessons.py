@@ -84,13 +84,13 @@ def lessons_of(
     sets = cells.label_sets.float()
     by_class = sets / sets.sum(1, keepdim=True)
     # A class that occurs nowhere counts as if it had one cell, which weighs most.
-    prior = (shown @ by_class).maximum(weights.amax(1, keepdim=True))
+    prior = (shown @ by_class).maximum(weights.amax(1, keepdim=True)) * cells.told
     log_prior = (prior / prior.sum(1, keepdim=True)).log()
     occurring = (counts[0] @ by_class).clamp(min=1.0)
     return Lessons(
         label_sets=cells.label_sets,
         weights=weights,
-        log_prior=log_prior.masked_fill(~cells.told, -torch.inf),
+        log_prior=log_prior,
         occurrence=(occurring / occurring.sum()).log(),
     )
 

@@ -81,6 +81,7 @@ def blast_index_of(scheme: Scheme) -> int:
 
 def prepare(recipe: Recipe, data: Path, out: Path) -> Material:
     """Read, deal and decode all cells. Raises InputError."""
+    blast_index_of(load_scheme(recipe.scheme))
     sources, cells = read_sources(recipe, data)
     fold_of_cell = folds_of(sources, cells, recipe)
     threads, preprocessing = torch.get_num_threads(), recipe.preprocessing
