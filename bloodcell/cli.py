@@ -1,6 +1,7 @@
 """The command line. Only click is imported here, so that ``--help`` answers at once."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import click
 
 from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
+from bloodcell.cli_training import audit_labels, train
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.engine.backends.choice import BACKEND_NAMES
-from bloodcell.paths import check_data, check_labels, check_paths, check_run, model_folder
+from bloodcell.paths import check_labels, check_paths, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
@@ -94,31 +96,48 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
     )
 
 
+def _labels_of_run(body: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that hold a run against labels."""
+    for option in (
+        click.option("--ignore-class", multiple=True, help="Leave out cells of that label."),
+        click.option(
+            "--label-map", type=_PATH,
+            help="CSV with label and class: what labels are here; an empty class leaves them out.",
+        ),
+        click.option("--labels", required=True, type=_PATH, help="CSV with path and class."),
+    ):  # fmt: skip
+        body = option(body)
+    return body
+
+
 @main.command()
 @click.argument("run", type=_PATH)
-@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
+@_labels_of_run
 @click.option(
     "--doubts", is_flag=True, help="List and show the labels that the run contradicts, too."
 )
 @command
-def evaluate(run: Path, labels: Path, doubts: bool) -> Shown:
+def evaluate(
+    run: Path, labels: Path, label_map: Path | None, ignore_class: tuple[str, ...], doubts: bool
+) -> Shown:
     """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
     check_run(run)
     check_labels(labels)
     from bloodcell.console import print_evaluation
     from bloodcell.evaluation import evaluate as run_evaluation
     from bloodcell.evaluation import write_evaluation
+    from bloodcell.labels import read_label_map
     from bloodcell.run import open_run
 
-    opened = open_run(run)
-    figures = run_evaluation(opened, labels)
+    opened, meant = open_run(run), read_label_map(label_map, ignore_class)
+    figures = run_evaluation(opened, labels, meant)
     folder = write_evaluation(opened, figures)
     if not doubts:
         return Shown(figures, lambda: print_evaluation(figures, folder))
     from bloodcell.evaluation.doubts import write_doubts
     from bloodcell.printed_doubts import print_doubts
 
-    doubted = write_doubts(opened, labels)
+    doubted = write_doubts(opened, labels, meant)
 
     def show() -> None:
         print_evaluation(figures, folder)
@@ -129,17 +148,21 @@ def evaluate(run: Path, labels: Path, doubts: bool) -> Shown:
 
 @main.command()
 @click.argument("run", type=_PATH)
-@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
+@_labels_of_run
 @click.option("--out", required=True, type=_PATH, help="Model folder to make.")
 @command
-def calibrate(run: Path, labels: Path, out: Path) -> Shown:
+def calibrate(
+    run: Path, labels: Path, label_map: Path | None, ignore_class: tuple[str, ...], out: Path
+) -> Shown:
     """Copy the run's model with an error model of the run's labelled patients."""
     check_run(run)
     check_labels(labels)
+    from bloodcell.labels import read_label_map
     from bloodcell.run import open_run
     from bloodcell.site_model import write_site_model
 
-    error_model = write_site_model(open_run(run), labels, out)
+    meant = read_label_map(label_map, ignore_class)
+    error_model = write_site_model(open_run(run), labels, out, meant)
     return pairs(
         {
             "patients": error_model.patients,
@@ -182,64 +205,6 @@ def report(run: Path) -> Shown:
 
     write_report(open_run(run))
     return pairs({"report": run / "report" / "index.html"})
-
-
-@main.command()
-@click.argument("data", type=_PATH)
-@click.option(
-    "--labels", type=_PATH,
-    help="CSV with path, patient and class; needed unless the recipe names its sources.",
-)  # fmt: skip
-@click.option("--out", required=True, type=_PATH, help="Model folder, made or resumed.")
-@click.option(
-    "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
-    help="All options of a training: one that comes with bloodcell, or your own file.",
-)  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
-@click.option(
-    "--data-source", default="not stated", help="For the card: where the images are from."
-)
-@click.option("--data-licence", default="not stated", help="For the card: their licence state.")
-@click.option("--data-limits", default="not stated", help="For the card: what they lack.")
-@command(log_level=logging.INFO)
-def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
-    """Train a network on the labelled cells in DATA and write a model folder."""
-    check_data(data)
-    if labels:
-        check_labels(labels)
-    from bloodcell.engine.machine import keep_memory_at_hand
-    from bloodcell.training import train as run_training
-
-    keep_memory_at_hand()
-    with progress_of("training", unit="batches") as progress:
-        run_training(data, labels, out, progress=progress, **options)
-    return pairs({"model folder": out})
-
-
-@main.command()
-@click.argument("data", type=_PATH)
-@click.option(
-    "--labels", type=_PATH,
-    help="CSV with path, patient and class; needed unless the recipe names its sources.",
-)  # fmt: skip
-@click.option("--out", required=True, type=_PATH, help="Folder for the tables, made or resumed.")
-@click.option(
-    "--recipe", metavar="NAME|TOML", default="two-sources", show_default=True,
-    help="Whose sources and [doubts] are taken.",
-)  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
-@command(log_level=logging.INFO)
-def audit_labels(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
-    """Say which labels of the cells in DATA are doubtful, by classifiers of other patients."""
-    check_data(data)
-    if labels:
-        check_labels(labels)
-    from bloodcell.printed_doubts import print_label_audit
-    from bloodcell.training.label_audit import audit_labels as run_audit
-
-    tables = run_audit(data, labels, out, **options)
-    content = {name: table.to_pylist() for name, table in tables.items() if name.endswith("csv")}
-    return Shown(content, lambda: print_label_audit(content, out))
 
 
 @main.command()
@@ -306,6 +271,9 @@ def phantom(out: Path, **options: Any) -> Shown:
     summary = write_phantoms(out, **options)
     return pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
 
+
+main.add_command(train)
+main.add_command(audit_labels)
 
 if __name__ == "__main__":
     with as_command():

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import tomli_w
@@ -9,16 +10,19 @@ import tomli_w
 from bloodcell.engine.names import bytes_of
 from bloodcell.error_model import ErrorModel, fit_error_model
 from bloodcell.errors import InputError, ModelError
-from bloodcell.evaluation.join import join
+from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
 from bloodcell.model import Model, load_model
 from bloodcell.run import Run
 
 
-def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
+def write_site_model(
+    run: Run, labels_csv: Path, out: Path, label_map: Mapping[str, str] = AS_THEY_ARE
+) -> ErrorModel:
     """Copy the model of ``run`` to ``out`` with an error model of the run's labelled patients.
 
-    ``labels_csv`` has the columns ``path`` as in the run and ``class``. The patients must
+    ``labels_csv`` has the columns ``path`` as in the run and ``class``; ``label_map`` is that of
+    ``evaluate``. The patients must
     not be among those the network was trained on, which cannot be checked here.
 
     Raises InputError if labels and run do not match, patients or cells are too few, or ``out``
@@ -27,7 +31,7 @@ def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
     """
     if out.exists():
         raise InputError(f"{out} exists: --out names a model folder to make")
-    model, job, cells = model_of(run), run.record.job, join(run, labels_csv)
+    model, job, cells = model_of(run), run.record.job, join(run, labels_csv, label_map)
     error_model = fit_error_model(
         cells.blast_probability,
         cells.true.is_blast,

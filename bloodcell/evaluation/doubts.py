@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
@@ -16,7 +17,7 @@ from bloodcell.engine.names import bytes_of
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
-from bloodcell.evaluation.join import labels_by_row
+from bloodcell.evaluation.join import AS_THEY_ARE, labels_by_row
 from bloodcell.files import write_whole, writing
 from bloodcell.label_doubts import label_doubts
 from bloodcell.manifest import root_of
@@ -35,7 +36,9 @@ _PICTURE = Preprocessing(
 )  # fmt: skip
 
 
-def write_doubts(run: Run, labels_csv: Path) -> pa.Table:
+def write_doubts(
+    run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE
+) -> pa.Table:
     """Write ``doubts.csv`` and ``doubts.html`` to ``evaluation/`` of ``run``; returns the table.
 
     One row a label that is doubted (see ``label_doubts``), the most doubted first, in ``COLUMNS``;
@@ -43,7 +46,7 @@ def write_doubts(run: Run, labels_csv: Path) -> pa.Table:
     be none the network learnt from. Raises InputError if labels and run do not match or the
     labels are of another scheme, DiskError if the folder cannot be written.
     """
-    table = _doubted(run, labels_csv)
+    table = _doubted(run, labels_csv, label_map)
     folder = run.folder / "evaluation"
     with writing(folder):
         folder.mkdir(exist_ok=True)
@@ -54,9 +57,9 @@ def write_doubts(run: Run, labels_csv: Path) -> pa.Table:
     return listed
 
 
-def _doubted(run: Run, labels_csv: Path) -> pa.Table:
+def _doubted(run: Run, labels_csv: Path, label_map: Mapping[str, str]) -> pa.Table:
     scheme = load_scheme(run.record.scheme)
-    truth = labels_by_row(run, labels_csv)
+    truth = labels_by_row(run, labels_csv, label_map)
     if unknown := sorted(set(truth.values()) - set(scheme.codes)):
         raise InputError(
             f"{labels_csv} has the classes {unknown}, which the run's scheme {scheme.name!r} does "

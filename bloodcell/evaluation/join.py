@@ -1,8 +1,9 @@
 """Labels joined to the cells of a run, and what counts as a blast or a leukocyte there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from bloodcell.engine.names import spelling
 from bloodcell.errors import InputError
-from bloodcell.labels import read_labels
+from bloodcell.labels import mapped, read_labels
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme, scheme_names
 
@@ -36,8 +37,8 @@ class Joined:
     label_scheme: Scheme
     run_scheme: Scheme
     cells: dict[str, int]
-    """How many cells were ``labelled``, of these ``rejected``, how many were ``unlabelled``, and
-    how many ``labels_not_in_run`` there were."""
+    """How many cells were ``labelled``, of these ``rejected``, how many were ``unlabelled``; how
+    many ``labels_not_in_run`` there were, and ``labels_left_out`` because they were to be."""
 
     @property
     def true(self) -> Counted:
@@ -50,8 +51,14 @@ class Joined:
         return _counted(self.called, self.run_scheme)
 
 
-def join(run: Run, labels_csv: Path) -> Joined:
+AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
+"""No label is called otherwise."""
+
+
+def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE) -> Joined:
     """Find the labelled cells of ``run``; InputError naming file and fault if there are none.
+
+    ``label_map``: what labels become first, and which are left out (see ``read_label_map``).
 
     Labels may be of another scheme than the model's: the run's own scheme is taken if it has all
     their classes, else the first that does. Both count as the run's profile and blast equivalents
@@ -60,8 +67,9 @@ def join(run: Run, labels_csv: Path) -> Joined:
     job, run_scheme = run.record.job, run.record.scheme
     counting = job.profile, job.blast_equivalents
     labels = read_labels(labels_csv, ("path", "class"))
-    truth = labels_by_row(run, labels_csv)
-    label_scheme = _scheme_of(sorted({row["class"] for row in labels}), run_scheme, labels_csv)
+    used = mapped(labels, label_map)
+    truth = labels_by_row(run, labels_csv, label_map)
+    label_scheme = _scheme_of(sorted({row["class"] for row in used}), run_scheme, labels_csv)
     table = run.cells(["patient", "class", "blast_probability"]).to_pydict()
     scored = [row for row in truth if table["class"][row] is not None]
     return Joined(
@@ -75,14 +83,19 @@ def join(run: Run, labels_csv: Path) -> Joined:
             "labelled": len(truth),
             "rejected": len(truth) - len(scored),
             "unlabelled": len(table["class"]) - len(truth),
-            "labels_not_in_run": len(labels) - len(truth),
+            "labels_not_in_run": len(used) - len(truth),
+            "labels_left_out": len(labels) - len(used),
         },
     )
 
 
-def labels_by_row(run: Run, labels_csv: Path) -> dict[int, str]:
+def labels_by_row(
+    run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE
+) -> dict[int, str]:
     """The class of each row of ``run`` that is labelled; InputError if none is."""
-    rows = read_labels(labels_csv, ("path", "class"))
+    rows = mapped(read_labels(labels_csv, ("path", "class")), label_map)
+    if not rows:
+        raise InputError(f"all labels of {labels_csv} are left out")
     truth = {spelling(row["path"]): row["class"] for row in rows}
     paths = run.cells(["path"])["path"].to_pylist()
     labelled = {row: truth[path] for row, path in enumerate(map(spelling, paths)) if path in truth}
@@ -103,7 +116,8 @@ def _scheme_of(labels: Sequence[str], run_scheme: str, labels_csv: Path) -> Sche
     unknown = sorted(set(labels) - set(load_scheme(run_scheme).codes))
     raise InputError(
         f"no scheme ({', '.join(names)}) has all classes of {labels_csv}; "
-        f"the run's own lacks {unknown}"
+        f"the run's own lacks {unknown}: --label-map says what they are, --ignore-class leaves "
+        "them out"
     )
 
 
