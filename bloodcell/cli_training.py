@@ -23,6 +23,10 @@ _PATH = click.Path(path_type=Path)
     "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
     help="All options of a training: one that comes with bloodcell, or your own file.",
 )  # fmt: skip
+@click.option(
+    "--scheme", metavar="NAME|TOML",
+    help="Classes: a scheme that comes with bloodcell, or your own file  [default: the recipe's]",
+)  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(
     "--data-source", default="not stated", help="For the card: where the images are from."
@@ -54,6 +58,10 @@ def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
 @click.option(
     "--recipe", metavar="NAME|TOML", default="two-sources", show_default=True,
     help="Whose sources and [doubts] are taken.",
+)  # fmt: skip
+@click.option(
+    "--scheme", metavar="NAME|TOML",
+    help="Classes: a scheme that comes with bloodcell, or your own file  [default: the recipe's]",
 )  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @command(log_level=logging.INFO)

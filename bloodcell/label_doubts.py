@@ -11,17 +11,16 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_LEAST_THRESHOLD = 1e-6
-
 
 class LabelDoubts(NamedTuple):
     """Of n labelled cells."""
 
     doubt: Floats
-    """(n,): 0 where no class is likelier than the label, each by its threshold; 1 where the label
-    is out of the question."""
+    """(n,): 0 where the label is the most probable class, or as probable as is usual for cells so
+    labelled; else by how far it falls short of the smaller of the two, as a share of it."""
     is_doubted: npt.NDArray[np.bool_]
-    """(n,): the most probable of the classes that reach their thresholds is not the label."""
+    """(n,): the label is not the most probable class, nor the most probable of those that are as
+    probable as is usual for them."""
 
 
 def label_doubts(
@@ -29,17 +28,18 @@ def label_doubts(
 ) -> LabelDoubts:
     """Hold labels against ``probabilities`` (n, C); ``is_label`` bool (n, C), of each cell's label.
 
-    A class's threshold is its mean probability over the cells so labelled; a class that is no
-    cell's label cannot be reached.
+    What is usual for a class, its threshold, is its mean probability over the cells so labelled;
+    a class that is no cell's label is never as probable as that.
     """
     p = np.asarray(probabilities, np.float64)
     counts = is_label.sum(axis=0)
     sums = np.where(is_label, p, 0).sum(axis=0)
-    thresholds = np.maximum(sums / np.maximum(counts, 1), _LEAST_THRESHOLD)
-    thresholds[counts == 0] = np.inf
-    relative = p / thresholds
-    of_label = np.where(is_label, relative, 0).max(axis=1)
-    likeliest = np.maximum(relative.max(axis=1), _LEAST_THRESHOLD)
+    thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+    of_label = np.where(is_label, p, 0).max(axis=1)
+    usual = np.where(is_label, thresholds, np.inf).min(axis=1)
+    most = p.max(axis=1)
+    doubt = 1 - np.minimum(1, of_label / np.minimum(usual, most))
     confident = np.where(p >= thresholds, p, 0)
     label_confident = np.where(is_label, confident, 0).max(axis=1)
-    return LabelDoubts(1 - of_label / likeliest, confident.max(axis=1) > label_confident)
+    is_doubted = (of_label < most) & (confident.max(axis=1) > label_confident)
+    return LabelDoubts(doubt, is_doubted)

@@ -14,7 +14,7 @@ from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import RunError
 from bloodcell.files import write_json
-from bloodcell.scheme import Equivalents, Specimen
+from bloodcell.scheme import CellClass, Equivalents, Specimen
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,9 @@ class RunRecord:
     temperature: float
     started: str
     state: Literal["running", "stopped", "failed", "done"]
+    classes: tuple[CellClass, ...] = ()
+    """Of the scheme, in the order of ``probabilities``, each in the role it has in this run; none
+    in runs of before this entry."""
     left_out_files: dict[str, int] | None = None
     """Files of the input that are no cells, by what left them behind; None if there were none."""
     counts: Counts | None = None

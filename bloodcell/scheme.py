@@ -79,22 +79,44 @@ def scheme_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
-def load_scheme(name: str) -> Scheme:
-    """Load a scheme by name; raises ModelError naming the known ones if there is none."""
-    path = _FOLDER / f"{name}.toml"
-    if not path.is_file():
-        raise ModelError(f"unknown scheme {name!r}: known are {', '.join(scheme_names())}")
-    table = read_toml(path, ModelError)
-    classes = tuple(
-        CellClass(
-            code=entry["code"],
-            name=entry["name"],
-            role=entry["role"],
-            blast_equivalent=tuple(entry.get("blast_equivalent", ())),
+def load_scheme(name_or_file: str) -> Scheme:
+    """Load a scheme by name, or from a ``.toml`` file of one's own.
+
+    Raises ModelError naming the known ones if there is none, and if the file is at fault or
+    called as one that comes with bloodcell.
+    """
+    path = Path(name_or_file)
+    if name_or_file in scheme_names():
+        path = _FOLDER / f"{name_or_file}.toml"
+    elif path.suffix != ".toml" or not path.is_file():
+        raise ModelError(
+            f"unknown scheme {name_or_file!r}: neither a .toml file nor one of "
+            f"{', '.join(scheme_names())}"
         )
-        for entry in table["class"]
-    )
+    elif path.stem in scheme_names():
+        raise ModelError(f"{path} has the name of a scheme that comes with bloodcell: rename it")
+    return read_scheme(path, path.stem)
+
+
+def read_scheme(path: Path, name: str) -> Scheme:
+    """The scheme of the file ``path``; ModelError naming the file and its fault."""
+    table = read_toml(path, ModelError)
+    try:
+        classes = tuple(
+            CellClass(
+                code=entry["code"],
+                name=entry["name"],
+                role=entry["role"],
+                blast_equivalent=tuple(entry.get("blast_equivalent", ())),
+            )
+            for entry in table["class"]
+        )
+        scheme = Scheme(name, table["title"], table["source"], classes)
+    except (KeyError, TypeError) as fault:
+        raise ModelError(f"{path} is no scheme: it lacks {fault}") from fault
     wrong = [c.code for c in classes if c.role not in get_args(Role)]
     if wrong:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
-    return Scheme(name, table["title"], table["source"], classes)
+    if len(set(scheme.codes)) < len(classes):
+        raise ModelError(f"{path}: two classes have the same code")
+    return scheme

@@ -12,7 +12,7 @@ from bloodcell.error_model import ErrorModel, fit_error_model
 from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
-from bloodcell.model import Model, load_model
+from bloodcell.model import OWN_SCHEME, Model, load_model
 from bloodcell.run import Run
 
 
@@ -45,6 +45,8 @@ def write_site_model(
     with writing(out):
         out.mkdir(parents=True)
         shutil.copy(model.network.weights, out)
+        if "scheme_sha256" in model.card:
+            shutil.copy(model.folder / OWN_SCHEME, out)
     card = model.card | {"error_model": error_model.to_card()}
     write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))
     return error_model

@@ -1,5 +1,6 @@
 """The run folder on disk: every file is there whole or not at all."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,6 +128,10 @@ class RunStore:
         write_whole(self.part_path(part), lambda path: pq.write_table(table, path))
 
 
+_CLASSES = "bloodcell.classes"
+"""In a part's metadata: the classes' codes in the order of ``probabilities``, as JSON."""
+
+
 class PartAssembler:
     """Collects the scored batches of one part, in any order; ``manifest`` holds its rows."""
 
@@ -171,4 +176,5 @@ class PartAssembler:
                 len(codes),
             ),
         ]
-        return pa.table(columns, names=_COLUMNS).combine_chunks()
+        table = pa.table(columns, names=_COLUMNS).combine_chunks()
+        return table.replace_schema_metadata({_CLASSES: json.dumps(codes)})

@@ -22,7 +22,6 @@ from bloodcell.files import write_whole, writing
 from bloodcell.label_doubts import label_doubts
 from bloodcell.manifest import root_of
 from bloodcell.run import Run
-from bloodcell.scheme import load_scheme
 from bloodcell.store import RunStore
 
 COLUMNS = ("path", "patient", "label", "called", "doubt", "label_probability", "called_probability")
@@ -58,7 +57,7 @@ def write_doubts(
 
 
 def _doubted(run: Run, labels_csv: Path, label_map: Mapping[str, str]) -> pa.Table:
-    scheme = load_scheme(run.record.scheme)
+    scheme = run.scheme
     truth = labels_by_row(run, labels_csv, label_map)
     if unknown := sorted(set(truth.values()) - set(scheme.codes)):
         raise InputError(

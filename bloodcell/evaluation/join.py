@@ -64,7 +64,7 @@ def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE)
     their classes, else the first that does. Both count as the run's profile and blast equivalents
     say; InputError if the labels' scheme has no such equivalents.
     """
-    job, run_scheme = run.record.job, run.record.scheme
+    job, run_scheme = run.record.job, run.scheme
     counting = job.profile, job.blast_equivalents
     labels = read_labels(labels_csv, ("path", "class"))
     used = mapped(labels, label_map)
@@ -78,7 +78,7 @@ def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE)
         called=np.array([table["class"][row] for row in scored], np.str_),
         blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
         label_scheme=label_scheme.counted_as(*counting),
-        run_scheme=load_scheme(run_scheme).counted_as(*counting),
+        run_scheme=run_scheme.counted_as(*counting),
         cells={
             "labelled": len(truth),
             "rejected": len(truth) - len(scored),
@@ -107,13 +107,13 @@ def labels_by_row(
     return labelled
 
 
-def _scheme_of(labels: Sequence[str], run_scheme: str, labels_csv: Path) -> Scheme:
-    names = [run_scheme, *(name for name in scheme_names() if name != run_scheme)]
-    for name in names:
-        scheme = load_scheme(name)
+def _scheme_of(labels: Sequence[str], run_scheme: Scheme, labels_csv: Path) -> Scheme:
+    others = [load_scheme(name) for name in scheme_names() if name != run_scheme.name]
+    for scheme in (run_scheme, *others):
         if set(labels) <= set(scheme.codes):
             return scheme
-    unknown = sorted(set(labels) - set(load_scheme(run_scheme).codes))
+    names = [scheme.name for scheme in (run_scheme, *others)]
+    unknown = sorted(set(labels) - set(run_scheme.codes))
     raise InputError(
         f"no scheme ({', '.join(names)}) has all classes of {labels_csv}; "
         f"the run's own lacks {unknown}: --label-map says what they are, --ignore-class leaves "

@@ -8,7 +8,7 @@ import jinja2
 from bloodcell.files import write_whole, writing
 from bloodcell.report.readings import readings
 from bloodcell.run import Run
-from bloodcell.scheme import Scheme, load_scheme
+from bloodcell.scheme import Scheme
 
 _LEUKOCYTE = ("blast", "leukocyte")
 _DENOMINATORS = {"blood": "leukocytes", "marrow": "nucleated cells, erythroid ones included"}
@@ -29,7 +29,7 @@ def write_report(run: Run) -> None:
 
 def _content(run: Run) -> dict[str, Any]:
     record, job = run.record, run.record.job
-    scheme = load_scheme(record.scheme).counted_as(job.profile, job.blast_equivalents)
+    scheme = run.scheme.counted_as(job.profile, job.blast_equivalents)
     return {
         "record": record,
         "counts": run.counts,

@@ -1,7 +1,9 @@
 """A trained network as a model folder: weights, card, held-out cells, the training's course."""
 
 import csv
+import shutil
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import torch
 from torch import nn
 
 from bloodcell.evaluation.join import Joined
-from bloodcell.files import sha256_of
+from bloodcell.files import sha256_of, write_whole
+from bloodcell.model import OWN_SCHEME
 from bloodcell.plots import save_svg
-from bloodcell.scheme import Scheme
+from bloodcell.scheme import Scheme, load_scheme, scheme_names
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
 from bloodcell.training.recipe import Recipe
@@ -48,6 +51,7 @@ def write_model_folder(
         "name": folder.name,
         "version": "1",
         "scheme": table.pop("scheme"),
+        **_own_scheme(recipe, folder),
         "classes": scheme.codes,
         "weights_sha256": sha256_of(weights),
         "parameters": parameters_of(network),
@@ -73,9 +77,19 @@ def write_model_folder(
     save_svg(draw_curves(history, folder.name), folder / "training.svg")
 
 
+def _own_scheme(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """Copy a scheme that does not come with bloodcell; what the card states of it."""
+    if recipe.scheme in scheme_names():
+        return {}
+    copy = folder / OWN_SCHEME
+    write_whole(copy, partial(shutil.copyfile, recipe.scheme))
+    return {"scheme_sha256": sha256_of(copy)}
+
+
 def recipe_table(recipe: Recipe) -> dict[str, Any]:
     """The recipe as TOML has it, without where the sources' files lie."""
     table: dict[str, Any] = asdict(recipe, dict_factory=_without_none)
+    table["scheme"] = load_scheme(recipe.scheme).name
     for source in table["source"]:
         del source["images"], source["labels"]
     return table

@@ -17,7 +17,7 @@ from bloodcell.training.doubts import doubts_of
 from bloodcell.training.material import evidence_of, folds_of, read_sources
 from bloodcell.training.recipe import read_recipe
 from bloodcell.training.sources import KEPT_FOLD
-from bloodcell.training.train import with_source
+from bloodcell.training.train import completed
 
 CELLS, PATIENTS, CLASSES = "cells.parquet", "patients.csv", "classes.csv"
 
@@ -28,6 +28,7 @@ def audit_labels(
     out: Path,
     *,
     recipe: str | Path = "two-sources",
+    scheme: str | Path | None = None,
     threads: int | None = None,
 ) -> dict[str, pa.Table]:
     """Audit the labels of the recipe's first source, or of ``labels``, and write tables to ``out``.
@@ -42,7 +43,7 @@ def audit_labels(
     """
     if threads:
         torch.set_num_threads(threads)
-    chosen = with_source(read_recipe(recipe), labels, {})
+    chosen = completed(read_recipe(recipe), labels, scheme, {})
     if not chosen.doubts:
         raise InputError(f"recipe {recipe} has no [doubts]: they say what the audit rests on")
     sources, cells = read_sources(chosen, data)

@@ -24,6 +24,7 @@ def train(
     out: Path,
     *,
     recipe: str | Path = "resnext26",
+    scheme: str | Path | None = None,
     data_source: str = "not stated",
     data_licence: str = "not stated",
     data_limits: str = "not stated",
@@ -32,27 +33,30 @@ def train(
 ) -> None:
     """Train on the images below ``data`` and write the model folder ``out``.
 
-    ``recipe``: the name of one that comes with bloodcell, or a TOML file. It names the sources, or
-    else ``labels`` is the one there is: a CSV with ``path`` (relative to ``data``), ``patient``,
-    ``class``. For each fold of the patients a network is trained that never sees them; together
-    these say how many epochs are best, calibrate and give the error model. The network that is
-    kept learns from all patients. A second call on the same ``out`` continues after the last
-    whole epoch. The card says of ``labels``' images what ``data_source`` (where they are from),
-    ``data_licence`` and ``data_limits`` (what they lack) say. ``progress`` is called with batches
-    done and in all. Raises InputError, ModelError, DiskError.
+    ``recipe``: the name of one that comes with bloodcell, or a TOML file; ``scheme``, likewise, is
+    taken instead of the recipe's. The recipe names the sources, or else ``labels`` is the one
+    there is: a CSV with ``path`` (relative to ``data``), ``patient``, ``class``. For each fold of
+    the patients a network is trained that never sees them; together these say how many epochs are
+    best, calibrate and give the error model. The network that is kept learns from all patients. A
+    second call on the same ``out`` continues after the last whole epoch. The card says of
+    ``labels``' images what ``data_source`` (where they are from), ``data_licence`` and
+    ``data_limits`` (what they lack) say. ``progress`` is called with batches done and in all.
+    Raises InputError, ModelError, DiskError.
     """
     if threads:
         torch.set_num_threads(threads)
-    chosen = with_source(
+    chosen = completed(
         read_recipe(recipe),
         labels,
+        scheme,
         {"source": data_source, "licence": data_licence, "limits": data_limits},
     )
-    scheme = load_scheme(chosen.scheme)
+    classes = load_scheme(chosen.scheme)
     material = prepare(chosen, data, out)
     labels_sha256 = [sha256_of(data / one.labels) for one in chosen.source]
     job = recipe_table(chosen) | {
         "architecture": asdict(ARCHITECTURES[chosen.architecture]),
+        "classes": classes.codes,
         "labels_sha256": labels_sha256,
     }
     count = _counting_batches(progress or (lambda *_: None), material, chosen)
@@ -63,7 +67,7 @@ def train(
     fitted.network.raise_logits(calibration.offsets)
     kept = {
         source.name: kept_figures(
-            logits[rows] + calibration.offsets, cells.label_sets[cells.labels[rows]], scheme
+            logits[rows] + calibration.offsets, cells.label_sets[cells.labels[rows]], classes
         )
         for number, source in enumerate(chosen.source)
         if (rows := (fold == KEPT_FOLD) & (cells.sources == number)).any()
@@ -71,7 +75,7 @@ def train(
     write_model_folder(
         out,
         network=fitted.network,
-        scheme=scheme,
+        scheme=classes,
         recipe=chosen,
         sources=[
             {"cells": int((cells.sources == number).sum()), "labels_sha256": digest}
@@ -79,17 +83,24 @@ def train(
         ],
         patients=sorted(set(known[2].tolist())),
         calibration=calibration,
-        held_out=held_out_cells(*known, scheme),
+        held_out=held_out_cells(*known, classes),
         kept=kept,
         history=fitted.history,
     )
 
 
-def with_source(recipe: Recipe, labels: Path | None, data: CardData) -> Recipe:
-    """The recipe with the one source that ``labels`` names; InputError if it has some itself."""
+def completed(
+    recipe: Recipe, labels: Path | None, scheme: str | Path | None, data: CardData
+) -> Recipe:
+    """The recipe with what the command line says besides: scheme, and the source if it has none.
+
+    Raises InputError if the recipe and ``labels`` both name sources, or neither does.
+    """
+    if scheme:
+        recipe = replace(recipe, scheme=str(scheme))
+    if recipe.source and labels:
+        raise InputError("the recipe names its sources: leave out --labels")
     if recipe.source:
-        if labels:
-            raise InputError("the recipe names its sources: leave out --labels")
         return recipe
     if not labels:
         raise InputError("the recipe names no [[source]]: give --labels")

@@ -18,7 +18,7 @@ def test_a_run_knows_what_its_file_says(run: bloodcell.Run) -> None:
     assert read_record(run.folder / "run.json") == run.record
     assert list(run.about) == [
         "job", "manifest_sha256", "scheme", "error_model", "why_not_adjusted", "model_folder",
-        "backend", "preprocessing", "temperature", "started", "state", "cells", "scored",
+        "backend", "preprocessing", "temperature", "started", "state", "classes", "cells", "scored",
         "rejected", "patients", "session", "finished", "audit_head",
     ]  # fmt: skip
 
@@ -27,7 +27,7 @@ def test_what_is_not_known_yet_is_not_in_the_file(run: bloodcell.Run, tmp_path: 
     unknown = dict.fromkeys(("counts", "session", "finished", "audit_head"))
     begun = replace(run.record, state="running", **unknown)  # type: ignore[arg-type]
     write_record(tmp_path / "run.json", begun)
-    assert list(json.loads((tmp_path / "run.json").read_text()))[-1] == "state"
+    assert list(json.loads((tmp_path / "run.json").read_text()))[-2:] == ["state", "classes"]
     assert read_record(tmp_path / "run.json") == begun
     assert "device_memory_mib" not in run.about["session"]
     with pytest.raises(RunError, match="has no counts"):

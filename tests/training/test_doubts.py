@@ -64,11 +64,20 @@ def test_a_label_is_doubted_by_all_classifiers_or_not_at_all() -> None:
 
 
 def test_a_probability_counts_by_what_is_usual_for_the_class() -> None:
-    # The classifier is sure of class 0 and never of class 1: 0.4 is much for it.
-    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]])
-    labels = np.array([0, 0, 0, 1, 1])
+    # The classifier is never sure of class 1, so 0.4 is much for it.
+    p = np.array([[0.9, 0.1], [0.6, 0.4], [0.6, 0.4], [0.8, 0.2], [0.95, 0.05]])
+    labels = np.array([0, 0, 1, 1, 1])
     doubts = label_doubts(p, np.eye(2, dtype=bool)[labels])
-    assert doubts.is_doubted.tolist() == [False, False, True, True, False]
-    # Thresholds are 0.8 and 0.25: of the third cell 0.6 / 0.8 against 0.4 / 0.25.
-    assert doubts.doubt[2] == pytest.approx(1 - (0.6 / 0.8) / (0.4 / 0.25))
-    assert doubts.doubt[0] == 0
+    # Thresholds are 0.75 and 0.65 / 3.
+    assert doubts.is_doubted.tolist() == [False, False, False, True, True]
+    usual = 0.65 / 3
+    expected = [0, 0, 0, 1 - 0.2 / usual, 1 - 0.05 / usual]
+    assert doubts.doubt.tolist() == pytest.approx(expected)
+
+
+def test_a_class_of_a_single_unlikely_cell_makes_no_other_label_doubtful() -> None:
+    p = np.array([[0.7, 0.28, 0.02], [0.8, 0.19, 0.01], [0.3, 0.695, 0.005]])
+    labels = np.array([0, 0, 2])
+    doubts = label_doubts(p, np.eye(3, dtype=bool)[labels])
+    assert doubts.is_doubted.tolist() == [False, False, False]
+    assert doubts.doubt.tolist() == [0, 0, 0]
