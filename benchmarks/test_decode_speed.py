@@ -13,8 +13,9 @@ from simplejpeg import decode_jpeg
 from bloodcell.bench.peers.opencv_onnxruntime import by_opencv, resized
 from bloodcell.bench.peers.pillow_torch import by_pillow
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import Decoder, encoded_images
+from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.model import load_model
 

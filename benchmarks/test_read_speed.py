@@ -9,7 +9,7 @@ from PIL import Image
 
 from bloodcell import _core
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import encoded_images
+from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.source import read_files
 
 WIDTH, HEIGHT = 360, 360

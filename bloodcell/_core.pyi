@@ -65,8 +65,8 @@ def inspect(
 
 def read_files(
     root: str | bytes, path_offsets: NDArray[np.int64], path_bytes: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
-    """Read a batch of image files into one buffer and gate each; the GIL is released.
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read a batch of image files into one buffer, digest and gate each; the GIL is released.
 
     A bad file is never an exception, only a reason.
 
@@ -77,8 +77,9 @@ def read_files(
 
     Returns:
         The encoded images, uint8 (E,); their offsets in it, int64 (N + 1,), a rejected one having
-        no bytes; and their reasons, uint8 (N,), indices of ``REASONS``. Nothing is copied: the
-        three arrays own the memory that was read into.
+        no bytes; their reasons, uint8 (N,), indices of ``REASONS``; and the `digest` of each, uint8
+        (N, 16), a rejected one's too, zeros where nothing was read. Nothing is copied: the four
+        arrays own the memory that was read into.
 
     Raises:
         ValueError: The offsets do not ascend from 0 on within ``path_bytes``.
@@ -92,8 +93,8 @@ def read_ranges(
     shard_bytes: NDArray[np.uint8],
     range_offsets: NDArray[np.int64],
     range_sizes: NDArray[np.int64],
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]:
-    """Read a batch of images that lie in shards, and gate each; the GIL is released.
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read a batch of images that lie in shards, digest and gate each; the GIL is released.
 
     A shard is opened once for all of its images that follow one another. A range that is not all
     there is ``truncated``.
@@ -113,6 +114,16 @@ def read_ranges(
         ValueError: The shards' offsets do not ascend from 0 on within ``shard_bytes``, or the
             ranges are not one a shard.
         OSError, MemoryError: As `read_files`.
+    """
+
+def digest(data: Buffer | NDArray[np.uint8]) -> bytes:
+    """The digest by which an image is known: XXH3 of 128 bits in its canonical order of bytes.
+
+    Args:
+        data: The encoded file, any object with contiguous bytes.
+
+    Raises:
+        BufferError, TypeError: As `inspect`.
     """
 
 def gate(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from bloodcell.caches import keep_library_caches_together
 from bloodcell.cli_training import audit_labels, train
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.engine.backends.choice import BACKEND_NAMES
-from bloodcell.paths import check_labels, check_paths, check_run, model_folder
+from bloodcell.first_look import check_given
+from bloodcell.paths import check_labels, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
 _TOO_MANY_REJECTED = 3
+_MOST_TOLD = 10
+"""Pairs of patients that are named on the terminal; run.json and the report have more."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,23 +81,35 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
     INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
     """
-    check_paths(input_, out, options["model"])
-    from bloodcell.console import print_patients
-    from bloodcell.engine.machine import keep_memory_flat
-    from bloodcell.scoring import score as run_score
+    counting = ("profile", "blast_equivalents", "interval_width")
+    check_given(
+        input_, out, options["model"], resume=options["resume"],
+        **{name: options[name] for name in counting},
+    )  # fmt: skip
+    from bloodcell.engine.spawning import spawned_ahead
 
-    keep_memory_flat()
-    with progress_of("scoring", unit="cells") as progress:
-        run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
-    shown = Shown(run.about, lambda: print_patients(run))
+    with spawned_ahead():
+        from bloodcell import repeated_images, unstained
+        from bloodcell.console import print_patients, printable
+        from bloodcell.engine.machine import keep_memory_flat
+        from bloodcell.scoring import score as run_score
+
+        keep_memory_flat()
+        with progress_of("scoring", unit="cells") as progress:
+            run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
+    lines = [
+        *repeated_images.told(run.record.repeated_images, _MOST_TOLD),
+        *unstained.told(run.record.unstained, _MOST_TOLD),
+    ]
+    warnings = [printable(line) for line in lines]
+    shown = Shown(run.about, lambda: print_patients(run), warnings)
     if run.reject_rate <= max_reject_rate:
         return shown
-    return replace(
-        shown,
-        warning=f"{100 * run.reject_rate:.2f} % of the cells were rejected, more than "
-        f"--max-reject-rate {max_reject_rate}: see the reasons in {run.folder / 'run.json'}",
-        exit_status=_TOO_MANY_REJECTED,
+    warnings.append(
+        f"{100 * run.reject_rate:.2f} % of the cells were rejected, more than "
+        f"--max-reject-rate {max_reject_rate}: see the reasons in {run.folder / 'run.json'}"
     )
+    return replace(shown, exit_status=_TOO_MANY_REJECTED)
 
 
 def _labels_of_run(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,21 +191,23 @@ def calibrate(
 
 @main.command()
 @click.argument("run", type=_PATH)
+@click.option("--images", is_flag=True, help="Hold every image against its digest, too.")
 @command
-def verify(run: Path) -> Shown:
+def verify(run: Path, images: bool) -> Shown:
     """Hold a run's files against each other: manifest, cells, counts, patients, audit log."""
     check_run(run)
     from bloodcell.console import print_pairs
     from bloodcell.verification import verify as run_verification
 
-    findings = run_verification(run)
+    with progress_of("reading images", unit="cells") if images else nullcontext() as progress:
+        findings = run_verification(run, progress)
     bad = [finding.what for finding in findings if not finding.good]
     return Shown(
         [asdict(finding) for finding in findings],
         lambda: print_pairs(
             {one.what: one.says if one.good else f"NOT GOOD: {one.says}" for one in findings}
         ),
-        warning=f"{run} is not whole or was changed: {', '.join(bad)}" if bad else "",
+        warnings=[f"{run} is not whole or was changed: {', '.join(bad)}"] if bad else [],
         exit_status=bool(bad),
     )
 

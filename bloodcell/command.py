@@ -3,7 +3,7 @@
 import logging
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -22,7 +22,7 @@ class Shown:
 
     content: Any
     show: Callable[[], None]
-    warning: str = ""
+    warnings: Sequence[str] = ()
     exit_status: int = 0
 
 
@@ -51,8 +51,8 @@ def command(
             print_json(shown.content)
         elif not quiet:
             shown.show()
-        if shown.warning:
-            click.echo(f"bloodcell: {shown.warning}", err=True)
+        for warning in shown.warnings:
+            click.echo(f"bloodcell: {warning}", err=True)
         sys.exit(shown.exit_status)
 
     return run

@@ -87,7 +87,9 @@ def print_patients(run: Run) -> None:
             patient["rejected"],
             patient["denominator"],
             patient["blasts_counted"],
-            _percent(patient["blast_percent_naive"]),
+            # A question mark: what its images are of is the question.
+            _percent(patient["blast_percent_naive"])
+            + (" ?" if 2 * patient["unstained"] > patient["scored"] else ""),
             _percent(patient["blast_percent"]),
             _from_to(patient["blast_percent_low"], patient["blast_percent_high"], _percent),
         )

@@ -1,99 +1,118 @@
 """CSV as spreadsheets and programs write it: read right, or refused with what to do."""
 
-import codecs
 import csv
+import io
 import itertools
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from bloodcell.csv_header import encoding_of, read_header, refusing
 from bloodcell.errors import InputError
 
-_DELIMITERS = (",", ";", "\t")
-_ROWS_PER_BLOCK = 8192
-
-Block = list[list[str]]
+_ROWS_PER_BATCH = 8192
+_BYTES_AT_ONCE = 1 << 22
 
 
 @contextmanager
-def open_csv(path: Path, needed: Collection[str]) -> Iterator[tuple[list[str], Iterator[Block]]]:
-    """The header of a CSV, and blocks of its rows, which have a field for each column.
+def open_csv(
+    path: Path, needed: Collection[str]
+) -> Iterator[tuple[list[str], Iterator[pa.RecordBatch]]]:
+    """The header of a CSV, and batches of its rows: all columns string, each field as it is there.
 
     UTF-8 or, with a byte order mark, UTF-16; fields are divided by comma, semicolon or tab,
     whichever gives the header most of the columns ``needed``. Empty lines are passed over. Raises
     OSError, and InputError, also while rows are read, for what is not so, lacks a column or has it
     twice, or does not add up.
     """
-    with path.open(encoding=_encoding_of(path), newline="") as file:
-        with _refusing(path, 1):
-            head = next(file, "")
-            delimiter = max(_DELIMITERS, key=lambda one: len(_header_of(head, one) & set(needed)))
-            reader = csv.reader(itertools.chain([head], file), delimiter=delimiter, strict=True)
-            columns = next(reader)
-        _check_columns(path, columns, needed)
-        yield columns, _blocks(path, reader, columns)
+    encoding = encoding_of(path)
+    with path.open(encoding=encoding, newline="") as file, path.open("rb") as binary:
+        head, delimiter, columns, reader = read_header(path, file, needed)
+        rows = _Rows(path, columns, delimiter)
+        if encoding == "utf-8-sig" and '"' not in head and head.endswith("\n"):
+            binary.readline()
+            yield columns, rows.behind_header(binary)
+        else:
+            yield columns, rows.strictly(reader)
 
 
-def _encoding_of(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(2)
-    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+class _Rows:
+    """Reads the rows behind the header: Arrow what is plain, Python's csv from there on."""
+
+    def __init__(self, path: Path, columns: list[str], delimiter: str) -> None:
+        self._path, self._columns, self._delimiter = path, columns, delimiter
+        self._lines, self._rows = 0, 1
+
+    def behind_header(self, file: BinaryIO) -> Iterator[pa.RecordBatch]:
+        """Batches of the rows, in UTF-8, from where ``file`` stands, behind the first line."""
+        self._lines, at = 1, file.tell()
+        while content := file.read(_BYTES_AT_ONCE):
+            content += file.readline()
+            table = self._table_of(content) if _is_plain(content) else None
+            if table is None:
+                file.seek(at)
+                with io.TextIOWrapper(file, "utf-8", newline="") as text:
+                    reader = csv.reader(text, delimiter=self._delimiter, strict=True)
+                    yield from self.strictly(reader)
+                return
+            yield from table.to_batches()
+            self._lines += content.count(b"\n")
+            self._rows += table.num_rows
+            at += len(content)
+
+    def _table_of(self, content: bytes) -> pa.Table | None:
+        """Rows of plain lines; None where something is not as it should be."""
+        names = [str(place) for place in range(len(self._columns))]
+        try:
+            return arrow_csv.read_csv(
+                pa.BufferReader(content),
+                arrow_csv.ReadOptions(use_threads=False, column_names=names),
+                arrow_csv.ParseOptions(delimiter=self._delimiter, quote_char=False),
+                arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+            ).rename_columns(self._columns)
+        except pa.ArrowInvalid:
+            return None
+
+    def strictly(self, reader: Any) -> Iterator[pa.RecordBatch]:
+        """Batches of the rows that ``reader``, a strict one of Python's, has still to read."""
+        while True:
+            with refusing(self._path, self._lines + reader.line_num):
+                block = list(itertools.islice(reader, _ROWS_PER_BATCH))
+            if not block:
+                return
+            if set(map(len, block)) != {len(self._columns)}:
+                block = self._without_empty_lines(block)
+            self._rows += len(block)
+            if block:
+                arrays = [pa.array(values, pa.string()) for values in zip(*block, strict=True)]
+                yield pa.RecordBatch.from_arrays(arrays, self._columns)
+
+    def _without_empty_lines(self, block: list[list[str]]) -> list[list[str]]:
+        kept = [row for row in block if row]
+        for number, row in enumerate(kept, start=self._rows + 1):
+            if len(row) != len(self._columns):
+                raise InputError(
+                    f"{self._path}, row {number}: {len(row)} fields ({', '.join(row)[:80]}), where "
+                    f"the header has {len(self._columns)}. Put a field that has the delimiter in "
+                    "it into quotes"
+                )
+        return kept
 
 
-def _header_of(line: str, delimiter: str) -> set[str]:
-    return set(next(csv.reader([line], delimiter=delimiter), []))
+def _is_plain(lines: bytes) -> bool:
+    """Whether line breaks end lines, and delimiters fields, whoever reads whole ``lines``.
 
-
-def _check_columns(path: Path, columns: list[str], needed: Collection[str]) -> None:
-    if any("\0" in name for name in columns):
-        raise InputError(f"{path} is no text, or in UTF-16 without its mark: save it as UTF-8")
-    if lacking := sorted(set(needed) - set(columns)):
-        raise InputError(
-            f"{path} lacks the columns {lacking}: it has {columns}. Comma, semicolon or tab "
-            "divide them"
-        )
-    if twice := [name for name in needed if columns.count(name) > 1]:
-        raise InputError(f"{path} has the columns {twice} more than once")
-
-
-def _blocks(path: Path, reader: Any, columns: list[str]) -> Iterator[Block]:
-    rows = 1
-    while True:
-        with _refusing(path, reader.line_num):
-            block = list(itertools.islice(reader, _ROWS_PER_BLOCK))
-        if not block:
-            return
-        if set(map(len, block)) != {len(columns)}:
-            block = _without_empty_lines(path, block, columns, rows)
-        rows += len(block)
-        if block:
-            yield block
-
-
-def _without_empty_lines(path: Path, block: Block, columns: list[str], rows: int) -> Block:
-    kept = [row for row in block if row]
-    for number, row in enumerate(kept, start=rows + 1):
-        if len(row) != len(columns):
-            raise InputError(
-                f"{path}, row {number}: {len(row)} fields ({', '.join(row)[:80]}), where the "
-                f"header has {len(columns)}. Put a field that has the delimiter in it into quotes"
-            )
-    return kept
-
-
-@contextmanager
-def _refusing(path: Path, line: int) -> Iterator[None]:
-    """Raise what reading says, from ``line`` on, as an InputError."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8: after line {line} it has the byte "
-            f"{error.object[error.start]:#04x}. Save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
-        ) from error
-    except csv.Error as error:
-        raise InputError(
-            f"{path} is no whole CSV after line {line}: {error}. A field with quotes in it goes "
-            'into quotes, with each of its own doubled ("")'
-        ) from error
+    So without quotes, and without what Python's csv and Arrow could see in two ways.
+    """
+    if b'"' in lines or b"\0" in lines:
+        return False
+    if b"\r" in lines and lines.count(b"\r") != lines.count(b"\r\n"):
+        return False
+    ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n"))
+    longest = np.diff(ends, prepend=-1, append=len(lines)).max()
+    return bool(longest <= csv.field_size_limit())

@@ -12,13 +12,14 @@ import pyarrow as pa
 from bloodcell.engine.names import bytes_of, spelling, text_of
 from bloodcell.errors import InputError
 from bloodcell.listing import (
-    IMAGE_SUFFIXES,
     LeftOut,
+    is_archive,
     may_all_be_cells,
+    refuse_beside,
     warn_of_what_may_hold_cells,
     why_no_cell,
 )
-from bloodcell.shards import is_archive, list_shards, refuse_second_way
+from bloodcell.shards import list_shards, refuse_second_way
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,13 +32,13 @@ def list_folder(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     be listed.
     """
     folders, files = _entries_of(folder, left_out)
+    refuse_beside(folder, folders, files)
     if shards := [name for name in files if is_archive(name)]:
-        _refuse_beside_shards(folder, shards, folders + _images_among(files))
         warn_of_what_may_hold_cells(folder, [name for name in files if name not in shards])
         return list_shards(folder, shards, left_out)
     if not folders:
         return _list_one_patient(folder, left_out)
-    _check_beside_patients(folder, files)
+    _warn_of_what_lies_beside_patients(folder, files)
     return _list_patients(folder, folders, left_out)
 
 
@@ -47,7 +48,7 @@ def _entries_of(folder: Path, left_out: LeftOut) -> tuple[list[str], list[str]]:
     files: list[str] = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if why := why_no_cell(entry.name):
-            left_out.note_entry(why, folder / entry.name, text_of(entry.name))
+            left_out.note_entry(why, folder / entry.name)
         else:
             (folders if _is_folder(entry) else files).append(entry.name)
     return folders, files
@@ -62,30 +63,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         raise
 
 
-def _images_among(files: list[str]) -> list[str]:
-    return [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]
-
-
-def _refuse_beside_shards(folder: Path, shards: list[str], others: list[str]) -> None:
-    if others:
-        raise InputError(
-            f"{folder} holds tar shards ({shards[0]}, ...) beside folders or images ({others[0]}, "
-            "...): put the shards into a folder of their own"
-        )
-
-
-def _check_beside_patients(folder: Path, files: list[str]) -> None:
-    """InputError for images, a warning for what may hold some."""
-    if stray := _images_among(files):
-        raise InputError(
-            f"{folder} holds {len(stray)} images beside its patients' folders ({stray[0]}, ...): "
-            "put them into a patient's folder, or list all cells in a manifest"
-        )
+def _warn_of_what_lies_beside_patients(folder: Path, files: list[str]) -> None:
     warn_of_what_may_hold_cells(folder, files)
     if broken := [name for name in files if not os.path.exists(folder / name)]:  # noqa: PTH110 - never raises
         _LOG.warning(
-            "%s holds %d links that lead nowhere (%s, ...): if they are patients, their cells are "
-            "not in the run", folder, len(broken), text_of(broken[0]),
+            "%s holds %d links that lead nowhere: if they are patients, their cells are not in the "
+            "run", folder, len(broken),
         )  # fmt: skip
 
 
@@ -105,12 +88,16 @@ def _list_patients(
     folder: Path, patients: list[str], left_out: LeftOut
 ) -> Iterator[pa.RecordBatch]:
     seen: set[tuple[int, int]] = set()
+    empty = 0
     for name in patients:
         paths = sorted(_files_below(folder / name, text_of(name) + "/", seen, left_out))
-        if not paths:
-            _LOG.warning("%s is empty: the patient does not appear in the run", folder / name)
+        empty += not paths
         _refuse_alike(folder, paths)
         yield _batch_of(name, paths)
+    if empty:
+        _LOG.warning(
+            "%d folders in %s are empty: these patients do not appear in the run", empty, folder
+        )
 
 
 def _refuse_alike(folder: Path, paths: list[str]) -> None:
@@ -143,12 +130,12 @@ def _files_below(
         below = parent[start:]
         path = f"{prefix}{text_of(below)}/" if below else prefix
         for name in [name for name in folders if why_no_cell(name)]:
-            left_out.note_entry(why_no_cell(name) or "", Path(parent, name), path + text_of(name))
+            left_out.note_entry(why_no_cell(name) or "", Path(parent, name))
             folders.remove(name)
         if not may_all_be_cells(files):
             for name in files:
                 if why := why_no_cell(name):
-                    left_out.note(why, path + text_of(name))
+                    left_out.note(why)
             files = [name for name in files if not why_no_cell(name)]  # noqa: PLW2901
         yield from _texts_of(path, files)
 

@@ -6,27 +6,31 @@ from importlib import metadata
 from pathlib import Path
 
 from bloodcell import __version__, manifest
+from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.names import text_of
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import RunError
 from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.model import Model
+from bloodcell.run_folder import refuse_other_job
 from bloodcell.run_record import ErrorModelBasis, Job, RunRecord, read_record, write_record
 from bloodcell.shares import Counting, why_not_adjusted
 from bloodcell.source_watch import SourceWatch
-from bloodcell.store import RunStore, reading
+from bloodcell.store import RunStore
 
 _PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
 """Besides these, bloodcell itself and what the backend was made of."""
 
 
-def check_folder(store: RunStore, *, resume: bool) -> None:
-    """RunError for a folder in use: by something else, or by a run that is not to be resumed."""
-    with reading(store.folder, "choose another --out"):
-        store.refuse_foreign()
-    if store.is_begun and not resume:
-        raise RunError(f"{store.folder} already holds a run: choose another --out, or --resume")
+def check_begun(store: RunStore, job: Job) -> None:
+    """RunError if the folder's run is of another job, in what is known before a network is loaded.
+
+    All of that but ``versions``, which backends add to.
+    """
+    if store.is_begun:
+        known = {name: value for name, value in asdict(job).items() if name != "versions"}
+        refuse_other_job(store.folder, asdict(read_record(store.record_path).job), known)
 
 
 def job_of(
@@ -35,10 +39,9 @@ def job_of(
     choice: Choice,
     counting: Counting,
     *,
-    made_of: dict[str, str],
     rows_per_part: int,
 ) -> Job:
-    """The job of scoring ``source`` so; ``made_of`` is the scorer's."""
+    """The job of scoring ``source`` so, without what the scorer is made of."""
     return Job(
         input=text_of(source.resolve()),
         model=model.name,
@@ -50,9 +53,23 @@ def job_of(
         device=choice.device,
         rows_per_part=rows_per_part,
         versions={"bloodcell": __version__}
-        | {name: metadata.version(name) for name in _PACKAGES_OF_RESULTS}
-        | made_of,
+        | {name: metadata.version(name) for name in _PACKAGES_OF_RESULTS},
     )
+
+
+def freeze_cells(
+    store: RunStore, source: Path, rows_per_part: int, watch: SourceWatch
+) -> dict[str, int]:
+    """List the cells of a run that is still to begin, and how many files are none (``listing``).
+
+    Raises InputError, or Stopped if the input goes away meanwhile.
+    """
+    left_out: dict[str, int] = {}
+    write_whole(
+        store.manifest_path,
+        lambda path: left_out.update(_freeze(source, path, rows_per_part, watch)),
+    )
+    return left_out
 
 
 def begin_or_resume(
@@ -60,26 +77,25 @@ def begin_or_resume(
     source: Path,
     job: Job,
     *,
+    left_out: dict[str, int] | None,
     model: Model,
     choice: Choice,
     counting: Counting,
     watch: SourceWatch,
+    images: ImageCheck,
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    Raises RunError if the folder's run is of another job or of other cells, Stopped if the input
-    goes away while its cells are listed.
+    ``left_out``: what ``freeze_cells`` said of a run that begins, else None. Raises RunError if the
+    folder's run is of another job, of other cells or of images that were changed since, Stopped if
+    the input goes away while its cells are listed or its images read.
     """
-    if store.is_begun:
+    if left_out is None:
         record = replace(read_record(store.record_path), state="running")
-        _refuse_other_job(store, record.job, job)
+        refuse_other_job(store.folder, asdict(record.job), asdict(job))
         _refuse_other_cells(store, source, record, watch)
+        images.refuse_changed(store, watch)
     else:
-        left_out: dict[str, int] = {}
-        write_whole(
-            store.manifest_path,
-            lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
-        )
         record = RunRecord(
             job=job,
             manifest_sha256=sha256_of(store.manifest_path),
@@ -117,16 +133,6 @@ def _basis_of(error_model: ErrorModel | None) -> ErrorModelBasis | None:
         return None
     names = [field.name for field in fields(ErrorModelBasis)]
     return ErrorModelBasis(**{name: getattr(error_model, name) for name in names})
-
-
-def _refuse_other_job(store: RunStore, begun: Job, job: Job) -> None:
-    for field in fields(Job):
-        was, would_be = getattr(begun, field.name), getattr(job, field.name)
-        if was != would_be:
-            raise RunError(
-                f"{store.folder} belongs to another job: its {field.name} is {was}, now it would "
-                f"be {would_be}. Choose a new --out"
-            )
 
 
 def _refuse_other_cells(

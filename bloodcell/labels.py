@@ -15,8 +15,8 @@ def read_labels(labels_csv: Path, columns: tuple[str, ...]) -> list[dict[str, st
     or labels a path twice, in one spelling or two.
     """
     try:
-        with open_csv(labels_csv, columns) as (header, blocks):
-            rows = [dict(zip(header, row, strict=True)) for block in blocks for row in block]
+        with open_csv(labels_csv, columns) as (_, batches):
+            rows = [row for batch in batches for row in batch.to_pylist()]
     except OSError as error:
         raise InputError(f"cannot read labels {labels_csv}: {error}") from error
     if not rows:
@@ -40,9 +40,8 @@ def read_label_map(map_csv: Path | None, ignored: Sequence[str] = ()) -> dict[st
     if map_csv is None:
         return left_out
     try:
-        with open_csv(map_csv, ("label", "class")) as (header, blocks):
-            label, to = header.index("label"), header.index("class")
-            pairs = [(row[label], row[to]) for block in blocks for row in block]
+        with open_csv(map_csv, ("label", "class")) as (_, batches):
+            pairs = [(row["label"], row["class"]) for batch in batches for row in batch.to_pylist()]
     except OSError as error:
         raise InputError(f"cannot read the label map {map_csv}: {error}") from error
     label_map = dict(pairs)

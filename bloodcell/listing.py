@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bloodcell.engine.names import text_of
+from bloodcell.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,6 +25,10 @@ OTHER_IMAGE_SUFFIXES = (
 ARCHIVE_SUFFIXES = (
     ".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".tzst",
     ".lz4", ".lzma", ".cab", ".iso", ".dmg",
+)  # fmt: skip
+
+_COMPRESSED_SHARDS = (
+    ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst",
 )  # fmt: skip
 
 _NO_CELLS = {
@@ -79,29 +84,65 @@ def may_all_be_cells(names: list[str]) -> bool:
     return not (has_mark or _ODD_AMONG.search(joined))
 
 
+def is_archive(name: str) -> bool:
+    """Whether a file of this name is a shard, or would be one if it were not compressed."""
+    return name.lower().endswith((".tar", *_COMPRESSED_SHARDS))
+
+
+def refuse_compressed(shard: Path) -> None:
+    """InputError if its name says that it is no plain tar."""
+    if shard.name.lower().endswith(_COMPRESSED_SHARDS):
+        raise InputError(
+            f"{shard} is compressed: an uncompressed .tar is expected, because cells are read in "
+            "place. Unpack it once"
+        )
+
+
+def images_among(files: Iterable[str]) -> list[str]:
+    """Those whose names end as images' do."""
+    return [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]
+
+
+def refuse_beside(folder: Path, folders: list[str], files: list[str]) -> None:
+    """InputError if shards, patients' folders and images lie side by side in ``folder``.
+
+    ``folders``, ``files``: the names in it that may be, or hold, cells.
+    """
+    images = images_among(files)
+    if shards := [name for name in files if is_archive(name)]:
+        if others := folders + images:
+            raise InputError(
+                f"{folder} holds tar shards ({shards[0]}, ...) beside folders or images "
+                f"({others[0]}, ...): put the shards into a folder of their own"
+            )
+    elif folders and images:
+        raise InputError(
+            f"{folder} holds {len(images)} images beside its patients' folders ({images[0]}, "
+            "...): put them into a patient's folder, or list all cells in a manifest"
+        )
+
+
 class LeftOut:
     """How many files were left out, and why."""
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
         """By what left them behind, or by their suffix."""
-        self._examples: dict[str, str] = {}
         self._uncounted: set[str] = set()
 
-    def note(self, why: str, path: str, files: int = 1) -> None:
-        """Count ``files`` at ``path``, or in it."""
+    def note(self, why: str, files: int = 1) -> None:
+        """Count ``files``."""
         if files:
             self.files[why] += files
-            self._examples.setdefault(why, path)
 
-    def note_entry(self, why: str, entry: Path, path: str) -> None:
+    def note_entry(self, why: str, entry: Path) -> None:
         """Count a file, or those in a folder; one that cannot be read, or is vast, stops nothing.
 
-        Links are not followed. ``path``: the entry's, below the input.
+        Links are not followed.
         """
         # os.path, for these never raise.
         is_folder = os.path.isdir(entry) and not os.path.islink(entry)  # noqa: PTH112, PTH114
-        self.note(why, path, self._files_in(str(entry)) if is_folder else 1)
+        self.note(why, self._files_in(str(entry)) if is_folder else 1)
 
     def _files_in(self, folder: str) -> int:
         files, entries = 0, 0
@@ -119,15 +160,9 @@ class LeftOut:
 
     def warn(self, source: Path) -> None:
         """Say it in one line, if there is anything to say."""
-        reasons = [
-            f"{files} {why} ({self._examples[why]}{', ...' if files > 1 else ''})"
-            for why, files in self.files.most_common()
-        ]
+        reasons = [f"{files} {why}" for why, files in self.files.most_common()]
         if self._uncounted:
-            reasons.append(
-                f"files in {len(self._uncounted)} such folders could not all be counted "
-                f"({min(self._uncounted)})"
-            )
+            reasons.append(f"files in {len(self._uncounted)} such folders could not all be counted")
         if reasons:
             _LOG.warning(
                 "%d files of %s are no cells and left out: %s",

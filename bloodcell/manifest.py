@@ -22,15 +22,15 @@ from bloodcell.csv_tables import open_csv
 from bloodcell.engine.names import spelling, text_of
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
+from bloodcell.first_look import NEEDED, check_columns, check_source
 from bloodcell.folders import list_folder
-from bloodcell.listing import LeftOut
-from bloodcell.shards import RANGE_COLUMNS, is_archive, list_shards
+from bloodcell.listing import LeftOut, is_archive
+from bloodcell.shards import list_shards
 
 _LOG = logging.getLogger(__name__)
 
-_REQUIRED = ("path", "patient")
 _OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
-_RESERVED = ("row", *RANGE_COLUMNS)
+_MARKS = [ord("."), ord("/")]
 
 
 def root_of(source: Path) -> Path:
@@ -94,41 +94,22 @@ def _batches_of(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     if is_archive(source.name):
         return list_shards(source.parent, [source.name], left_out)
-    if (suffix := source.suffix.lower()) not in (".csv", ".parquet"):
-        raise InputError(
-            f"{source} is neither a folder nor a .tar shard, .csv or .parquet manifest"
-        )
-    if not source.is_file() or source.stat().st_size == 0:
-        raise InputError(f"{source} is empty or no file: a table of cells is expected")
-    return _read_csv(source) if suffix == ".csv" else _read_parquet(source)
+    check_source(source)
+    return _read_csv(source) if source.suffix.lower() == ".csv" else _read_parquet(source)
 
 
 def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
     # Every column as text: a patient named 007 must not become the number 7.
-    with open_csv(source, _REQUIRED) as (columns, blocks):
-        _check_columns(source, columns)
-        for block in blocks:
-            arrays = [pa.array(values, pa.string()) for values in zip(*block, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, columns)
+    with open_csv(source, NEEDED) as (columns, batches):
+        check_columns(source, columns)
+        yield from batches
 
 
 def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
     # Opened here, for Arrow takes no path that is not UTF-8.
     with source.open("rb") as binary, pq.ParquetFile(binary) as file:
-        _check_columns(source, file.schema_arrow.names)
+        check_columns(source, file.schema_arrow.names)
         yield from file.iter_batches()
-
-
-def _check_columns(source: Path, columns: list[str]) -> None:
-    lacking = [name for name in _REQUIRED if name not in columns]
-    if lacking:
-        raise InputError(f"{source} lacks the columns {lacking}: it has {columns}")
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise InputError(f"{source} has the columns {twice} more than once")
-    reserved = [name for name in columns if name in _RESERVED]
-    if reserved:
-        raise InputError(f"{source} has the columns {reserved}, which bloodcell fills: rename them")
 
 
 def _write(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int) -> int:
@@ -168,7 +149,7 @@ def _regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterat
 
 def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
     """``path`` and ``patient`` as text, in front; InputError for one that no file can have."""
-    columns = {name: pc.cast(batch[name], pa.string()) for name in _REQUIRED}
+    columns = {name: pc.cast(batch[name], pa.string()) for name in NEEDED}
     for name, column in columns.items():
         column.validate(full=True)
         if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():
@@ -233,10 +214,10 @@ def _warn_of_a_patient_of_many(source: Path, manifest: Path, patients: list[str]
         folders.update(pc.unique(below.drop_null().field("folder")).to_pylist())
     if len(folders) > 1:
         _LOG.warning(
-            "all cells of %s are of one patient, %s, and lie in %d folders (%s, ...): if those are "
-            "the patients, give the folder that holds them as INPUT, or make the shard by "
+            "all cells of %s are of one patient and lie in %d folders: if those are the patients, "
+            "give the folder that holds them as INPUT, or make the shard by "
             "`tar -C FOLDER -cf SHARD .`, and choose a new --out",
-            source, patients[0], len(folders), min(folders),
+            source, len(folders),
         )  # fmt: skip
 
 
@@ -249,6 +230,9 @@ def _paths(manifest: Path) -> Iterator[pa.Array]:
 def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
     """Paths so that two of one file are equal, as far as can be told without following links."""
     for paths in _paths(manifest):
+        if _are_plain(paths):
+            yield paths
+            continue
         plain = pc.replace_substring(paths, "\\", "/")
         if not pc.all(pc.string_is_ascii(paths)).as_py():
             plain = pc.utf8_normalize(plain, "NFC")
@@ -258,6 +242,14 @@ def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
         if pc.any(pc.match_substring_regex(plain, r"^/|(?:^|/)\.\./")).as_py():
             plain = pa.array([_below(root, path) for path in plain.to_pylist()], pa.string())
         yield plain
+
+
+def _are_plain(paths: pa.Array) -> bool:
+    """Whether none is absolute or has anything in it that can be spelled in two ways; at once."""
+    starts, data = string_buffers(paths)
+    joined = data[starts[0] : starts[-1]].tobytes()
+    has_mark = any(mark in joined for mark in (b"\\", b"//", b"/."))
+    return joined.isascii() and not has_mark and not np.isin(data[starts[:-1]], _MARKS).any()
 
 
 def _below(root: str, path: str) -> str:

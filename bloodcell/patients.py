@@ -9,31 +9,56 @@ import pyarrow.csv
 from bloodcell._core import REASONS, Accumulator
 from bloodcell.errors import RunError
 from bloodcell.model import Model
+from bloodcell.run_record import Counts, Unstained
 from bloodcell.scheme import Scheme
 from bloodcell.shares import ADJUSTED, Counting, adjusted_columns, naive_columns
+from bloodcell.unstained import lacks_stain, unstained_of, without_adjustment
 
 SUSPICIOUS_PER_PATIENT = 24
 """How many of a patient's cells are kept as most likely blasts: what a review looks at first."""
 
 
-def new_accumulator(patients: int, scheme: Scheme) -> Accumulator:
-    """An empty accumulator for ``scheme``."""
-    return Accumulator(patients, scheme.is_blast, scheme.is_leukocyte, SUSPICIOUS_PER_PATIENT)
+class PatientCounts:
+    """What is known of each of a run's patients, ``names`` in ascending order, in integers."""
 
+    def __init__(self, names: pa.Array, scheme: Scheme) -> None:
+        self.names = names
+        self.accumulator = Accumulator(
+            len(names), scheme.is_blast, scheme.is_leukocyte, SUSPICIOUS_PER_PATIENT
+        )
+        self.unstained = np.zeros(len(names), np.int64)
+        """Scored cells that lack the light or colours of a stained smear."""
 
-def accumulate_part(accumulator: Accumulator, names: pa.Array, part: pa.Table) -> None:
-    """Add one part of ``cells/``; ``names`` are the run's patients in ascending order."""
-    patient = pc.cast(pc.index_in(part["patient"], value_set=names), pa.int32())
-    rejected = pc.equal(part["status"], "rejected")
-    scored = part.filter(pc.invert(rejected))
-    classes = part.schema.field("probabilities").type.list_size
-    accumulator.add(
-        patient.filter(pc.invert(rejected)).to_numpy(),
-        scored["row"].to_numpy(),
-        scored["probabilities"].combine_chunks().flatten().to_numpy().reshape(-1, classes),
-    )
-    reasons = pc.index_in(part["reason"].filter(rejected), value_set=pa.array(REASONS))
-    accumulator.reject(patient.filter(rejected).to_numpy(), reasons.to_numpy().astype(np.uint8))
+    def add_part(self, part: pa.Table) -> None:
+        """Add one part of ``cells/``."""
+        patient = pc.cast(pc.index_in(part["patient"], value_set=self.names), pa.int32())
+        rejected = pc.equal(part["status"], "rejected")
+        scored = part.filter(pc.invert(rejected))
+        classes = part.schema.field("probabilities").type.list_size
+        self.accumulator.add(
+            patient.filter(pc.invert(rejected)).to_numpy(),
+            scored["row"].to_numpy(),
+            scored["probabilities"].combine_chunks().flatten().to_numpy().reshape(-1, classes),
+        )
+        reasons = pc.index_in(part["reason"].filter(rejected), value_set=pa.array(REASONS))
+        self.accumulator.reject(
+            patient.filter(rejected).to_numpy(), reasons.to_numpy().astype(np.uint8)
+        )
+        lacking = patient.filter(pc.invert(part["stained"])).to_numpy()
+        self.unstained += np.bincount(lacking, minlength=len(self.names))
+
+    def counts(self, cells: int) -> Counts:
+        """What they come to for a run of ``cells``."""
+        return Counts(
+            cells=cells,
+            scored=int(self.accumulator.scored.sum()),
+            rejected=rejected_by_reason(self.accumulator),
+            patients=len(self.names),
+        )
+
+    def unstained_cells(self) -> Unstained | None:
+        """See ``unstained_of``."""
+        return unstained_of(self.unstained, self.accumulator.scored, self.names)
 
 
 def reconcile(accumulator: Accumulator, cells: int) -> None:
@@ -53,21 +78,25 @@ def rejected_by_reason(accumulator: Accumulator) -> dict[str, int]:
 
 
 def patient_table(
-    accumulator: Accumulator, names: pa.Array, model: Model, counting: Counting, threads: int = 1
+    patient_counts: PatientCounts, model: Model, counting: Counting, threads: int = 1
 ) -> pa.Table:
     """One row a patient, sorted by name; columns as docs/run-folder.md lists them.
 
     The naive share counts each cell as its most probable class. Shares and their intervals are
     null for a patient without a cell in the denominator; what ``adjustment`` says is null.
     """
+    accumulator, unstained = patient_counts.accumulator, patient_counts.unstained
     scheme, counts = model.scheme, accumulator.class_counts
     rejected = accumulator.rejected.sum(axis=1)
     denominator = counts[:, scheme.is_leukocyte].sum(axis=1)
     blasts = counts[:, scheme.is_blast].sum(axis=1)
     naive = naive_columns(blasts, denominator)
-    adjusted = adjusted_columns(accumulator.blast_histogram, model.error_model, counting, threads)
+    adjusted = without_adjustment(
+        adjusted_columns(accumulator.blast_histogram, model.error_model, counting, threads),
+        lacks_stain(unstained, accumulator.scored),
+    )
     columns: dict[str, pa.Array] = {
-        "patient": names,
+        "patient": patient_counts.names,
         "cells": pa.array(accumulator.scored + rejected),
         "scored": pa.array(accumulator.scored),
         "rejected": pa.array(rejected),
@@ -78,6 +107,7 @@ def patient_table(
         **naive,
         **{f"n_{code}": pa.array(counts[:, i]) for i, code in enumerate(scheme.codes)},
         **_per_100_leukocytes(counts, scheme),
+        "unstained": pa.array(unstained),
         **adjusted,
     }
     return pa.table(columns)

@@ -76,6 +76,45 @@ class SessionFigures:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """Cells of a patient that are, byte for byte, cells which come earlier in the manifest."""
+
+    patient: str
+    path: str
+    """Of the first of them."""
+    cells: int
+    first_patient: str
+    """Whose the earlier cells are."""
+    first_path: str
+    """Of the cell that ``path`` repeats."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How many cells repeat another, and for the first patients, or pairs of them, an example."""
+
+    cells: int
+    examples: tuple[Repeat, ...]
+
+
+@dataclass(frozen=True)
+class RepeatedImages:
+    """Cells whose image, byte for byte, is that of a cell which comes earlier in the manifest."""
+
+    between_patients: Repeats
+    within_patients: Repeats
+
+
+@dataclass(frozen=True)
+class Unstained:
+    """Scored cells without the light and colours of a stained smear."""
+
+    cells: int
+    patients: tuple[str, ...]
+    """Of whose scored cells more than half are such."""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One ``run.json``."""
 
@@ -97,6 +136,10 @@ class RunRecord:
     left_out_files: dict[str, int] | None = None
     """Files of the input that are no cells, by what left them behind; None if there were none."""
     counts: Counts | None = None
+    repeated_images: RepeatedImages | None = None
+    """None if no image is there twice, or the run is not done."""
+    unstained: Unstained | None = None
+    """None if there are no such cells, or the run is not done."""
     session: SessionFigures | None = None
     finished: str | None = None
     audit_head: str | None = None

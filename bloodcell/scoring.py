@@ -8,6 +8,7 @@ from typing import Literal
 
 from bloodcell import manifest
 from bloodcell.audit import AuditLog
+from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.machine import usable_cores
@@ -15,9 +16,9 @@ from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
-from bloodcell.job import begin_or_resume, check_folder, job_of, now
+from bloodcell.first_look import check_given
+from bloodcell.job import begin_or_resume, check_begun, freeze_cells, job_of, now
 from bloodcell.model import Model, load_model
-from bloodcell.paths import check_paths
 from bloodcell.report import write_report
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
@@ -66,20 +67,30 @@ def score(
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store, stop = Path(input), RunStore(Path(out)), stop or threading.Event()
-    check_paths(source, store.folder, model)
-    check_folder(store, resume=resume)
+    progress = progress or (lambda _done, _cells: None)
+    check_given(source, store.folder, model, resume=resume, **asdict(counting))
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
+    job = job_of(source, loaded, choice, counting, rows_per_part=ROWS_PER_PART)
+    check_begun(store, job)
     setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder)
     _refuse_if_stopped(stop)
     watch = SourceWatch(setup.root)
-    with closing(open_scorer(setup, workers)) as scorer, store.locked():
+    with closing(open_scorer(setup, workers, stop)) as scorer, store.locked():
         _refuse_if_stopped(stop)
-        job = job_of(
-            source, loaded, choice, counting, made_of=scorer.made_of, rows_per_part=ROWS_PER_PART
-        )
+        # First, while the workers start.
+        left_out = None if store.is_begun else freeze_cells(store, source, ROWS_PER_PART, watch)
+        job = replace(job, versions=job.versions | scorer.made_of)
         record = begin_or_resume(
-            store, source, job, model=loaded, choice=choice, counting=counting, watch=watch
+            store,
+            source,
+            job,
+            left_out=left_out,
+            model=loaded,
+            choice=choice,
+            counting=counting,
+            watch=watch,
+            images=ImageCheck(setup.root, setup.threads, progress, stop),
         )
         session = Session(
             store=store,
@@ -88,7 +99,7 @@ def score(
             scorer=scorer,
             rows_per_part=ROWS_PER_PART,
             threads=setup.threads,
-            progress=progress or (lambda _done, _cells: None),
+            progress=progress,
             stop=stop,
             watch=watch,
             audit=_audit_of(store, job),

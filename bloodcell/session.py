@@ -19,7 +19,8 @@ from bloodcell.engine.source import batches_of
 from bloodcell.errors import RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model
-from bloodcell.run_record import Counts, RunRecord, SessionFigures
+from bloodcell.repeated_images import repeated_images
+from bloodcell.run_record import RunRecord, SessionFigures
 from bloodcell.shares import Counting
 from bloodcell.source_watch import NOT_READ, SourceWatch
 from bloodcell.store import PartAssembler, RunStore
@@ -50,15 +51,15 @@ class Session:
     def run(self, record: RunRecord) -> RunRecord:
         """Finish the run; returns ``record`` with its counts and figures. Raises Stopped."""
         names = manifest.patient_names(self.store.manifest_path)
-        cells = int(pq.read_metadata(self.store.manifest_path).num_rows)
-        accumulator = patients.new_accumulator(len(names), self.model.scheme)
+        cells = self.store.manifest_row_count()
+        patient_counts = patients.PatientCounts(names, self.model.scheme)
         missing, done = [], 0
         for part in range(manifest.row_group_count(self.store.manifest_path)):
             table = self._kept_part(part)
             if table is None:
                 missing.append(part)
             else:
-                patients.accumulate_part(accumulator, names, table)
+                patient_counts.add_part(table)
                 done += table.num_rows
         if again := [part for part in missing if part in self.audit.parts]:
             # Before: whatever is under their names from now on was scored after this line.
@@ -67,23 +68,22 @@ class Session:
         memory = DeviceMemory(self.scorer.devices)
         started = time.monotonic()
         for table in self._score_parts(missing, done, cells, memory):
-            patients.accumulate_part(accumulator, names, table)
+            patient_counts.add_part(table)
         elapsed_s = time.monotonic() - started
-        patients.reconcile(accumulator, cells)
+        patients.reconcile(patient_counts.accumulator, cells)
         self._write_patients(
-            patients.patient_table(
-                accumulator, names, self.model, self.counting, threads=self.threads
-            )
-        )
-        counts = Counts(
-            cells=cells,
-            scored=int(accumulator.scored.sum()),
-            rejected=patients.rejected_by_reason(accumulator),
-            patients=len(names),
+            patients.patient_table(patient_counts, self.model, self.counting, self.threads)
         )
         # A call for which nothing was left keeps the figures of the one that did the work.
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
-        return replace(record, counts=counts, session=figures)
+        repeated = repeated_images(self.store, names)
+        return replace(
+            record,
+            counts=patient_counts.counts(cells),
+            repeated_images=repeated,
+            unstained=patient_counts.unstained_cells(),
+            session=figures,
+        )
 
     def _kept_part(self, part: int) -> pa.Table | None:
         """A finished part; None if its cells are still to be scored."""
@@ -109,7 +109,7 @@ class Session:
         """Score and write ``parts``; yields each as it becomes whole."""
         begun: dict[int, PartAssembler] = {}
         kept = done
-        with closing(self.scorer.score(self._tables(parts, begun))) as batches:
+        with closing(self.scorer.score(self._tables(parts, begun), self.audit.append)) as batches:
             for batch in batches:
                 memory.note_first_batch()
                 part = int(batch.rows[0]) // self.rows_per_part
@@ -124,8 +124,10 @@ class Session:
                     self._log_part(part, table)
                     kept += table.num_rows
                     yield table
-                if self.stop.is_set() and done < cells:
-                    raise Stopped(self._stopped_message(kept, cells))
+                if self.stop.is_set():
+                    break
+        if done < cells:
+            raise Stopped(self._stopped_message(kept, cells))
 
     def _log_part(self, part: int, table: pa.Table) -> None:
         rejected = table["reason"].drop_null().value_counts().to_pylist()

@@ -20,15 +20,12 @@ from bloodcell.listing import (
     OTHER_IMAGE_SUFFIXES,
     LeftOut,
     may_all_be_cells,
+    refuse_compressed,
     why_no_cell,
 )
 
 _LOG = logging.getLogger(__name__)
 
-RANGE_COLUMNS = ("shard", "byte_offset", "byte_count")
-"""What a manifest of shards has besides ``path`` and ``patient``."""
-
-_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 _CELL_SUFFIXES = (*IMAGE_SUFFIXES, *OTHER_IMAGE_SUFFIXES)
 _DRIVE = re.compile("[A-Za-z]:/")
 _ROWS_PER_BATCH = 4096
@@ -44,11 +41,6 @@ _SCHEMA = pa.schema(
 )
 
 
-def is_archive(name: str) -> bool:
-    """Whether a file of this name is a shard, or would be one if it were not compressed."""
-    return name.lower().endswith((".tar", *_COMPRESSED))
-
-
 def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     """The cells of the shards ``names`` in ``folder``: shard by shard, in the archive's order.
 
@@ -61,23 +53,21 @@ def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterat
     cannot be told.
     """
     seen: set[tuple[int, int]] = set()
+    empty = 0
     for name in names:
         _check_file(folder / name, seen)
         cells, is_empty = _cells_of(folder / name, left_out), True
         while batch := list(itertools.islice(cells, _ROWS_PER_BATCH)):
             yield pa.RecordBatch.from_pylist(batch, schema=_SCHEMA)
             is_empty = False
-        if is_empty:
-            _LOG.warning("%s holds no images", folder / name)
+        empty += is_empty
+    if empty:
+        _LOG.warning("%d shards in %s hold no images", empty, folder)
 
 
 def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
     """Refuse what could not be read in place later, or would count cells twice."""
-    if shard.name.lower().endswith(_COMPRESSED):
-        raise InputError(
-            f"{shard} is compressed: an uncompressed .tar is expected, because cells are read in "
-            "place. Unpack it once"
-        )
+    refuse_compressed(shard)
     if not shard.is_file():
         raise InputError(f"{shard} is not a file: a tar shard is expected")
     refuse_second_way(shard, "shard", seen)
@@ -103,7 +93,7 @@ def _cells_of(shard: Path, left_out: LeftOut) -> Iterator[dict[str, Any]]:
             continue
         parts = _parts_of(member.name, shard)
         if why := _why_left_out(parts):
-            left_out.note(why, "/".join([shard_name, *parts]))
+            left_out.note(why)
         elif "\\" in member.name and "/" in member.name:
             raise InputError(
                 f"{shard} has the member {_as_text(member.name)}, with \\ and / in its name: "

@@ -11,26 +11,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bloodcell._core import REASONS
+from bloodcell.digests import DIGEST_BYTES, digest_column
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
-from bloodcell.files import is_left_over, write_whole, writing
-from bloodcell.locks import HOLDER, LOCK, held
-from bloodcell.run_record import read_record
+from bloodcell.files import write_whole, writing
+from bloodcell.locks import held
+from bloodcell.manifest import row_group_count
+from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
 from bloodcell.scheme import Scheme
 
 ROWS_PER_PART = 4096
 """Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
 
-_WRITTEN_IN = {
-    "": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",
-    "cells": r"part-\d+\.parquet",
-    "report": r"index\.html",
-}
-"""What is written in which folder of a run, as regular expressions."""
-
 _NOT_SCORED = 255
+_REDO = "delete it and score again to redo its cells"
 _COLUMNS = [
     "row", "patient", "path", "status", "reason", "class", "blast_probability", "probabilities",
+    "digest", "stained",
 ]  # fmt: skip
 
 
@@ -48,40 +45,16 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.record_path = folder / "run.json"
-        self.manifest_path = folder / "manifest.parquet"
+        self.record_path = folder / RECORD
+        self.manifest_path = folder / MANIFEST
         self.patients_path = folder / "patients.parquet"
         self.audit_path = folder / "audit.jsonl"
-        self._cells = folder / "cells"
+        self._cells = folder / CELLS
 
     @property
     def is_begun(self) -> bool:
         """Whether there is a ``run.json``."""
         return self.record_path.exists()
-
-    def refuse_foreign(self) -> None:
-        """RunError if the folder exists but is neither a run nor free to become one."""
-        if self.is_begun:
-            read_record(self.record_path)
-        elif self.folder.exists():
-            foreign = sorted(
-                str(path.relative_to(self.folder))
-                for path in [*self.folder.iterdir(), *self._cells.glob("*")]
-                if not self._may_precede_a_record(path)
-            )
-            if foreign:
-                raise RunError(
-                    f"{self.folder} is not empty and holds no run ({foreign[0]}, ...): choose a "
-                    "new --out"
-                )
-
-    def _may_precede_a_record(self, path: Path) -> bool:
-        """Whether a first attempt that was killed may have left ``path`` without a ``run.json``."""
-        own = {LOCK, HOLDER, self._cells.name, self.manifest_path.name}
-        return (path.parent == self.folder and path.name in own) or self._is_left_over(path)
-
-    def _is_left_over(self, path: Path) -> bool:
-        return is_left_over(path.name, of=_WRITTEN_IN[path.parent.relative_to(self.folder).name])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -90,14 +63,9 @@ class RunStore:
             self._cells.mkdir(parents=True, exist_ok=True)
         with held(self.folder):
             with writing(self.folder):
-                self._remove_left_over()
-            yield
-
-    def _remove_left_over(self) -> None:
-        for below in _WRITTEN_IN:
-            for path in (self.folder / below).glob("*.new"):
-                if self._is_left_over(path):
+                for path in left_over(self.folder):
                     path.unlink()
+            yield
 
     def rows_of(self, part: int) -> pa.Table:
         """The manifest's rows of one part."""
@@ -108,6 +76,21 @@ class RunStore:
         """Where part ``part`` is, once it is there."""
         return self._cells / f"part-{part:05d}.parquet"
 
+    def manifest_row_count(self) -> int:
+        """How many cells the run has."""
+        return int(pq.read_metadata(self.manifest_path).num_rows)
+
+    def finished_parts(self) -> list[int]:
+        """Numbers of the parts that are there."""
+        parts = range(row_group_count(self.manifest_path))
+        return [part for part in parts if self.part_path(part).exists()]
+
+    def path_of(self, row: int) -> str:
+        """The path of a cell of the manifest."""
+        rows_per_part = pq.read_metadata(self.manifest_path).row_group(0).num_rows
+        path: str = self.rows_of(row // rows_per_part)["path"][row % rows_per_part].as_py()
+        return path
+
     def parts(self) -> list[Path]:
         """The finished parts, in row order."""
         return sorted(self._cells.glob("part-*.parquet"))
@@ -115,13 +98,23 @@ class RunStore:
     def read_part(self, part: int) -> pa.Table:
         """A finished part; RunError if it is damaged or holds other rows than its own."""
         path = self.part_path(part)
-        remedy = "delete it and score again to redo its cells"
-        with reading(path, remedy), pq.ParquetFile(path) as file:
+        with reading(path, _REDO), pq.ParquetFile(path) as file:
             table = file.read()
+        if "digest" not in table.schema.names:
+            raise RunError(
+                f"{path} is of a version of bloodcell that kept no digests of images: the run can "
+                "be read, but not taken up or verified. Choose a new --out"
+            )
         own = ["row", "patient", "path"]
         if table.schema.names != _COLUMNS or table.select(own) != self.rows_of(part).select(own):
-            raise RunError(f"{path} does not hold the rows that belong there: {remedy}")
+            raise RunError(f"{path} does not hold the rows that belong there: {_REDO}")
         return table
+
+    def read_columns(self, part: int, columns: list[str]) -> pa.Table:
+        """Some columns of a finished part, whose rows are not looked at; RunError if damaged."""
+        path = self.part_path(part)
+        with reading(path, _REDO), pq.ParquetFile(path) as file:
+            return file.read(columns)
 
     def write_part(self, part: int, table: pa.Table) -> None:
         """Write a part; it appears under its name only when it is whole and on disk."""
@@ -140,6 +133,8 @@ class PartAssembler:
         self._first_row = manifest["row"][0].as_py()
         self.reasons = np.full(manifest.num_rows, _NOT_SCORED, np.uint8)
         self._probabilities = np.full((manifest.num_rows, len(scheme.classes)), np.nan, np.float32)
+        self._digests = np.zeros((manifest.num_rows, DIGEST_BYTES), np.uint8)
+        self._stained = np.zeros(manifest.num_rows, np.bool_)
 
     @property
     def complete(self) -> bool:
@@ -153,6 +148,8 @@ class PartAssembler:
             raise RunError(f"rows {batch.rows[0]} to {batch.rows[-1]} came twice from the engine")
         self.reasons[places] = batch.reasons
         self._probabilities[places] = batch.probabilities
+        self._digests[places] = batch.digests
+        self._stained[places] = batch.stained
 
     def table(self) -> pa.Table:
         """The part as it is stored."""
@@ -175,6 +172,8 @@ class PartAssembler:
                 pa.array(self._probabilities.ravel(), mask=np.repeat(rejected, len(codes))),
                 len(codes),
             ),
+            digest_column(self._digests),
+            pa.array(self._stained, mask=rejected),
         ]
         table = pa.table(columns, names=_COLUMNS).combine_chunks()
         return table.replace_schema_metadata({_CLASSES: json.dumps(codes)})

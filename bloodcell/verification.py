@@ -1,22 +1,27 @@
 """Whether a run folder is whole and says what its cells say: `bloodcell verify`."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
-from bloodcell._core import REASONS, Accumulator
+from bloodcell._core import REASONS
 from bloodcell.audit import AuditLog, read_audit
+from bloodcell.changed_images import ImageCheck
+from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.names import bytes_of
 from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import Model
+from bloodcell.repeated_images import repeated_images, told
 from bloodcell.run import Run, open_run
-from bloodcell.run_record import Counts
 from bloodcell.shares import Counting
 from bloodcell.site_model import model_of
 from bloodcell.store import RunStore
@@ -31,10 +36,14 @@ class Finding:
     says: str
 
 
-def verify(folder: Path) -> list[Finding]:
+def verify(
+    folder: Path, images_progress: Callable[[int, int], None] | None = None
+) -> list[Finding]:
     """Hold the files of a finished run against each other; nothing is written.
 
-    Raises RunError if ``folder`` is no run or the run is not done.
+    With ``images_progress`` every image is read again, too, and held against its digest; it is
+    called with (cells done, cells in all). Raises RunError if ``folder`` is no run or the run is
+    not done.
     """
     files = _Files(open_run(folder))
     checks: dict[str, Callable[[], str]] = {
@@ -42,9 +51,12 @@ def verify(folder: Path) -> list[Finding]:
         "cells": files.check_cells,
         "counts": files.check_counts,
         "patients": files.check_patients,
+        "repeated images": files.check_repeated_images,
         "report": files.check_report,
         "audit log": files.check_audit,
     }
+    if images_progress is not None:
+        checks["images"] = partial(files.check_images, images_progress)
     return [_finding(what, check) for what, check in checks.items()]
 
 
@@ -68,32 +80,37 @@ class _Files:
         return f"{self._manifest_rows} cells"
 
     def check_cells(self) -> str:
-        classes = self._accumulator.class_counts.shape[1]
+        classes = self._patient_counts.accumulator.class_counts.shape[1]
         parts = manifest.row_group_count(self._store.manifest_path)
         return f"{parts} parts of {classes} classes, each row once, scored or rejected"
 
     def check_counts(self) -> str:
-        accumulator = self._accumulator
-        in_cells = Counts(
-            cells=self._manifest_rows,
-            scored=int(accumulator.scored.sum()),
-            rejected=patients.rejected_by_reason(accumulator),
-            patients=len(accumulator.scored),
-        )
+        in_cells = self._patient_counts.counts(self._manifest_rows)
         if self._run.counts != in_cells:
             raise RunError(f"run.json says {self._run.counts}, the cells say {in_cells}")
+        unstained = self._patient_counts.unstained_cells()
+        if self._record.unstained != unstained:
+            raise RunError(
+                f"run.json says {self._record.unstained}, the cells that {unstained} lack stain"
+            )
         return f"{in_cells.scored} scored and {in_cells.cells - in_cells.scored} rejected"
 
     def check_patients(self) -> str:
         job, path = self._record.job, self._store.patients_path
         counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
-        counted = patients.patient_table(self._accumulator, self._names, self._model, counting)
+        counted = patients.patient_table(self._patient_counts, self._model, counting)
         if not self._run.patients.equals(counted):
             raise RunError(f"{path} is not what the cells come to")
         csv = path.with_suffix(".csv")
         if csv.read_bytes() != patients.as_csv(counted):
             raise RunError(f"{csv} is not the table of {path.name}")
         return f"{counted.num_rows} rows, counted again from the cells"
+
+    def check_repeated_images(self) -> str:
+        repeated = repeated_images(self._store, self._names)
+        if repeated != self._record.repeated_images:
+            raise RunError("run.json does not name the images that are there twice")
+        return "none" if repeated is None else "; ".join(told(repeated, most=1))
 
     def check_report(self) -> str:
         path = self._run.folder / "report" / "index.html"
@@ -111,11 +128,39 @@ class _Files:
         for part in range(manifest.row_group_count(self._store.manifest_path)):
             if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
-        return f"{len(entries)} entries, each holding the digest of the one before"
+        self._check_blame(entries)
+        restarts = sum(entry["event"] == "restart" for entry in entries)
+        lost = f"; {restarts} workers were lost and started anew" if restarts else ""
+        return f"{len(entries)} entries, each holding the digest of the one before{lost}"
+
+    def _check_blame(self, entries: list[dict[str, Any]]) -> None:
+        """RunError if a cell is said to have ended workers, and the log knows of none."""
+        if not self._patient_counts.accumulator.rejected[:, REASONS.index("crashed_decoder")].any():
+            return
+        blamed = pa.array([one["row"] for one in entries if one["event"] == "blame"], pa.int64())
+        for part in range(manifest.row_group_count(self._store.manifest_path)):
+            cells = self._store.read_columns(part, ["row", "reason"])
+            rows = cells.filter(pc.equal(cells["reason"], "crashed_decoder"))["row"]
+            unknown = rows.filter(pc.invert(pc.is_in(rows, value_set=blamed)))
+            if len(unknown):
+                raise RunError(
+                    f"row {unknown[0]} is rejected as crashed_decoder, and the audit log does not "
+                    "tell that it ended a worker"
+                )
+
+    def check_images(self, progress: Callable[[int, int], None]) -> str:
+        source = Path(os.fsdecode(bytes_of(self._record.job.input)))
+        if not source.exists():
+            raise RunError(f"{source}, where the images were, is not there")
+        check = ImageCheck(manifest.root_of(source), usable_cores(), progress, Event())
+        comparison = check.compare(self._store)
+        if comparison.changed or comparison.gone:
+            raise RunError(str(comparison))
+        return f"{comparison.compared} are, byte for byte, what was scored"
 
     @cached_property
     def _manifest_rows(self) -> int:
-        return int(pq.read_metadata(self._store.manifest_path).num_rows)
+        return self._store.manifest_row_count()
 
     @cached_property
     def _names(self) -> pa.Array:
@@ -128,18 +173,18 @@ class _Files:
         return replace(model, scheme=model.scheme.counted_as(job.profile, job.blast_equivalents))
 
     @cached_property
-    def _accumulator(self) -> Accumulator:
+    def _patient_counts(self) -> patients.PatientCounts:
         """All cells counted anew; RunError for a part that is not there or not as it should be."""
-        accumulator = patients.new_accumulator(len(self._names), self._model.scheme)
+        counts = patients.PatientCounts(self._names, self._model.scheme)
         parts = manifest.row_group_count(self._store.manifest_path)
         for part in range(parts):
             table = self._store.read_part(part)
             _check_ends(table, self._store.part_path(part))
-            patients.accumulate_part(accumulator, self._names, table)
+            counts.add_part(table)
         foreign = len(self._store.parts()) - parts
         if foreign:
             raise RunError(f"{foreign} files in {self._run.folder / 'cells'} are no parts of it")
-        return accumulator
+        return counts
 
 
 def _check_ends(part: pa.Table, path: Path) -> None:

@@ -23,6 +23,8 @@ class EncodedBatch:
     """Cell i has the bytes offsets[i] to offsets[i + 1], (N + 1,); none where rejected."""
     reasons: npt.NDArray[np.uint8]
     """Index into ``REASONS``, (N,); 0 where the header passed."""
+    digests: npt.NDArray[np.uint8]
+    """Of each file's bytes, a rejected one's too, (N, 16); zeros where nothing was read."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class ImageBatch:
     """(N,); D of them are 0."""
     pixels: npt.NDArray[np.float32]
     """(D, 3, input_px, input_px), on the CPU; the cells with reason 0, in the order of rows."""
+    stained: npt.NDArray[np.bool_]
+    """See ``is_stained``, (D,)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ class ScoreBatch:
     reasons: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
     """(N, C), calibrated, multiples of 2**-16; NaN where the cell was rejected."""
+    digests: npt.NDArray[np.uint8]
+    """As of the ``EncodedBatch``, (N, 16)."""
+    stained: npt.NDArray[np.bool_]
+    """See ``is_stained``, (N,); false where the cell was rejected."""
 
 
 def scored_batch(
@@ -51,10 +59,14 @@ def scored_batch(
     reasons: npt.NDArray[np.uint8],
     decoded: npt.NDArray[np.float32] | None,
     class_count: int,
+    *,
+    digests: npt.NDArray[np.uint8],
+    stained: npt.NDArray[np.bool_],
 ) -> ScoreBatch:
-    """Put the probabilities of those D of N cells that have reason 0 among the others.
+    """Put what is known of those D of N cells that have reason 0 among the others.
 
-    ``decoded``: (D, C), None for none. Raises ModelError if one of them is no number.
+    ``decoded``: probabilities (D, C), None for none; ``stained``: (D,). Raises ModelError if one of
+    the probabilities is no number.
     """
     probabilities = np.full((len(rows), class_count), np.nan, np.float32)
     if decoded is not None:
@@ -66,4 +78,6 @@ def scored_batch(
                 "its weights or the card's preprocessing are at fault"
             )
         probabilities[reasons == 0] = decoded
-    return ScoreBatch(rows, reasons, probabilities)
+    among_all = np.zeros(len(rows), np.bool_)
+    among_all[reasons == 0] = stained
+    return ScoreBatch(rows, reasons, probabilities, digests, among_all)

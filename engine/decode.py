@@ -1,5 +1,6 @@
 """Encoded bytes to normalised pixels: the one DALI graph of scoring and training."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -11,6 +12,7 @@ from bloodcell._core import REASONS
 from bloodcell.engine.batches import EncodedBatch, ImageBatch
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import CORRUPT, passed_images
+from bloodcell.engine.staining import SAMPLES_PER_SIDE, is_stained
 from bloodcell.errors import EngineError
 
 _INTERPOLATION = {
@@ -23,6 +25,15 @@ _INTERPOLATION = {
 _DEEP_WHITE = 0.26
 """An image of 16 bits that nowhere is as bright uses 14 bits or fewer; where their white lies, it
 does not say. Every stained smear has brighter places."""
+
+_NAMED = re.compile(r"Failed to decode sample #(\d+)")
+"""DALI's words for an image that it cannot decode; of several it names one."""
+
+_FEW = 8
+"""Images of a thread that DALI is given at once where some cannot be decoded: with each of those
+the others are decoded anew. Where all can, whole batches are 3 to 5 % faster."""
+_WATCHED = 1024
+"""Images after one that could not be decoded for which this holds."""
 
 Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 """The bytes of each image."""
@@ -37,7 +48,9 @@ def build_graph(
     device_id: int | None = None,
     hardware_decoder: bool = False,
 ) -> Any:
-    """Build the DALI pipeline for ``preprocessing``; input ``encoded``, one output.
+    """Build the DALI pipeline for ``preprocessing``; input ``encoded``, two outputs.
+
+    The pixels, and of these, as they are before they are normalised, samples for ``is_stained``.
 
     On the CPU (``device_id=None``) as on a GPU (``mixed``) the same operators run. The queue
     depth is one because the stream overlaps decoding with the network by its own means.
@@ -55,13 +68,16 @@ def build_graph(
             output_type=types.RGB,
             hw_decoder_load=1.0 if hardware_decoder else 0.0,
         )
-        return fn.crop_mirror_normalize(
-            cropped_and_resized(images, preprocessing),
+        resized = cropped_and_resized(images, preprocessing)
+        pixels = fn.crop_mirror_normalize(
+            resized,
             dtype=types.FLOAT,
             output_layout="CHW",
             mean=[255.0 * value for value in preprocessing.mean],
             std=[255.0 * value for value in preprocessing.std],
         )
+        sides = [SAMPLES_PER_SIDE, SAMPLES_PER_SIDE]
+        return pixels, fn.resize(resized, size=sides, interp_type=types.INTERP_NN, antialias=False)
 
     define = pipeline_def(
         batch_size=batch_size,
@@ -100,40 +116,64 @@ class Graph:
         self._pipeline: Any = None
 
     def run(self, encoded: Encoded, stream: Any = None) -> Any:
-        """DALI's output for at most a batch of images; None if one of them cannot be decoded.
+        """DALI's outputs, pixels and samples, for at most a batch of images.
 
-        On a GPU it is ordered on ``stream`` and not waited for. Raises EngineError if anything
-        but the decoding of an image fails.
+        On a GPU they are ordered on ``stream`` and not waited for. Raises UndecodableError if an
+        image cannot be decoded, EngineError if anything else fails.
         """
         if self._pipeline is None:
             self._pipeline = build_graph(self._preprocessing, **self._options)
         try:
-            (output,) = self._pipeline.run(stream, encoded=list(encoded))
+            pixels, samples = self._pipeline.run(stream, encoded=list(encoded))
         except RuntimeError as error:
-            # The pipeline is dead, which one image did; DALI does not say which.
+            # The pipeline is dead, which one image did.
             self._pipeline = None
             if "decoders.image" not in str(error):
                 raise EngineError(f"DALI failed outside image decoding: {error}") from error
-            return None
-        return output
+            named = _NAMED.search(str(error))
+            raise UndecodableError(int(named[1]) if named else None) from error
+        return pixels, samples
 
 
-def decoded_in_halves(
-    run: Callable[[Encoded], Pixels | None], encoded: Encoded, first: int = 0
-) -> Iterator[tuple[int, int, Pixels]]:
-    """Decode all that can be: (first, end, pixels) of each group of ``encoded``, in order.
+class UndecodableError(Exception):
+    """One image or more cannot be decoded; ``place``: of the one that is named, if any."""
 
-    Where ``run`` gives None for several images they are halved, until the culprits stand alone.
+    def __init__(self, place: int | None = None) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+def decoded_groups(
+    run: Callable[[Encoded], Pixels], encoded: Encoded
+) -> Iterator[tuple[npt.NDArray[np.int64], Pixels]]:
+    """Decode all that can be: which of ``encoded``, in ascending order, and pixels of each group.
+
+    Where ``run`` raises UndecodableError, the image that it names is tried alone and the rest
+    together. Where that fails again or it names none they are halved, so that a batch of nothing
+    but undecodable images is not tried once for each of them.
     """
-    if not encoded:
-        return
-    pixels = run(encoded)
-    if pixels is not None:
-        yield first, first + len(encoded), pixels
-    elif len(encoded) > 1:
-        middle = len(encoded) // 2
-        yield from decoded_in_halves(run, encoded[:middle], first)
-        yield from decoded_in_halves(run, encoded[middle:], first + middle)
+    waiting = [(np.arange(len(encoded)), False)] if encoded else []
+    while waiting:
+        places, is_rest = waiting.pop()
+        try:
+            pixels = run([encoded[place] for place in places.tolist()])
+        except UndecodableError as error:
+            if len(places) > 1:
+                waiting += _divided(places, error.place, is_rest=is_rest)
+        else:
+            yield places, pixels
+
+
+def _divided(
+    places: npt.NDArray[np.int64], named: int | None, *, is_rest: bool
+) -> list[tuple[npt.NDArray[np.int64], bool]]:
+    """What to try instead, the last one first; True for what is left of one that was named."""
+    if named is None or named >= len(places):
+        return [(half, False) for half in np.array_split(places, 2)]
+    rest = np.delete(places, named)
+    parts = np.array_split(rest, min(2, len(rest))) if is_rest else [rest]
+    # The one alone first: the pipeline that it ends has then held no other image.
+    return [*((part, not is_rest) for part in parts), (places[[named]], False)]
 
 
 class Decoder:
@@ -142,46 +182,60 @@ class Decoder:
     def __init__(self, preprocessing: Preprocessing, *, batch_size: int, threads: int) -> None:
         self.preprocessing = preprocessing
         self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
+        self._few, self._to_watch = _FEW * threads, 0
 
     def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
         """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
         images = passed_images(batch)
         reasons = images.reasons
-        pixels, reasons[images.places] = self.decode_passed(images.encoded, images.is_deep)
-        return ImageBatch(batch.rows, reasons, pixels)
+        pixels, samples, why_not = self.decode_passed(images.encoded, images.is_deep)
+        reasons[images.places] = why_not
+        return ImageBatch(batch.rows, reasons, pixels, is_stained(samples))
 
     def decode_passed(
         self, encoded: Encoded, is_deep: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """Decode up to ``batch_size`` images, of which those that ``is_deep`` must use 16 bits.
 
-        Returns the pixels, float32 (D, 3, input_px, input_px), of the D images that can be scored,
-        in order, and the reason of each, uint8 (N,), 0 for these.
+        Returns the pixels and samples, as ``decode``, of the D images that can be scored, in order,
+        and the reason of each, uint8 (N,), 0 for these.
         """
-        pixels, decoded = self.decode(encoded)
+        pixels, samples, decoded = self.decode(encoded)
         reasons = np.where(decoded, 0, CORRUPT).astype(np.uint8)
         if is_deep.any():
             lacks_white = is_deep[decoded] & (self._brightest(pixels) < _DEEP_WHITE)
             reasons[np.flatnonzero(decoded)[lacks_white]] = REASONS.index("unsupported")
-            pixels = pixels[~lacks_white]
-        return pixels, reasons
+            pixels, samples = pixels[~lacks_white], samples[~lacks_white]
+        return pixels, samples, reasons
 
     def _brightest(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The highest level of each image, (D,), on a scale of 0 to 1."""
         levels = pixels.max(axis=(2, 3)) * self.preprocessing.std + self.preprocessing.mean
         return np.asarray(levels.max(axis=1), np.float32)
 
-    def decode(self, encoded: Encoded) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def decode(
+        self, encoded: Encoded
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
         """Decode up to ``batch_size`` images.
 
-        Returns the pixels, float32 (D, 3, input_px, input_px), of the D images that could be
-        decoded, in order, and which these were, bool (N,).
+        Returns of the D images that could be decoded, in order, the pixels, float32
+        (D, 3, input_px, input_px), and the samples of ``is_stained``, and which these were, bool
+        (N,).
         """
         decoded, side = np.zeros(len(encoded), np.bool_), self.preprocessing.input_px
-        pixels, count = np.empty((len(encoded), 3, side, side), np.float32), 0
-        for first, end, output in decoded_in_halves(self._graph.run, encoded):
-            # A copy: DALI reuses the buffer in its next run.
-            pixels[count : count + end - first] = np.asarray(output.as_tensor())
-            decoded[first:end] = True
-            count += end - first
-        return pixels[:count], decoded
+        pixels = np.empty((len(encoded), 3, side, side), np.float32)
+        samples = np.empty((len(encoded), SAMPLES_PER_SIDE, SAMPLES_PER_SIDE, 3), np.uint8)
+        at_once = self._few if self._to_watch > 0 else max(1, len(encoded))
+        for first in range(0, len(encoded), at_once):
+            some = encoded[first : first + at_once]
+            for places, outputs in decoded_groups(self._graph.run, some):
+                # Copies: DALI reuses the buffers in its next run.
+                pixels[first + places], samples[first + places] = (
+                    np.asarray(one.as_tensor()) for one in outputs
+                )
+                decoded[first + places] = True
+        if decoded.all():
+            self._to_watch -= min(self._to_watch, len(encoded))
+            return pixels, samples, decoded
+        self._to_watch = _WATCHED
+        return pixels[decoded], samples[decoded], decoded

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from bloodcell.engine.backends.contract import Part
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import Decoder, Encoded, Graph, decoded_in_halves
+from bloodcell.engine.decode import Decoder, Encoded, Graph, decoded_groups
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import passed_images
+from bloodcell.engine.staining import is_stained
 
 _JPEG_FIRST_BYTE = 0xFF
 """Of the formats that pass the gate, only JPEG begins with it."""
@@ -26,6 +27,20 @@ class DeviceBatch:
     """(N,); D of them are 0."""
     parts: list[Part]
     """Their places are 0 to D - 1, in the order of the rows."""
+    samples: list[Any]
+    """Of each part, for ``is_stained``, where its pixels lie."""
+
+    def stained(self) -> npt.NDArray[np.bool_]:
+        """Which of the D cells may be of a stained smear, (D,); waits for their samples."""
+        stained = np.zeros(sum(len(part.places) for part in self.parts), np.bool_)
+        for part, samples in zip(self.parts, self.samples, strict=True):
+            stained[part.places] = is_stained(on_host(samples))
+        return stained
+
+
+def on_host(array: Any) -> npt.NDArray[Any]:
+    """What DALI's array on a GPU holds, once it is there; NumPy's as it is."""
+    return np.asarray(array.as_cpu() if hasattr(array, "as_cpu") else array)
 
 
 class DeviceDecoder:
@@ -35,7 +50,7 @@ class DeviceDecoder:
     CPU until decoding it on a GPU has been measured and found right (docs/gpu.md).
     """
 
-    def __init__(self, run_on_gpu: Callable[[Encoded], Any | None], host: Decoder) -> None:
+    def __init__(self, run_on_gpu: Callable[[Encoded], Any], host: Decoder) -> None:
         self._run_on_gpu, self._host = run_on_gpu, host
 
     def decode_batch(self, batch: EncodedBatch) -> DeviceBatch:
@@ -43,26 +58,27 @@ class DeviceDecoder:
         images = passed_images(batch)
         reasons, encoded = images.reasons, images.encoded
         is_jpeg = np.array([image[0] == _JPEG_FIRST_BYTE for image in encoded], np.bool_)
-        decoded_groups: list[tuple[npt.NDArray[np.int64], Any]] = []
+        groups: list[tuple[npt.NDArray[np.int64], Any, Any]] = []
         left = np.ones(len(encoded), np.bool_)
         jpegs = np.flatnonzero(is_jpeg)
-        for first, end, pixels in decoded_in_halves(
+        for places, outputs in decoded_groups(
             self._run_on_gpu, [encoded[i] for i in jpegs.tolist()]
         ):
-            decoded_groups.append((jpegs[first:end], pixels))
-            left[jpegs[first:end]] = False
+            groups.append((jpegs[places], *outputs))
+            left[jpegs[places]] = False
         others = np.flatnonzero(left)
         if len(others):
-            pixels, why_not = self._host.decode_passed(
+            pixels, samples, why_not = self._host.decode_passed(
                 [encoded[i] for i in others.tolist()], images.is_deep[others]
             )
             reasons[images.places[others]] = why_not
-            decoded_groups.append((others[why_not == 0], pixels))
+            groups.append((others[why_not == 0], pixels, samples))
             left[others] = why_not != 0
         # Cells that could not be decoded leave no gap among the places.
         place = np.cumsum(~left) - 1
-        parts = [Part(place[chosen], pixels) for chosen, pixels in decoded_groups if len(chosen)]
-        return DeviceBatch(batch.rows, reasons, parts)
+        groups = [group for group in groups if len(group[0])]
+        parts = [Part(place[chosen], pixels) for chosen, pixels, _ in groups]
+        return DeviceBatch(batch.rows, reasons, parts, [samples for *_, samples in groups])
 
 
 def open_device_decoder(
@@ -82,9 +98,8 @@ def open_device_decoder(
         hardware_decoder=hardware_decoder,
     )
 
-    def run(encoded: Encoded) -> Any | None:
-        output = graph.run(encoded, stream)
-        return None if output is None else output.as_tensor()
+    def run(encoded: Encoded) -> Any:
+        return [output.as_tensor() for output in graph.run(encoded, stream)]
 
     host = Decoder(preprocessing, batch_size=batch_size, threads=threads)
     return DeviceDecoder(run, host)

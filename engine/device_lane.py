@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from bloodcell.engine.backends.contract import IN_FLIGHT, DeviceBackend, Pending
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
 from bloodcell.engine.device_decode import DeviceBatch, DeviceDecoder
@@ -20,7 +23,7 @@ class DeviceLane:
         images = self.decoder.decode_batch(batch)
         count = int((images.reasons == 0).sum())
         pending = self.backend.begin(images.parts, count) if count else None
-        return DeviceBegun(images, pending, self.backend.class_count)
+        return DeviceBegun(images, batch.digests, pending, self.backend.class_count)
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,19 @@ class DeviceBegun:
     """A batch on the GPU. Its decoded pixels are kept until its probabilities are there."""
 
     images: DeviceBatch
+    digests: npt.NDArray[np.uint8]
     pending: Pending | None
     class_count: int
 
     def finish(self) -> ScoreBatch:
         """See ``Begun.finish``."""
         decoded = self.pending.probabilities() if self.pending else None
-        return scored_batch(self.images.rows, self.images.reasons, decoded, self.class_count)
+        images = self.images
+        return scored_batch(
+            images.rows,
+            images.reasons,
+            decoded,
+            self.class_count,
+            digests=self.digests,
+            stained=images.stained(),
+        )

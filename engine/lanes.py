@@ -60,7 +60,16 @@ class HostLane:
         """See ``Lane.begin``."""
         images = self.decoder.decode_batch(batch)
         decoded = self.backend.probabilities(images.pixels) if len(images.pixels) else None
-        return Scored(scored_batch(images.rows, images.reasons, decoded, self.backend.class_count))
+        return Scored(
+            scored_batch(
+                images.rows,
+                images.reasons,
+                decoded,
+                self.backend.class_count,
+                digests=batch.digests,
+                stained=images.stained,
+            )
+        )
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,6 @@ import re
 import unicodedata
 from functools import lru_cache
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from bloodcell.errors import InputError
 
 _ESCAPED = re.compile(rb"\\x(5c|[89a-f][0-9a-f])")
@@ -34,13 +31,6 @@ def spelling(text: str) -> str:
     if text.isascii():
         return text.replace("\\", "/")
     return unicodedata.normalize("NFC", text.replace("\\", "/"))
-
-
-def names_in(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """A string column of names as ``text_of`` gives them, as bytes."""
-    if not pc.any(pc.match_substring(column, "\\")).as_py():
-        return pc.cast(column, pa.large_binary())
-    return pa.array([bytes_of(text) for text in column.to_pylist()], pa.large_binary())
 
 
 class Spellings:

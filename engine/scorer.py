@@ -1,5 +1,6 @@
 """From rows of a manifest to scored batches, in worker processes."""
 
+import threading
 from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 from bloodcell.engine.backends.cuda import Device, all_devices
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.setup import Setup
-from bloodcell.engine.workers import WorkerScorer
+from bloodcell.engine.workers import Note, WorkerScorer
 from bloodcell.errors import EngineError
 
 
@@ -31,23 +32,26 @@ class Scorer(Protocol):
     def batch_size(self) -> int:
         """Most rows of a table."""
 
-    def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
+    def score(self, tables: Iterable[pa.Table], note: Note) -> Generator[ScoreBatch]:
         """Score ``tables`` (columns ``row`` int64, ``path`` string; at most ``batch_size`` rows).
 
-        One batch a table, in any order. Closing the generator ends what it started. Raises
-        EngineError if decoding or the network fails as a whole.
+        One batch a table, in any order, but not all where it is to stop. ``note`` is told
+        ``restart`` when a worker was lost, and ``blame`` of a row that ends workers. Closing the
+        generator ends what it started. Raises EngineError if decoding or the network fails as a
+        whole.
         """
 
     def close(self) -> None:
         """End the processes it has started, if any; it scores no more."""
 
 
-def open_scorer(setup: Setup, workers: int | None) -> Scorer:
+def open_scorer(setup: Setup, workers: int | None, stop: threading.Event) -> Scorer:
     """Scorer with ``workers`` processes; None: one a GPU where the backend uses them, else one.
 
-    None of them is this process: an image that ends one costs a cell and not the run. Raises
-    ModelError or EngineError if the network cannot be opened, and EngineError for more workers
-    than there are GPUs.
+    None of them is this process: an image that ends one costs a cell and not the run. They start
+    while the caller goes on: what is asked of the scorer first waits for them, and raises
+    ModelError or EngineError if the network cannot be opened, and Stopped once ``stop`` is set.
+    Raises EngineError for more workers than there are GPUs.
     """
     gpus = all_devices() if setup.choice.on_gpu else []
     count = workers or max(1, len(gpus))
@@ -56,4 +60,5 @@ def open_scorer(setup: Setup, workers: int | None) -> Scorer:
     devices = gpus[:count]
     environments = [{"CUDA_VISIBLE_DEVICES": f"GPU-{device.uuid}"} for device in devices]
     # A single one takes the first GPU of those that it sees, as this process would.
-    return WorkerScorer(setup, environments if count > 1 and gpus else [{}] * count, devices)
+    alone = count == 1 or not gpus
+    return WorkerScorer(setup, [{}] * count if alone else environments, devices, stop)

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,15 +15,20 @@ import pyarrow.compute as pc
 from bloodcell._core import REASONS, read_ranges
 from bloodcell._core import read_files as read_whole_files
 from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.names import Spellings, names_in
+from bloodcell.engine.names import Spellings, bytes_of, text_of
 from bloodcell.errors import EngineError, Stopped
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
+_COLUMNS = ("path", "shard", "byte_offset", "byte_count")
+_SHARD_HEADER_BYTES = 512
+_MOST_NEIGHBOURS = 8
+
 _MISSING = REASONS.index("missing")
 
-_Encoded: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
-"""Buffer, offsets and reasons, as an ``EncodedBatch`` has them."""
+_Bytes: TypeAlias = npt.NDArray[np.uint8]
+_Encoded: TypeAlias = tuple[_Bytes, npt.NDArray[np.int64], _Bytes, _Bytes]
+"""Buffer, offsets, reasons and digests, as an ``EncodedBatch`` has them."""
 
 
 def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
@@ -39,33 +45,73 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
     One batch a table. Relative paths are taken from ``root``; names are text as ``text_of`` makes
     it, and a file that is there under another spelling alone (``Spellings``) is read too. An image
     that cannot be read becomes a rejected cell; EngineError only when the machine is short of file
-    handles or memory, Stopped when the file system fails for a whole batch.
+    handles or memory, Stopped when the file system fails for a whole batch and what lies beside it.
     """
-    spellings = Spellings(os.fsencode(root))
+    spellings, before = Spellings(os.fsencode(root)), None
     for table in tables:
-        try:
-            buffer, offsets, reasons = _read(os.fsencode(root), table, spellings)
-        except OSError as error:
-            # What is this machine's fault or the file system's must not pass for rejected cells.
-            if error.errno in _SHORTAGES:
-                raise EngineError(f"cannot read images below {root}: {error}") from error
-            raise Stopped(
-                f"stopped: the file system fails below {root} ({error.strerror}). What is finished "
-                "is kept: mend or mount it, and run the same command again"
-            ) from error
-        yield EncodedBatch(table["row"].to_numpy(), buffer, offsets, reasons)
+        encoded = _read_or_stop(root, table, spellings, before)
+        yield EncodedBatch(_numbers(table["row"]), *encoded)
+        before = table.slice(table.num_rows - 1)
+
+
+def _read_or_stop(
+    root: Path, table: pa.Table, spellings: Spellings, before: pa.Table | None
+) -> _Encoded:
+    """Read ``table``; ``before``: a row that was read before it.
+
+    What is this machine's fault or the file system's must not pass for rejected cells, nor one bad
+    sector for the file system's: where no image of the table can be read, it is its neighbours that
+    tell.
+    """
+    where = os.fsencode(root)
+    try:
+        return _read(where, table, spellings)
+    except OSError as error:
+        if error.errno in _SHORTAGES:
+            raise EngineError(f"cannot read images below {root}: {error}") from error
+        neighbours = _neighbours(where, table) or before
+        if neighbours is not None:
+            columns = [name for name in table.column_names if name in _COLUMNS]
+            more = pa.concat_tables([table.select(columns), neighbours.select(columns)])
+            with suppress(OSError):
+                buffer, offsets, reasons, digests = _read(where, more, spellings)
+                count = table.num_rows
+                return buffer, offsets[: count + 1], reasons[:count], digests[:count]
+        raise Stopped(
+            f"stopped: the file system fails below {root} ({error.strerror}). What is finished "
+            "is kept: mend or mount it, and run the same command again"
+        ) from error
+
+
+def _neighbours(root: bytes, table: pa.Table) -> pa.Table | None:
+    """What lies beside the first image of ``table``: its shard's first bytes, or other files."""
+    first = table.slice(0, 1)
+    if "shard" in table.column_names:
+        places = {"byte_offset": 0, "byte_count": _SHARD_HEADER_BYTES}
+        start = {name: pa.array([place], pa.int64()) for name, place in places.items()}
+        return pa.table({"path": first["path"], "shard": first["shard"], **start})
+    own = {bytes_of(path) for path in table["path"].to_pylist()}
+    folder = os.path.dirname(bytes_of(first["path"][0].as_py()))  # noqa: PTH120 - bytes
+    below = os.path.join(root, folder)  # noqa: PTH118 - bytes
+    try:
+        names = [entry.name for entry in os.scandir(below) if entry.is_file()]
+    except OSError:
+        return None
+    paths = [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118 - bytes
+    beside = [text_of(path) for path in paths if path not in own][:_MOST_NEIGHBOURS]
+    return pa.table({"path": pa.array(beside, table["path"].type)}) if beside else None
 
 
 def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
     if "shard" not in table.column_names:
         return _read_files(root, table["path"], spellings)
     begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
-    shards = string_buffers(names_in(table["shard"]))
-    return read_ranges(root, *shards, begin.to_numpy(), size.to_numpy())
+    shards = string_buffers(_names_in(table["shard"]))
+    return read_ranges(root, *shards, _numbers(begin), _numbers(size))
 
 
 def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _Encoded:
-    names = names_in(paths)
+    names = _names_in(paths)
     encoded = read_whole_files(root, *string_buffers(names))
     missing = np.flatnonzero(encoded[2] == _MISSING).tolist()
     places = {i: place for i in missing if (place := spellings.on_disk(paths[i].as_py()))}
@@ -74,6 +120,18 @@ def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _E
     listed = enumerate(names.to_pylist())
     spelled = pa.array([places.get(i, name) for i, name in listed], pa.large_binary())
     return read_whole_files(root, *string_buffers(spelled))
+
+
+def _names_in(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """A string column of names as ``text_of`` gives them, as bytes."""
+    if not pc.any(pc.match_substring(column, "\\")).as_py():
+        return pc.cast(column, pa.large_binary())
+    return pa.array([bytes_of(text) for text in column.to_pylist()], pa.large_binary())
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """An int64 column without nulls. Not by ``to_numpy``, which loads pandas if it is installed."""
+    return np.asarray(np.from_dlpack(column.combine_chunks()), np.int64)
 
 
 def string_buffers(

@@ -21,7 +21,7 @@ class Waiting:
         self._suspects: deque[pa.Table] = deque()
         self._suspected: set[int] = set()
         self._ended: Counter[int] = Counter()
-        self._blamed: deque[int] = deque()
+        self._blamed: deque[pa.Table] = deque()
 
     def take(self, worker: WorkerProcess) -> pa.Table | None:
         """What ``worker`` is to have next; None for nothing now."""
@@ -42,8 +42,8 @@ class Waiting:
             self._suspects.extend(batches_of(table, 1))
             self._suspected.update(table["row"].to_pylist())
 
-    def newly_blamed(self) -> Iterator[int]:
-        """Rows that are blamed, each once."""
+    def newly_blamed(self) -> Iterator[pa.Table]:
+        """Rows that are blamed, each once, as tables of one."""
         while self._blamed:
             yield self._blamed.popleft()
 
@@ -54,7 +54,7 @@ class Waiting:
             # Next in line, so that the worker that is now started has had nothing before.
             self._suspects.appendleft(table)
         else:
-            self._blamed.append(row)
+            self._blamed.append(table)
 
 
 def _row(table: pa.Table) -> int:

@@ -1,28 +1,20 @@
 """A worker as the process that started it sees it: sent tables, asked for batches, or lost."""
 
 import logging
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from multiprocessing import Pipe
 
 import pyarrow as pa
 
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.engine.setup import Setup
+from bloodcell.engine.spawning import END_WITHIN_S, spawned
 from bloodcell.engine.worker_messages import Logged, Ready, table_to_bytes
-from bloodcell.errors import BloodcellError, EngineError
+from bloodcell.errors import BloodcellError, EngineError, Stopped
 
-_PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[2:]; from bloodcell.engine.worker import main; main()"
-)
-"""Not ``-m``, which would give the module's classes another module's name; and with our path, for
-in that of ``-c`` a file of the current folder takes the place of a package."""
-_END_WITHIN_S = 10.0
+LOOK_FOR_STOP_EVERY_S = 0.5
 _LONGEST_LINE, _LONGEST_WORDS = 65536, 200
 """Bytes, characters."""
 
@@ -41,25 +33,14 @@ class WorkerProcess:
         self, number: int, environment: Mapping[str, str], setup: Setup, failed_starts: int = 0
     ) -> None:
         self.number, self.failed_starts = number, failed_starts
-        self.connection, theirs = Pipe()
+        self._spawned = spawned(environment)
+        self.connection, self._process = self._spawned.connection, self._spawned.process
         self.tables: dict[int, pa.Table] = {}
         self.is_alone = False
         """Whether what it has is a single row that is suspected."""
         self.tables_sent = 0
         self._most_tables = 0
         self._last_words = ""
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
-                env={**os.environ, **environment},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                # Standard output is for the command's own result.
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                # What is sent to the whole group is for the process that started it.
-                start_new_session=True,
-            )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         # One that is gone already is noticed when it should say that it is ready.
@@ -81,13 +62,20 @@ class WorkerProcess:
         """How many rows it has."""
         return sum(table.num_rows for table in self.tables.values())
 
-    def ready(self) -> Ready:
-        """Wait until it has started. Raises EngineError, or what it says stands in the way."""
-        try:
-            while not isinstance(answer := self.receive(), Ready):
-                pass
-        except LostError as lost:
-            raise EngineError(f"{lost} before it could score") from lost
+    def ready(self, stop: threading.Event) -> Ready:
+        """Wait until it has started.
+
+        Raises EngineError, or what it says stands in the way, and Stopped when ``stop`` is set.
+        """
+        answer = None
+        while not isinstance(answer, Ready):
+            if stop.is_set():
+                raise Stopped("stopped before a cell was scored: the same command begins again")
+            try:
+                if self.connection.poll(LOOK_FOR_STOP_EVERY_S):
+                    answer = self.receive()
+            except LostError as lost:
+                raise EngineError(f"{lost} before it could score") from lost
         return answer
 
     def send(self, table: pa.Table, *, alone: bool) -> None:
@@ -122,14 +110,10 @@ class WorkerProcess:
         del self.tables[int(answer.rows[0])]
         return answer
 
-    def end(self) -> None:
+    def end(self, within_s: float = END_WITHIN_S) -> None:
         """Close the connection, at which it ends; if it does not, it is killed."""
-        self.connection.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_WITHIN_S)
-        self._process.kill()
-        self._process.wait()
-        self._listener.join()
+        self._spawned.end(within_s)
+        self._listener.join(END_WITHIN_S)
 
     def _listen(self) -> None:
         """Keep the last line of its standard error, which libraries write to as they like."""

@@ -6,9 +6,13 @@ is tried alone, until those that end a worker by themselves are known.
 """
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from multiprocessing.connection import wait
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +21,11 @@ from bloodcell._core import REASONS
 from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.batches import ScoreBatch, scored_batch
 from bloodcell.engine.setup import Setup
+from bloodcell.engine.source import read_files
+from bloodcell.engine.spawning import END_WITHIN_S
 from bloodcell.engine.suspects import Waiting
 from bloodcell.engine.worker_messages import Ready
-from bloodcell.engine.worker_process import LostError, WorkerProcess
+from bloodcell.engine.worker_process import LOOK_FOR_STOP_EVERY_S, LostError, WorkerProcess
 from bloodcell.errors import BloodcellError, EngineError
 
 _LOG = logging.getLogger(__name__)
@@ -31,12 +37,21 @@ _MOST_LOSSES = 200
 hundred in succession that end the decoder are still told from a decoder that cannot work."""
 
 
+Note: TypeAlias = Callable[..., object]
+"""Is called with an event, and facts about it by name, for a record that is kept."""
+
+
+def _not_noted(_event: str, **_facts: object) -> None:
+    pass
+
+
 class WorkerScorer:
     """Scores in one process for each of ``environments`` (variables set besides this process's).
 
     The setup's threads are shared out among them. ``devices``: the GPUs that they use, if any.
-    Raises ModelError or EngineError if a worker cannot start, or if they would not all give the
-    same results.
+    ``stop``: set when no more is to be waited for. What is asked of it first waits for them, and
+    raises ModelError or EngineError if one cannot start or if they would not all give the same
+    results, and Stopped.
     """
 
     def __init__(
@@ -44,40 +59,64 @@ class WorkerScorer:
         setup: Setup,
         environments: Sequence[Mapping[str, str]],
         devices: Sequence[Device] = (),
+        stop: threading.Event | None = None,
     ) -> None:
         self.devices = devices
         self._setup = replace(setup, threads=max(1, setup.threads // len(environments)))
-        self._environments = environments
+        self._environments, self._stop = environments, stop or threading.Event()
         self._losses = 0
+        self._note: Note = _not_noted
         self._workers = [self._started(number) for number in range(len(environments))]
+
+    @cached_property
+    def _ready(self) -> list[Ready]:
+        """What each of the first workers said; waits for them. Raises what stands in the way."""
         try:
-            ready = [worker.ready() for worker in self._workers]
-            self.made_of = alike(ready, setup.choice.device)
-            self.lane_count = sum(one.lane_count for one in ready)
-            self.batch_size = min(one.batch_size for one in ready)
+            ready = [worker.ready(self._stop) for worker in self._workers]
+            alike(ready, self._setup.choice.device)
         except BaseException:
             self.close()
             raise
-        self._first_ready = ready[0]
+        return ready
 
-    def score(self, tables: Iterable[pa.Table]) -> Generator[ScoreBatch]:
+    @property
+    def made_of(self) -> dict[str, str]:
+        """See ``Scorer.made_of``. Waits until all workers can score."""
+        return self._ready[0].made_of
+
+    @property
+    def lane_count(self) -> int:
+        """See ``Scorer.lane_count``."""
+        return sum(one.lane_count for one in self._ready)
+
+    @property
+    def batch_size(self) -> int:
+        """See ``Scorer.batch_size``."""
+        return min(one.batch_size for one in self._ready)
+
+    def score(self, tables: Iterable[pa.Table], note: Note = _not_noted) -> Generator[ScoreBatch]:
         """See ``Scorer.score``. A row that ends workers by itself comes back as rejected.
 
-        Raises EngineError when workers cannot be started, or end whatever they are given.
+        Raises EngineError when workers cannot be started, or end whatever they are given. Ends
+        early where nothing comes back when it is to stop: one that hangs is not waited for.
         """
-        waiting = Waiting(tables)
+        self._note, waiting = note, Waiting(tables)
+        _ = self._ready
         try:
             while True:
                 self._hand_out(waiting)
                 busy = {w.connection: w for w in self._workers if w.tables or w.is_starting}
                 if not busy:
                     return
-                for connection in wait(list(busy)):
+                answering = wait(list(busy), LOOK_FOR_STOP_EVERY_S)
+                if not answering and self._stop.is_set():
+                    return
+                for connection in answering:
                     batch = self._received(busy[connection], waiting)  # type: ignore[index]
                     if batch is not None:
                         yield batch
-                for row in waiting.newly_blamed():
-                    yield self._crashed(row)
+                for table in waiting.newly_blamed():
+                    yield self._crashed(table)
         finally:
             if any(worker.tables for worker in self._workers):
                 # What they have begun would come back to the next caller.
@@ -86,7 +125,10 @@ class WorkerScorer:
     def close(self) -> None:
         """See ``Scorer.close``."""
         for worker in self._workers:
-            worker.end()
+            worker.connection.close()
+        until_s = time.monotonic() + END_WITHIN_S
+        for worker in self._workers:
+            worker.end(until_s - time.monotonic())
         self._workers = []
 
     def _started(self, number: int, failed_starts: int = 0) -> WorkerProcess:
@@ -121,7 +163,7 @@ class WorkerScorer:
             self._lose(worker, waiting, LostError(f"worker {worker.number} cannot start: {error}"))
             return None
         if isinstance(answer, Ready):
-            alike([self._first_ready, answer], self._setup.choice.device)
+            alike([self._ready[0], answer], self._setup.choice.device)
             return None
         self._losses = 0 if answer else self._losses
         return answer
@@ -130,6 +172,9 @@ class WorkerScorer:
         """Start another in the place of ``worker``, and suspect what it had."""
         worker.end()
         _LOG.warning("%s; cells to try again one by one: %d", lost, worker.row_count)
+        self._note(
+            "restart", worker=worker.number, why=str(lost), cells_to_try_again=worker.row_count
+        )
         waiting.suspect(worker)
         place = self._workers.index(worker)
         failed_starts = worker.failed_starts + 1 if worker.is_starting else 0
@@ -145,10 +190,15 @@ class WorkerScorer:
                 f"{self._losses} workers ended and scored no cell between, the last one: {lost}"
             ) from lost
 
-    def _crashed(self, row: int) -> ScoreBatch:
+    def _crashed(self, table: pa.Table) -> ScoreBatch:
+        # Read here, not decoded: the digest is of what ended the workers.
+        (read,) = read_files(self._setup.root, [table])
+        row = int(read.rows[0])
         _LOG.warning("row %d is rejected as crashed_decoder: it ended workers by itself", row)
+        self._note("blame", row=row, reason="crashed_decoder")
         reason = np.array([REASONS.index("crashed_decoder")], np.uint8)
-        return scored_batch(np.array([row]), reason, None, self._setup.network.class_count)
+        classes, unknown = self._setup.network.class_count, np.zeros(0, np.bool_)
+        return scored_batch(read.rows, reason, None, classes, digests=read.digests, stained=unknown)
 
 
 def alike(ready: Sequence[Ready], device: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What the stages alone work on: a few batches of the input in every state on their way."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from bloodcell import _core
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
-from bloodcell.engine.device_decode import DeviceBatch
+from bloodcell.engine.device_decode import DeviceBatch, on_host
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane, Lanes
 from bloodcell.engine.probabilities import PROBABILITY_STEP
@@ -131,27 +131,26 @@ def pixels_on_host(images: Images) -> npt.NDArray[np.float32]:
     if not images.parts:
         return np.empty((0, 3, 0, 0), np.float32)
     places = np.concatenate([part.places for part in images.parts])
-    pixels: list[Any] = [part.pixels for part in images.parts]
-    # DALI's arrays on a GPU have this; NumPy's have not.
-    on_host = [one.as_cpu() if hasattr(one, "as_cpu") else one for one in pixels]
-    return np.concatenate(on_host)[np.argsort(places)]
+    pixels = [on_host(part.pixels) for part in images.parts]
+    return np.concatenate(pixels)[np.argsort(places)]
 
 
 def in_order(batches: Iterable[ScoreBatch]) -> ScoreBatch:
     """All of them as one, by row."""
     ordered = sorted(batches, key=lambda batch: int(batch.rows[0]))
-    return ScoreBatch(
-        np.concatenate([batch.rows for batch in ordered]),
-        np.concatenate([batch.reasons for batch in ordered]),
-        np.concatenate([batch.probabilities for batch in ordered]),
-    )
+    names = [field.name for field in fields(ScoreBatch)]
+    return ScoreBatch(*(np.concatenate([getattr(one, name) for one in ordered]) for name in names))
+
+
+def _taken(scored: ScoreBatch, places: Any) -> ScoreBatch:
+    return ScoreBatch(*(getattr(scored, field.name)[places] for field in fields(ScoreBatch)))
 
 
 def _cut_as(tables: Sequence[pa.Table], scored: ScoreBatch) -> Iterator[ScoreBatch]:
     start = 0
     for table in tables:
         own = slice(start, start + table.num_rows)
-        yield ScoreBatch(scored.rows[own], scored.reasons[own], scored.probabilities[own])
+        yield _taken(scored, own)
         start = own.stop
 
 
@@ -183,7 +182,7 @@ def sampled_part(subject: Subject, scheme: Scheme) -> Part:
     """The first part of the rows, their cells scored as the sample's are, again and again."""
     scored = in_order(subject.sample.scores)
     rows = subject.rows.slice(0, ROWS_PER_PART)
-    return _part_of(rows, scored.reasons, scored.probabilities, subject.opened.batch_size, scheme)
+    return _part_of(rows, scored, subject.opened.batch_size, scheme)
 
 
 def drawn_part(patients: int, scheme: Scheme, batch_size: int = 64) -> Part:
@@ -194,20 +193,20 @@ def drawn_part(patients: int, scheme: Scheme, batch_size: int = 64) -> Part:
     paths = [f"links/{row // 1000}/{row}.jpg" for row in range(ROWS_PER_PART)]
     names = [f"patient-{row % patients:06d}" for row in range(ROWS_PER_PART)]
     rows = numbered(pa.table({"path": paths, "patient": names}))
-    reasons = np.zeros(ROWS_PER_PART, np.uint8)
-    return _part_of(rows, reasons, probabilities.astype(np.float32), batch_size, scheme)
+    scored = ScoreBatch(
+        rows["row"].to_numpy(),
+        np.zeros(ROWS_PER_PART, np.uint8),
+        probabilities.astype(np.float32),
+        random.integers(0, 256, (ROWS_PER_PART, 16), np.uint8),
+        np.ones(ROWS_PER_PART, np.bool_),
+    )
+    return _part_of(rows, scored, batch_size, scheme)
 
 
-def _part_of(
-    rows: pa.Table,
-    reasons: npt.NDArray[np.uint8],
-    probabilities: npt.NDArray[np.float32],
-    batch_size: int,
-    scheme: Scheme,
-) -> Part:
+def _part_of(rows: pa.Table, scored: ScoreBatch, batch_size: int, scheme: Scheme) -> Part:
+    """The rows, scored as those of ``scored`` are, again and again."""
     scores = []
     for table in batches_of(rows, batch_size):
         numbers = table["row"].to_numpy()
-        taken = numbers % len(reasons)
-        scores.append(ScoreBatch(numbers, reasons[taken], probabilities[taken]))
+        scores.append(replace(_taken(scored, numbers % len(scored.rows)), rows=numbers))
     return Part(rows, scores, scheme)

@@ -28,7 +28,7 @@ from bloodcell.engine.lanes import HostLane
 from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.source import read_files
 from bloodcell.model import load_model
-from bloodcell.patients import accumulate_part, new_accumulator
+from bloodcell.patients import PatientCounts
 from bloodcell.store import PartAssembler, RunStore
 
 
@@ -132,11 +132,11 @@ def accumulate_stage(part: Part) -> Stage:
     names = pc.unique(part.rows["patient"]).sort()
 
     def works() -> list[Work]:
-        accumulator = new_accumulator(len(names), part.scheme)
+        counts = PatientCounts(names, part.scheme)
 
         def accumulate(table: pa.Table) -> Any:
-            accumulate_part(accumulator, names, table)
-            return accumulator
+            counts.add_part(table)
+            return counts.accumulator
 
         return [one_by_one(accumulate)]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jinja2
 
+from bloodcell import repeated_images, unstained
 from bloodcell.files import write_whole, writing
 from bloodcell.report.readings import readings
 from bloodcell.run import Run
@@ -40,6 +41,8 @@ def _content(run: Run) -> dict[str, Any]:
         "denominator": _DENOMINATORS[job.profile],
         "rests_on": None if record.why_not_adjusted else record.error_model,
         "bands": readings(job.profile),
+        "repeated": [*repeated_images.told(record.repeated_images, most=100)],
+        "unstained": [*unstained.told(record.unstained, most=100)],
     }
 
 

@@ -16,8 +16,8 @@ from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
 from bloodcell.folds import fold_of_patients
 from bloodcell.labels import read_labels
+from bloodcell.listing import is_archive
 from bloodcell.manifest import freeze_manifest, root_of
-from bloodcell.shards import is_archive
 from bloodcell.training.recipe import Source
 
 KEPT_FOLD = -1

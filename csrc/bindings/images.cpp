@@ -8,6 +8,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "bloodcell/digest.hpp"
 #include "bloodcell/gate.hpp"
 #include "bloodcell/read.hpp"
 
@@ -15,6 +16,7 @@ namespace py = pybind11;
 
 namespace {
 
+using bloodcell::Digest;
 using bloodcell::Limits;
 using ByteArray = py::array_t<std::uint8_t>;
 
@@ -39,12 +41,12 @@ private:
 
 // Hands memory over to an array without copying; the array's capsule owns `owner` from then on.
 template <typename T, typename Owner>
-py::array_t<T> adopt(std::shared_ptr<Owner> owner, T* data, std::size_t count) {
+py::array_t<T> adopt(std::shared_ptr<Owner> owner, T* data, std::vector<std::size_t> shape) {
     auto held = std::make_unique<std::shared_ptr<Owner>>(std::move(owner));
     py::capsule capsule(
         held.get(), [](void* pointer) { delete static_cast<std::shared_ptr<Owner>*>(pointer); });
     static_cast<void>(held.release());
-    return py::array_t<T>(static_cast<py::ssize_t>(count), data, capsule);
+    return py::array_t<T>(std::move(shape), data, capsule);
 }
 
 // A string column of NumPy arrays: the offsets copied and checked, the bytes viewed.
@@ -74,9 +76,12 @@ py::tuple batch_of(const Read& read) {
         *batch = read();
         batch->buffer.make_room(0);  // an array wants an address even for no bytes
     }
-    return py::make_tuple(adopt(batch, batch->buffer.data(), batch->buffer.size()),
-                          adopt(batch, batch->offsets.data(), batch->offsets.size()),
-                          adopt(batch, batch->reasons.data(), batch->reasons.size()));
+    const std::size_t count = batch->digests.size();
+    auto* digests = reinterpret_cast<std::uint8_t*>(batch->digests.data());
+    return py::make_tuple(adopt(batch, batch->buffer.data(), {batch->buffer.size()}),
+                          adopt(batch, batch->offsets.data(), {batch->offsets.size()}),
+                          adopt(batch, batch->reasons.data(), {batch->reasons.size()}),
+                          adopt(batch, digests, {count, sizeof(Digest)}));
 }
 
 py::tuple read_files(const std::string& root, const py::object& path_offsets,
@@ -106,7 +111,7 @@ ByteArray gate(const py::object& buffer, const py::object& offsets_array) {
         const py::gil_scoped_release unlocked;
         *reasons = bloodcell::gate_encoded(bytes, offsets.data(), offsets.size() - 1, Limits{});
     }
-    return adopt(reasons, reasons->data(), reasons->size());
+    return adopt(reasons, reasons->data(), {reasons->size()});
 }
 
 enum Trait : std::uint8_t { needs_rewriting = 1, is_deep = 2 };
@@ -128,7 +133,7 @@ ByteArray traits(const py::object& buffer, const py::object& offsets_array) {
                 (header.needs_rewriting ? needs_rewriting : 0) | (header.is_deep ? is_deep : 0));
         }
     }
-    return adopt(traits, traits->data(), traits->size());
+    return adopt(traits, traits->data(), {traits->size()});
 }
 
 bloodcell::ImageHeader inspect(const py::object& data, std::uint32_t min_side_px,
@@ -138,6 +143,12 @@ bloodcell::ImageHeader inspect(const py::object& data, std::uint32_t min_side_px
     limits.min_side_px = min_side_px;
     limits.max_side_px = max_side_px;
     return bloodcell::inspect(view.data(), view.size(), limits);
+}
+
+py::bytes digest(const py::object& data) {
+    const BufferView view(data);
+    const Digest digest = bloodcell::digest_of(view.data(), view.size());
+    return py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
 }
 
 py::tuple reason_tuple() {
@@ -193,6 +204,7 @@ void register_images(py::module_& module) {
                py::arg("path_bytes"));
     module.def("read_ranges", &read_ranges, py::arg("root"), py::arg("shard_offsets"),
                py::arg("shard_bytes"), py::arg("range_offsets"), py::arg("range_sizes"));
+    module.def("digest", &digest, py::arg("data"));
     module.def("gate", &gate, py::arg("buffer"), py::arg("offsets"));
     module.def("traits", &traits, py::arg("buffer"), py::arg("offsets"));
 }

@@ -86,8 +86,18 @@ Bytes scan(std::uint8_t components) {
     return segment(0xDA, payload + Bytes{0, 63, 0}) + Bytes{1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 0xFF};
 }
 
-const Bytes soi = {0xFF, 0xD8};
+const Bytes magic = {0xFF, 0xD8};
 const Bytes eoi = {0xFF, 0xD9};
+
+Bytes quantization(std::uint8_t slot) {
+    return segment(0xDB, Bytes{slot} + Bytes(slot < 16 ? 64 : 128, 1));
+}
+// One code of one bit.
+Bytes huffman(std::uint8_t slot, std::uint8_t symbol = 0) {
+    return segment(0xC4, Bytes{slot, 1} + Bytes(15, 0) + Bytes{symbol});
+}
+
+const Bytes soi = magic + quantization(0);
 
 void jpeg_structure() {
     const Bytes thumbnail = segment(0xE1, text("Exif") + soi + frame(0xC0, 8, 8, 3) + eoi);
@@ -115,6 +125,39 @@ void jpeg_structure() {
     CHECK(reason(soi + frame(0xC0, 20, 17, 3) + frame(0xC0, 20, 17, 3)) == Reason::corrupt);
 }
 
+void jpeg_tables() {
+    const auto with = [](const Bytes& tables, std::uint8_t marker = 0xC0) {
+        return reason(magic + tables + frame(marker, 20, 17, 3) + scan(3) + eoi);
+    };
+    const Bytes good = quantization(0);
+    CHECK(with({}) == Reason::corrupt);
+    CHECK(with(quantization(1)) == Reason::corrupt);
+    CHECK(with(quantization(4) + good) == Reason::corrupt);
+    CHECK(with(quantization(0x10)) == Reason::none);
+    CHECK(with(segment(0xDB, Bytes(66, 0))) == Reason::corrupt);
+    CHECK(with(good + huffman(0) + huffman(0x10, 255)) == Reason::none);
+    CHECK(with(good + huffman(0x20)) == Reason::corrupt);
+    CHECK(with(good + huffman(4)) == Reason::corrupt);
+    CHECK(with(good + segment(0xC4, Bytes{0, 1} + Bytes(15, 0))) == Reason::corrupt);
+    // What no scan uses does no harm; and arithmetic codes have no such tables.
+    const Bytes all_ones = Bytes{2} + Bytes(15, 0) + Bytes{0, 1};
+    for (const std::uint8_t slot : {0, 0x10}) {
+        CHECK(with(good + segment(0xC4, Bytes{slot} + all_ones)) == Reason::corrupt);
+        CHECK(with(good + segment(0xC4, Bytes{slot} + all_ones), 0xC9) == Reason::none);
+        const auto unused = static_cast<std::uint8_t>(slot + 1);
+        CHECK(with(good + segment(0xC4, Bytes{unused} + all_ones)) == Reason::none);
+    }
+    CHECK(with(good + huffman(0, 16)) == Reason::corrupt);
+    // The scans here are of averages.
+    CHECK(with(good + huffman(0, 16), 0xC2) == Reason::corrupt);
+    CHECK(with(good + segment(0xC4, Bytes{0x10} + all_ones), 0xC2) == Reason::none);
+
+    const Bytes other_component = segment(0xDA, Bytes{1, 7, 0, 0, 63, 0}) + Bytes{1};
+    CHECK(reason(soi + frame(0xC0, 20, 17, 3) + other_component + eoi) == Reason::corrupt);
+    // What else is wrong is said first.
+    CHECK(reason(soi + frame(0xC0, 20, 17, 3) + other_component) == Reason::truncated);
+}
+
 void jpeg_kinds() {
     const auto kind = [](std::uint8_t marker, std::uint8_t components, std::uint8_t precision) {
         return reason(soi + frame(marker, 20, 17, components, precision) + scan(components) + eoi);
@@ -134,10 +177,6 @@ void jpeg_kinds() {
 
 // --- PNG
 
-Bytes chunk(const char* type, const Bytes& data, std::uint32_t crc = 0) {
-    return be(data.size(), 4) + text(type) + data + be(crc, 4);
-}
-
 const Bytes png_magic = Bytes{0x89} + text("PNG\r\n") + Bytes{0x1A, '\n'};
 const Bytes ihdr_data = be(20, 4) + be(17, 4) + Bytes{8, 2, 0, 0, 0};  // 8-bit RGB
 
@@ -150,7 +189,12 @@ std::uint32_t crc_of(const Bytes& bytes) {
     return ~crc;
 }
 
-Bytes ihdr(const Bytes& data) { return chunk("IHDR", data, crc_of(text("IHDR") + data)); }
+// `damage` is added to the checksum.
+Bytes chunk(const char* type, const Bytes& data, std::uint32_t damage = 0) {
+    return be(data.size(), 4) + text(type) + data + be(crc_of(text(type) + data) + damage, 4);
+}
+
+Bytes ihdr(const Bytes& data) { return chunk("IHDR", data); }
 
 void png_structure() {
     const Bytes idat = chunk("IDAT", Bytes(9, 7));
@@ -168,9 +212,21 @@ void png_structure() {
     CHECK(reason(png_magic + ihdr(ihdr_data) + iend) == Reason::corrupt);
     CHECK(reason(png_magic + ihdr(ihdr_data) + idat) == Reason::truncated);
     CHECK(reason(png_magic + idat + ihdr(ihdr_data) + iend) == Reason::corrupt);
+    const Bytes rotten = chunk("IDAT", Bytes(9, 7), 1);
+    CHECK(reason(png_magic + ihdr(ihdr_data) + idat + rotten + iend) == Reason::corrupt);
+    CHECK(reason(png_magic + ihdr(ihdr_data) + rotten) == Reason::truncated);
+    CHECK(reason(png_magic + ihdr(ihdr_data) + chunk("tEXt", text("x"), 1) + idat + iend) ==
+          Reason::none);
+    CHECK(is_rewritten(png_magic + ihdr(ihdr_data) + chunk("acTL", be(1, 8)) + rotten + iend));
     CHECK(reason(png_magic + chunk("IHDR", ihdr_data, 1) + idat + iend) == Reason::corrupt);
     const Bytes palette_kind = be(20, 4) + be(17, 4) + Bytes{8, 3, 0, 0, 0};
     CHECK(reason(png_magic + ihdr(palette_kind) + idat + iend) == Reason::corrupt);
+    for (const std::uint32_t damage : {0U, 1U}) {
+        const Bytes palette = chunk("PLTE", Bytes(3, 0), damage);
+        const Reason expected = damage == 0 ? Reason::none : Reason::corrupt;
+        CHECK(reason(png_magic + ihdr(palette_kind) + palette + idat + iend) == expected);
+        CHECK(reason(png_magic + ihdr(ihdr_data) + palette + idat + iend) == Reason::none);
+    }
     const Bytes odd_kind = be(20, 4) + be(17, 4) + Bytes{3, 2, 0, 0, 0};
     CHECK(reason(png_magic + ihdr(odd_kind) + idat + iend) == Reason::corrupt);
     const Bytes endless = be(0xFFFFFFFF, 4) + text("IDAT") + Bytes(8, 0);
@@ -378,6 +434,7 @@ void other_bytes() {
 
 int main() {
     jpeg_structure();
+    jpeg_tables();
     jpeg_kinds();
     png_structure();
     bmp_structure();

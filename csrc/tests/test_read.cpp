@@ -19,6 +19,7 @@
 namespace {
 
 namespace fs = std::filesystem;
+using bloodcell::Digest;
 using bloodcell::EncodedBatch;
 using bloodcell::Reason;
 
@@ -102,6 +103,10 @@ Reason reason_at(const EncodedBatch& batch, std::size_t i) {
     return static_cast<Reason>(batch.reasons[i]);
 }
 
+Digest digest_of(const std::string& bytes) {
+    return bloodcell::digest_of(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+}
+
 void good_and_bad_side_by_side() {
     const Folder folder;
     folder.write("a", image('a'));
@@ -120,6 +125,26 @@ void good_and_bad_side_by_side() {
     CHECK(image_at(batch, 5) == image('b'));
     for (const std::size_t i : {1U, 2U, 3U, 4U}) CHECK(image_at(batch, i).empty());
     CHECK(batch.buffer.size() == 3 * image('a').size());
+}
+
+// Whatever was read has a digest, also what the gate rejects; what was not has none.
+void digests_of_what_was_read() {
+    const Folder folder;
+    const std::string cut = image('x').substr(0, 700);
+    folder.write("a", image('a'));
+    folder.write("large", image('b') + "behind");
+    folder.write("cut", cut);
+    folder.write("empty", "");
+    bloodcell::Limits limits;
+    limits.max_file_bytes = image('a').size();
+    const std::string root = folder.root().string();
+    const std::vector<Digest> expected = {digest_of(cut), {}, digest_of(image('a')), {}, {}};
+    CHECK(read(root, {"cut", "gone", "a", "empty", "large"}, limits).digests == expected);
+    const auto size = static_cast<std::int64_t>(image('b').size());
+    const std::vector<Digest> in_shards = {digest_of(image('b')), {}, {}, digest_of(cut)};
+    const std::vector<Range> ranges = {
+        {"large", 0, size}, {"large", 8, size}, {"large", -1, size}, {"cut", 0, 700}};
+    CHECK(read_shards(root, ranges, limits).digests == in_shards);
 }
 
 void things_that_are_no_files() {
@@ -224,6 +249,7 @@ void images_in_memory() {
 void an_empty_batch() {
     for (const EncodedBatch& batch : {read("/", {}), read_shards("/", {})}) {
         CHECK(batch.offsets.size() == 1 && batch.offsets[0] == 0 && batch.reasons.empty());
+        CHECK(batch.digests.empty());
     }
 }
 
@@ -231,6 +257,7 @@ void an_empty_batch() {
 
 int main() {
     good_and_bad_side_by_side();
+    digests_of_what_was_read();
     things_that_are_no_files();
     large_files_are_not_read();
     the_buffer_grows();

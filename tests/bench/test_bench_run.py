@@ -135,7 +135,7 @@ def test_a_full_disk_is_one_line_and_what_was_measured(
 def test_a_stage_that_does_nothing_ends_the_measurement(
     smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bloodcell.bench.stages.accumulate_part", lambda *_: None)
+    monkeypatch.setattr("bloodcell.bench.stages.PatientCounts.add_part", lambda *_: None)
     result = bench("run", smears, "--cells", 8, "--repeats", 1, "--model", stand_in(tmp_path))
     assert result.exit_code == 1
     assert "the stage accumulate did not do its work" in result.stderr

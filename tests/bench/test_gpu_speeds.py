@@ -68,7 +68,8 @@ def on_device(setup: Setup, manifest: Path, pretended_gpu: list[int]) -> Subject
     gpu = Decoder(setup.preprocessing, batch_size=BATCH, threads=1)
 
     def decode(encoded: Encoded) -> Any:
-        return gpu.decode(encoded)[0].view(fake_gpu.Array)
+        pixels, samples, _ = gpu.decode(encoded)
+        return pixels.view(fake_gpu.Array), samples
 
     backend = TensorRTBackend(setup.network, PlanOptions(BATCH, precision="float32"))
     assert pretended_gpu == [BATCH]

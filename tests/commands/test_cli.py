@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from helpers.command_lines import assert_documented, packages_loaded
+from helpers.command_lines import HEAVY, assert_documented, packages_loaded
 from helpers.labelled_runs import BLAST, labels, run_of
 
 import bloodcell
@@ -79,31 +79,8 @@ def test_wrong_usage_is_status_2(tmp_path: Path) -> None:
         assert (refused.exit_code, option in refused.stderr) == (2, True)
 
 
-HEAVY = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
-
-
 def test_help_loads_nothing_heavy() -> None:
     assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", "--help"))
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("score", "/no/such", "--out", "run"),
-        ("score", "/tmp", "--out", "/dev/null"),
-        ("score", "/tmp", "--out", "/var/run", "--model", "absent"),
-        ("score", "/tmp", "--out", "/tmp/run"),
-        ("evaluate", "/no/such", "--labels", "labels.csv"),
-        ("calibrate", "/no/such", "--labels", "labels.csv", "--out", "model"),
-        ("report", "/no/such"),
-        ("train", "/no/such", "--labels", "labels.csv", "--out", "model"),
-        ("build", "absent"),
-    ],
-)
-def test_a_slip_in_a_path_is_answered_before_anything_heavy_is_loaded(
-    words: tuple[str, ...],
-) -> None:
-    assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))

@@ -113,7 +113,7 @@ def test_dali_reads_every_variant(variant: str) -> None:
     )  # fmt: skip
     pixels = draw(size=(360, 360))
     encoded = np.frombuffer(encode(pixels, variant), np.uint8)
-    decoded, is_decoded = Decoder(whole, batch_size=1, threads=1).decode([encoded])
+    decoded, _, is_decoded = Decoder(whole, batch_size=1, threads=1).decode([encoded])
     assert is_decoded.all()
     upright = 255.0 * decoded[0].transpose(1, 2, 0)
     assert difference(upright, expected_pixels(pixels, variant)) < 4.0

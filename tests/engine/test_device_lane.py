@@ -19,7 +19,7 @@ from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch
-from bloodcell.engine.decode import Decoder, Encoded
+from bloodcell.engine.decode import Decoder, Encoded, UndecodableError
 from bloodcell.engine.device_decode import DeviceDecoder, open_device_decoder
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane, Lane
@@ -37,16 +37,27 @@ def is_jpeg(image: np.ndarray) -> bool:
     return bytes(image[:2]) == b"\xff\xd8"
 
 
+class InDeviceMemory:
+    """What DALI has on a GPU: an array once it is copied."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def as_cpu(self) -> np.ndarray:
+        return self._array
+
+
 def gpu_that_refuses(refused: Callable[[np.ndarray], bool]) -> Callable[[Encoded], object]:
-    """Decodes as the CPU does, into device memory; None, as for DALI, if it refuses an image."""
+    """Decodes as the CPU does, into device memory, and names, as DALI does, what it refuses."""
     decoder = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
 
     def run(encoded: Encoded) -> object:
         assert all(is_jpeg(image) for image in encoded), "only JPEGs are the GPU's"
-        if any(refused(image) for image in encoded):
-            return None
-        pixels, decoded = decoder.decode(encoded)
-        return pixels.view(fake_gpu.Array) if decoded.all() else None
+        pixels, samples, decoded = decoder.decode(encoded)
+        for place, image in enumerate(encoded):
+            if refused(image) or not decoded[place]:
+                raise UndecodableError(place)
+        return pixels.view(fake_gpu.Array), InDeviceMemory(samples)
 
     return run
 
@@ -74,6 +85,7 @@ def test_every_image_comes_to_its_place_whoever_decodes_it(
     for batch in encoded_batches(smears, run):
         expected, decoded = host.decode_batch(batch), decoder.decode_batch(batch)
         np.testing.assert_array_equal(decoded.reasons, expected.reasons)
+        np.testing.assert_array_equal(decoded.stained(), expected.stained)
         assert sorted(np.concatenate([part.places for part in decoded.parts])) == list(
             range(len(expected.pixels))
         )
@@ -119,6 +131,7 @@ def test_the_same_loop_scores_on_a_device_as_on_the_cpu(
     assert len(on_device) == len(on_host) == 9
     for by_device, by_host in zip(on_device, on_host, strict=True):
         np.testing.assert_array_equal(by_device.reasons, by_host.reasons)
+        np.testing.assert_array_equal(by_device.stained, by_host.stained)
         np.testing.assert_allclose(by_device.probabilities, by_host.probabilities, atol=2e-5)
 
 

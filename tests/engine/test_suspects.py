@@ -29,7 +29,7 @@ def taken(waiting: Waiting, worker: SimpleNamespace = IDLE) -> list[int] | None:
 def suspect(waiting: Waiting, worker: SimpleNamespace) -> list[int]:
     """Whom the loss of ``worker`` makes blamed."""
     waiting.suspect(worker)  # type: ignore[arg-type]
-    return list(waiting.newly_blamed())
+    return [table["row"][0].as_py() for table in waiting.newly_blamed()]
 
 
 def test_rows_of_a_lost_worker_are_tried_alone_before_anything_else() -> None:

@@ -23,7 +23,7 @@ from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of
-from bloodcell.engine.worker_messages import Ready
+from bloodcell.engine.worker_messages import Ready, table_to_bytes
 from bloodcell.engine.workers import WorkerScorer, alike
 from bloodcell.errors import EngineError, ModelError, Stopped
 from bloodcell.model import load_model
@@ -142,6 +142,7 @@ def test_a_worker_that_is_gone_before_it_is_given_anything_loses_nothing(
     smears: Path, run: bloodcell.Run
 ) -> None:
     several = WorkerScorer(setup_of(smears), [{}, {}])
+    assert several.lane_count == 2
     first = workers()[0]
     first.kill()
     first.wait()
@@ -164,8 +165,9 @@ def test_a_network_that_cannot_be_opened_is_refused_as_by_one_process(
 ) -> None:
     model = copy_of_model(tmp_path)
     network = replace(load_model().network, weights=model / "card.toml")
+    several = WorkerScorer(replace(setup_of(smears), network=network), [{}, {}])
     with pytest.raises(ModelError, match=r"card\.toml cannot be loaded as ONNX"):
-        WorkerScorer(replace(setup_of(smears), network=network), [{}, {}])
+        assert several.made_of
     assert workers() == []
 
 
@@ -187,15 +189,15 @@ def test_each_gpu_has_one_worker(smears: Path, monkeypatch: pytest.MonkeyPatch) 
     gpus = [Device("NVIDIA Example", "9.0", f"0000-{number}", "13.0") for number in range(2)]
     given: list[object] = []
     monkeypatch.setattr(scorer, "all_devices", lambda: gpus)
-    monkeypatch.setattr(scorer, "WorkerScorer", lambda _, e, d: given.extend([e, d]))
+    monkeypatch.setattr(scorer, "WorkerScorer", lambda _, e, d, _stop: given.extend([e, d]))
     setup = setup_of(smears)
     on_gpu = replace(setup, choice=replace(setup.choice, device="NVIDIA Example"))
-    open_scorer(on_gpu, None)
+    open_scorer(on_gpu, None, threading.Event())
     assert given == [
         [{"CUDA_VISIBLE_DEVICES": f"GPU-0000-{number}"} for number in range(2)], gpus
     ]  # fmt: skip
     with pytest.raises(EngineError, match="3 workers need as many GPUs, 2 found"):
-        open_scorer(on_gpu, 3)
+        open_scorer(on_gpu, 3, threading.Event())
 
 
 def test_a_worker_ends_when_its_parent_is_killed(smears: Path, tmp_path: Path) -> None:
@@ -211,3 +213,17 @@ def test_a_worker_ends_when_its_parent_is_killed(smears: Path, tmp_path: Path) -
     assert len(orphans) == 2
     _, alive = psutil.wait_procs([psutil.Process(p) for p in orphans if psutil.pid_exists(p)], 20)
     assert alive == []
+
+
+def test_a_worker_that_reads_loads_nothing_that_only_measuring_needs(smears: Path) -> None:
+    table = table_to_bytes(pa.table({"row": [7], "path": ["none.jpg"]}))
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from bloodcell.engine.source import read_files\n"
+        "from bloodcell.engine.worker_messages import table_from_bytes\n"
+        f"(batch,) = read_files(Path({str(smears)!r}), [table_from_bytes({table!r})])\n"
+        "assert batch.rows.tolist() == [7]\n"
+        "assert 'pandas' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

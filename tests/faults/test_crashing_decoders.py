@@ -14,7 +14,10 @@ from helpers.tiny_model import write_tiny_model
 from helpers.worker_processes import workers as worker_processes
 
 import bloodcell
+from bloodcell import _core
+from bloodcell.audit import read_audit
 from bloodcell.errors import EngineError, Stopped
+from bloodcell.verification import verify
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
@@ -42,9 +45,12 @@ def copies(smears: Path, tmp_path: Path) -> Path:
 
 
 def assert_costs_only(marked: dict[int, str], disturbed: bloodcell.Run, run: bloodcell.Run) -> None:
+    cells = disturbed.cells()
     assert rejected(disturbed) == dict.fromkeys(marked, "crashed_decoder")
     rows = list(marked)
-    assert without(disturbed.cells(), rows).equals(without(run.cells(), rows))
+    assert without(cells, rows).equals(without(run.cells(), rows))
+    images = [Path(disturbed.record.job.input, path) for path in cells["path"].to_pylist()]
+    assert cells["digest"].to_pylist() == [_core.digest(path.read_bytes()) for path in images]
     counts = disturbed.about
     assert counts["rejected"] == {"crashed_decoder": len(marked)}
     assert counts["scored"] + len(marked) == counts["cells"] == CELLS
@@ -74,16 +80,22 @@ def test_whatever_they_do_only_they_are_rejected(
     assert_costs_only(marked, disturbed, run)
     assert [how for how in said if how not in caplog.text] == []
     assert worker_processes() == []
+    log = list(read_audit(disturbed.folder / "audit.jsonl"))
+    assert {one["row"] for one in log if one["event"] == "blame"} == marked.keys()
+    whys = [one["why"] for one in log if one["event"] == "restart"]
+    assert len(whys) >= 2 * len(marked)
+    assert [how for how in said if not any(how in why for why in whys)] == []
+    assert all(one.good for one in verify(disturbed.folder))
 
 
 def test_an_image_that_ends_a_later_ones_worker_costs_no_innocent_cell(
     copies: Path,
-    run: bloodcell.Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     score: Callable[..., bloodcell.Run],
 ) -> None:
     mark_images(copies, {20: "damage the heap"})
+    run = score(copies, tmp_path / "undisturbed")
     obey_marks(monkeypatch, tmp_path / "site")
     score(copies, tmp_path / "run", batch_size=5)
     assert digests(tmp_path / "run") == digests(run.folder)
@@ -139,6 +151,23 @@ def test_workers_that_cannot_start_again_end_the_run(
 
     with pytest.raises(EngineError, match=r"no worker is left, the last one: .* with status 9"):
         score(copies, tmp_path / "run", batch_size=2, progress=spoil)
+
+
+def test_one_that_hangs_is_not_waited_for_when_the_run_is_to_stop(
+    copies: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    score: Callable[..., bloodcell.Run],
+) -> None:
+    mark_images(copies, {40: "hang"})
+    obey_marks(monkeypatch, tmp_path / "site", patience_s=600)
+    stop = threading.Event()
+    # All that comes before the one that hangs has come back then.
+    until_it_hangs = threading.Timer(6, stop.set)
+    until_it_hangs.start()
+    with pytest.raises(Stopped, match=r"stopped: \d\d of 72 cells are finished"):
+        score(copies, tmp_path / "run", batch_size=4, threads=1, stop=stop)
+    assert worker_processes() == []
 
 
 @pytest.mark.real_data

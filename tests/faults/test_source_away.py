@@ -170,20 +170,24 @@ for batch in read_files(Path(sys.argv[1]), [table]):
 def test_a_file_system_that_fails_is_told_from_a_file_that_fails(
     error: str, call: str, strace: str, share: Path
 ) -> None:
-    names = sorted(path.name for path in (share / "phantom-000").iterdir())[:5]
+    everything = sorted(path.name for path in (share / "phantom-000").iterdir())
+    names = everything[:5]
 
-    def read(*failing: str) -> subprocess.CompletedProcess[str]:
+    def read(*failing: str, only: list[str] = names) -> subprocess.CompletedProcess[str]:
         paths = [word for name in failing for word in ("-P", share / "phantom-000" / name)]
         inject = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
-        program = [sys.executable, "-c", READ, share / "phantom-000", *names]
+        program = [sys.executable, "-c", READ, share / "phantom-000", *only]
         words = [strace, "-f", "-o", os.devnull, *inject, *paths, *program]
         return subprocess.run(words, check=False, capture_output=True, text=True)
 
+    of_one = read(names[2], only=names[2:3])
+    assert of_one.stdout.split() == ["2"], of_one.stderr
     alone = read(names[2])
     assert alone.stdout.split() == ["0", "0", "2", "0", "0"], alone.stderr
     last_alone = read(names[4])
     assert last_alone.stdout.split() == ["0", "0", "0", "0", "2"], last_alone.stderr
-    for gone in (names[2:], names):
+    assert read(*names).stdout.split() == 5 * ["2"], "those beside them can be read"
+    for gone in (everything[2:], everything):
         failed = read(*gone)
         message = os.strerror(getattr(errno, error))
         assert f"Stopped: stopped: the file system fails below {share}" in failed.stderr

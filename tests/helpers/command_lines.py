@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+HEAVY = {"numpy", "pyarrow", "nvidia", "onnxruntime", "torch", "rich", "PIL", "jinja2"}
+"""Packages that take a while to load."""
 _DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 

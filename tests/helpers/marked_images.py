@@ -18,7 +18,7 @@ from pathlib import Path
 if "engine.worker" in Path("/proc/self/cmdline").read_text():
     sys.path[:0] = {path!r}
     from helpers.marked_images import decode_as_marked
-    decode_as_marked()
+    decode_as_marked({patience_s})
 """
 _MARK = b"\nmarked as "
 _heap_is_damaged = False
@@ -32,11 +32,11 @@ def mark_images(folder: Path, marks: dict[int, str]) -> None:
             file.write(_MARK + mark.encode())
 
 
-def obey_marks(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """From now on workers do what marked images say; they lose patience in seconds."""
+def obey_marks(monkeypatch: pytest.MonkeyPatch, folder: Path, patience_s: float = 3.0) -> None:
+    """From now on workers do what marked images say; they lose patience after ``patience_s``."""
     folder.mkdir()
     path = [str(Path(__file__).parents[1])]
-    (folder / "sitecustomize.py").write_text(_IN_WORKERS.format(path=path))
+    (folder / "sitecustomize.py").write_text(_IN_WORKERS.format(path=path, patience_s=patience_s))
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
@@ -51,12 +51,12 @@ def rejected(run: bloodcell.Run) -> dict[int, str]:
     return {cell["row"]: cell["reason"] for cell in cells if cell["reason"]}
 
 
-def decode_as_marked() -> None:
+def decode_as_marked(patience_s: float) -> None:
     """In a worker: obey the marks."""
     from bloodcell.engine import watchdog
     from bloodcell.engine.decode import Decoder, Encoded
 
-    watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = 3.0, 0.1
+    watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = patience_s, 0.1
     decode = Decoder.decode
 
     def obeying(self: Decoder, encoded: Encoded) -> object:

@@ -19,8 +19,8 @@ def batches(count: int, cells: int = 4) -> Iterator[EncodedBatch]:
     """``count`` batches of ``cells`` rows each, numbered through."""
     for number in range(count):
         rows = np.arange(number * cells, (number + 1) * cells)
-        nothing = np.zeros(cells, np.uint8)
-        yield EncodedBatch(rows, nothing, np.arange(cells + 1), nothing)
+        nothing, no_digests = np.zeros(cells, np.uint8), np.zeros((cells, 16), np.uint8)
+        yield EncodedBatch(rows, nothing, np.arange(cells + 1), nothing, no_digests)
 
 
 @dataclass
@@ -59,5 +59,11 @@ class _Simulated:
             raise EngineError("the device is gone")
         assert self.done.wait(10)
         self.lane.scored += 1
-        rows = self.batch.rows
-        return ScoreBatch(rows, self.batch.reasons, np.full((len(rows), 1), rows[0], np.float32))
+        rows, reasons, digests = self.batch.rows, self.batch.reasons, self.batch.digests
+        return ScoreBatch(
+            rows,
+            reasons,
+            np.full((len(rows), 1), rows[0], np.float32),
+            digests,
+            np.ones(len(rows), np.bool_),
+        )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bloodcell import csv_tables
 from bloodcell.errors import InputError
 from bloodcell.labels import read_labels
 from bloodcell.manifest import freeze_manifest
@@ -74,6 +75,40 @@ def test_tables_of_over_a_mebibyte_read_as_python_reads_them(
     tmp_path: Path, notes: list[str], delimiter: str
 ) -> None:
     check_reading(rows_with(["weak stain\nseen, again", *notes], MIB), tmp_path, delimiter, "\n")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(["", "weak", "é"]), notes), min_size=1, max_size=30))
+def test_where_plain_lines_end_and_others_begin_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: list[str]
+) -> None:
+    monkeypatch.setattr(csv_tables, "_BYTES_AT_ONCE", 50)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["path", "patient", "note"])
+    writer.writerows([f"{i}.jpg", "P", note.replace("\r", "")] for i, note in enumerate(notes))
+    (tmp_path / "m.csv").write_bytes(text.getvalue().encode())
+    assert frozen(tmp_path / "m.csv", tmp_path) == [
+        {"row": i, **row} for i, row in enumerate(read_by_python(text.getvalue()))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"b.jpg\n", "row 200002: 1 fields"),
+        (b"b\xfc.jpg,p\n", r"after line 19\d{4} .*byte 0xfc"),
+        (b'b.jpg,"p\n', r"after line 19\d{4}: unexpected end of data"),
+        (b"b" * 200_000 + b".jpg,p\n", r"after line 19\d{4}: field larger"),
+    ],
+)
+def test_a_fault_behind_many_plain_lines_is_told_with_its_place(
+    tmp_path: Path, line: bytes, message: str
+) -> None:
+    plain = b"".join(b"P/%06d-of-a-long-night.jpg,P\n" % i for i in range(200_000))
+    (tmp_path / "m.csv").write_bytes(b"path,patient\n" + plain + line)
+    with pytest.raises(InputError, match=message):
+        frozen(tmp_path / "m.csv", tmp_path)
 
 
 @pytest.mark.parametrize("shift", range(0, 40, 3))

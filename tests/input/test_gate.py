@@ -161,8 +161,10 @@ def read(root: Path, names: list[str]) -> Batch:
     _, offsets, text = column.buffers()
     paths = np.frombuffer(offsets, np.int64, len(names) + 1)
     letters = np.frombuffer(text or b"", np.uint8)
-    buffer, ends, reasons = _core.read_files(str(root), paths, letters)
-    assert [str(a.dtype) for a in (buffer, ends, reasons)] == ["uint8", "int64", "uint8"]
+    buffer, ends, reasons, digests = _core.read_files(str(root), paths, letters)
+    kinds = [str(array.dtype) for array in (buffer, ends, reasons, digests)]
+    assert kinds == ["uint8", "int64", "uint8", "uint8"]
+    assert digests.shape == (len(names), 16)
     assert ends[0] == 0
     assert ends[-1] == len(buffer)
     encoded = [buffer[a:b].tobytes() for a, b in itertools.pairwise(ends)]
@@ -220,9 +222,10 @@ def test_a_shortage_of_descriptors_is_an_error_and_no_rejects(tmp_path: Path) ->
 def test_the_arrays_own_their_memory(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(IMAGES["jpeg"])
     path = np.frombuffer(b"a.jpg", np.uint8)
-    buffer, ends, reasons = _core.read_files(str(tmp_path), np.array([0, 5]), path)
+    buffer, ends, reasons, digests = _core.read_files(str(tmp_path), np.array([0, 5]), path)
     del ends, reasons, path
     assert buffer.base is not None
+    assert digests.tobytes() == _core.digest(buffer)
     assert buffer.tobytes() == IMAGES["jpeg"]
 
 

@@ -147,7 +147,7 @@ def test_links_beside_patients_that_lead_nowhere_are_named(
     (root / "P2").symlink_to("/gone/P2")
     (root / "P3").symlink_to("P3")
     assert frozen(root, tmp_path)[0].num_rows == 1
-    assert "holds 2 links that lead nowhere (P2, ...)" in caplog.text
+    assert "holds 2 links that lead nowhere: " in caplog.text
 
 
 def test_a_loop_of_links_is_refused_or_one_rejected_row(tmp_path: Path) -> None:

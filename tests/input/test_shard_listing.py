@@ -52,11 +52,11 @@ def test_members_that_are_no_images_are_left_out_and_said(
     pack(tmp_path / "in" / "a.tar", members)
     with pytest.raises(InputError, match="holds no cells"):
         frozen(tmp_path / "in", tmp_path)
-    assert "a.tar holds no images" in caplog.text
+    assert f"1 shards in {tmp_path / 'in'} hold no images" in caplog.text
     (line,) = [record.getMessage() for record in caplog.records if "left out" in record.msg]
     assert line.startswith(f"5 files of {tmp_path / 'in'} are no cells and left out: ")
-    for reason in ("2 with the suffix .cls (a.tar/p/1.cls, ...)", "2 without an image's suffix",
-                   "1 with the suffix .zip (a.tar/p/more.zip)"):  # fmt: skip
+    for reason in ("2 with the suffix .cls", "2 without an image's suffix",
+                   "1 with the suffix .zip"):  # fmt: skip
         assert reason in line
 
 
@@ -92,7 +92,7 @@ def test_a_shard_packed_with_a_folder_around_its_patients_is_spoken_of(
     pack(night / "a.tar", {"SMEARS/P1/1.jpg": b"x"})
     pack(night / "b.tar", {"SMEARS/P2/2.jpg": b"x"})
     assert set(frozen(night, tmp_path)["patient"].to_pylist()) == {"SMEARS"}
-    assert "one patient, SMEARS, and lie in 2 folders (P1, ...)" in caplog.text
+    assert "of one patient and lie in 2 folders: " in caplog.text
     caplog.clear()
     pack(night / "b.tar", {"SMEARS/2.jpg": b"x"})
     frozen(night, tmp_path)

@@ -12,6 +12,7 @@ import pytest
 from helpers.drawn_runs import CELLS, digests
 
 import bloodcell
+from bloodcell import _core
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
@@ -29,7 +30,7 @@ def test_columns_are_those_of_the_contract(run: bloodcell.Run) -> None:
     cells = run.cells()
     assert cells.schema.names == [
         "row", "patient", "path", "status", "reason", "class", "blast_probability",
-        "probabilities",
+        "probabilities", "digest", "stained",
     ]  # fmt: skip
     assert cells.schema.field("blast_probability").type == pa.float32()
     assert cells.schema.field("probabilities").type == pa.list_(pa.float32(), 18)
@@ -127,6 +128,8 @@ def test_broken_images_cost_only_themselves(
         if cell["row"] in expected:
             assert cell["class"] is cell["blast_probability"] is None
             assert cell["probabilities"] == [None] * 18
+            content = broken.get(cell["row"], (b"", ""))[0]
+            assert cell["digest"] == (_core.digest(content) if content else None)
         else:
             assert cell == good
 

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 
 from bloodcell import files
+from bloodcell._core import REASONS
+from bloodcell.digests import digest_array
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import DiskError, RunError
 from bloodcell.files import write_whole
@@ -17,6 +19,7 @@ from bloodcell.scheme import load_scheme
 from bloodcell.store import PartAssembler
 
 SCHEME = load_scheme("pbc8")
+MISSING = REASONS.index("missing")
 MANIFEST = pa.table({"row": [10, 11, 12], "patient": ["p"] * 3, "path": ["a", "b", "c"]})
 
 
@@ -24,7 +27,10 @@ def batch(rows: list[int], reasons: list[int], best: list[int]) -> ScoreBatch:
     probabilities = np.zeros((len(rows), 8), np.float32)
     probabilities[np.arange(len(rows)), best] = 1
     probabilities[np.array(reasons) != 0] = np.nan
-    return ScoreBatch(np.array(rows), np.array(reasons, np.uint8), probabilities)
+    stained = np.array([row % 2 == 0 for row in rows])
+    digests = np.array([[row, *14 * [7], 0] for row in rows], np.uint8)
+    digests[np.array(reasons) == MISSING] = 0
+    return ScoreBatch(np.array(rows), np.array(reasons, np.uint8), probabilities, digests, stained)
 
 
 def test_batches_in_any_order_make_the_same_part() -> None:
@@ -43,6 +49,14 @@ def test_batches_in_any_order_make_the_same_part() -> None:
         {"path": "b", "status": "rejected", "reason": "truncated", "class": None},
         {"path": "c", "status": "scored", "reason": None, "class": "lymphocyte"},
     ]
+
+
+def test_digests_are_stored_as_they_are_and_null_where_nothing_was_read() -> None:
+    assembler = PartAssembler(MANIFEST, SCHEME)
+    assembler.add(batch([12, 10, 11], [6, 0, MISSING], [0, 0, 0]))
+    stored = assembler.table()["digest"]
+    assert stored.to_pylist() == [bytes([10, *14 * [7], 0]), None, bytes([12, *14 * [7], 0])]
+    assert digest_array(stored.slice(1))[:, 0].tolist() == [0, 12]
 
 
 def test_a_row_that_comes_twice_is_refused() -> None:

@@ -1,7 +1,7 @@
 // JPEG: the markers from SOI to EOI (ITU-T T.81, annex B).
 #include <cstring>
 
-#include "gate_formats.hpp"
+#include "jpeg_tables.hpp"
 
 namespace bloodcell::formats {
 namespace {
@@ -19,6 +19,7 @@ enum Marker : std::uint8_t {
     SOI = 0xD8,
     EOI = 0xD9,
     SOS = 0xDA,
+    DQT = 0xDB,
     DHP = 0xDE,
     EXP = 0xDF,
     APP14 = 0xEE,
@@ -38,6 +39,7 @@ private:
     Reason segment(std::uint8_t marker) noexcept;
     Reason frame(std::uint8_t marker, std::uint64_t length) noexcept;
     Reason scan(std::uint64_t length) noexcept;
+    bool has_tables(std::size_t at, bool has_averages, bool has_rest) const noexcept;
     Reason skip_entropy_coded() noexcept;
     bool is_adobe(std::uint64_t length) const noexcept;
 
@@ -45,9 +47,14 @@ private:
     const Limits& limits_;
     ImageHeader& header_;
     std::size_t at_ = 2;  // behind SOI
+    std::size_t frame_at_ = 0;
     unsigned components_ = 0;
+    JpegTables tables_;
+    bool progressive_ = false;
+    bool arithmetic_ = false;
     bool adobe_ = false;
     bool scanned_ = false;
+    bool refused_ = false;  // by libjpeg, but what else there is to say is said first
 };
 
 Reason JpegWalk::run() noexcept {
@@ -59,7 +66,7 @@ Reason JpegWalk::run() noexcept {
         while (at_ < file_.size && file_.data[at_] == 0xFF) ++at_;
         if (at_ == file_.size) return Reason::truncated;
         const std::uint8_t marker = file_.data[at_++];
-        if (marker == EOI) return scanned_ ? Reason::none : Reason::corrupt;
+        if (marker == EOI) return scanned_ && !refused_ ? Reason::none : Reason::corrupt;
         const Reason reason = segment(marker);
         if (reason != Reason::none) return reason;
     }
@@ -98,6 +105,10 @@ Reason JpegWalk::segment(std::uint8_t marker) noexcept {
         reason = Reason::unsupported;  // hierarchical
     } else if (marker == APP14) {
         adobe_ = adobe_ || is_adobe(length);
+    } else if (marker == DQT) {
+        refused_ = !tables_.define_quantization({file_.data + at_ + 2, length - 2}) || refused_;
+    } else if (marker == DHT) {
+        refused_ = !tables_.define_huffman({file_.data + at_ + 2, length - 2}) || refused_;
     } else if (marker == SOS) {
         return scan(length);
     }
@@ -108,6 +119,7 @@ Reason JpegWalk::segment(std::uint8_t marker) noexcept {
 Reason JpegWalk::frame(std::uint8_t marker, std::uint64_t length) noexcept {
     if (components_ != 0 || length < 8) return Reason::corrupt;
     const unsigned precision = file_.data[at_ + 2];
+    frame_at_ = at_;
     components_ = file_.data[at_ + 7];
     if (components_ == 0 || length != 8 + 3 * components_) return Reason::corrupt;
     // A height of 0 promises a DNL marker later, which no decoder here reads: corrupt.
@@ -115,9 +127,10 @@ Reason JpegWalk::frame(std::uint8_t marker, std::uint64_t length) noexcept {
         set_sides(header_, file_.big_endian(at_ + 5, 2), file_.big_endian(at_ + 3, 2), limits_);
     if (sides != Reason::none) return sides;
     // Behind SOF2 come lossless and hierarchical coding, and all of them with arithmetic codes.
-    const bool is_arithmetic = marker == SOF9 || marker == SOF10;
-    if ((marker > SOF2 && !is_arithmetic) || precision != 8) return Reason::unsupported;
-    header_.needs_rewriting = header_.needs_rewriting || is_arithmetic;
+    arithmetic_ = marker == SOF9 || marker == SOF10;
+    progressive_ = marker == SOF2 || marker == SOF10;
+    if ((marker > SOF2 && !arithmetic_) || precision != 8) return Reason::unsupported;
+    header_.needs_rewriting = header_.needs_rewriting || arithmetic_;
     if (components_ == 2 || components_ > 4) return Reason::unsupported;
     for (unsigned i = 0; i < components_; ++i) {
         const unsigned factors = file_.data[at_ + 9 + 3 * i];
@@ -136,9 +149,29 @@ Reason JpegWalk::scan(std::uint64_t length) noexcept {
     if (length != 6 + 2 * scan_components) return Reason::corrupt;
     // Without Adobe's marker nobody knows whether CMYK is stored inverted; decoders differ.
     if (components_ == 4 && !adobe_) return Reason::unsupported;
+    // A progressive scan is of averages or of the rest; what refines averages has no codes.
+    const std::uint8_t* const spectrum = file_.data + at_ + 3 + 2 * scan_components;
+    const bool has_averages = !progressive_ || (spectrum[0] == 0 && spectrum[2] >> 4 == 0);
+    const bool has_rest = !progressive_ || spectrum[0] != 0;
+    for (unsigned i = 0; i < scan_components; ++i) {
+        refused_ = refused_ || !has_tables(at_ + 3 + 2 * i, has_averages, has_rest);
+    }
     at_ += static_cast<std::size_t>(length);
     scanned_ = true;
     return skip_entropy_coded();
+}
+
+// Of the component of a scan that is named at `at`.
+bool JpegWalk::has_tables(std::size_t at, bool has_averages, bool has_rest) const noexcept {
+    const std::uint8_t* component = nullptr;  // its number, factors and quantization table
+    for (unsigned i = 0; i < components_ && component == nullptr; ++i) {
+        const std::uint8_t* const listed = file_.data + frame_at_ + 8 + 3 * i;
+        if (listed[0] == file_.data[at]) component = listed;
+    }
+    if (component == nullptr || !tables_.has_quantization(component[2])) return false;
+    const unsigned averages = file_.data[at + 1] >> 4, rest = file_.data[at + 1] & 15U;
+    return arithmetic_ || ((!has_averages || tables_.is_usable_huffman(0, averages)) &&
+                           (!has_rest || tables_.is_usable_huffman(1, rest)));
 }
 
 Reason JpegWalk::skip_entropy_coded() noexcept {

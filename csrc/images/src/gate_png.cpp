@@ -1,4 +1,5 @@
 // PNG: the chunks from IHDR to IEND (W3C PNG, section 5).
+#include <array>
 #include <cstring>
 
 #include "gate_formats.hpp"
@@ -15,15 +16,44 @@ bool is_chunk(Bytes file, std::uint64_t at, const char* type) noexcept {
     return std::memcmp(file.data + at + 4, type, 4) == 0;
 }
 
-// Bit by bit, because it is only ever run over the 17 bytes of IHDR: a flipped bit there changes
-// the image's shape, while the decoder finds those in the pixel data by itself.
+// Eight tables, so that eight bytes at a time need no loop over bits: table[k] is of a byte that k
+// others follow.
+constexpr std::size_t crc_tables = 8;
+using CrcTables = std::array<std::array<std::uint32_t, 256>, crc_tables>;
+
+constexpr CrcTables make_crc_tables() noexcept {
+    CrcTables tables{};
+    for (std::uint32_t byte = 0; byte < 256; ++byte) {
+        std::uint32_t crc = byte;
+        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xEDB88320U & (0U - (crc & 1U)));
+        tables[0][byte] = crc;
+    }
+    for (std::size_t k = 1; k < crc_tables; ++k) {
+        for (std::size_t byte = 0; byte < 256; ++byte) {
+            const std::uint32_t crc = tables[k - 1][byte];
+            tables[k][byte] = (crc >> 8) ^ tables[0][crc & 0xFFU];
+        }
+    }
+    return tables;
+}
+
+constexpr CrcTables crc_of = make_crc_tables();
+
 std::uint32_t crc32(const std::uint8_t* data, std::size_t size) noexcept {
     std::uint32_t crc = 0xFFFFFFFFU;
-    for (std::size_t i = 0; i < size; ++i) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xEDB88320U & (0U - (crc & 1U)));
+    for (; size >= crc_tables; data += crc_tables, size -= crc_tables) {
+        crc = crc_of[7][data[0] ^ (crc & 0xFFU)] ^ crc_of[6][data[1] ^ (crc >> 8 & 0xFFU)] ^
+              crc_of[5][data[2] ^ (crc >> 16 & 0xFFU)] ^ crc_of[4][data[3] ^ (crc >> 24)] ^
+              crc_of[3][data[4]] ^ crc_of[2][data[5]] ^ crc_of[1][data[6]] ^ crc_of[0][data[7]];
     }
+    for (; size > 0; ++data, --size) crc = (crc >> 8) ^ crc_of[0][(crc ^ *data) & 0xFFU];
     return ~crc;
+}
+
+// `length` bytes of data behind the chunk's length and type, all of them there.
+bool is_intact(Bytes file, std::uint64_t at, std::uint64_t length) noexcept {
+    const auto covered = static_cast<std::size_t>(4 + length);
+    return crc32(file.data + at + 4, covered) == file.big_endian(at + 8 + length, 4);
 }
 
 bool is_known_kind(unsigned depth, unsigned color) noexcept {
@@ -43,9 +73,7 @@ Reason image_header(Bytes file, const Limits& limits, ImageHeader& header) noexc
     if (file.big_endian(at, 4) != header_length || !is_chunk(file, at, "IHDR")) {
         return Reason::corrupt;
     }
-    if (crc32(file.data + at + 4, 4 + header_length) != file.big_endian(at + 21, 4)) {
-        return Reason::corrupt;
-    }
+    if (!is_intact(file, at, header_length)) return Reason::corrupt;
     const Reason sides =
         set_sides(header, file.big_endian(at + 8, 4), file.big_endian(at + 12, 4), limits);
     if (sides != Reason::none) return sides;
@@ -56,7 +84,7 @@ Reason image_header(Bytes file, const Limits& limits, ImageHeader& header) noexc
 }
 
 Reason chunks(Bytes file, std::uint64_t at, bool needs_palette, ImageHeader& header) noexcept {
-    bool has_palette = false;
+    bool has_palette = false, is_rotten = false;
     std::uint64_t pixel_bytes = 0;
     for (;;) {
         if (!file.has(at, chunk_overhead)) return Reason::truncated;
@@ -64,15 +92,21 @@ Reason chunks(Bytes file, std::uint64_t at, bool needs_palette, ImageHeader& hea
         if (length > 0x7FFFFFFFU) return Reason::corrupt;
         if (!file.has(at, chunk_overhead + length)) return Reason::truncated;
         if (is_chunk(file, at, "IEND")) break;
-        if (is_chunk(file, at, "PLTE")) has_palette = true;
+        if (is_chunk(file, at, "PLTE")) {
+            has_palette = true;
+            is_rotten = is_rotten || (needs_palette && !is_intact(file, at, length));
+        }
         // Animated: DALI gives the last picture, and what may be shown alone is the first.
         if (is_chunk(file, at, "acTL")) header.needs_rewriting = true;
         if (is_chunk(file, at, "IDAT")) {
             if (needs_palette && !has_palette) return Reason::corrupt;
             pixel_bytes += length;
+            is_rotten = is_rotten || !is_intact(file, at, length);
         }
         at += chunk_overhead + length;
     }
+    // Pillow reads pixels whatever their checksum is; DALI does not.
+    if (is_rotten && !header.needs_rewriting) return Reason::corrupt;
     return pixel_bytes > 0 ? Reason::none : Reason::corrupt;
 }
 

@@ -102,8 +102,10 @@ public:
     int error_of_file_system() const noexcept { return may_be_of_file_system(error_) ? error_ : 0; }
     bool is_readable_at(std::uint64_t offset) const noexcept {
         std::uint8_t byte = 0;
-        return reason_ == Reason::none &&
-               ::pread(descriptor_.number(), &byte, 1, static_cast<off_t>(offset)) >= 0;
+        if (reason_ != Reason::none) return false;
+        // What was read before lies in memory, and could be read with the disk gone.
+        ::posix_fadvise(descriptor_.number(), 0, 0, POSIX_FADV_DONTNEED);
+        return ::pread(descriptor_.number(), &byte, 1, static_cast<off_t>(offset)) >= 0;
     }
 
     Reason reason() const noexcept { return reason_; }
@@ -138,30 +140,31 @@ private:
 
 // Leaves the bytes of a good image in the buffer, and nothing of a bad one.
 Reason read_image(File& file, std::uint64_t offset, std::uint64_t size, const Limits& limits,
-                  ByteBuffer& buffer) {
+                  ByteBuffer& buffer, Digest& digest) {
     if (size > limits.max_file_bytes) return Reason::too_large;
     const auto count = static_cast<std::size_t>(size);
     std::uint8_t* const target = buffer.make_room(count);
     const Reason failure = file.read(offset, target, count);
     if (failure != Reason::none) return failure;
+    if (count > 0) digest = digest_of(target, count);
     const Reason reason = inspect(target, count, limits).reason;
     if (reason == Reason::none) buffer.take(count);
     return reason;
 }
 
-Reason read_whole(File& file, const Limits& limits, ByteBuffer& buffer) {
+Reason read_whole(File& file, const Limits& limits, ByteBuffer& buffer, Digest& digest) {
     if (file.reason() != Reason::none) return file.reason();
-    return read_image(file, 0, file.size(), limits, buffer);
+    return read_image(file, 0, file.size(), limits, buffer, digest);
 }
 
 Reason read_range(File& shard, std::int64_t offset, std::int64_t size, const Limits& limits,
-                  ByteBuffer& buffer) {
+                  ByteBuffer& buffer, Digest& digest) {
     if (shard.reason() != Reason::none) return shard.reason();
     if (offset < 0 || size < 0) return Reason::unreadable;
     const auto from = static_cast<std::uint64_t>(offset);
     const auto count = static_cast<std::uint64_t>(size);
     if (from > shard.size() || count > shard.size() - from) return Reason::truncated;
-    return read_image(shard, from, count, limits, buffer);
+    return read_image(shard, from, count, limits, buffer, digest);
 }
 
 // Throws if `error` is that of the whole file system: if no other image of the batch, first those
@@ -178,15 +181,16 @@ void refuse_file_system(int error, std::size_t at, std::size_t count, const IsRe
     throw std::system_error(error, std::generic_category(), "reading images");
 }
 
-// A batch of what read(i, buffer) says of each image i and appends to the buffer.
+// A batch of what read(i, buffer, digest) says of each image i, appends to the buffer, and digests.
 template <typename Read>
 EncodedBatch read_each(std::size_t count, const Read& read) {
     EncodedBatch batch;
     batch.offsets.reserve(count + 1);
     batch.reasons.reserve(count);
+    batch.digests.resize(count);  // of zeros
     batch.offsets.push_back(0);
     for (std::size_t i = 0; i < count; ++i) {
-        const Reason reason = read(i, batch.buffer);
+        const Reason reason = read(i, batch.buffer, batch.digests[i]);
         batch.offsets.push_back(static_cast<std::int64_t>(batch.buffer.size()));
         batch.reasons.push_back(static_cast<std::uint8_t>(reason));
     }
@@ -211,9 +215,9 @@ std::uint8_t* ByteBuffer::make_room(std::size_t count) {
 
 EncodedBatch read_files(const std::string& root, const StringColumn& paths, const Limits& limits) {
     const auto readable = [&](std::size_t i) { return File(root, paths[i]).is_readable_at(0); };
-    return read_each(paths.count, [&](std::size_t i, ByteBuffer& buffer) {
+    return read_each(paths.count, [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
         File file(root, paths[i]);
-        const Reason reason = read_whole(file, limits, buffer);
+        const Reason reason = read_whole(file, limits, buffer, digest);
         refuse_file_system(file.error_of_file_system(), i, paths.count, readable);
         return reason;
     });
@@ -226,9 +230,10 @@ EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
         return File(root, shards[i]).is_readable_at(offset);
     };
     std::optional<File> shard;
-    return read_each(shards.count, [&](std::size_t i, ByteBuffer& buffer) {
+    return read_each(shards.count, [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
         if (i == 0 || shards[i] != shards[i - 1]) shard.emplace(root, shards[i]);
-        const Reason reason = read_range(*shard, ranges.offset[i], ranges.size[i], limits, buffer);
+        const Reason reason =
+            read_range(*shard, ranges.offset[i], ranges.size[i], limits, buffer, digest);
         refuse_file_system(shard->error_of_file_system(), i, shards.count, readable);
         return reason;
     });

@@ -40,7 +40,7 @@ def of_test_patients(real_data: Path, tmp_path_factory: pytest.TempPathFactory) 
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (*backends, "fp16")}
     for start in range(0, len(images), BATCH):
         files = [np.fromfile(image, np.uint8) for image in images[start : start + BATCH]]
-        pixels, decoded = decoder.decode(files)
+        pixels, _, decoded = decoder.decode(files)
         assert decoded.all()
         for name, backend in backends.items():
             parts[name].append(backend.probabilities(pixels))

@@ -125,4 +125,5 @@ def gated(encoded: Sequence[bytes]) -> EncodedBatch:
     """Put images into a batch, as they are in memory."""
     buffer = np.frombuffer(b"".join(encoded), np.uint8)
     offsets = np.cumsum([0, *map(len, encoded)])
-    return EncodedBatch(np.arange(len(encoded)), buffer, offsets, gate(buffer, offsets))
+    digests = np.zeros((len(encoded), 16), np.uint8)
+    return EncodedBatch(np.arange(len(encoded)), buffer, offsets, gate(buffer, offsets), digests)

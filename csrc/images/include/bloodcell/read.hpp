@@ -1,4 +1,5 @@
-// Reads a batch of images into one buffer and puts each through the header gate.
+// Reads a batch of images into one buffer, takes their digests and puts each through the header
+// gate.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bloodcell/digest.hpp"
 #include "bloodcell/gate.hpp"
 #include "bloodcell/reason.hpp"
 
@@ -52,6 +54,8 @@ struct EncodedBatch {
     // [N + 1]; image i is buffer[offsets[i]] to buffer[offsets[i + 1]], no bytes if rejected.
     std::vector<std::int64_t> offsets;
     std::vector<std::uint8_t> reasons;  // [N], of Reason
+    // [N], of all bytes of the image, also if the gate rejects it; zeros if they were not read.
+    std::vector<Digest> digests;
 };
 
 // Reads and gates files of one image each; blocks on the disk. Relative paths are below `root`.

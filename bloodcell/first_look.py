@@ -1,0 +1,115 @@
+"""What ``score`` is given, before anything is loaded; light, so that a slip is answered at once."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bloodcell.csv_header import encoding_of, read_header, refusing
+from bloodcell.engine.names import text_of
+from bloodcell.errors import DiskError, InputError, RunError
+from bloodcell.listing import is_archive, refuse_beside, refuse_compressed, why_no_cell
+from bloodcell.paths import check_paths
+from bloodcell.run_folder import RECORD, refuse_foreign, refuse_other_job
+
+NEEDED = ("path", "patient")
+"""The columns of a manifest."""
+RESERVED = ("row", "shard", "byte_offset", "byte_count")
+"""Columns that are filled here: by every run, and by one of shards."""
+
+
+def check_given(
+    source: Path, out: Path, model: str | Path | None, *, resume: bool, **counting: Any
+) -> None:
+    """Raise an error of the tree for what can be told without listing all cells.
+
+    ``counting``: entries of the job, which a run in ``out`` must have been begun with.
+    """
+    check_paths(source, out, model)
+    check_source(source)
+    _check_writable(out)
+    if not (out / RECORD).exists():
+        refuse_foreign(out)
+        return
+    if not resume:
+        raise RunError(f"{out} already holds a run: choose another --out, or --resume")
+    # What is wrong with a damaged one is told where all of it is read.
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        begun = json.loads((out / RECORD).read_text("utf-8"))["job"]
+        refuse_other_job(out, begun, {"input": text_of(source.resolve()), **counting})
+
+
+def _check_writable(out: Path) -> None:
+    nearest = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise DiskError(
+            f"cannot write {out}: {nearest} may not be written to. Choose another --out"
+        )
+
+
+def check_source(source: Path) -> None:
+    """InputError if ``source`` cannot hold cells: what it is, its columns, its first rows."""
+    if source.is_dir():
+        _check_folder(source)
+        return
+    suffix = source.suffix.lower()
+    if is_archive(source.name):
+        refuse_compressed(source)
+    elif suffix not in (".csv", ".parquet"):
+        raise InputError(
+            f"{source} is neither a folder nor a .tar shard, .csv or .parquet manifest"
+        )
+    if not source.is_file() or source.stat().st_size == 0:
+        raise InputError(f"{source} is empty or no file: a table or shard of cells is expected")
+    if suffix == ".csv":
+        _check_csv(source)
+    elif suffix == ".parquet":
+        _check_parquet(source)
+
+
+def check_columns(source: Path, columns: Sequence[str]) -> None:
+    """InputError if a manifest lacks a column, or has one that it may not have."""
+    if lacking := [name for name in NEEDED if name not in columns]:
+        raise InputError(f"{source} lacks the columns {lacking}: it has {list(columns)}")
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise InputError(f"{source} has the columns {twice} more than once")
+    if reserved := [name for name in columns if name in RESERVED]:
+        raise InputError(f"{source} has the columns {reserved}, which bloodcell fills: rename them")
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        entries = [entry for entry in os.scandir(folder) if not why_no_cell(entry.name)]
+        folders = sorted(entry.name for entry in entries if entry.is_dir())
+        files = sorted({entry.name for entry in entries}.difference(folders))
+    except OSError:  # told where all cells are listed
+        return
+    refuse_beside(folder, folders, files)
+    if not any(files for _, _, files in os.walk(folder, followlinks=True)):
+        raise InputError(f"{folder} holds no cells")
+
+
+def _check_csv(source: Path) -> None:
+    with source.open(encoding=encoding_of(source), newline="") as file:
+        _, _, columns, rows = read_header(source, file, NEEDED)
+        check_columns(source, columns)
+        with refusing(source, 1):
+            if not any(rows):
+                raise InputError(f"{source} holds no cells")
+
+
+def _check_parquet(source: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Opened here, for Arrow takes no path that is not UTF-8.
+        with source.open("rb") as binary, pq.ParquetFile(binary) as file:
+            columns, cells = file.schema_arrow.names, file.metadata.num_rows
+    except pa.ArrowException as error:
+        raise InputError(f"{source} cannot be read as a manifest: {error}") from error
+    check_columns(source, columns)
+    if not cells:
+        raise InputError(f"{source} holds no cells")

@@ -1,0 +1,84 @@
+"""What is given wrong is answered at once: before anything heavy is loaded."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.command_lines import HEAVY, packages_loaded
+
+import bloodcell
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "/no/such", "--out", "run"),
+        ("score", "/tmp", "--out", "/dev/null"),
+        ("score", "/tmp", "--out", "/var/run", "--model", "absent"),
+        ("score", "/tmp", "--out", "/tmp/run"),
+        ("evaluate", "/no/such", "--labels", "labels.csv"),
+        ("calibrate", "/no/such", "--labels", "labels.csv", "--out", "model"),
+        ("report", "/no/such"),
+        ("train", "/no/such", "--labels", "labels.csv", "--out", "model"),
+        ("build", "absent"),
+    ],
+)
+def test_a_slip_in_a_path_is_answered_before_anything_heavy_is_loaded(
+    words: tuple[str, ...],
+) -> None:
+    assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cells.csv", b""),
+        ("cells.csv", b"path,patient\n"),
+        ("cells.csv", b"path,subject\na.jpg,1\n"),
+        ("cells.csv", b"path,patient,row\na.jpg,1,1\n"),
+        ("cells.csv", b"\xff\x00\x9a"),
+        ("cells.parquet", b""),
+        ("cells.tar", b""),
+        ("cells.tar.gz", b"x"),
+        ("cells.txt", b"path,patient\na.jpg,1\n"),
+        ("empty/beside", None),
+        ("beside/cell.jpg", b"an image beside a folder"),
+    ],
+)
+def test_a_slip_in_the_input_is_answered_before_anything_heavy_is_loaded(
+    name: str, content: bytes | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "in" / name
+    path.parent.mkdir(parents=True)
+    if content is not None:
+        path.write_bytes(content)
+    if name.startswith("beside"):
+        (path.parent / "patient").mkdir()
+    given = path if path.suffix and path.suffix != ".jpg" else path.parent
+    words = ["score", str(given), "--out", str(tmp_path / "run")]
+    assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
+
+
+@pytest.mark.parametrize("name", ["nobody", "nothing"])
+def test_a_parquet_table_that_is_no_manifest_is_answered_before_a_network_is_loaded(
+    name: str, tmp_path: Path
+) -> None:
+    paths = pa.array([] if name == "nothing" else ["a.jpg"], pa.string())
+    patient = "patient" if name == "nothing" else "subject"
+    pq.write_table(pa.table({"path": paths, patient: paths}), tmp_path / "cells.parquet")
+    words = ["score", str(tmp_path / "cells.parquet"), "--out", str(tmp_path / "run")]
+    loaded = packages_loaded("bloodcell.cli", *words, exit_status=1)
+    assert loaded.isdisjoint(HEAVY - {"numpy", "pyarrow"})
+
+
+@pytest.mark.parametrize(
+    "changed", [("--profile", "marrow"), ("--no-resume",), ("--interval-width", "9")]
+)
+def test_another_run_in_the_folder_is_answered_before_anything_heavy_is_loaded(
+    changed: tuple[str, ...], run: bloodcell.Run, smears: Path
+) -> None:
+    words = ["score", str(smears), "--out", str(run.folder), *changed]
+    assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
+    words = ["score", str(smears / "phantom-000"), "--out", str(run.folder)]
+    assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
