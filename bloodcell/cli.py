@@ -173,19 +173,30 @@ def calibrate(
     """Copy the run's model with an error model of the run's labelled patients."""
     check_run(run)
     check_labels(labels)
+    from bloodcell.error_model import weight_of_site
     from bloodcell.labels import read_label_map
     from bloodcell.run import open_run
-    from bloodcell.site_model import write_site_model
+    from bloodcell.site_model import SITE_PATIENTS, write_site_model
 
     meant = read_label_map(label_map, ignore_class)
     error_model = write_site_model(open_run(run), labels, out, meant)
-    return pairs(
+    shown = pairs(
         {
             "patients": error_model.patients,
             "cells": error_model.cells,
             "blasts": error_model.blasts,
+            "weight of these patients": round(weight_of_site(error_model.patients), 2),
             "model folder": out,
         }
+    )
+    if not (lacking := SITE_PATIENTS - error_model.patients) > 0:
+        return shown
+    return replace(
+        shown,
+        warnings=[
+            f"with {error_model.patients} patients of this site intervals may hold the true share "
+            f"less often than 95 times in 100: label {lacking} more patients"
+        ],
     )
 
 

@@ -8,12 +8,17 @@ from pathlib import Path
 import tomli_w
 
 from bloodcell.engine.names import bytes_of
-from bloodcell.error_model import ErrorModel, fit_error_model
+from bloodcell.error_model import ErrorModel, drawn_towards, fit_error_model
 from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
 from bloodcell.model import OWN_SCHEME, Model, load_model
 from bloodcell.run import Run
+from bloodcell.run_record import Job
+from bloodcell.shares import Counting, why_not_adjusted
+
+SITE_PATIENTS = 40
+"""From so many on a site's intervals covered others as they should; fewer are warned of."""
 
 
 def write_site_model(
@@ -22,8 +27,10 @@ def write_site_model(
     """Copy the model of ``run`` to ``out`` with an error model of the run's labelled patients.
 
     ``labels_csv`` has the columns ``path`` as in the run and ``class``; ``label_map`` is that of
-    ``evaluate``. The patients must
-    not be among those the network was trained on, which cannot be checked here.
+    ``evaluate``. The patients must not be among those the network was trained on, which cannot be
+    checked here. The model's own error model is the start, which the patients move as far as
+    they can (``drawn_towards``). The copy is called as its folder, and its version says that it is
+    a site's.
 
     Raises InputError if labels and run do not match, patients or cells are too few, or ``out``
     exists; ModelError if the run's model is no longer where it was, or another one;
@@ -41,15 +48,26 @@ def write_site_model(
         profile=job.profile,
         blast_equivalents=job.blast_equivalents,
     )
+    start = model.error_model
+    if start and not why_not_adjusted(start, _counting_of(job)):
+        error_model = drawn_towards(start, error_model)
     # Card and weights only: a model folder fresh from training holds its checkpoints too.
     with writing(out):
         out.mkdir(parents=True)
         shutil.copy(model.network.weights, out)
         if "scheme_sha256" in model.card:
             shutil.copy(model.folder / OWN_SCHEME, out)
-    card = model.card | {"error_model": error_model.to_card()}
+    card = model.card | {
+        "name": out.name,
+        "version": f"{model.version}+site",
+        "error_model": error_model.to_card(),
+    }
     write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))
     return error_model
+
+
+def _counting_of(job: Job) -> Counting:
+    return Counting(job.profile, job.blast_equivalents, job.interval_width)
 
 
 def model_of(run: Run) -> Model:

@@ -2,10 +2,12 @@
 
 ``card.py`` is what a model card holds of it. ``fit.py`` makes that from labelled cells, which it
 takes as histograms (``histograms.py``): the shape of their log-odds and how far patients lie apart
-(``shapes.py``), and what a patient's cells are worth (``worth.py``).
+(``shapes.py``), and what a patient's cells are worth (``worth.py``). ``site.py`` draws a site's
+own towards the one it starts from.
 """
 
 from bloodcell.error_model.card import ErrorModel
 from bloodcell.error_model.fit import fit_error_model
+from bloodcell.error_model.site import drawn_towards, weight_of_site
 
-__all__ = ["ErrorModel", "fit_error_model"]
+__all__ = ["ErrorModel", "drawn_towards", "fit_error_model", "weight_of_site"]
