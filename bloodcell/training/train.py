@@ -15,7 +15,7 @@ from bloodcell.training.material import prepare
 from bloodcell.training.recipe import CardData, Recipe, Source, read_recipe
 from bloodcell.training.resnext import ARCHITECTURES
 from bloodcell.training.sources import KEPT_FOLD
-from bloodcell.training.validation import fit_calibration, held_out_cells, kept_figures
+from bloodcell.training.validation import HeldOut, fit_calibration, held_out_cells, kept_figures
 
 
 def train(
@@ -62,8 +62,12 @@ def train(
     count = _counting_batches(progress or (lambda *_: None), material, chosen)
     fitted = CrossValidation(out, material, chosen, job, count).run()
     cells, logits, fold = material.task.cells, fitted.held_out_logits, material.fold_of_cell
-    known = logits[fold >= 0], cells.labels[fold >= 0], cells.patients[(fold >= 0).numpy()]
-    calibration = fit_calibration(*known)
+    judged = fold >= 0
+    trust = material.trust_in(torch.nonzero(fold != KEPT_FOLD).flatten())
+    known = HeldOut(
+        logits[judged], cells.labels[judged], cells.patients[judged.numpy()], trust[judged]
+    )
+    calibration = fit_calibration(known)
     fitted.network.raise_logits(calibration.offsets)
     kept = {
         source.name: kept_figures(
@@ -81,9 +85,9 @@ def train(
             {"cells": int((cells.sources == number).sum()), "labels_sha256": digest}
             for number, digest in enumerate(labels_sha256)
         ],
-        patients=sorted(set(known[2].tolist())),
+        patients=sorted(set(known.patients.tolist())),
         calibration=calibration,
-        held_out=held_out_cells(*known, classes),
+        held_out=held_out_cells(known, classes),
         kept=kept,
         history=fitted.history,
     )

@@ -19,7 +19,7 @@ from bloodcell.training.losses import Batch, label_loss, taught_loss
 from bloodcell.training.recipe import Course
 from bloodcell.training.resnext import ResNeXt
 from bloodcell.training.task import Task
-from bloodcell.training.validation import calibrated_by_others, fit_calibration
+from bloodcell.training.validation import HeldOut, calibrated_by_others, fit_calibration
 
 COURSE = Course(
     epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
@@ -263,7 +263,8 @@ def test_calibration_undoes_a_known_sharpening_and_a_known_prior() -> None:
     logits = torch.randn(6000, 3, generator=generator) * 2
     labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).squeeze(1)
     patients = np.array(["a", "b", "c", "d"])[torch.arange(6000) % 4]
-    fitted = fit_calibration((logits + torch.tensor([1.0, 0.0, -1.0])) * 3, labels, patients)
+    sharpened = (logits + torch.tensor([1.0, 0.0, -1.0])) * 3
+    fitted = fit_calibration(HeldOut(sharpened, labels, patients, torch.ones(6000)))
     assert fitted.temperature == pytest.approx(3, rel=0.1)
     # Only differences between classes count.
     assert (fitted.offsets - fitted.offsets[1]).tolist() == pytest.approx([-3, 0, 3], abs=0.3)
@@ -273,7 +274,7 @@ def test_every_patient_weighs_alike_in_calibration() -> None:
     # One patient of 1,000 cells is all of class 0, four of 10 cells all of class 1; no logit tells.
     labels = torch.tensor([0] * 1000 + [1] * 40)
     patients = np.array(["big"] * 1000 + ["a", "b", "c", "d"] * 10)
-    fitted = fit_calibration(torch.zeros(1040, 2), labels, patients)
+    fitted = fit_calibration(HeldOut(torch.zeros(1040, 2), labels, patients, torch.ones(1040)))
     share = torch.softmax(fitted.offsets / fitted.temperature, 0)[1].item()
     assert share == pytest.approx(0.8, abs=0.02)
 
@@ -281,10 +282,19 @@ def test_every_patient_weighs_alike_in_calibration() -> None:
 def test_a_patient_has_no_say_in_its_own_calibration() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     patients = np.array(["a", "a", "b", "b"])
-    by_others = calibrated_by_others(torch.zeros(4, 2), labels, patients)
+    cells = HeldOut(torch.zeros(4, 2), labels, patients, torch.ones(4))
+    by_others = calibrated_by_others(cells)
     assert (by_others[:2, 1] > 0.9).all()  # by patient b, of class 1 alone
     assert (by_others[2:, 0] > 0.9).all()
-    assert (calibrated_by_others(torch.zeros(2, 2), labels[:2], patients[:2])[:, 0] > 0.9).all()
+    assert (calibrated_by_others(cells.where(patients == "a"))[:, 0] > 0.9).all()
+
+
+def test_labels_that_are_not_trusted_do_not_calibrate() -> None:
+    labels, patients = torch.tensor([0] * 30 + [1] * 30), np.array(["a", "b"] * 30)
+    trust = torch.tensor([1.0] * 30 + [0.1] * 30)
+    fitted = fit_calibration(HeldOut(torch.zeros(60, 2), labels, patients, trust))
+    share = torch.softmax(fitted.offsets / fitted.temperature, 0)[1].item()
+    assert share == pytest.approx(0.1 / 1.1, abs=0.02)
 
 
 @pytest.mark.parametrize("capable", [True, False])
