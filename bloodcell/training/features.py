@@ -12,7 +12,7 @@ from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.files import write_whole
 from bloodcell.training.cells import decode_pixels
 from bloodcell.training.fit import infer, mixed_precision
-from bloodcell.training.recipe import Family
+from bloodcell.training.recipe import SIDE_MULTIPLE_PX, Family
 from bloodcell.training.sources import SourceCells
 from bloodcell.training.teacher import open_encoder
 
@@ -33,7 +33,7 @@ def frozen_features(
     """
     encoder = open_encoder(family, preprocessing)
     assert isinstance(encoder, torch.nn.Module)
-    side = preprocessing.input_px // encoder.side_multiple_px * encoder.side_multiple_px
+    side = preprocessing.input_px // SIDE_MULTIPLE_PX[family] * SIDE_MULTIPLE_PX[family]
     seen = replace(preprocessing, input_px=side)
     parts = []
     for number, chosen in enumerate(torch.split(rows, _ROWS)):

@@ -136,9 +136,7 @@ class Trainer:
         Even the last ones may be smaller than the network's input: it does best on cells a little
         larger than those it learnt from (Touvron et al. 2019, arXiv 1906.06423).
         """
-        third = min(3 * epoch // self.course.epochs, 2)
-        first, last = self.course.first_side_px, self.course.last_side_px
-        return first + (last - first) * third // 2
+        return self.course.sides_px[min(3 * epoch // self.course.epochs, 2)]
 
     def _learning_rate(self, epoch: float) -> float:
         """Linear warm-up over the first tenth, then half a cosine down to zero."""

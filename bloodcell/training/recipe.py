@@ -38,10 +38,22 @@ class Course:
     last_side_px: _Count
     """Views grow from the first side to the last over three thirds of the epochs."""
 
+    @property
+    def sides_px(self) -> tuple[int, int, int]:
+        """Of the views of each third."""
+        return (
+            self.first_side_px,
+            self.first_side_px + (self.last_side_px - self.first_side_px) // 2,
+            self.last_side_px,
+        )
+
 
 Family: TypeAlias = Literal["lite0", "vit_s"]
 """EfficientNet-Lite0, and the encoder ViT-S/14: both have learnt seeing from photographs."""
 
+
+SIDE_MULTIPLE_PX: dict[Family, int] = {"lite0": 1, "vit_s": 14}
+"""What a side of a view has to be a multiple of."""
 
 Sampling: TypeAlias = Literal["cells", "classes"]
 """Every cell once an epoch, or every label equally often."""
@@ -153,6 +165,7 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
         )
     _check_last_views(recipe, path)
     _check_shares(recipe, path)
+    _check_views_of_teachers(recipe, path)
     return recipe
 
 
@@ -179,3 +192,15 @@ def _check_last_views(recipe: Recipe, path: Path) -> None:
             f"{last_features_side(views_px)} rows, input_px = {input_px} in one of {rows}, which "
             f"the network would not have learnt: choose {32 * rows - 31} to {32 * rows} px"
         )
+
+
+def _check_views_of_teachers(recipe: Recipe, path: Path) -> None:
+    """A teacher sees its own views, and those of the network that it teaches."""
+    for teacher in recipe.teacher:
+        multiple = SIDE_MULTIPLE_PX[teacher.network]
+        for name, course in (("its course", teacher.course), ("[course]", recipe.course)):
+            if odd := [side for side in course.sides_px if side % multiple]:
+                raise InputError(
+                    f"{path}: the teacher {teacher.network} takes views whose side is a multiple "
+                    f"of {multiple} px: {name} has {odd}"
+                )

@@ -14,11 +14,12 @@ from bloodcell.training.recipe import Family
 
 
 class Encoder(Protocol):
-    """Pixels as our networks take them, float32 (N, 3, H, W), to features (N, width)."""
+    """Pixels as our networks take them, float32 (N, 3, H, W), to features (N, width).
+
+    H and W are multiples of ``SIDE_MULTIPLE_PX``.
+    """
 
     width: int
-    side_multiple_px: int
-    """H and W are multiples of it."""
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """See the class."""
@@ -52,7 +53,6 @@ class Lite0(nn.Module):
     """
 
     width = 1280
-    side_multiple_px = 1
     scale: torch.Tensor
     shift: torch.Tensor
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import PackageError
 
-PATCH_PX = 14
+_PATCH_PX = 14
 WIDTH = 384
 _HEADS, _BLOCKS = 6, 12
 _SIDE_PATCHES = 37  # of the position embedding
@@ -66,14 +66,13 @@ class ViT(nn.Module):
     """
 
     width = 2 * WIDTH
-    side_multiple_px = PATCH_PX
 
     scale: torch.Tensor
     shift: torch.Tensor
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(3, WIDTH, PATCH_PX, PATCH_PX)
+        self.patches = nn.Conv2d(3, WIDTH, _PATCH_PX, _PATCH_PX)
         self.class_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
         self.positions = nn.Parameter(torch.zeros(1, 1 + _SIDE_PATCHES**2, WIDTH))
         self.blocks = nn.Sequential(*(_Block() for _ in range(_BLOCKS)))

@@ -103,6 +103,11 @@ def test_resnext50_is_the_published_one() -> None:
         ("folds = 4", "folds = 1", "validation.folds: Input should be greater than or equal to 2"),
         ("seed = 1", "seed = ", "not valid TOML"),
         (
+            'network = "lite0"',
+            'network = "vit_s"',
+            "the teacher vit_s takes views whose side is a multiple of 14 px: its course has [64, ",
+        ),
+        (
             "input_px = 64",
             "input_px = 65",
             "course.last_side_px: views of 64 px end in a feature map",
