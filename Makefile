@@ -7,7 +7,10 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: demo test check ctest fault-test bench bench-compare gpu-check release clean
+# What the tests of reports open them in; without it they are skipped, or fail where CI=true.
+CHROMIUM := chromium chromium-browser google-chrome
+
+.PHONY: demo test browser check ctest fault-test bench bench-compare gpu-check release clean
 
 demo: .venv/.scoring demo/cells
 	rm -rf demo/run
@@ -20,6 +23,11 @@ demo/cells: .venv/.scoring
 # Each of the two processes on one thread of torch: more would wait for each other.
 test: .venv/.testing check ctest
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --benchmark-disable
+
+# Debian's package, where there is no Chromium yet; that takes root.
+browser:
+	@for name in $(CHROMIUM); do command -v $$name >/dev/null && exit; done; \
+	apt-get update -qq && apt-get install -y -qq chromium
 
 check: .venv/.testing
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Header gate, batch reader, patient accumulator, blast shares and string hashes; see csrc/.
+"""Header gate, batch reader, patient accumulator, blast shares, reviews, string hashes; see csrc/.
 
 Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothing is converted.
 One of another dtype, or what is no array, is a TypeError everywhere.
@@ -319,6 +319,112 @@ def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArr
     and ``high``, 0 to 1; NaN where ``trials`` is 0. Raises ValueError if the shapes differ or a
     count is out of its range.
     """
+
+# --- reviews: csrc/bindings/review.cpp
+
+STRATUM_EDGES: Final[NDArray[np.float64]]
+"""Log-odds of blast that part the 8 strata, (7,); a value on an edge belongs to the one above."""
+
+CURVE_FREEDOM: float
+"""Degrees of freedom of the t distribution of a patient's curve."""
+
+def curves() -> NDArray[np.float64]:
+    """The curves considered, float64 (G, 2): intercept and logarithm of the slope."""
+
+def curve_chances() -> NDArray[np.float64]:
+    """Chance of a blast in each bin of the histogram under each curve, float64 (G, 64)."""
+
+def curve_features(histogram: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the centre of a patient's curves depends on, float64 (3,).
+
+    ``histogram``: int64 (64,), of one patient. Raises ValueError if a count is negative or all
+    are 0.
+    """
+
+@final
+class RecalibrationPrior:
+    """How patients' own calibration curves differ; ``recalibration.hpp`` in csrc/statistics.
+
+    Args:
+        intercept: float64 (3,), coefficients of the centre of intercepts on `curve_features`.
+        log_slope: float64 (3,), the same for the logarithms of slopes.
+        intercept_scale: scale of the t distribution, above 0.
+        log_slope_scale: likewise.
+        correlation: of intercept and logarithm of the slope, between -1 and 1.
+        worth_cells: how many independent cells a patient's cells are worth beside the curve.
+
+    Raises:
+        ValueError: An array's shape or a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        intercept: NDArray[np.float64],
+        log_slope: NDArray[np.float64],
+        intercept_scale: float,
+        log_slope_scale: float,
+        correlation: float,
+        worth_cells: float,
+    ) -> None: ...
+    def reviewed_share(
+        self,
+        *,
+        histogram: NDArray[np.int64],
+        unseen: NDArray[np.float64],
+        seen_bin: NDArray[np.uint8],
+        seen_blast: NDArray[np.bool_],
+        blasts: float,
+        others: float,
+    ) -> np.void:
+        """Posterior of one patient's share after M cells were looked at.
+
+        Args:
+            histogram: int64 (64,), as of `Accumulator.blast_histogram`.
+            unseen: float64 (64,), leukocytes of each bin that were not looked at.
+            seen_bin: uint8 (M,), bins of the cells looked at, in their order.
+            seen_blast: bool (M,), whether each is a blast.
+            blasts: blasts among all leukocytes looked at, also such as teach nothing.
+            others: other leukocytes among these.
+
+        Returns:
+            A record of the float64 fields ``share`` (the median), ``low`` and ``high`` (of 95 %),
+            ``bands`` (4,), as in `SHARE_ESTIMATE`, and ``surprise``: the answers' log score against
+            what was foretold, in standard deviations; far below 0 they contradict the model.
+
+        Raises:
+            ValueError: A shape, bin or number is out of its range.
+        """
+
+    def next_strata(
+        self,
+        *,
+        histogram: NDArray[np.int64],
+        unseen: NDArray[np.float64],
+        seen_bin: NDArray[np.uint8],
+        seen_blast: NDArray[np.bool_],
+        pending_bin: NDArray[np.uint8],
+        waiting: list[NDArray[np.uint8]],
+        drawable: NDArray[np.int64],
+        drawn: NDArray[np.int64],
+        cells: int,
+    ) -> NDArray[np.uint8]:
+        """Strata of the next cells to look at, uint8 (at most ``cells``,).
+
+        Args:
+            histogram: int64 (64,), like the next three as of `reviewed_share`.
+            unseen: float64 (64,).
+            seen_bin: uint8 (M,).
+            seen_blast: bool (M,).
+            pending_bin: uint8 (any length,), bins of the cells drawn but not answered.
+            waiting: 8 arrays uint8, of each stratum the bins of its next cells in their order.
+            drawable: int64 (8,), cells of each stratum that can be or were drawn.
+            drawn: int64 (8,), those drawn.
+            cells: how many to choose; fewer are chosen if fewer wait.
+
+        Raises:
+            ValueError: A shape, bin or number is out of its range.
+        """
 
 # --- strings: csrc/bindings/strings.cpp
 

@@ -1,7 +1,6 @@
 """The command line. Only click is imported here, so that ``--help`` answers at once."""
 
 import logging
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,8 +10,12 @@ import click
 
 from bloodcell import __version__
 from bloodcell.caches import keep_library_caches_together
-from bloodcell.cli_training import audit_labels, train
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
+from bloodcell.commands.calibrate import calibrate
+from bloodcell.commands.export import export
+from bloodcell.commands.label_options import label_map_options
+from bloodcell.commands.review import review
+from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.first_look import check_given
 from bloodcell.paths import check_labels, check_run, model_folder
@@ -29,6 +32,11 @@ _MOST_TOLD = 10
 def main() -> None:
     """Score images of single blood cells for leukaemia blasts. Research use only."""
     keep_library_caches_together()
+
+
+main.add_command(calibrate)
+main.add_command(export)
+main.add_command(review)
 
 
 @main.command()
@@ -90,9 +98,10 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
     with spawned_ahead():
         from bloodcell import repeated_images, unstained
-        from bloodcell.console import print_patients, printable
+        from bloodcell.console import print_patients
         from bloodcell.engine.machine import keep_memory_flat
         from bloodcell.scoring import score as run_score
+        from bloodcell.text_tables import printable
 
         keep_memory_flat()
         with progress_of("scoring", unit="cells") as progress:
@@ -112,23 +121,10 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
     return replace(shown, exit_status=_TOO_MANY_REJECTED)
 
 
-def _labels_of_run(body: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of commands that hold a run against labels."""
-    for option in (
-        click.option("--ignore-class", multiple=True, help="Leave out cells of that label."),
-        click.option(
-            "--label-map", type=_PATH,
-            help="CSV with label and class: what labels are here; an empty class leaves them out.",
-        ),
-        click.option("--labels", required=True, type=_PATH, help="CSV with path and class."),
-    ):  # fmt: skip
-        body = option(body)
-    return body
-
-
 @main.command()
 @click.argument("run", type=_PATH)
-@_labels_of_run
+@click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
+@label_map_options
 @click.option(
     "--doubts", is_flag=True, help="List and show the labels that the run contradicts, too."
 )
@@ -160,44 +156,6 @@ def evaluate(
         print_doubts(doubted, folder)
 
     return Shown({**figures, "doubts": doubted.to_pylist()}, show)
-
-
-@main.command()
-@click.argument("run", type=_PATH)
-@_labels_of_run
-@click.option("--out", required=True, type=_PATH, help="Model folder to make.")
-@command
-def calibrate(
-    run: Path, labels: Path, label_map: Path | None, ignore_class: tuple[str, ...], out: Path
-) -> Shown:
-    """Copy the run's model with an error model of the run's labelled patients."""
-    check_run(run)
-    check_labels(labels)
-    from bloodcell.error_model import weight_of_site
-    from bloodcell.labels import read_label_map
-    from bloodcell.run import open_run
-    from bloodcell.site_model import SITE_PATIENTS, write_site_model
-
-    meant = read_label_map(label_map, ignore_class)
-    error_model = write_site_model(open_run(run), labels, out, meant)
-    shown = pairs(
-        {
-            "patients": error_model.patients,
-            "cells": error_model.cells,
-            "blasts": error_model.blasts,
-            "weight of these patients": round(weight_of_site(error_model.patients), 2),
-            "model folder": out,
-        }
-    )
-    if not (lacking := SITE_PATIENTS - error_model.patients) > 0:
-        return shown
-    return replace(
-        shown,
-        warnings=[
-            f"with {error_model.patients} patients of this site intervals may hold the true share "
-            f"less often than 95 times in 100: label {lacking} more patients"
-        ],
-    )
 
 
 @main.command()

@@ -1,9 +1,6 @@
-"""What a person sees: tables and progress. Loaded only when a command runs."""
+"""What a person sees: results and progress. Loaded only when a command runs."""
 
 import json
-import shutil
-import sys
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.cells import cell_len
+import pyarrow as pa
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,8 +20,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bloodcell.review.apply import Applied
+from bloodcell.review.folder import ReviewFolder
 from bloodcell.run import Run
 from bloodcell.source_watch import NOT_READ
+from bloodcell.text_tables import print_table, printable
 
 _LINE_EVERY_S = 10.0
 
@@ -89,7 +89,7 @@ def print_patients(run: Run) -> None:
             patient["blasts_counted"],
             # A question mark: what its images are of is the question.
             _percent(patient["blast_percent_naive"])
-            + (" ?" if 2 * patient["unstained"] > patient["scored"] else ""),
+            + (" ?" if 2 * patient.get("unstained", 0) > patient["scored"] else ""),
             _percent(patient["blast_percent"]),
             _from_to(patient["blast_percent_low"], patient["blast_percent_high"], _percent),
         )
@@ -114,6 +114,40 @@ def print_patients(run: Run) -> None:
     if session:
         click.echo(f"{session.cells_per_s} cells/s, {run.record.backend.name}")
     click.echo(f"report: {run.folder / 'report' / 'index.html'}")
+    click.echo("Research use only: never a diagnosis.")
+
+
+def print_plan(plan: pa.Table, path: Path) -> None:
+    """Print how many cells of each patient and batch are planned."""
+    counts = plan.group_by(["patient", "batch"], use_threads=False).aggregate([("row", "count")])
+    print_table(("patient", "batch", "cells"), list(zip(*counts.to_pydict().values(), strict=True)))
+    click.echo(f"plan: {path}")
+
+
+def print_applied(applied: Applied) -> None:
+    """Print what has come of answers: shares of their patients, agreement, what is open."""
+    header = ("patient", "status", "cells looked at", "blasts %", "95 %", "estimated by")
+    rows = [
+        (
+            row["patient"],
+            row["status"],
+            row["cells_looked_at"],
+            _percent(row["blast_percent"]),
+            _from_to(row["blast_percent_low"], row["blast_percent_high"], _percent),
+            row["basis"],
+        )
+        for row in applied.patients
+    ]
+    print_table(header, rows)
+    for two in applied.agreement:
+        by_class = ", ".join(f"{c} {_share(k, 2)}" for c, k in two["kappa_by_class"].items())
+        click.echo(
+            f"{' and '.join(map(printable, two['reviewers']))}: {two['agreed']} of {two['cells']} "
+            f"cells alike, kappa {_share(two['kappa'], 2)} ({by_class})"
+        )
+    if applied.disputed:
+        path = ReviewFolder(applied.run.folder).disagreements_path
+        click.echo(f"{len(applied.disputed)} cells need a further reading: {path}")
     click.echo("Research use only: never a diagnosis.")
 
 
@@ -232,69 +266,6 @@ def _with_interval(blast: dict[str, Any], name: str, digits: int) -> str:
 
 def _from_to(low: float | None, high: float | None, text: Callable[[float], str]) -> str:
     return "-" if low is None or high is None else f"{text(low)} to {text(high)}"
-
-
-def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print rows under a header; the first column is names, the others are figures.
-
-    Nothing is cut: on a terminal that is too narrow the headings wrap, then a row's name stands on
-    a line of its own, and at last each figure does.
-    """
-    texts = [tuple(printable(value) for value in row) for row in rows]
-    room = _columns_of_terminal()
-    if fitting := _grid(header, texts, room, has_names=True):
-        lines = fitting
-    elif fitting := _grid(header[1:], [text[1:] for text in texts], room, has_names=False):
-        head = len(fitting) - len(rows)
-        lines = [header[0], *fitting[:head]]
-        for text, figures in zip(texts, fitting[head:], strict=True):
-            lines += [text[0], figures]
-    else:
-        lines = [
-            f"{title}: {cell}" for text in texts for title, cell in zip(header, text, strict=True)
-        ]
-    click.echo("\n".join(lines))
-
-
-def _columns_of_terminal() -> int:
-    # Piped output is for programs and logs, whose lines may be of any length.
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-
-
-def _grid(
-    header: tuple[str, ...], rows: list[tuple[str, ...]], room: int, *, has_names: bool
-) -> list[str]:
-    """A line a row below the heading, which wraps if need be; nothing if there is no room."""
-    for wrapped in (False, True):
-        columns = [
-            _column(title, [row[place] for row in rows], wrapped, is_left=has_names and place == 0)
-            for place, title in enumerate(header)
-        ]
-        height = max(len(column) for column in columns)
-        # Short headings stand right above their figures.
-        full = [[" " * cell_len(column[0])] * (height - len(column)) + column for column in columns]
-        lines = ["  ".join(cells).rstrip() for cells in zip(*full, strict=True)]
-        if max(map(cell_len, lines)) <= room:
-            return lines
-    return []
-
-
-def _column(title: str, cells: list[str], wrapped: bool, *, is_left: bool) -> list[str]:
-    """The heading, of one line or more, and the cells of a column, all of one width."""
-    widest = max([1, *map(cell_len, cells), *map(len, title.split())])
-    heading = textwrap.wrap(title, widest) if wrapped else [title]
-    width = max([widest, *map(len, heading)])
-    blanks = [" " * (width - cell_len(text)) for text in (*heading, *cells)]
-    texts = zip((*heading, *cells), blanks, strict=True)
-    return [text + blank if is_left else blank + text for text, blank in texts]
-
-
-def printable(value: object) -> str:
-    """``value`` as text; what would move the cursor or be invisible is escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(value)
-    )
 
 
 def _percent(value: float | None, digits: int = 1) -> str:

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,30 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         # Where the disk refuses this too, what it refused first is what to say.
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_together(writers: Mapping[Path, Callable[[Path], object]]) -> Iterator[None]:
+    """Let each of ``writers`` make a file beside its path; they get their names when a block ends.
+
+    DiskError, naming the path, if the disk refuses one. If that or the block raises, no path has
+    changed and nothing is left beside it.
+    """
+    beside = {path: path_beside(path) for path in writers}
+    try:
+        for path, write in writers.items():
+            with writing(path):
+                write(beside[path])
+                _sync(beside[path])
+        yield
+        for path, made in beside.items():
+            with writing(path):
+                made.replace(path)
+                _sync_folder(path.parent)
+    finally:
+        for made in beside.values():
+            with suppress(OSError):
+                made.unlink(missing_ok=True)
 
 
 def path_beside(path: Path) -> Path:

@@ -87,7 +87,7 @@ def _check_folder(folder: Path) -> None:
     except OSError:  # told where all cells are listed
         return
     refuse_beside(folder, folders, files)
-    if not any(files for _, _, files in os.walk(folder, followlinks=True)):
+    if not entries:
         raise InputError(f"{folder} holds no cells")
 
 

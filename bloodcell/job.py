@@ -9,7 +9,7 @@ from bloodcell import __version__, manifest
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.names import text_of
-from bloodcell.error_model import ErrorModel
+from bloodcell.error_model import ErrorModel, Recalibration
 from bloodcell.errors import RunError
 from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.model import Model
@@ -57,27 +57,11 @@ def job_of(
     )
 
 
-def freeze_cells(
-    store: RunStore, source: Path, rows_per_part: int, watch: SourceWatch
-) -> dict[str, int]:
-    """List the cells of a run that is still to begin, and how many files are none (``listing``).
-
-    Raises InputError, or Stopped if the input goes away meanwhile.
-    """
-    left_out: dict[str, int] = {}
-    write_whole(
-        store.manifest_path,
-        lambda path: left_out.update(_freeze(source, path, rows_per_part, watch)),
-    )
-    return left_out
-
-
 def begin_or_resume(
     store: RunStore,
     source: Path,
     job: Job,
     *,
-    left_out: dict[str, int] | None,
     model: Model,
     choice: Choice,
     counting: Counting,
@@ -86,16 +70,20 @@ def begin_or_resume(
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    ``left_out``: what ``freeze_cells`` said of a run that begins, else None. Raises RunError if the
-    folder's run is of another job, of other cells or of images that were changed since, Stopped if
-    the input goes away while its cells are listed or its images read.
+    Raises RunError if the folder's run is of another job, of other cells or of images that were
+    changed since, Stopped if the input goes away while its cells are listed or its images read.
     """
-    if left_out is None:
+    if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
         refuse_other_job(store.folder, asdict(record.job), asdict(job))
         _refuse_other_cells(store, source, record, watch)
         images.refuse_changed(store, watch)
     else:
+        left_out: dict[str, int] = {}
+        write_whole(
+            store.manifest_path,
+            lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
+        )
         record = RunRecord(
             job=job,
             manifest_sha256=sha256_of(store.manifest_path),
@@ -103,6 +91,7 @@ def begin_or_resume(
             classes=model.scheme.classes,
             error_model=_basis_of(model.error_model),
             why_not_adjusted=why_not_adjusted(model.error_model, counting),
+            recalibration=_recalibration_of(model.error_model, counting),
             model_folder=text_of(model.folder.resolve()),
             backend=choice,
             preprocessing=model.preprocessing,
@@ -133,6 +122,11 @@ def _basis_of(error_model: ErrorModel | None) -> ErrorModelBasis | None:
         return None
     names = [field.name for field in fields(ErrorModelBasis)]
     return ErrorModelBasis(**{name: getattr(error_model, name) for name in names})
+
+
+def _recalibration_of(error_model: ErrorModel | None, counting: Counting) -> Recalibration | None:
+    holds = error_model is not None and not why_not_adjusted(error_model, counting)
+    return error_model.recalibration if error_model is not None and holds else None
 
 
 def _refuse_other_cells(

@@ -48,6 +48,12 @@ def check_labels(labels_csv: Path) -> None:
         raise InputError(f"cannot read labels {labels_csv}: there is no such file")
 
 
+def check_answers(path: Path) -> None:
+    """InputError if there is no such file."""
+    if not path.is_file():
+        raise InputError(f"cannot read answers {path}: there is no such file")
+
+
 def check_data(folder: Path) -> None:
     """InputError if there is no such folder."""
     if not folder.is_dir():

@@ -113,19 +113,22 @@ def patient_table(
     return pa.table(columns)
 
 
-def without_formulas(names: pa.ChunkedArray) -> pa.ChunkedArray:
-    """``names`` for a CSV: an apostrophe before what a spreadsheet would compute."""
+def without_formulas(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """``texts`` for a CSV: an apostrophe before what a spreadsheet would compute."""
     # Some spreadsheets take the wide forms of = + - @ as well.
     begin = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
-    is_formula = pc.match_substring_regex(names, begin)
-    return pc.if_else(is_formula, pc.binary_join_element_wise("'", names, ""), names)
+    is_formula = pc.match_substring_regex(texts, begin)
+    return pc.if_else(is_formula, pc.binary_join_element_wise("'", texts, ""), texts)
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """The file ``patients.csv`` of a table of patients."""
-    named = table.set_column(0, "patient", without_formulas(table["patient"]))
+    """A table of patients as CSV, in UTF-8: numbers as they are, no text a formula."""
+    columns = [
+        without_formulas(column) if pa.types.is_string(column.type) else column
+        for column in table.columns
+    ]
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(named, sink)
+    pyarrow.csv.write_csv(pa.table(columns, names=table.column_names), sink)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 

@@ -52,6 +52,14 @@ def told(repeated: RepeatedImages | None, most: int) -> Iterator[str]:
             yield f"{repeats.cells} cells show the very image of {what}: {'; '.join(named)}"
 
 
+def told_of(repeated: RepeatedImages | None, patient: str) -> Iterator[str]:
+    """A sentence for people about each pair that ``patient`` is in, of those that are named."""
+    for repeats in (repeated.between_patients, repeated.within_patients) if repeated else ():
+        for repeat in repeats.examples:
+            if patient in (repeat.patient, repeat.first_patient):
+                yield _named(repeat)
+
+
 def _named(repeat: Repeat) -> str:
     own = repeat.patient == repeat.first_patient
     whose = "its own" if own else f"patient {repeat.first_patient}"

@@ -1,15 +1,18 @@
 """A finished run, as Python sees it."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bloodcell.errors import RunError
 from bloodcell.run_record import Counts, RunRecord, read_record
-from bloodcell.scheme import Scheme, load_scheme, scheme_names
+from bloodcell.scheme import Scheme, load_scheme, scheme_names, scheme_of
 from bloodcell.store import RunStore, reading
 
 
@@ -31,7 +34,7 @@ class Run:
         name, classes = self.record.scheme, self.record.classes
         if name in scheme_names():
             return load_scheme(name)
-        return Scheme(name, title=name, source="the user's own", classes=classes)
+        return scheme_of(name, classes)
 
     @property
     def counts(self) -> Counts:
@@ -52,6 +55,18 @@ class Run:
 
         RunError if parts are gone or damaged.
         """
+        with self._reading_cells() as parts:
+            # Without partitioning=None a run folder named a=b would add a column a.
+            return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
+
+    def cells_by_part(self, columns: list[str]) -> Iterator[pa.Table]:
+        """The same a part at a time, so that memory does not grow with the cells."""
+        with self._reading_cells() as parts:
+            for part in parts:
+                yield pq.read_table(part, columns=columns, partitioning=None)
+
+    @contextmanager
+    def _reading_cells(self) -> Iterator[list[Path]]:
         parts, cells = RunStore(self.folder).parts(), self.counts.cells
         with reading(self.folder / "cells", "run the same `bloodcell score` again to find it"):
             rows = sum(pq.read_metadata(part).num_rows for part in parts)
@@ -60,8 +75,24 @@ class Run:
                     f"{self.folder} holds {rows} of its {cells} cells: run the same "
                     "`bloodcell score` again to redo the others"
                 )
-            # Without partitioning=None a run folder named a=b would add a column a.
-            return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
+            yield parts
+
+    def cells_at(self, rows: Collection[int], columns: list[str]) -> dict[int, dict[str, Any]]:
+        """By row, ``columns`` of those of ``rows`` that there are, read from their parts alone.
+
+        RunError if such a part is damaged.
+        """
+        store, asked = RunStore(self.folder), pa.array(rows, pa.int64())
+        cells: dict[int, dict[str, Any]] = {}
+        for part in sorted({row // self.record.job.rows_per_part for row in rows}):
+            path = store.part_path(part)
+            if not path.is_file():
+                continue
+            with reading(path, "run the same `bloodcell score` again to redo its cells"):
+                table = pq.read_table(path, columns=["row", *columns], partitioning=None)
+            own = table.filter(pc.is_in(table["row"], value_set=asked))
+            cells |= {cell.pop("row"): cell for cell in own.to_pylist()}
+        return cells
 
     @property
     def reject_rate(self) -> float:

@@ -15,6 +15,11 @@ _WRITTEN_IN = {
     "": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",
     CELLS: r"part-\d+\.parquet",
     "report": r"index\.html",
+    "report/assets": r"[a-z]+\.(?:js|css)",
+    "report/images": r"\d+\.js",
+    "report/patients": r"\d+\.html",
+    "review": r"(?:plan|cells|patients)\.parquet|agreement\.json|disagreements\.csv",
+    "review/answers": r"\d+-.*\.json",
 }
 """What is written in which folder of a run, as regular expressions."""
 _BEFORE_A_RECORD = re.compile("|".join(map(re.escape, (LOCK, HOLDER, CELLS, MANIFEST))))

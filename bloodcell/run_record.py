@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.error_model import Recalibration
 from bloodcell.errors import RunError
 from bloodcell.files import write_json
 from bloodcell.scheme import CellClass, Equivalents, Specimen
@@ -142,6 +143,8 @@ class RunRecord:
     """None if there are no such cells, or the run is not done."""
     session: SessionFigures | None = None
     finished: str | None = None
+    recalibration: Recalibration | None = None
+    """What a review starts from; None: by its sample alone."""
     audit_head: str | None = None
     """SHA-256 of the last line of the audit log; None while the run is not done."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -39,6 +40,9 @@ class Scheme:
     title: str
     source: str
     classes: tuple[CellClass, ...]
+    letters: tuple[tuple[str, str], ...] = ()
+    """Of each class the letter that stands for it in a review, and its code, in the order of a
+    differential: blasts, granulocytes by maturity, monocytes, lymphocytes, the rest."""
     erythroid_counted: bool = False
     """Whether the denominator takes in erythroid cells, as in bone marrow."""
 
@@ -61,6 +65,11 @@ class Scheme:
     def codes(self) -> list[str]:
         """The classes' codes, in order."""
         return [cell_class.code for cell_class in self.classes]
+
+    @property
+    def differential_order(self) -> list[int]:
+        """Places of the classes in the order in which a differential lists them."""
+        return [self.codes.index(code) for _, code in self.letters]
 
     @property
     def is_blast(self) -> npt.NDArray[np.bool_]:
@@ -111,12 +120,38 @@ def read_scheme(path: Path, name: str) -> Scheme:
             )
             for entry in table["class"]
         )
-        scheme = Scheme(name, table["title"], table["source"], classes)
+        title, source = table["title"], table["source"]
     except (KeyError, TypeError) as fault:
         raise ModelError(f"{path} is no scheme: it lacks {fault}") from fault
     wrong = [c.code for c in classes if c.role not in get_args(Role)]
     if wrong:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
-    if len(set(scheme.codes)) < len(classes):
+    if len({c.code for c in classes}) < len(classes):
         raise ModelError(f"{path}: two classes have the same code")
-    return scheme
+    letters = tuple(table.get("letters", _first_free_letters(classes)).items())
+    if sorted(code for _, code in letters) != sorted(c.code for c in classes):
+        raise ModelError(f"{path}: [letters] names each class once, under a letter of its own")
+    if odd := [letter for letter, _ in letters if letter not in set(ascii_uppercase)]:
+        raise ModelError(f"{path}: [letters] are A to Z, not {odd}")
+    return Scheme(name, title, source, classes, letters)
+
+
+def scheme_of(name: str, classes: tuple[CellClass, ...]) -> Scheme:
+    """A scheme of which no more than its classes is known; ModelError for more than 26."""
+    letters = tuple(_first_free_letters(classes).items())
+    return Scheme(name, title=name, source="not stated", classes=classes, letters=letters)
+
+
+def _first_free_letters(classes: tuple[CellClass, ...]) -> dict[str, str]:
+    """A letter a class, by role and then in the scheme's order: the first of its name that is free.
+
+    There are 26: ModelError for more classes.
+    """
+    letters: dict[str, str] = {}
+    for cell_class in sorted(classes, key=lambda c: get_args(Role).index(c.role)):
+        wanted = cell_class.name.upper() + ascii_uppercase
+        free = [one for one in wanted if one in set(ascii_uppercase) - letters.keys()]
+        if not free:
+            raise ModelError(f"{len(classes)} classes are more than there are letters")
+        letters[free[0]] = cell_class.code
+    return letters

@@ -17,9 +17,10 @@ from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
-from bloodcell.job import begin_or_resume, check_begun, freeze_cells, job_of, now
+from bloodcell.job import begin_or_resume, check_begun, job_of, now
 from bloodcell.model import Model, load_model
 from bloodcell.report import write_report
+from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
 from bloodcell.scheme import Equivalents, Specimen
@@ -78,14 +79,11 @@ def score(
     watch = SourceWatch(setup.root)
     with closing(open_scorer(setup, workers, stop)) as scorer, store.locked():
         _refuse_if_stopped(stop)
-        # First, while the workers start.
-        left_out = None if store.is_begun else freeze_cells(store, source, ROWS_PER_PART, watch)
         job = replace(job, versions=job.versions | scorer.made_of)
         record = begin_or_resume(
             store,
             source,
             job,
-            left_out=left_out,
             model=loaded,
             choice=choice,
             counting=counting,
@@ -112,8 +110,13 @@ def _work(session: Session, record: RunRecord) -> Run:
     """Do the session's work and keep in ``run.json`` how it ended, well or not."""
     store = session.store
     try:
+        counted_before = _patients_sha256(store)
         record = replace(session.run(record), state="done", finished=now())
-        write_report(Run(store.folder, record))
+        run = Run(store.folder, record)
+        if _patients_sha256(store) != counted_before:
+            # A plan of other results: its strata are others.
+            plan_path(run).unlink(missing_ok=True)
+        write_report(run)
         assert record.counts is not None
         session.audit.append(
             "finish", **asdict(record.counts), patients_sha256=sha256_of(store.patients_path)
@@ -128,6 +131,10 @@ def _work(session: Session, record: RunRecord) -> Run:
     record = replace(record, audit_head=session.audit.head)
     write_record(store.record_path, record)
     return Run(store.folder, record)
+
+
+def _patients_sha256(store: RunStore) -> str:
+    return sha256_of(store.patients_path) if store.patients_path.exists() else ""
 
 
 def _audit_of(store: RunStore, job: Job) -> AuditLog:

@@ -2,9 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import tomli_w
 
 from bloodcell.engine.names import bytes_of
@@ -13,12 +16,25 @@ from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
 from bloodcell.model import OWN_SCHEME, Model, load_model
+from bloodcell.review.labels import signed_labels
 from bloodcell.run import Run
 from bloodcell.run_record import Job
 from bloodcell.shares import Counting, why_not_adjusted
 
 SITE_PATIENTS = 40
 """From so many on a site's intervals covered others as they should; fewer are warned of."""
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What an error model is fitted to, as ``fit_error_model`` has it."""
+
+    blast_probability: npt.NDArray[np.float64]
+    is_blast: npt.NDArray[np.bool_]
+    called_leukocyte: npt.NDArray[np.bool_]
+    patients: npt.NDArray[np.str_]
+    held_out: str
+    weight: npt.NDArray[np.float64] | None = None
 
 
 def write_site_model(
@@ -36,17 +52,71 @@ def write_site_model(
     exists; ModelError if the run's model is no longer where it was, or another one;
     DiskError if ``out`` cannot be written.
     """
-    if out.exists():
-        raise InputError(f"{out} exists: --out names a model folder to make")
-    model, job, cells = model_of(run), run.record.job, join(run, labels_csv, label_map)
-    error_model = fit_error_model(
+    _refuse_existing(out)
+    cells = join(run, labels_csv, label_map)
+    labelled = _Cells(
         cells.blast_probability,
         cells.true.is_blast,
         cells.naive.is_leukocyte,
         cells.patient,
         held_out="labelled after scoring; to be none of the patients the network was trained on",
+    )
+    return _write(run, labelled, out)
+
+
+def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> ErrorModel:
+    """The same, of the signed reviews of ``runs``, whose patients count once each by their names.
+
+    Each cell that was drawn and looked at stands for those of its stratum. Raises as
+    ``write_site_model`` does, and InputError if runs differ in model or in what they count.
+    """
+    _refuse_existing(out)
+    for run in runs[1:]:
+        _refuse_other_kind(runs[0], run)
+    signed = [labels for run in runs for labels in signed_labels(run)]
+    if not signed:
+        raise InputError(
+            f"no patient of {', '.join(str(run.folder) for run in runs)} is signed: review them "
+            "and apply the answers"
+        )
+    log_odds = np.concatenate([labels.log_odds for labels in signed])
+    labelled = _Cells(
+        1 / (1 + np.exp(-log_odds)),
+        np.concatenate([labels.is_blast for labels in signed]),
+        np.ones(len(log_odds), np.bool_),
+        np.repeat([labels.patient for labels in signed], [len(one.log_odds) for one in signed]),
+        held_out="reviewed after scoring; to be none of the patients the network was trained on",
+        weight=np.concatenate([labels.weight for labels in signed]),
+    )
+    return _write(runs[0], labelled, out)
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise InputError(f"{out} exists: --out names a model folder to make")
+
+
+def _refuse_other_kind(first: Run, run: Run) -> None:
+    for name in ("model_sha256", "profile", "blast_equivalents"):
+        was, other = getattr(first.record.job, name), getattr(run.record.job, name)
+        if was != other:
+            raise InputError(
+                f"{first.folder} and {run.folder} cannot be put together: {name} is {was} in one, "
+                f"{other} in the other"
+            )
+
+
+def _write(run: Run, cells: _Cells, out: Path) -> ErrorModel:
+    model, job = model_of(run), run.record.job
+    error_model = fit_error_model(
+        cells.blast_probability,
+        cells.is_blast,
+        cells.called_leukocyte,
+        cells.patients,
+        held_out=cells.held_out,
         profile=job.profile,
         blast_equivalents=job.blast_equivalents,
+        weight=cells.weight,
     )
     start = model.error_model
     if start and not why_not_adjusted(start, _counting_of(job)):

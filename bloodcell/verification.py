@@ -21,6 +21,7 @@ from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import Model
 from bloodcell.repeated_images import repeated_images, told
+from bloodcell.review.check import check_review
 from bloodcell.run import Run, open_run
 from bloodcell.shares import Counting
 from bloodcell.site_model import model_of
@@ -54,6 +55,7 @@ def verify(
         "repeated images": files.check_repeated_images,
         "report": files.check_report,
         "audit log": files.check_audit,
+        "review": files.check_review,
     }
     if images_progress is not None:
         checks["images"] = partial(files.check_images, images_progress)
@@ -157,6 +159,9 @@ class _Files:
         if comparison.changed or comparison.gone:
             raise RunError(str(comparison))
         return f"{comparison.compared} are, byte for byte, what was scored"
+
+    def check_review(self) -> str:
+        return check_review(self._run)
 
     @cached_property
     def _manifest_rows(self) -> int:

@@ -229,11 +229,10 @@ class Decoder:
         for first in range(0, len(encoded), at_once):
             some = encoded[first : first + at_once]
             for places, outputs in decoded_groups(self._graph.run, some):
+                own = first + places
                 # Copies: DALI reuses the buffers in its next run.
-                pixels[first + places], samples[first + places] = (
-                    np.asarray(one.as_tensor()) for one in outputs
-                )
-                decoded[first + places] = True
+                pixels[own], samples[own] = (np.asarray(one.as_tensor()) for one in outputs)
+                decoded[own] = True
         if decoded.all():
             self._to_watch -= min(self._to_watch, len(encoded))
             return pixels, samples, decoded

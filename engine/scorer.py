@@ -48,10 +48,9 @@ class Scorer(Protocol):
 def open_scorer(setup: Setup, workers: int | None, stop: threading.Event) -> Scorer:
     """Scorer with ``workers`` processes; None: one a GPU where the backend uses them, else one.
 
-    None of them is this process: an image that ends one costs a cell and not the run. They start
-    while the caller goes on: what is asked of the scorer first waits for them, and raises
-    ModelError or EngineError if the network cannot be opened, and Stopped once ``stop`` is set.
-    Raises EngineError for more workers than there are GPUs.
+    None of them is this process: an image that ends one costs a cell and not the run. Raises
+    ModelError or EngineError if the network cannot be opened, Stopped once ``stop`` is set, and
+    EngineError for more workers than there are GPUs.
     """
     gpus = all_devices() if setup.choice.on_gpu else []
     count = workers or max(1, len(gpus))

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from multiprocessing.connection import wait
 from typing import TypeAlias
 
@@ -49,9 +48,8 @@ class WorkerScorer:
     """Scores in one process for each of ``environments`` (variables set besides this process's).
 
     The setup's threads are shared out among them. ``devices``: the GPUs that they use, if any.
-    ``stop``: set when no more is to be waited for. What is asked of it first waits for them, and
-    raises ModelError or EngineError if one cannot start or if they would not all give the same
-    results, and Stopped.
+    ``stop``: set when no more is to be waited for. Raises ModelError or EngineError if a worker
+    cannot start or if they would not all give the same results, and Stopped.
     """
 
     def __init__(
@@ -67,32 +65,15 @@ class WorkerScorer:
         self._losses = 0
         self._note: Note = _not_noted
         self._workers = [self._started(number) for number in range(len(environments))]
-
-    @cached_property
-    def _ready(self) -> list[Ready]:
-        """What each of the first workers said; waits for them. Raises what stands in the way."""
         try:
             ready = [worker.ready(self._stop) for worker in self._workers]
-            alike(ready, self._setup.choice.device)
+            self.made_of = alike(ready, setup.choice.device)
+            self.lane_count = sum(one.lane_count for one in ready)
+            self.batch_size = min(one.batch_size for one in ready)
         except BaseException:
             self.close()
             raise
-        return ready
-
-    @property
-    def made_of(self) -> dict[str, str]:
-        """See ``Scorer.made_of``. Waits until all workers can score."""
-        return self._ready[0].made_of
-
-    @property
-    def lane_count(self) -> int:
-        """See ``Scorer.lane_count``."""
-        return sum(one.lane_count for one in self._ready)
-
-    @property
-    def batch_size(self) -> int:
-        """See ``Scorer.batch_size``."""
-        return min(one.batch_size for one in self._ready)
+        self._first_ready = ready[0]
 
     def score(self, tables: Iterable[pa.Table], note: Note = _not_noted) -> Generator[ScoreBatch]:
         """See ``Scorer.score``. A row that ends workers by itself comes back as rejected.
@@ -101,7 +82,6 @@ class WorkerScorer:
         early where nothing comes back when it is to stop: one that hangs is not waited for.
         """
         self._note, waiting = note, Waiting(tables)
-        _ = self._ready
         try:
             while True:
                 self._hand_out(waiting)
@@ -163,7 +143,7 @@ class WorkerScorer:
             self._lose(worker, waiting, LostError(f"worker {worker.number} cannot start: {error}"))
             return None
         if isinstance(answer, Ready):
-            alike([self._ready[0], answer], self._setup.choice.device)
+            alike([self._first_ready, answer], self._setup.choice.device)
             return None
         self._losses = 0 if answer else self._losses
         return answer

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import numpy as np
 
 from bloodcell._core import ShiftModel
+from bloodcell.error_model.recalibration import Recalibration
 from bloodcell.errors import ModelError
 from bloodcell.scheme import Equivalents, Specimen
 
@@ -38,6 +39,8 @@ class ErrorModel:
     blasts: int
     held_out: str
     """How these patients were held out of training."""
+    recalibration: Recalibration | None = None
+    """What a review starts from; None in cards of before there was one."""
 
     def core(self) -> ShiftModel:
         """The estimator of the C++ core with these parameters."""
@@ -52,24 +55,28 @@ class ErrorModel:
 
     def to_card(self) -> dict[str, Any]:
         """The table ``[error_model]`` of a model card: numbers, texts and lists of them."""
-        return {
+        table = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
         }
+        recalibration = self.recalibration.to_card() if self.recalibration else None
+        del table["recalibration"]
+        return table | ({"recalibration": recalibration} if recalibration else {})
 
     @staticmethod
     def from_card(table: dict[str, Any]) -> "ErrorModel":
         """Read ``[error_model]``; ModelError naming the entry, and what was expected, if wrong."""
-        names = {field.name for field in fields(ErrorModel)}
-        if not isinstance(table, dict) or table.keys() != names:
+        names = {field.name for field in fields(ErrorModel)} - {"recalibration"}
+        if not isinstance(table, dict) or table.keys() - {"recalibration"} != names:
             odd = sorted(names ^ set(table)) if isinstance(table, dict) else table
             raise ModelError(f"[error_model] has other entries than expected: {odd}")
-        for name, value in table.items():
-            _check_entry(name, value)
-        entries: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in table.items()
-        }
+        entries: dict[str, Any] = dict(table)
+        if "recalibration" in table:
+            entries["recalibration"] = Recalibration.from_card(table["recalibration"])
+        for name in names:
+            _check_entry(name, table[name])
+            if isinstance(table[name], list):
+                entries[name] = tuple(table[name])
         return ErrorModel(**entries)
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from bloodcell.error_model.card import ErrorModel
 from bloodcell.error_model.histograms import Floats, LabelledHistograms
+from bloodcell.error_model.recalibration import fit_recalibration
 from bloodcell.error_model.shapes import TAIL, fit_kind
 from bloodcell.error_model.worth import choose_worth
 from bloodcell.errors import InputError
@@ -33,6 +34,7 @@ def fit_error_model(
     held_out: str,
     profile: Specimen = "blood",
     blast_equivalents: Equivalents = "none",
+    weight: Floats | None = None,
 ) -> ErrorModel:
     """Estimate the error model from labelled cells of patients that were never trained on.
 
@@ -44,6 +46,7 @@ def fit_error_model(
         held_out: how these patients were held out of training, for the card.
         profile: as in ``bloodcell.score``, when the other arrays were made.
         blast_equivalents: likewise.
+        weight: float (N,), how many cells of the patient each stands for; one by default.
 
     ``choose_worth`` says what a patient's cells are taken to be worth. The limit of misfit is the t
     quantile that a further such patient exceeds with half of ``FALSE_ALARM_RATE``; the other half
@@ -52,7 +55,9 @@ def fit_error_model(
     Raises:
         InputError: Too few patients or cells, or a probability outside [0, 1].
     """
-    labelled = LabelledHistograms.of(blast_probability, is_blast, called_leukocyte, patients)
+    labelled = LabelledHistograms.of(
+        blast_probability, is_blast, called_leukocyte, patients, weight
+    )
     _check_enough(labelled)
     chosen = choose_worth(labelled)
     blast = fit_kind(labelled.blasts, chosen.worth_cells)
@@ -69,25 +74,30 @@ def fit_error_model(
         profile=profile,
         blast_equivalents=blast_equivalents,
         patients=len(labelled.counts),
-        cells=int(labelled.counts.sum()),
-        blasts=int(labelled.blasts.sum()),
+        cells=round(labelled.labelled.sum()),
+        blasts=round(labelled.blasts.sum()),
         held_out=held_out,
+        recalibration=fit_recalibration(
+            labelled.blast_counts, labelled.seen_counts, labelled.counts
+        ),
     )
 
 
 def _check_enough(labelled: LabelledHistograms) -> None:
-    with_blasts = int((labelled.blasts.sum(axis=1) > 0).sum())
-    blasts, others = int(labelled.blasts.sum()), int(labelled.others.sum())
-    if (
-        len(labelled.counts) < LEAST_PATIENTS
-        or 2 * with_blasts < LEAST_PATIENTS
-        or min(blasts, others) < LEAST_CELLS
-    ):
+    patients, with_blasts = len(labelled.counts), int((labelled.blasts.sum(axis=1) > 0).sum())
+    blasts, others = round(labelled.blasts.sum()), round(labelled.others.sum())
+    lacking = [
+        LEAST_PATIENTS - patients,
+        LEAST_PATIENTS // 2 - with_blasts,
+        # As many of a kind a patient as there are now, one at least.
+        *(math.ceil((LEAST_CELLS - n) / max(n / max(patients, 1), 1)) for n in (blasts, others)),
+    ]
+    if max(lacking) > 0:
         raise InputError(
-            f"too little for an error model: {len(labelled.counts)} patients with leukocytes, "
+            f"too little for an error model: {patients} patients with leukocytes, "
             f"{with_blasts} of them with blasts, {blasts} blasts and {others} other cells. "
             f"Needed are {LEAST_PATIENTS} patients, half of them with blasts, and "
-            f"{LEAST_CELLS} cells of either kind; label more patients"
+            f"{LEAST_CELLS} cells of either kind: about {max(lacking)} more such patients"
         )
 
 

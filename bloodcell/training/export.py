@@ -13,6 +13,7 @@ import tomli_w
 import torch
 from torch import nn
 
+from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.evaluation.join import Joined
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import OWN_SCHEME
@@ -22,8 +23,6 @@ from bloodcell.training.curves import draw_curves
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
 from bloodcell.training.recipe import Recipe
 from bloodcell.training.validation import Calibration, held_out_error_model, held_out_figures
-
-HELD_OUT = "held_out.parquet"
 
 
 def write_model_folder(

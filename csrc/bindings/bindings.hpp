@@ -6,5 +6,6 @@
 
 void register_images(pybind11::module_& module);
 void register_accumulator(pybind11::module_& module);
+void register_review(pybind11::module_& module);
 void register_shares(pybind11::module_& module);
 void register_strings(pybind11::module_& module);

@@ -15,6 +15,9 @@ with without_telemetry():
 onnxruntime.disable_telemetry_events()
 
 
+_WHERE_OTHER_FILES_LIE = "session.model_external_initializers_file_folder_path"
+
+
 class OnnxRuntimeBackend:
     """Runs ``model.onnx`` in FP32 on ``threads`` CPU threads.
 
@@ -24,12 +27,20 @@ class OnnxRuntimeBackend:
     def __init__(self, network: Network, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # Weights that lie outside of the file, which no digest holds, are looked for in the file
+        # as if it were a folder, and not in the current one.
+        options.add_session_config_entry(_WHERE_OTHER_FILES_LIE, str(network.weights))
         try:
             # From bytes, the file whose digest the card states: nothing else can be loaded.
             self._session = onnxruntime.InferenceSession(
                 network.weights.read_bytes(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's own exceptions share no public base
+            if "xternal data" in str(error):
+                raise ModelError(
+                    f"{network.weights} has weights in other files, which its card's SHA-256 does "
+                    "not hold: save it with all of them inside (onnx.save_model does, unless told)"
+                ) from error
             raise ModelError(f"{network.weights} cannot be loaded as ONNX: {error}") from error
         self._input = self._session.get_inputs()[0].name
         self.class_count = network.class_count

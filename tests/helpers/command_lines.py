@@ -25,9 +25,18 @@ def packages_loaded(module: str, *words: str, exit_status: int = 0) -> set[str]:
     return set(done.stdout.split())
 
 
+def commands_of(group: click.Group, before: str = "") -> dict[str, click.Command]:
+    """Each command by its words, those of groups inside too."""
+    commands: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        inner = isinstance(command, click.Group)
+        commands |= commands_of(command, f"{name} ") if inner else {before + name: command}
+    return commands
+
+
 def assert_documented(main: click.Group, program: str, page: str) -> None:
     docs = (_DOCS / page).read_text()
-    for name, command in main.commands.items():
+    for name, command in commands_of(main).items():
         assert command.help, name
         assert f"## {program} {name}" in docs
         for parameter in command.params:

@@ -8,13 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.reviews import answers_of, saved
+from helpers.served import Served
 from helpers.tiny_recipe import TINY_RECIPE
 
 import bloodcell
 from bloodcell.engine.backends.choice import why_not_here
+from bloodcell.review.answers import as_json
 
 MAKES_A_FILE = re.compile(
     r'(?:openat\(AT_FDCWD, "(?P<opened>[^"\n]*)", [^)\n]*O_(?:WRONLY|RDWR|CREAT)'
@@ -28,7 +32,14 @@ COMMANDS = {
     "score by workers": "bloodcell score {cells} --out {out}/run --workers 2",
     "evaluate": "bloodcell evaluate {run} --labels {cells}/labels.csv",
     "calibrate": "bloodcell calibrate {run} --labels {cells}/labels.csv --out {out}/model",
+    "calibrate from reviews": "bloodcell calibrate --from-reviews {run} --out {out}/model",
+    "export fhir": "bloodcell export {run} --to fhir",
+    "export hl7": "bloodcell export {run} --to hl7",
+    "export csv": "bloodcell export {run} --to csv",
+    "export xlsx": "bloodcell export {run} --to xlsx",
     "report": "bloodcell report {run}",
+    "review plan": "bloodcell review plan {run}",
+    "review apply": "bloodcell review apply {run} {answers} --reviewer A",
     "verify": "bloodcell verify {run}",
     "train": "bloodcell train {cells} --labels {cells}/labels.csv --recipe {recipe} --out {out}/m",
     "build": "bloodcell build jhu18-resnext26-160",
@@ -37,8 +48,8 @@ COMMANDS = {
     "bench run": "bloodcell-bench run {cells} --cells 32 --repeats 1 --out {out}/figures.svg",
     "bench scale": "bloodcell-bench scale --only cells --largest-cells 64 --out {out}/figures.svg",
 }
-STATUS_1 = ("calibrate", "build")
-"""Commands that say what they lack: enough patients, a GPU."""
+STATUS_1 = ("calibrate", "calibrate from reviews", "build")
+"""Commands that say what they lack: enough patients, signed ones, a GPU."""
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -51,9 +62,14 @@ def test_nothing_leaves_the_machine(
     for folder in (home, temporary, out):
         folder.mkdir()
     own_run = shutil.copytree(run.folder, tmp_path / "out" / "own")
-    recipe = out / "recipe.toml"
+    recipe, answers = out / "recipe.toml", out / "answers.json"
     recipe.write_text(TINY_RECIPE.replace("folds = 4", "folds = 3"))
-    words = COMMANDS[name].format(cells=smears, out=out, run=own_run, recipe=recipe).split()
+    saved(answers_of(bloodcell.open_run(own_run), lambda _row: "monocyte"), answers)
+    words = (
+        COMMANDS[name]
+        .format(cells=smears, out=out, run=own_run, recipe=recipe, answers=answers)
+        .split()
+    )
     log = tmp_path / "calls"
     done = subprocess.run(
         [
@@ -74,6 +90,27 @@ def test_nothing_leaves_the_machine(
     elsewhere = [path for path in made_files(calls) if not path.startswith(allowed)]
     assert set(elsewhere) <= {f"{home}/.cache"}
     assert list(temporary.rglob("*")) == []
+
+
+def test_a_served_report_is_on_this_machine_alone(
+    strace: str, run: bloodcell.Run, tmp_path: Path
+) -> None:
+    own = bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "own"))
+    log = tmp_path / "calls"
+    options = ("-f", "-qq", "-s", "400", "-o", str(log), "-e", "trace=%network")
+    served = Served(own, strace, *options)
+    try:
+        answers = replace(answers_of(own, lambda _row: "monocyte"), reviewer="A")
+        reply, _ = served.ask("POST", "answers", as_json(answers).encode(), X_Token=served.token)
+        assert reply.status == 200
+        assert served.ended()[0] == 0
+    finally:
+        served.kill()
+    calls = log.read_text(errors="replace").splitlines()
+    addresses = [line for line in calls if "sa_family=AF_INET" in line]
+    assert addresses
+    assert [line for line in addresses if 'inet_addr("127.0.0.1")' not in line] == []
+    assert [line for line in calls if re.search(r"(?:connect|sendto)\(.*AF_INET", line)] == []
 
 
 def made_files(calls: str) -> list[str]:

@@ -8,6 +8,8 @@ from helpers.drawn_runs import copy_of_model
 
 import bloodcell
 from bloodcell.errors import InputError, ModelError, RunError
+from bloodcell.files import sha256_of
+from bloodcell.model import load_model
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
@@ -35,8 +37,6 @@ def test_a_second_scorer_is_kept_out(smears: Path, tmp_path: Path) -> None:
 
 
 def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: Path) -> None:
-    from bloodcell.model import load_model
-
     with pytest.raises(ModelError, match="unknown model 'absent'"):
         bloodcell.score(smears, tmp_path / "run", model="absent")
     model = copy_of_model(tmp_path)
@@ -61,6 +61,22 @@ def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: 
     with pytest.raises(ModelError, match=r"card\.toml lacks the entry 'scheme'"):
         bloodcell.score(smears, tmp_path / "run", model=model)
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_in_other_files_are_refused_where_the_network_would_find_them(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = copy_of_model(tmp_path)
+    weights, card = model / "model.onnx", model / "card.toml"
+    network = onnx.load(weights)
+    weights.unlink()
+    onnx.save_model(network, weights, save_as_external_data=True, location="weights.bin")
+    stated = load_model().weights_sha256
+    card.write_text(card.read_text().replace(stated, sha256_of(weights)))
+    monkeypatch.chdir(model)
+    with pytest.raises(ModelError, match="has weights in other files"):
+        bloodcell.score(smears, tmp_path / "run", model=model, backend="onnxruntime")
 
 
 def test_an_explicit_backend_never_falls_back(

@@ -22,6 +22,7 @@ from bloodcell import scoring
 from bloodcell.engine import lanes
 from bloodcell.engine.backends.contract import Choice, Network
 from bloodcell.errors import DiskError, RunError, Stopped
+from bloodcell.review.planned import plan_path
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
@@ -145,6 +146,7 @@ def test_what_a_kill_leaves_later_is_cleared_away_and_users_files_are_not(
 ) -> None:
     shutil.copytree(run.folder, tmp_path / "run")
     left = ["run.json.0a1b2c3d.new", "report/index.html.0a1b2c3d.new", "patients.csv.new"]
+    left += ["report/images/00001.js.0a1b2c3d.new", "report/patients/00001.html.0a1b2c3d.new"]
     for name in [*left, "thesis.new", "cells/notes.new"]:
         (tmp_path / "run" / name).write_text("")
     bloodcell.score(smears, tmp_path / "run")
@@ -259,3 +261,19 @@ def test_a_full_disk_keeps_what_is_finished(
         "part-00000.parquet",
         "part-00001.parquet",
     ]
+
+
+def test_results_that_were_counted_anew_get_a_plan_of_their_own(
+    smears: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(smears, tmp_path / "in")
+    image = next((source / "phantom-000").glob("*.jpg"))
+    image.rename(tmp_path / image.name)
+    (source / "phantom-000" / image.name).touch()
+    run = bloodcell.score(source, tmp_path / "run")
+    first = plan_path(run).read_bytes()
+    bloodcell.score(source, tmp_path / "run")
+    assert plan_path(run).read_bytes() == first
+    (tmp_path / image.name).rename(source / "phantom-000" / image.name)
+    bloodcell.score(source, tmp_path / "run", retry_rejected=True)
+    assert plan_path(run).read_bytes() != first

@@ -1,6 +1,7 @@
 """The error model: its fit, its place in the card, what it refuses, and runs that use it."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from helpers.drawn_patients import error_model, histogram, histogram_of, labelle
 from helpers.drawn_runs import copy_of_model
 
 import bloodcell
+from bloodcell._core import curve_features
 from bloodcell.cli import main
 from bloodcell.error_model import ErrorModel, fit, fit_error_model
+from bloodcell.error_model.recalibration import fit_recalibration
 from bloodcell.errors import InputError, ModelError, RunError
 from bloodcell.model import load_model
 from bloodcell.shares import ADJUSTED, BANDS, Counting, adjusted_columns, naive_columns
@@ -82,6 +85,46 @@ def test_a_wrong_card_is_refused(
         ErrorModel.from_card(drawn.to_card() | {entry: wrong})
 
 
+@pytest.mark.parametrize(
+    ("entry", "wrong", "message"),
+    [
+        ("intercept", [1.0, 2.0], r"intercept: expected shape \(3,\)"),
+        ("log_slope", [1.0, 2.0, "3"], "log_slope is .* no finite number"),
+        ("correlation", 1.0, "correlation: expected between -1 and 1"),
+        ("worth_cells", float("inf"), "worth_cells is inf"),
+        ("odd", 1, "has the entries"),
+    ],
+)
+def test_a_wrong_recalibration_is_refused(
+    drawn: ErrorModel, entry: str, wrong: object, message: str
+) -> None:
+    table = drawn.to_card()
+    table["recalibration"] |= {entry: wrong}
+    with pytest.raises(ModelError, match=message):
+        ErrorModel.from_card(table)
+
+
+def test_a_card_of_before_reviews_has_no_recalibration(drawn: ErrorModel) -> None:
+    table = drawn.to_card()
+    del table["recalibration"]
+    assert ErrorModel.from_card(table) == replace(drawn, recalibration=None)
+
+
+def test_the_fit_finds_how_calibration_curves_differ() -> None:
+    rng, patients = np.random.default_rng(3), 60
+    cells = rng.multinomial(150, np.full(64, 1 / 64), patients)
+    middles = np.arange(-7.875, 8, 0.25)
+    intercept, log_slope = rng.normal(-1, 1.5, patients), rng.normal(0.2, 0.3, patients)
+    odds = intercept[:, None] + np.exp(log_slope)[:, None] * middles
+    fitted = fit_recalibration(rng.binomial(cells, 1 / (1 + np.exp(-odds))), cells)
+    assert fitted.intercept_scale == pytest.approx(1.3, abs=0.4)  # of a t distribution
+    assert fitted.log_slope_scale == pytest.approx(0.3, abs=0.1)
+    assert fitted.worth_cells == 150
+    features = np.array([curve_features(own) for own in cells])
+    assert (features @ fitted.intercept).mean() == pytest.approx(-1, abs=0.6)
+    assert (features @ fitted.log_slope).mean() == pytest.approx(0.2, abs=0.2)
+
+
 def test_too_few_patients_or_cells_are_refused() -> None:
     with pytest.raises(InputError, match=r"7 patients with leukocytes.*Needed are 8 patients"):
         fit_error_model(*labelled(patients=7), held_out="drawn")
@@ -145,7 +188,7 @@ def test_naive_columns() -> None:
 def test_a_run_reports_adjusted_shares(calibrated: Path, smears: Path, tmp_path: Path) -> None:
     run = bloodcell.score(smears, tmp_path / "run", model=calibrated, interval_width=90.0)
     page = (run.folder / "report" / "index.html").read_text()
-    assert "on 12 patients (1200 cells" in page
+    assert "on 12 patients (1,200 cells" in page
     for patient in run.patients.to_pylist():
         if patient["adjustment"] == "adjusted":
             low, high = patient["blast_percent_low"], patient["blast_percent_high"]

@@ -50,6 +50,58 @@ def test_outside_the_denominator() -> None:
     assert outside["pbc8"] == ["erythroblast", "platelet"]
 
 
+def test_a_differential_begins_with_blasts_and_follows_maturity() -> None:
+    names = {c.code: c.name for c in load_scheme("jhu18").classes}
+    assert [names[code] for _, code in load_scheme("jhu18").letters] == [
+        "Blast, no lineage specified", "Promyelocyte", "Myelocyte", "Metamyelocyte",
+        "Band neutrophil", "Segmented neutrophil", "Eosinophil", "Basophil", "Promonocyte",
+        "Monocyte", "Prolymphocyte", "Lymphocyte", "Variant lymphocyte", "Plasma cell",
+        "Erythroblast", "Smudge cell", "Thrombocyte aggregation", "Giant thrombocyte",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", scheme_names())
+def test_blast_and_lymphocyte_have_the_same_letter_in_every_scheme(name: str) -> None:
+    scheme = load_scheme(name)
+    assert [scheme.codes[place] for place in scheme.differential_order] == [
+        code for _, code in scheme.letters
+    ]
+    names = {c.code: c.name for c in scheme.classes}
+    by_letter = {letter: names[code] for letter, code in scheme.letters}
+    assert by_letter["L"].startswith("Lymphocyte")
+    assert by_letter.get("B", "Blast")[:5] in ("Blast", "Myelo")
+    assert by_letter["O"] == "Monocyte"
+
+
+LAB = """title = "Lab"
+source = "ours"
+[[class]]
+code = "LYM"
+name = "Lymphocyte"
+role = "leukocyte"
+[[class]]
+code = "BLA"
+name = "Lymphoblast"
+role = "blast"
+"""
+
+
+def test_a_scheme_without_letters_gets_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bloodcell.scheme._FOLDER", tmp_path)
+    (tmp_path / "lab.toml").write_text(LAB)
+    assert load_scheme("lab").letters == (("L", "BLA"), ("Y", "LYM"))
+    for letters, says in (
+        ('L = "LYM"', "names each class once"),
+        ('L = "LYM"\nb = "BLA"', "are A to Z"),
+        ('L = "LYM"\nBL = "BLA"', "are A to Z"),
+    ):
+        (tmp_path / "lab.toml").write_text(LAB + f"[letters]\n{letters}\n")
+        with pytest.raises(ModelError, match=says):
+            load_scheme("lab")
+
+
 def test_equivalents_by_profile() -> None:
     equivalents = {c.code: c.blast_equivalent for c in load_scheme("jhu18").classes}
     assert equivalents["promonocyte"] == ("aml",)

@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tomli_w
 from helpers.drawn_patients import histogram_of, labelled
+from helpers.drawn_runs import copy_of_model
 
 from bloodcell.error_model import fit_error_model
+from bloodcell.error_model.refit import refit
+from bloodcell.errors import ModelError
 from bloodcell.evaluation.join import Joined
-from bloodcell.model import load_model
 from bloodcell.scheme import Scheme, load_scheme
+from bloodcell.toml import read_toml
 from bloodcell.training.export import HELD_OUT, card_tables, write_held_out
-from bloodcell.training.validation import held_out_error_model, held_out_figures
+from bloodcell.training.validation import held_out_figures
 
 
 def drawn_cells(patients: int) -> Joined:
@@ -102,13 +106,27 @@ def test_a_card_can_be_made_again_from_the_held_out_cells_beside_it(tmp_path: Pa
     assert tables["error_model"]["held_out"].endswith("in one of 3 folds")
 
 
-def test_the_default_error_model_is_what_its_held_out_cells_give() -> None:
-    model = load_model()
-    assert model.error_model is not None
-    cells = read_held_out(model.folder, load_scheme("jhu18"))
-    again = held_out_error_model(cells, model.error_model.held_out)
-    assert again is not None
-    for name, value in model.error_model.to_card().items():
-        # Elsewhere the last digit may be rounded otherwise.
-        close = value if isinstance(value, str) else pytest.approx(value, rel=1e-3, abs=1e-9)
-        assert getattr(again, name) == close, name
+def test_the_default_error_model_is_what_its_held_out_cells_give(tmp_path: Path) -> None:
+    folder = copy_of_model(tmp_path)
+    shipped = read_toml(folder / "card.toml", ModelError)
+    spoilt = shipped | {"error_model": shipped["error_model"] | {"worth_cells": 1.0}}
+    (folder / "card.toml").write_text(tomli_w.dumps(spoilt))
+    refit(folder)
+    fitted = read_toml(folder / "card.toml", ModelError)
+    assert {**fitted, "error_model": None} == {**shipped, "error_model": None}
+    card, card_again = shipped["error_model"], fitted["error_model"]
+    tables = (card, card_again), (card.pop("recalibration"), card_again.pop("recalibration"))
+    for was, again in tables:
+        for name, value in was.items():
+            # Elsewhere the last digit may be rounded otherwise.
+            close = value if isinstance(value, str) else pytest.approx(value, rel=1e-3, abs=1e-9)
+            assert again[name] == close, name
+
+
+def test_a_card_without_an_error_model_is_not_fitted_anew(tmp_path: Path) -> None:
+    folder = copy_of_model(tmp_path)
+    card = read_toml(folder / "card.toml", ModelError)
+    del card["error_model"]
+    (folder / "card.toml").write_text(tomli_w.dumps(card))
+    with pytest.raises(ModelError, match="no error model to fit anew"):
+        refit(folder)

@@ -1,0 +1,75 @@
+"""`bloodcell review`: which cells to look at, and what the answers make of a run."""
+
+from pathlib import Path
+
+import click
+
+from bloodcell.command import Shown, command, pairs
+from bloodcell.paths import check_answers, check_run
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def review() -> None:
+    """Look at the few cells that settle a share, correct them and sign."""
+
+
+@review.command()
+@click.argument("run", type=_PATH)
+@click.option(
+    "--cells", type=click.IntRange(min=1), default=20, show_default=True,
+    help="Most cells a patient in the next batch.",
+)  # fmt: skip
+@click.option("--patient", metavar="NAME", help="Plan for this patient only.")
+@command
+def plan(run: Path, cells: int, patient: str | None) -> Shown:
+    """Choose the cells of RUN to look at next. Writes RUN/review/plan.parquet."""
+    check_run(run)
+    from bloodcell.console import print_plan
+    from bloodcell.review.plan import plan_review
+    from bloodcell.review.planned import write_plan
+    from bloodcell.run import open_run
+
+    opened = open_run(run)
+    planned = plan_review(opened, cells, patient)
+    path = write_plan(opened, planned)
+    return Shown(planned.to_pylist(), lambda: print_plan(planned, path))
+
+
+@review.command()
+@click.argument("run", type=_PATH)
+@click.argument("answers", type=_PATH)
+@click.option("--reviewer", required=True, metavar="NAME", help="Whose answers they are.")
+@command
+def apply(run: Path, answers: Path, reviewer: str) -> Shown:
+    """Recompute the shares of RUN from ANSWERS, a file saved from its report, and sign them."""
+    check_run(run)
+    check_answers(answers)
+    from bloodcell.console import print_applied
+    from bloodcell.report import write_report
+    from bloodcell.review.answers import read_answers
+    from bloodcell.review.apply import apply_answers
+    from bloodcell.run import open_run
+
+    applied = apply_answers(open_run(run), read_answers(answers), reviewer, str(answers))
+    write_report(applied.run)
+    return Shown(applied.entries(), lambda: print_applied(applied))
+
+
+@review.command()
+@click.argument("run", type=_PATH)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free",
+    help="Port of this machine's own address.",
+)  # fmt: skip
+@command
+def serve(run: Path, port: int) -> Shown:
+    """Show the report of RUN at an address of this machine; what is saved there is applied."""
+    check_run(run)
+    from bloodcell.serving import serve_review
+    from bloodcell.terminal import stop_on_signals, stop_requested
+
+    with stop_on_signals():
+        times = serve_review(run, port, stop_requested, lambda line: click.echo(line, err=True))
+    return pairs({"answers applied": times})

@@ -1,0 +1,240 @@
+"""What the pages of a report say, from the run's own tables: no number is made here twice."""
+
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell import repeated_images, unstained
+from bloodcell._core import REASONS
+from bloodcell.report.counting import cells_counted_by_hand
+from bloodcell.report.gallery import Cells, Survey, stratum_of
+from bloodcell.report.readings import readings
+from bloodcell.report.reviews import Reviews
+from bloodcell.review.leukocytes import counted_scheme
+from bloodcell.review.plan import DECISION_LINES
+from bloodcell.run import Run
+from bloodcell.scheme import CellClass
+from bloodcell.shares import ADJUSTED, BANDS, IS_ADJUSTED
+
+_DENOMINATORS = {"blood": "leukocytes", "marrow": "nucleated cells, erythroid ones included"}
+_LEUKOCYTE = ("blast", "leukocyte")
+_MOST_DOUBTS = 100
+"""Named on the overview, of each kind; ``run.json`` and ``cells/`` have the rest."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share of blasts in percent; all None where none can be given."""
+
+    share: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is one."""
+        return self.share is not None
+
+    @property
+    def lines_inside(self) -> list[float]:
+        """Which of 5, 10 and 20 % lie inside the interval."""
+        if self.low is None or self.high is None:
+            return []
+        return [line for line in DECISION_LINES if self.low < line < self.high]
+
+
+class Content:
+    """What the pages of one run say."""
+
+    def __init__(self, run: Run, reviews: Reviews, survey: Survey) -> None:
+        self._run, self._survey = run, survey
+        self.reviews = reviews
+        self.scheme = counted_scheme(run)
+        self._letters = {code: letter for letter, code in self.scheme.letters}
+        self.rows: list[dict[str, Any]] = run.patients.to_pylist()
+        self._by_hand = self._cells_counted_by_hand()
+
+    @cached_property
+    def shared(self) -> dict[str, Any]:
+        """What every page says."""
+        record, job = self._run.record, self._run.record.job
+        return {
+            "record": record,
+            "job": job,
+            "counts": self._run.counts,
+            "denominator": _DENOMINATORS[job.profile],
+            "rests_on": None if record.why_not_adjusted else record.error_model,
+            "bands": readings(job.profile),
+            "lines": DECISION_LINES,
+            "knows_equivalents": any("aml" in c.blast_equivalent for c in self.scheme.classes),
+            "run_identity": self.reviews.run_identity,
+            "plan_digest": self.reviews.plan_digest,
+        }
+
+    def overview(self) -> dict[str, Any]:
+        """What ``index.html`` says."""
+        patients = [self._summary(place) for place in range(len(self.rows))]
+        totals = {
+            name: sum(row[name] for row in self.rows)
+            for name in ("cells", "scored", "rejected", "denominator", "blasts_counted")
+        }
+        not_adjusted: dict[str, int] = {}
+        for row in self.rows:
+            if row["adjustment"] != IS_ADJUSTED:
+                not_adjusted[row["adjustment"]] = not_adjusted.get(row["adjustment"], 0) + 1
+        data = {
+            "run": self.reviews.run_identity,
+            "plan": self.reviews.plan_digest,
+            "patients": [row["patient"] for row in self.rows],
+        }
+        return {
+            "patients": patients,
+            "totals": totals,
+            "not_adjusted": not_adjusted,
+            "statuses": [summary["status"] for summary in patients],
+            "doubts": [
+                *repeated_images.told(self._run.record.repeated_images, _MOST_DOUBTS),
+                *unstained.told(self._run.record.unstained, _MOST_DOUBTS),
+            ],
+            "evaluation": self._evaluation(),
+            "data": data,
+        }
+
+    def patient(self, place: int, paths: dict[int, str]) -> dict[str, Any]:
+        """What the page of the patient at ``place`` says; ``paths`` of the cells that it shows."""
+        row, cells = self.rows[place], self._survey.of(place)
+        rejected = self._survey.rejected[place]
+        is_rejected = cells["class_index"] == len(self.scheme.codes)
+        return self._summary(place) | {
+            "before": page_name(place - 1) if place else None,
+            "after": page_name(place + 1) if place + 1 < len(self.rows) else None,
+            "naive": Estimate(*(row[f"blast_percent_naive{end}"] for end in ("", "_low", "_high"))),
+            "differential": [self._class(c, row, place) for c in self._classes(counted=True)],
+            "outside": [self._class(c, row, place) for c in self._classes(counted=False)],
+            "rejected_by_reason": {
+                REASONS[i]: int(n) for i, n in enumerate(rejected) if n and REASONS[i]
+            },
+            "rejected_cells": [
+                {"row": cell["row"], "path": paths[cell["row"]], "reason": REASONS[cell["reason"]]}
+                for cell in cells[is_rejected]
+            ],
+            "repeated": [
+                *repeated_images.told_of(self._run.record.repeated_images, row["patient"])
+            ],
+            "shown": int((~is_rejected).sum()),
+            "data": self._data(place, cells[~is_rejected], paths),
+        }
+
+    def _summary(self, place: int) -> dict[str, Any]:
+        """What overview and page say of a patient."""
+        row = self.rows[place]
+        review = self.reviews.of(row["patient"])
+        adjusted = Estimate(*(row[name] for name in ADJUSTED))
+        reviewed = Estimate(*(review.get(name) for name in ADJUSTED))
+        # Bands of the adjusted share would contradict a reviewed one.
+        bands = review if reviewed.is_given else row
+        chances = [bands[name] for name in BANDS if bands.get(name) is not None]
+        is_final = review.get("status") == "final"
+        planned = self.reviews.plan_of(row["patient"])
+        return {
+            "row": row,
+            "name": row["patient"],
+            "page": page_name(place),
+            "is_adjusted": row["adjustment"] == IS_ADJUSTED,
+            "lacks_stain": bool(unstained.lacks_stain(row["unstained"], row["scored"])),
+            "adjusted": adjusted,
+            "reviewed": reviewed,
+            "review": review,
+            "estimate": self._best(row),
+            "status": review.get("status", "preliminary"),
+            "chances": chances,
+            "band": chances.index(max(chances)) if chances else None,
+            "no_band": "none given after review" if reviewed.is_given else row["adjustment"],
+            "by_hand": int(self._by_hand[place]),
+            "rejected_percent": 100 * row["rejected"] / row["cells"],
+            "planned": len(planned),
+            "look_first": 0 if is_final else len(planned) - self.reviews.answered(planned),
+            "disputed": len(self.reviews.disputed(row["patient"])),
+        }
+
+    def _classes(self, *, counted: bool) -> list[CellClass]:
+        in_order = [self.scheme.classes[place] for place in self.scheme.differential_order]
+        is_counted = dict(zip(self.scheme.codes, self.scheme.is_leukocyte, strict=True))
+        return [c for c in in_order if is_counted[c.code] == counted]
+
+    def _class(self, cell_class: CellClass, row: dict[str, Any], place: int) -> dict[str, Any]:
+        review = self.reviews.of(self.rows[place]["patient"])
+        leukocytes = sum(row[f"n_{c.code}"] for c in self.scheme.classes if c.role in _LEUKOCYTE)
+        n, column = row[f"n_{cell_class.code}"], f"n_{cell_class.code}"
+        return {
+            "code": cell_class.code,
+            "name": cell_class.name,
+            "letter": self._letters[cell_class.code],
+            "is_blast": cell_class.role == "blast",
+            "column": column,
+            "n": n,
+            "n_reviewed": review.get(column),
+            "percent": 100 * n / row["denominator"] if row["denominator"] else None,
+            "per_100": 100 * n / leukocytes if leukocytes else None,
+        }
+
+    def _data(self, place: int, cells: Cells, paths: dict[int, str]) -> dict[str, Any]:
+        """What the page's script works with."""
+        name = self.rows[place]["patient"]
+        classes = self._classes(counted=True) + self._classes(counted=False)
+        places = [[c.code for c in classes].index(code) for code in self.scheme.codes]
+        is_counted = dict(zip(self.scheme.codes, self.scheme.is_leukocyte.tolist(), strict=True))
+        order = {planned["row"]: planned["order"] for planned in self.reviews.plan_of(name)}
+        strata = stratum_of(cells["blast_probability"])
+        return {
+            "run": self.reviews.run_identity,
+            "plan": self.reviews.plan_digest,
+            "patient": name,
+            "page": page_name(place),
+            "classes": [
+                {
+                    "code": c.code,
+                    "name": c.name,
+                    "letter": self._letters[c.code],
+                    "blast": c.role == "blast",
+                    "counted": is_counted[c.code],
+                    "n": self.rows[place][f"n_{c.code}"],
+                }
+                for c in classes
+            ],
+            "strata": self._survey.strata[place].tolist(),
+            "cells": [
+                {
+                    "row": int(cell["row"]),
+                    "class": places[cell["class_index"]],
+                    "blast": round(float(cell["blast_probability"]), 4),
+                    "stratum": int(stratum),
+                    "order": order.get(int(cell["row"]), 0),
+                    "path": paths[int(cell["row"])],
+                }
+                for cell, stratum in zip(cells, strata, strict=True)
+            ],
+            "applied": self.reviews.answers_of(name),
+            "disputed": self.reviews.disputed(name),
+        }
+
+    def _best(self, row: dict[str, Any]) -> Estimate:
+        """The share after review, if there is one, else the adjusted one."""
+        reviewed = Estimate(*(self.reviews.of(row["patient"]).get(name) for name in ADJUSTED))
+        return reviewed if reviewed.is_given else Estimate(*(row[name] for name in ADJUSTED))
+
+    def _cells_counted_by_hand(self) -> npt.NDArray[np.int64]:
+        shares = [astuple(self._best(row)) for row in self.rows]
+        return cells_counted_by_hand(*np.array(shares, np.float64).reshape(-1, 3).T / 100)
+
+    def _evaluation(self) -> list[str]:
+        folder = self._run.folder / "evaluation"
+        return sorted(path.name for path in folder.glob("*.svg"))
+
+
+def page_name(place: int) -> str:
+    """How files of the patient at ``place`` are called: by number, for a name may be anything."""
+    return f"{place + 1:05d}"

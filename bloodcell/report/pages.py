@@ -1,0 +1,59 @@
+"""Pages from templates, and the files that all of them share."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from bloodcell.files import write_whole
+
+_HERE = Path(__file__).parent
+
+
+def environment() -> jinja2.Environment:
+    """The templates; every string that goes into one is escaped."""
+    templates = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+    )
+    templates.filters |= {"percent": percent, "whole": whole, "chance": chance}
+    return templates
+
+
+def write_page(path: Path, template: jinja2.Template, content: dict[str, Any]) -> None:
+    """Write a page, unless it is there; DiskError if the disk refuses."""
+    _write_unless_there(path, template.render(content).encode())
+
+
+def write_assets(folder: Path) -> None:
+    """Write scripts and style sheet to ``folder``; DiskError if the disk refuses."""
+    for asset in sorted((_HERE / "assets").iterdir()):
+        _write_unless_there(folder / asset.name, asset.read_bytes())
+
+
+def _write_unless_there(path: Path, content: bytes) -> None:
+    # Answers for one patient change one page of a thousand, and syncing is what takes time.
+    if not path.is_file() or path.read_bytes() != content:
+        write_whole(path, lambda beside: beside.write_bytes(content))
+
+
+def percent(value: float | None) -> str:
+    """A percentage as the pages show it: one digit after the point."""
+    return "–" if value is None else f"{value:.1f}"  # noqa: RUF001 - an en dash
+
+
+def whole(value: int) -> str:
+    """A count as the pages show it."""
+    return f"{value:,}"
+
+
+def chance(value: float) -> str:
+    """A chance of 0 to 1 in percent; what is not 0 is not shown as 0, nor as 100 % by rounding."""
+    if 0 < value < 0.01:
+        return "< 1 %"
+    if 0.99 < value < 1:
+        return "> 99 %"
+    return f"{100 * value:.0f} %"

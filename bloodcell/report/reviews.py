@@ -1,0 +1,60 @@
+"""What a run's review has come to so far: the plan, the answers, the results that were signed."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bloodcell.review.answers import plan_digest, run_identity
+from bloodcell.review.folder import reviewed_cells, reviewed_patients
+from bloodcell.review.planned import read_plan
+from bloodcell.run import Run
+
+
+class Reviews:
+    """The tables below ``review`` of one run, by patient; empty where nothing was reviewed."""
+
+    def __init__(self, run: Run) -> None:
+        self.run_identity, self.plan_digest = run_identity(run), plan_digest(run)
+        self._plan = _by_patient(read_plan(run).to_pylist())
+        self._results = reviewed_patients(run)
+        cells = reviewed_cells(run)
+        self._answers = _by_patient(cells.to_pylist() if cells else [])
+
+    def of(self, patient: str) -> dict[str, Any]:
+        """The row of ``review/patients.parquet``; empty if there is none."""
+        return self._results.get(patient, {})
+
+    def plan_of(self, patient: str) -> list[dict[str, Any]]:
+        """The cells to look at, the first one first."""
+        return self._plan.get(patient, [])
+
+    def answers_of(self, patient: str) -> dict[int, str]:
+        """What each cell that was looked at counts as, by row."""
+        return {a["row"]: a["counts_as"] for a in self._answers.get(patient, [])}
+
+    def answered(self, planned: list[dict[str, Any]]) -> int:
+        """How many of some planned cells have an answer."""
+        return sum(cell["row"] in self._answered_rows for cell in planned)
+
+    def disputed(self, patient: str) -> list[int]:
+        """Rows that need a further reading."""
+        return sorted({a["row"] for a in self._answers.get(patient, []) if a["disputed"]})
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """All cells that were planned or answered, (W,)."""
+        planned = [cell["row"] for cells in self._plan.values() for cell in cells]
+        return np.array([*planned, *self._answered_rows], np.int64)
+
+    @cached_property
+    def _answered_rows(self) -> set[int]:
+        return {answer["row"] for answers in self._answers.values() for answer in answers}
+
+
+def _by_patient(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    by_patient: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_patient.setdefault(row["patient"], []).append(row)
+    return by_patient

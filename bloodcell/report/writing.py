@@ -1,0 +1,94 @@
+"""Writes the folder of a report, patient by patient."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bloodcell.engine.names import bytes_of
+from bloodcell.files import writing
+from bloodcell.first_look import RESERVED
+from bloodcell.manifest import root_of
+from bloodcell.report.content import Content, page_name
+from bloodcell.report.gallery import Cells, Survey, survey
+from bloodcell.report.images import ImagePack
+from bloodcell.report.pages import environment, write_assets, write_page
+from bloodcell.report.reviews import Reviews
+from bloodcell.review.plan import plan_review
+from bloodcell.review.planned import plan_path, write_plan
+from bloodcell.run import Run
+from bloodcell.store import RunStore
+
+FIRST_GLANCES = 20
+"""Most cells a patient that the first plan of a review asks for."""
+_PATIENTS_AT_ONCE = 64
+_WRITERS = 16
+"""Threads: most of their time they wait for the disk, which syncs many files as fast as one."""
+
+
+def write_report(run: Run) -> None:
+    """Write ``report/`` of ``run``, and the first plan of its review if there is none.
+
+    Images that are there already are kept: they are those of the first time. Raises DiskError if
+    the folder cannot be written, RunError if files of the run are lost or damaged.
+    """
+    folder = run.folder / "report"
+    with writing(folder):
+        for below in ("assets", "images", "patients"):
+            (folder / below).mkdir(parents=True, exist_ok=True)
+    if not plan_path(run).exists():
+        write_plan(run, plan_review(run, FIRST_GLANCES))
+    reviews = Reviews(run)
+    chosen = survey(run, run.patients["patient"].combine_chunks(), reviews.rows)
+    content, templates = Content(run, reviews, chosen), environment()
+    write_assets(folder / "assets")
+    _write_patients(run, content, chosen, templates.get_template("patient.html.jinja"))
+    page = templates.get_template("index.html.jinja")
+    write_page(folder / "index.html", page, content.shared | content.overview())
+
+
+def _write_patients(run: Run, content: Content, chosen: Survey, template: jinja2.Template) -> None:
+    folder = run.folder / "report"
+    root = root_of(Path(os.fsdecode(bytes_of(run.record.job.input))))
+
+    def write(place: int, cells: pa.Table) -> None:
+        rows = chosen.of(place)
+        paths = dict(zip(cells["row"].to_pylist(), cells["path"].to_pylist(), strict=True))
+        scored = rows["row"][rows["class_index"] < len(content.scheme.codes)]
+        pack = ImagePack(folder / "images" / f"{page_name(place)}.js", run.record.manifest_sha256)
+        pack.write(root, cells.filter(np.isin(cells["row"].to_numpy(), scored)))
+        page = folder / "patients" / f"{page_name(place)}.html"
+        write_page(page, template, content.shared | content.patient(place, paths))
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for places in _batches(len(content.rows)):
+            cells = _cells_of(run, np.concatenate([chosen.of(place)["row"] for place in places]))
+            # A list, so that what a thread raises is raised here.
+            list(pool.map(write, places, [_of(cells, chosen.of(place)) for place in places]))
+
+
+def _of(cells: pa.Table, rows: Cells) -> pa.Table:
+    return cells.filter(np.isin(cells["row"].to_numpy(), rows["row"]))
+
+
+def _batches(patients: int) -> Iterator[range]:
+    for first in range(0, patients, _PATIENTS_AT_ONCE):
+        yield range(first, min(first + _PATIENTS_AT_ONCE, patients))
+
+
+def _cells_of(run: Run, rows: npt.NDArray[np.int64]) -> pa.Table:
+    """Where the images of ``rows`` are: rows of the manifest, as ``read_files`` takes them."""
+    store = RunStore(run.folder)
+    parts = np.unique(rows // run.record.job.rows_per_part).tolist()
+    tables = [store.rows_of(part) for part in parts]
+    needed = [name for name in ("path", *RESERVED) if name in tables[0].column_names]
+    return pa.concat_tables(
+        table.select(needed).filter(pc.is_in(table["row"], value_set=pa.array(rows)))
+        for table in tables
+    )

@@ -1,0 +1,156 @@
+"""Applying answers: the shares they make of a run, and what is kept of them in its folder."""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bloodcell.audit import AuditLog, read_audit
+from bloodcell.errors import InputError, RunError
+from bloodcell.files import sha256_of, write_whole, writing, writing_together
+from bloodcell.patients import as_csv
+from bloodcell.review.answers import Answers, as_json, check_answers
+from bloodcell.review.folder import EVENT, Application, ReviewFolder, applications, logged_reviews
+from bloodcell.review.planned import read_plan
+from bloodcell.review.standing import Standing
+from bloodcell.run import Run, open_run
+from bloodcell.run_record import write_record
+from bloodcell.store import RunStore
+
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What has come of answers that were applied."""
+
+    run: Run
+    patients: list[dict[str, Any]]
+    """Rows of ``review/patients.parquet``, of the patients that the answers name."""
+    agreement: list[dict[str, Any]]
+    """Of each two reviewers of the run; see ``agreements``."""
+    disputed: list[tuple[str, int]]
+    """Patient and row of each cell of the run that needs a further reading."""
+
+    def entries(self) -> dict[str, Any]:
+        """All of it but the run, as JSON has it."""
+        return {
+            "patients": {row["patient"]: row for row in self.patients},
+            "agreement": self.agreement,
+            "disputed": [{"patient": name, "row": row} for name, row in self.disputed],
+        }
+
+
+def apply_answers(run: Run, answers: Answers, reviewer: str, source: str) -> Applied:
+    """Apply ``answers`` of ``reviewer`` to ``run``; ``source`` is what messages call them.
+
+    What the network made of the run is not touched. The reviewed tables are a function of all
+    answers that were applied, so that what a kill leaves half done the next call mends.
+
+    Raises InputError, with nothing changed, for a name that is none or answers that do not fit
+    (``check_answers``); RunError for a run that is in use or damaged; DiskError.
+    """
+    name = _checked_name(reviewer, answers.reviewer, source)
+    with RunStore(run.folder).locked():
+        run = open_run(run.folder)
+        check_answers(run, answers, source)
+        audit = _audit_of(run)
+        this = Application(len(logged_reviews(run)) + 1, name, replace(answers, reviewer=name))
+        standing = Standing(run, [*applications(run), this])
+        run, patients = _write(run, standing, this, audit)
+    named = [row for row in patients.to_pylist() if row["patient"] in answers.patients]
+    return Applied(run, named, standing.agreement(), standing.disputed())
+
+
+def _write(
+    run: Run, standing: Standing, this: Application, audit: AuditLog
+) -> tuple[Run, pa.Table]:
+    """Write all files of the review; returns the run as it is then, and its table of patients."""
+    folder, store = ReviewFolder(run.folder), RunStore(run.folder)
+    cells = standing.cells(set(read_plan(run)["row"].to_pylist()))
+    patients = standing.patients(cells)
+    disagreements = _disagreements(run, standing)
+    agreement = json.dumps(standing.agreement(), indent=2, ensure_ascii=False) + "\n"
+    readable = re.sub(r"[^\w.-]+", "_", this.reviewer)[:48]
+    answers = folder.answers / f"{this.number:03d}-{readable}.json"
+    with writing(folder.answers):
+        folder.answers.mkdir(parents=True, exist_ok=True)
+        # Answers count from their line in the log on: what lies there without one was cut short.
+        for left in folder.answers.glob(f"{this.number:03d}-*"):
+            left.unlink()
+    with writing_together(
+        {
+            folder.cells_path: lambda path: pq.write_table(cells, path),
+            folder.patients_path: lambda path: pq.write_table(patients, path),
+            folder.agreement_path: lambda path: path.write_text(agreement, "utf-8"),
+            folder.disagreements_path: lambda path: path.write_bytes(disagreements),
+        }
+    ):
+        write_whole(answers, lambda path: path.write_text(as_json(this.answers), "utf-8"))
+        audit.append(
+            EVENT,
+            number=this.number,
+            reviewer=this.reviewer,
+            file=answers.name,
+            answers_sha256=sha256_of(answers),
+            cells=sum(len(one.answers) for one in this.answers.patients.values()),
+            signed=sum(one.sign for one in this.answers.patients.values()),
+        )
+    record = replace(run.record, audit_head=audit.head)
+    write_record(store.record_path, record)
+    return Run(run.folder, record), patients
+
+
+def _audit_of(run: Run) -> AuditLog:
+    """The run's log, whole to its end; RunError if it is not.
+
+    A kill may have come between its last line, of a review, and ``run.json``.
+    """
+    path = RunStore(run.folder).audit_path
+    if run.record.audit_head is None:
+        raise RunError(f"{path} is none: run the same `bloodcell score` again to begin a log")
+    audit, last = AuditLog(path), None
+    for last in read_audit(path):  # noqa: B007 - the last one is asked for
+        pass
+    follows = last is not None and last["event"] == EVENT and last["previous"]
+    if run.record.audit_head not in (audit.head, follows):
+        raise RunError(
+            f"{path} does not end as run.json says: lines are missing or were added. "
+            "`bloodcell verify` says more"
+        )
+    return audit
+
+
+def _disagreements(run: Run, standing: Standing) -> bytes:
+    """A CSV of the cells that need a further reading."""
+    votes, disputed = standing.votes(), standing.disputed()
+    paths = run.cells_at([row for _, row in disputed], ["path"])
+    return as_csv(
+        pa.table(
+            {
+                "patient": pa.array([name for name, _ in disputed], pa.string()),
+                "row": pa.array([row for _, row in disputed], pa.int64()),
+                "path": pa.array([paths[row]["path"] for _, row in disputed], pa.string()),
+                "readings": pa.array(
+                    ["; ".join(map(": ".join, votes[cell].items())) for cell in disputed],
+                    pa.string(),
+                ),
+            }
+        )
+    )
+
+
+def _checked_name(given: str, in_file: str, source: str) -> str:
+    """The reviewer's name; InputError if it is none, or not the one in the file."""
+    name = given.strip()
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise InputError(
+            f"{given[:_LONGEST_NAME]!r} is no name of a reviewer: letters are expected, at most "
+            f"{_LONGEST_NAME}"
+        )
+    if in_file.strip() not in ("", name):
+        raise InputError(f"{source} holds the answers of {in_file.strip()!r}, not of {name!r}")
+    return name

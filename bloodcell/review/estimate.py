@@ -1,0 +1,105 @@
+"""What the answers of a review make of a patient's share."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import pyarrow as pa
+
+from bloodcell.review.patient import PatientReview, reviews
+from bloodcell.review.sample import SampleShare, sample_share
+from bloodcell.run import Run
+from bloodcell.shares import ADJUSTED, BANDS
+
+Basis = Literal["model", "sample"]
+
+LEAST_SURPRISE = -3.0
+"""In standard deviations below what was foretold: answers of a lower log score contradict it."""
+
+_SCHEMA = pa.schema(
+    [
+        ("patient", pa.string()),
+        ("cells_looked_at", pa.int64()),
+        *((name, pa.float64()) for name in (*ADJUSTED, *BANDS)),
+        ("basis", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ReviewedShare:
+    """Shares of 0 to 1 with the interval of 95 %; NaN where no leukocyte is left."""
+
+    share: float
+    low: float
+    high: float
+    bands: tuple[float, ...]
+    """Chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more."""
+    basis: Basis
+
+
+def reviewed_shares(run: Run, answers: pa.Table, planned: pa.Table) -> pa.Table:
+    """One row a patient of ``answers``, sorted by name.
+
+    ``answers`` has ``patient``, ``row`` and ``reviewed_class``, each cell once, classes of the
+    run's scheme; ``planned`` is the plan. Columns: ``patient``, ``cells_looked_at``; share,
+    interval and bands named as in patients.parquet, null where no leukocyte is left; ``basis``,
+    which is ``model``, or ``sample`` where the network is not trusted or the answers contradict
+    it. A cell that was answered but not planned is known and no part of the sample. One that the
+    network called a leukocyte and the reader does not leaves the denominator, one that only the
+    reader calls so enters it.
+    """
+    names = set(answers["patient"].to_pylist())
+    rows = [
+        _row(name, review, reviewed_share(review))
+        for name, review in reviews(run, answers, planned)
+        if name in names
+    ]
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def reviewed_share(review: PatientReview) -> ReviewedShare:
+    """One patient's share after the answers: by the model, unless they contradict it."""
+    by_sample = sample_share(review.sample)
+    if review.prior is None or not by_sample.share >= 0:
+        return _of_sample(by_sample)
+    answers = review.answers
+    by_model = review.prior.reviewed_share(
+        **review.for_core,
+        blasts=float(answers.is_blast.sum()),
+        others=float((answers.is_leukocyte & ~answers.is_blast).sum()),
+    )
+    if by_model["surprise"] < LEAST_SURPRISE:
+        return _of_sample(by_sample)
+    share, low, high = (float(by_model[name]) for name in ("share", "low", "high"))
+    return ReviewedShare(share, low, high, tuple(map(float, by_model["bands"])), "model")
+
+
+def _of_sample(sample: SampleShare) -> ReviewedShare:
+    """Bands are of two half normal distributions that end the interval at .025 and .975."""
+
+    def below(share: float) -> float:
+        distance = share - sample.share
+        side = sample.high - sample.share if distance > 0 else sample.share - sample.low
+        if side == 0:
+            return float(distance > 0)
+        return NormalDist().cdf(1.96 * distance / side)
+
+    five, ten, twenty = (below(line) for line in (0.05, 0.10, 0.20))
+    bands = (five, ten - five, twenty - ten, 1 - twenty)
+    return ReviewedShare(sample.share, sample.low, sample.high, bands, "sample")
+
+
+def _row(name: str, review: PatientReview, share: ReviewedShare) -> dict[str, object]:
+    is_known = share.share >= 0
+    percents = [100 * share.share, 100 * share.low, 100 * share.high]
+    return {
+        "patient": name,
+        "cells_looked_at": len(review.answers.row),
+        "basis": share.basis,
+        **(
+            dict(zip((*ADJUSTED, *BANDS), (*percents, *share.bands), strict=True))
+            if is_known
+            else {}
+        ),
+    }

@@ -1,0 +1,104 @@
+"""Which cells a person should look at: those whose labels tell most about a patient's share."""
+
+import hashlib
+import math
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bloodcell.errors import InputError
+from bloodcell.review.draw import next_places
+from bloodcell.review.estimate import reviewed_share
+from bloodcell.review.folder import reviewed_cells
+from bloodcell.review.patient import PatientReview, by_stratum, reviews
+from bloodcell.review.planned import PLAN_SCHEMA, read_plan
+from bloodcell.review.standing import as_they_count
+from bloodcell.run import Run
+from bloodcell.shares import ADJUSTED
+
+DECISION_LINES = (5.0, 10.0, 20.0)
+"""Percent of blasts at which a finding is read another way."""
+
+_NO_ANSWERS = pa.schema(
+    [("patient", pa.string()), ("row", pa.int64()), ("reviewed_class", pa.string())]
+).empty_table()
+
+
+def plan_review(run: Run, cells: int, patient: str | None = None) -> pa.Table:
+    """The run's plan, so that at most ``cells`` cells of each patient wait for an answer.
+
+    As many do where 5, 10 or 20 % lies inside the interval, half as many where that is wider than
+    the run's ``interval_width``, and none are added where nothing can change. Which cells, depends
+    on the run's manifest and model, the patient's name and the answers given so far.
+
+    ``patient``: add cells of this one only. Columns: ``patient``; ``order``, 1 is looked at first;
+    ``row``; ``stratum`` 0 to 7, by log-odds of blast; ``stratum_cells``, the patient's leukocytes
+    in it; ``batch`` from 1 on.
+
+    Raises InputError if ``cells`` is not positive or there is no such patient.
+    """
+    if cells < 1:
+        raise InputError(f"--cells is 1 or more, {cells} given")
+    planned = read_plan(run)
+    tables, intervals = [planned], _intervals(run)
+    for name, review in reviews(run, _answered_cells(run), planned, patient):
+        interval, trusted = intervals[name], True
+        if len(review.answers.row):
+            share = reviewed_share(review)
+            interval, trusted = (100 * share.low, 100 * share.high), share.basis == "model"
+        wanted = cells_wanted(*interval, run.record.job.interval_width, cells)
+        waiting = int((~review.is_answered).sum())
+        more, seed = max(wanted - waiting, 0), _seed_of(run, name)
+        places = next_places(review, more, seed, trusted=trusted)
+        tables.append(_batch(name, review, places, planned))
+    return pa.concat_tables(tables).sort_by([("patient", "ascending"), ("order", "ascending")])
+
+
+def cells_wanted(low: float, high: float, interval_width: float, cells: int) -> int:
+    """All of ``cells`` if a decision line lies inside, half if it is wide, none if neither.
+
+    Interval and its width up to which it is narrow enough are in percent.
+    """
+    if any(low < line < high for line in DECISION_LINES):
+        return cells
+    return math.ceil(cells / 2) if high - low > interval_width else 0
+
+
+def _answered_cells(run: Run) -> pa.Table:
+    """Answers applied so far, each cell once."""
+    cells = reviewed_cells(run)
+    return _NO_ANSWERS if cells is None else as_they_count(cells)
+
+
+def _intervals(run: Run) -> dict[str, tuple[float, float]]:
+    """The network's intervals in percent; all is possible where it has none."""
+    columns = run.patients.select(["patient", *ADJUSTED[1:]]).to_pydict().values()
+    return {
+        name: (0.0, 100.0) if low is None else (low, high)
+        for name, low, high in zip(*columns, strict=True)
+    }
+
+
+def _seed_of(run: Run, patient: str) -> list[int]:
+    text = "\n".join((run.record.manifest_sha256, run.record.job.model_sha256, patient))
+    return list(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
+
+
+def _batch(
+    name: str, review: PatientReview, places: npt.NDArray[np.int64], planned: pa.Table
+) -> pa.Table:
+    stratum = review.cells.stratum
+    sizes = by_stratum(stratum)
+    before = planned.filter(pc.equal(planned["patient"], name))
+    batch = 1 + max(before["batch"].to_pylist(), default=0)
+    columns = {
+        "patient": [name] * len(places),
+        "order": len(before) + 1 + np.arange(len(places)),
+        "row": review.cells.row[places],
+        "stratum": stratum[places],
+        "stratum_cells": sizes[stratum[places]],
+        "batch": [batch] * len(places),
+    }
+    return pa.table(columns, schema=PLAN_SCHEMA)

@@ -1,0 +1,197 @@
+"""How cells and patients stand after all answers that were applied: a function of these."""
+
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bloodcell.review.agreement import agreements, settled_class
+from bloodcell.review.answers import run_identity
+from bloodcell.review.estimate import reviewed_shares
+from bloodcell.review.folder import Application
+from bloodcell.run import Run
+from bloodcell.shares import ADJUSTED, BANDS
+
+_CELLS = pa.schema(
+    [
+        ("patient", pa.string()),
+        ("row", pa.int64()),
+        ("class", pa.string()),
+        ("reviewed_class", pa.string()),
+        ("reviewer", pa.string()),
+        ("counts_as", pa.string()),
+        ("disputed", pa.bool_()),
+        ("planned", pa.bool_()),
+    ]
+)
+_PATIENTS = [
+    ("patient", pa.string()),
+    ("status", pa.string()),
+    ("corrected", pa.bool_()),
+    ("reviewers", pa.list_(pa.string())),
+    ("signed_by", pa.list_(pa.string())),
+    ("comment", pa.string()),
+    ("last_answers", pa.int32()),
+    ("cells_looked_at", pa.int64()),
+    ("cells_disputed", pa.int64()),
+    *((column, pa.float64()) for column in (*ADJUSTED, *BANDS)),
+    ("basis", pa.string()),
+]
+
+
+@dataclass
+class _Patient:
+    """One patient, while applications are gone through in order."""
+
+    votes: dict[int, dict[str, str]] = field(default_factory=dict)
+    """By row, then by reviewer, the latest last."""
+    reviewers: dict[str, bool] = field(default_factory=dict)
+    """Who looked at the patient, and whether they signed when they last did."""
+    is_signed: bool = False
+    """By the last who looked."""
+    comment: str = ""
+    last_answers: int = 0
+    signed_as: list[dict[int, str]] = field(default_factory=list)
+    """What the cells counted as, each time that the patient became final."""
+
+    def apply(self, application: Application, patient: str) -> None:
+        own = application.answers.patients[patient]
+        for row, code in own.answers.items():
+            votes = self.votes.setdefault(row, {})
+            votes.pop(application.reviewer, None)
+            votes[application.reviewer] = code
+        self.reviewers[application.reviewer] = self.is_signed = own.sign
+        self.comment = own.comment or self.comment
+        self.last_answers = application.number
+        if self.status == "final":
+            self.signed_as.append(self.classes)
+
+    @property
+    def classes(self) -> dict[int, str]:
+        """What each cell counts as; a disputed one as the latest answer says."""
+        return {
+            row: settled_class(votes) or list(votes.values())[-1]
+            for row, votes in self.votes.items()
+        }
+
+    @property
+    def disputed(self) -> list[int]:
+        """Rows that are still open."""
+        return [row for row, votes in self.votes.items() if settled_class(votes) is None]
+
+    @property
+    def status(self) -> str:
+        if self.disputed:
+            return "disputed"
+        return "final" if self.is_signed else "preliminary"
+
+
+class Standing:
+    """After ``applications``, in their order."""
+
+    def __init__(self, run: Run, applications: Sequence[Application]) -> None:
+        self._run, self._codes = run, run.scheme.codes
+        patients: dict[str, _Patient] = {}
+        for application in applications:
+            for name in application.answers.patients:
+                patients.setdefault(name, _Patient()).apply(application, name)
+        self._patients = dict(sorted(patients.items()))
+
+    def votes(self) -> dict[tuple[str, int], dict[str, str]]:
+        """By patient and row, the class that each reviewer gave last."""
+        return {
+            (name, row): votes
+            for name, patient in self._patients.items()
+            for row, votes in sorted(patient.votes.items())
+        }
+
+    def agreement(self) -> list[dict[str, Any]]:
+        """Of each two reviewers; what ``review/agreement.json`` holds."""
+        return agreements(self.votes().values())
+
+    def disputed(self) -> list[tuple[str, int]]:
+        """Patient and row of each cell that needs a further reading."""
+        return [(name, row) for name, one in self._patients.items() for row in sorted(one.disputed)]
+
+    def cells(self, planned_rows: Set[int]) -> pa.Table:
+        """``review/cells.parquet``, a row a cell and reviewer.
+
+        ``planned_rows`` are those that were drawn for the review.
+        """
+        called = self._run.cells_at([row for _, row in self.votes()], ["class"])
+        rows = [
+            {
+                "patient": name,
+                "row": row,
+                "class": called[row]["class"],
+                "reviewed_class": code,
+                "reviewer": reviewer,
+                "counts_as": counts_as,
+                "disputed": settled_class(patient.votes[row]) is None,
+                "planned": row in planned_rows,
+            }
+            for name, patient in self._patients.items()
+            for row, counts_as in sorted(patient.classes.items())
+            for reviewer, code in patient.votes[row].items()
+        ]
+        return self._of_run(pa.Table.from_pylist(rows, schema=_CELLS))
+
+    def patients(self, cells: pa.Table) -> pa.Table:
+        """``review/patients.parquet`` of ``cells``: shares, counts and status."""
+        cells = as_they_count(cells)
+        planned = cells.filter(cells["planned"]).select(["patient", "row"])
+        shares = reviewed_shares(self._run, cells, planned).to_pylist()
+        share_of = {row["patient"]: row for row in shares}
+        network = {row["patient"]: row for row in self._run.patients.to_pylist()}
+        corrected = _corrections(cells)
+        rows = [
+            self._row(name, patient, share_of.get(name, {}), network[name])
+            | {
+                f"n_{code}": network[name][f"n_{code}"] + corrected[name, code]
+                for code in self._codes
+            }
+            for name, patient in self._patients.items()
+        ]
+        counts = [(f"n_{code}", pa.int64()) for code in self._codes]
+        return self._of_run(pa.Table.from_pylist(rows, schema=pa.schema([*_PATIENTS, *counts])))
+
+    def _of_run(self, table: pa.Table) -> pa.Table:
+        return table.replace_schema_metadata({"run": run_identity(self._run)})
+
+    def _row(
+        self, name: str, patient: _Patient, share: dict[str, Any], network: dict[str, Any]
+    ) -> dict[str, Any]:
+        """``share``: of ``reviewed_shares``, empty if no cell was looked at."""
+        of_share = share or network
+        return {
+            "patient": name,
+            "status": patient.status,
+            "corrected": any(classes != patient.classes for classes in patient.signed_as),
+            "reviewers": list(patient.reviewers),
+            "signed_by": [who for who, signed in patient.reviewers.items() if signed],
+            "comment": patient.comment,
+            "last_answers": patient.last_answers,
+            "cells_looked_at": len(patient.votes),
+            "cells_disputed": len(patient.disputed),
+            **{column: of_share.get(column) for column in (*ADJUSTED, *BANDS)},
+            "basis": share.get("basis", "model"),
+        }
+
+
+def as_they_count(cells: pa.Table) -> pa.Table:
+    """Each cell once, with the class that counts as its ``reviewed_class``."""
+    once = cells.take(np.unique(cells["row"].to_numpy(), return_index=True)[1])
+    place = once.schema.get_field_index("reviewed_class")
+    return once.set_column(place, "reviewed_class", once["counts_as"])
+
+
+def _corrections(cells: pa.Table) -> Counter[tuple[str, str]]:
+    """By patient and class, by how many cells the network's count is wrong."""
+    corrections: Counter[tuple[str, str]] = Counter()
+    for cell in cells.to_pylist():
+        corrections[cell["patient"], cell["class"]] -= 1
+        corrections[cell["patient"], cell["reviewed_class"]] += 1
+    return corrections

@@ -1,0 +1,27 @@
+// The posterior of a patient's blast share once some cells were looked at.
+#pragma once
+
+#include <array>
+
+#include "bloodcell/recalibration.hpp"
+
+namespace bloodcell {
+
+struct ReviewedShare {
+    double share;  // the posterior's median
+    double low;    // and quantiles .025 and .975
+    double high;
+    std::array<double, 4> bands;  // under .05, .05 to under .10, .10 to under .20, .20 and more
+    double surprise;              // see recalibration.hpp
+};
+
+// unseen: leukocytes not looked at in each of blast_bins, 0 or more, not always whole numbers.
+// blasts, others: the leukocytes that were. Not all 0.
+//
+// Given the curve the blasts among the unseen cells of a bin are beta-binomial, independent of
+// other bins; their sum is taken as normal, and the share as cut off where the cells looked at
+// rule out less or more.
+ReviewedShare reviewed_share(const Recalibration& patient, const double* unseen, double blasts,
+                             double others);
+
+}  // namespace bloodcell

@@ -1,0 +1,116 @@
+// Reviews: what answers make of a share, and where the next cells come from, on small histograms.
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "bloodcell/review_plan.hpp"
+#include "bloodcell/reviewed_share.hpp"
+#include "check.hpp"
+
+using namespace bloodcell;
+using Histogram = std::vector<std::int64_t>;
+
+namespace {
+
+RecalibrationPrior prior() { return {{-0.5, 0, 0}, {0.3, 0, 0}, 1.5, 0.3, 0.1, 100}; }
+
+// A few blasts by the network, many others, and as many it is not sure of.
+Histogram histogram() {
+    Histogram counts(blast_bins, 0);
+    counts[8] = 600;
+    counts[31] = 100;
+    counts[33] = 100;
+    counts[52] = 200;
+    return counts;
+}
+
+std::vector<double> unseen(const Histogram& counts) { return {counts.begin(), counts.end()}; }
+
+double width(const ReviewedShare& share) { return share.high - share.low; }
+
+void test_answers_narrow_the_interval() {
+    const Histogram counts = histogram();
+    Recalibration patient(prior(), counts.data());
+    const auto before = reviewed_share(patient, unseen(counts).data(), 0, 0);
+    std::vector<double> left = unseen(counts);
+    for (int i = 0; i < 10; ++i) {
+        patient.see(31, false);
+        patient.see(33, true);
+    }
+    left[31] -= 10;
+    left[33] -= 10;
+    const auto after = reviewed_share(patient, left.data(), 10, 10);
+    CHECK(width(after) < 0.5 * width(before));
+    CHECK(after.low <= after.share && after.share <= after.high);
+    double sum = 0;
+    for (const double band : after.bands) sum += band;
+    CHECK(std::abs(sum - 1) < 1e-12);
+}
+
+void test_all_cells_seen_leave_no_doubt() {
+    const Histogram counts = histogram();
+    const Recalibration patient(prior(), counts.data());
+    const std::vector<double> none(blast_bins, 0.0);
+    const auto share = reviewed_share(patient, none.data(), 250, 750);
+    CHECK(share.share == 0.25 && share.low == 0.25 && share.high == 0.25);
+    CHECK(share.bands[3] == 1);
+}
+
+void test_contradicting_answers_are_a_surprise() {
+    const Histogram counts = histogram();
+    Recalibration right(prior(), counts.data());
+    Recalibration wrong(prior(), counts.data());
+    for (int i = 0; i < 5; ++i) {
+        right.see(52, true);
+        right.see(8, false);
+        wrong.see(52, false);
+        wrong.see(8, true);
+    }
+    CHECK(right.surprise() > 0);
+    CHECK(wrong.surprise() < -3);
+}
+
+void test_the_next_cells_are_where_answers_tell_most() {
+    const Histogram counts = histogram();
+    const Recalibration patient(prior(), counts.data());
+    std::array<std::vector<std::size_t>, strata> waiting;
+    waiting[0].assign(20, 8);
+    waiting[3].assign(20, 31);
+    waiting[4].assign(20, 33);
+    waiting[7].assign(20, 52);
+    const Drawn drawn{{600, 0, 0, 100, 100, 0, 0, 200}, {}};
+    const auto chosen = next_strata(patient, unseen(counts).data(), {}, waiting, drawn, 20);
+    std::array<int, strata> from{};
+    for (const std::size_t h : chosen) ++from[h];
+    CHECK(chosen.size() == 20 && chosen[0] == 0);  // the largest stratum first
+    CHECK(from[0] >= 4 && from[7] >= 1);           // two fifths of their parts at least
+    CHECK(from[3] + from[4] > 6);                  // a fifth of the cells, but the unsure ones
+    CHECK(from[1] + from[2] + from[5] + from[6] == 0);
+    waiting = {};
+    waiting[3].assign(3, 31);
+    CHECK(next_strata(patient, unseen(counts).data(), {}, waiting, drawn, 20).size() == 3);
+}
+
+void test_refusals() {
+    CHECK(refusal([] { prior().check(); }).empty());
+    RecalibrationPrior bad = prior();
+    bad.correlation = 1;
+    CHECK(refusal([&] { bad.check(); }).find("correlation") == 0);
+    bad = prior();
+    bad.worth_cells = 0;
+    CHECK(refusal([&] { bad.check(); }).find("worth_cells") == 0);
+    bad = prior();
+    bad.intercept[1] = std::nan("");
+    CHECK(refusal([&] { bad.check(); }).find("intercept") == 0);
+}
+
+}  // namespace
+
+int main() {
+    test_answers_narrow_the_interval();
+    test_all_cells_seen_leave_no_doubt();
+    test_contradicting_answers_are_a_surprise();
+    test_the_next_cells_are_where_answers_tell_most();
+    test_refusals();
+    return check_result();
+}

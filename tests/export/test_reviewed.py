@@ -1,0 +1,91 @@
+"""What a review changes in an export: status, share, who signed; the network's own stays beside."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pyarrow.csv
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from helpers.reviews import answers_of, planned
+
+import bloodcell
+from bloodcell.export import export
+from bloodcell.review.apply import apply_answers
+from bloodcell.review.folder import reviewed_patients
+
+BLAST, MONOCYTE = "blast_no_lineage_spec", "monocyte"
+FIRST, SECOND, THIRD = "phantom-000", "phantom-001", "phantom-002"
+
+
+@pytest.fixture(scope="module")
+def reviewed(run: bloodcell.Run, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+    """The first patient final, the second corrected after that, the third disputed."""
+    folder = shutil.copytree(run.folder, tmp_path_factory.mktemp("reviewed") / "run")
+    own = planned(bloodcell.open_run(folder))
+
+    def apply(reviewer: str, label: Callable[[int], str], *patients: str) -> None:
+        answers = answers_of(own, label, patients, comment="=seen|again")
+        apply_answers(own, answers, reviewer, "answers.json")
+
+    apply("Dr. =A", lambda _row: BLAST, FIRST, SECOND, THIRD)
+    apply("Dr. =A", lambda row: BLAST if row % 2 else MONOCYTE, SECOND)
+    apply("B&C", lambda _row: MONOCYTE, THIRD)
+    return bloodcell.open_run(folder)
+
+
+def test_fhir_says_what_is_final_corrected_and_still_open(
+    reviewed: bloodcell.Run, tmp_path: Path
+) -> None:
+    status, interpreters = {}, {}
+    rows = {row["patient"]: row for row in reviewed.patients.to_pylist()}
+    for file in export(reviewed, "fhir", tmp_path / "fhir").iterdir():
+        entries = Bundle.model_validate_json(file.read_text("utf-8")).entry
+        report = entries[0].resource
+        name = report.subject.identifier.value
+        status[name] = report.status
+        interpreters[name] = [one.display for one in report.resultsInterpreter or ()]
+        share, network = entries[2].resource, entries[3].resource
+        assert share.code.coding[-1].code == "blast_percent"
+        expected = reviewed_patients(reviewed)[name]["blast_percent"]
+        assert float(share.valueQuantity.value) == expected
+        assert "looked at by Dr. =A" in share.method.text
+        assert network.code.coding[0].code == "blast_percent_adjusted"
+        if rows[name]["blast_percent"] is not None:
+            assert float(network.valueQuantity.value) == rows[name]["blast_percent"]
+        assert "Reviewer: =seen|again" in report.conclusion
+        assert ("Reviewers differ on" in report.conclusion) == (name == THIRD)
+    assert status == {FIRST: "final", SECOND: "corrected", THIRD: "preliminary"}
+    assert interpreters == {FIRST: ["Dr. =A"], SECOND: ["Dr. =A"], THIRD: []}
+
+
+def test_hl7_says_what_is_final_corrected_and_still_open(
+    reviewed: bloodcell.Run, tmp_path: Path
+) -> None:
+    orders = {}
+    for file in export(reviewed, "hl7", tmp_path / "hl7").iterdir():
+        segments = [line.split("|") for line in file.read_bytes().decode().split("\r")]
+        order = next(one for one in segments if one[0] == "OBR")
+        assert {one[11] for one in segments if one[0] == "OBX"} <= {order[25], "X"}
+        orders[segments[1][3]] = (order[25], order[32])
+    assert orders == {FIRST: ("F", "&Dr. =A"), SECOND: ("C", "&Dr. =A"), THIRD: ("P", "")}
+
+
+def test_tables_have_the_review_beside_the_networks_output(
+    reviewed: bloodcell.Run, tmp_path: Path
+) -> None:
+    read = pyarrow.csv.read_csv(export(reviewed, "csv", tmp_path / "p.csv")).to_pylist()
+    assert [row["status"] for row in read] == ["final", "corrected", "preliminary"]
+    assert read[2]["reviewers"] == "Dr. =A, B&C"
+    assert read[0]["comment"] == "'=seen|again"
+    rows = reviewed_patients(reviewed)
+    for row, network in zip(read, reviewed.patients.to_pylist(), strict=True):
+        assert row["reviewed_blast_percent"] == rows[row["patient"]]["blast_percent"]
+        assert row["blast_percent_naive"] == network["blast_percent_naive"]
+        assert row[f"n_{BLAST}"] == network[f"n_{BLAST}"]
+        assert row[f"reviewed_n_{BLAST}"] == rows[row["patient"]][f"n_{BLAST}"]
+    book = openpyxl.load_workbook(export(reviewed, "xlsx", tmp_path / "p.xlsx"))
+    heading, *cells = book["patients"].iter_rows(values_only=True)
+    assert [row[heading.index("status")] for row in cells] == [row["status"] for row in read]
+    assert [row[heading.index("comment")] for row in cells] == 3 * ["=seen|again"]

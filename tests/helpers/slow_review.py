@@ -1,0 +1,92 @@
+"""The posterior of a reviewed share, slowly and as the formulas of docs/statistics.md say."""
+
+import math
+from statistics import NormalDist
+
+MIDDLES = [-8 + 0.25 * k + 0.125 for k in range(64)]
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def centre_of(coefficients: tuple[float, ...], histogram: list[int]) -> float:
+    cells, chances = sum(histogram), [sigmoid(x) for x in MIDDLES]
+    mean = sum(n * p for n, p in zip(histogram, chances, strict=True)) / cells
+    unsure = sum(n * p * (1 - p) for n, p in zip(histogram, chances, strict=True)) / cells
+    features = (1, math.log((mean + 0.002) / (1 - mean + 0.002)), unsure)
+    return sum(c * f for c, f in zip(coefficients, features, strict=True))
+
+
+def log_prior(prior: dict, histogram: list[int], a: float, c: float) -> float:
+    u = (a - centre_of(prior["intercept"], histogram)) / prior["intercept_scale"]
+    v = (c - centre_of(prior["log_slope"], histogram)) / prior["log_slope_scale"]
+    rho = prior["correlation"]
+    square = (u * u - 2 * rho * u * v + v * v) / (1 - rho * rho)
+    return -4 * math.log(1 + square / 6)
+
+
+def slow_share(
+    prior: dict,
+    histogram: list[int],
+    unseen: list[float],
+    seen: list[tuple[int, bool]],
+    blasts: int,
+    others: int,
+) -> dict[str, float]:
+    """``share``, ``low``, ``high``, ``under_20`` and ``surprise`` of one patient."""
+    cells = sum(histogram)
+    strength = [max(0.5, prior["worth_cells"] * n / cells - 1) for n in histogram]
+    nodes = [(-9 + 0.25 * i, -3 + 0.1 * j) for i in range(73) for j in range(43)]
+    weight = [math.exp(log_prior(prior, histogram, a, c)) for a, c in nodes]
+    chances = [
+        [min(max(sigmoid(a + math.exp(c) * x), 1e-4), 1 - 1e-4) for x in MIDDLES] for a, c in nodes
+    ]
+    looked_at, blasts_seen = [0] * 64, [0] * 64
+
+    def chance(node: int, k: int) -> float:
+        return (strength[k] * chances[node][k] + blasts_seen[k]) / (strength[k] + looked_at[k])
+
+    score = variance = 0.0
+    for k, is_blast in seen:
+        p = sum(w * chance(i, k) for i, w in enumerate(weight)) / sum(weight)
+        score += math.log(p if is_blast else 1 - p) - p * math.log(p) - (1 - p) * math.log(1 - p)
+        variance += p * (1 - p) * (math.log(p) - math.log(1 - p)) ** 2
+        weight = [
+            w * (chance(i, k) if is_blast else 1 - chance(i, k)) for i, w in enumerate(weight)
+        ]
+        looked_at[k] += 1
+        blasts_seen[k] += is_blast
+    total, all_weight = blasts + others + sum(unseen), sum(weight)
+    curves = []
+    for i, w in enumerate(weight):
+        if w < 1e-9 * max(weight):
+            continue
+        mean, spread = float(blasts), 0.0
+        for k in range(64):
+            p, s = chance(i, k), strength[k] + looked_at[k]
+            mean += unseen[k] * p
+            spread += unseen[k] * p * (1 - p) * (s + unseen[k]) / (s + 1)
+        curves.append((w / all_weight, NormalDist(mean / total, math.sqrt(spread) / total)))
+
+    def below(share: float) -> float:
+        if share >= 1 - others / total:
+            return 1.0
+        return sum(w * d.cdf(share) for w, d in curves) if share >= blasts / total else 0.0
+
+    def quantile(mass: float) -> float:
+        low, high = blasts / total, 1 - others / total
+        if below(low) >= mass:
+            return low
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (middle, high) if below(middle) < mass else (low, middle)
+        return (low + high) / 2
+
+    return {
+        "share": quantile(0.5),
+        "low": quantile(0.025),
+        "high": quantile(0.975),
+        "under_20": below(0.2),
+        "surprise": score / math.sqrt(variance) if variance else 0.0,
+    }
