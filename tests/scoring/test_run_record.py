@@ -19,12 +19,13 @@ def test_a_run_knows_what_its_file_says(run: bloodcell.Run) -> None:
     assert list(run.about) == [
         "job", "manifest_sha256", "scheme", "error_model", "why_not_adjusted", "model_folder",
         "backend", "preprocessing", "temperature", "started", "state", "classes", "cells", "scored",
-        "rejected", "patients", "session", "finished", "audit_head",
+        "rejected", "patients", "unstained", "session", "finished", "recalibration", "audit_head",
     ]  # fmt: skip
 
 
 def test_what_is_not_known_yet_is_not_in_the_file(run: bloodcell.Run, tmp_path: Path) -> None:
-    unknown = dict.fromkeys(("counts", "session", "finished", "audit_head"))
+    names = ("counts", "unstained", "session", "finished", "recalibration", "audit_head")
+    unknown = dict.fromkeys(names)
     begun = replace(run.record, state="running", **unknown)  # type: ignore[arg-type]
     write_record(tmp_path / "run.json", begun)
     assert list(json.loads((tmp_path / "run.json").read_text()))[-2:] == ["state", "classes"]
