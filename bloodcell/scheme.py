@@ -88,30 +88,58 @@ def scheme_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
-def load_scheme(name: str) -> Scheme:
-    """Load a scheme by name; raises ModelError naming the known ones if there is none."""
-    path = _FOLDER / f"{name}.toml"
-    if not path.is_file():
-        raise ModelError(f"unknown scheme {name!r}: known are {', '.join(scheme_names())}")
-    table = read_toml(path, ModelError)
-    classes = tuple(
-        CellClass(
-            code=entry["code"],
-            name=entry["name"],
-            role=entry["role"],
-            blast_equivalent=tuple(entry.get("blast_equivalent", ())),
+def load_scheme(name_or_file: str) -> Scheme:
+    """Load a scheme by name, or from a ``.toml`` file of one's own.
+
+    Raises ModelError naming the known ones if there is none, and if the file is at fault or
+    called as one that comes with bloodcell.
+    """
+    path = Path(name_or_file)
+    if name_or_file in scheme_names():
+        path = _FOLDER / f"{name_or_file}.toml"
+    elif path.suffix != ".toml" or not path.is_file():
+        raise ModelError(
+            f"unknown scheme {name_or_file!r}: neither a .toml file nor one of "
+            f"{', '.join(scheme_names())}"
         )
-        for entry in table["class"]
-    )
+    elif path.stem in scheme_names():
+        raise ModelError(f"{path} has the name of a scheme that comes with bloodcell: rename it")
+    return read_scheme(path, path.stem)
+
+
+def read_scheme(path: Path, name: str) -> Scheme:
+    """The scheme of the file ``path``; ModelError naming the file and its fault."""
+    table = read_toml(path, ModelError)
+    try:
+        classes = tuple(
+            CellClass(
+                code=entry["code"],
+                name=entry["name"],
+                role=entry["role"],
+                blast_equivalent=tuple(entry.get("blast_equivalent", ())),
+            )
+            for entry in table["class"]
+        )
+        title, source = table["title"], table["source"]
+    except (KeyError, TypeError) as fault:
+        raise ModelError(f"{path} is no scheme: it lacks {fault}") from fault
     wrong = [c.code for c in classes if c.role not in get_args(Role)]
     if wrong:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
+    if len({c.code for c in classes}) < len(classes):
+        raise ModelError(f"{path}: two classes have the same code")
     letters = tuple(table.get("letters", _first_free_letters(classes)).items())
     if sorted(code for _, code in letters) != sorted(c.code for c in classes):
         raise ModelError(f"{path}: [letters] names each class once, under a letter of its own")
     if odd := [letter for letter, _ in letters if letter not in set(ascii_uppercase)]:
         raise ModelError(f"{path}: [letters] are A to Z, not {odd}")
-    return Scheme(name, table["title"], table["source"], classes, letters)
+    return Scheme(name, title, source, classes, letters)
+
+
+def scheme_of(name: str, classes: tuple[CellClass, ...]) -> Scheme:
+    """A scheme of which no more than its classes is known; ModelError for more than 26."""
+    letters = tuple(_first_free_letters(classes).items())
+    return Scheme(name, title=name, source="not stated", classes=classes, letters=letters)
 
 
 def _first_free_letters(classes: tuple[CellClass, ...]) -> dict[str, str]:

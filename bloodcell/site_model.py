@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,18 @@ import numpy.typing as npt
 import tomli_w
 
 from bloodcell.engine.names import bytes_of
-from bloodcell.error_model import ErrorModel, fit_error_model
+from bloodcell.error_model import ErrorModel, drawn_towards, fit_error_model
 from bloodcell.errors import InputError, ModelError
-from bloodcell.evaluation.join import join
+from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
-from bloodcell.model import Model, load_model
+from bloodcell.model import OWN_SCHEME, Model, load_model
 from bloodcell.review.labels import signed_labels
 from bloodcell.run import Run
+from bloodcell.run_record import Job
+from bloodcell.shares import Counting, why_not_adjusted
+
+SITE_PATIENTS = 40
+"""From so many on a site's intervals covered others as they should; fewer are warned of."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +37,23 @@ class _Cells:
     weight: npt.NDArray[np.float64] | None = None
 
 
-def write_site_model(run: Run, labels_csv: Path, out: Path) -> ErrorModel:
+def write_site_model(
+    run: Run, labels_csv: Path, out: Path, label_map: Mapping[str, str] = AS_THEY_ARE
+) -> ErrorModel:
     """Copy the model of ``run`` to ``out`` with an error model of the run's labelled patients.
 
-    ``labels_csv`` has the columns ``path`` as in the run and ``class``. The patients must
-    not be among those the network was trained on, which cannot be checked here.
+    ``labels_csv`` has the columns ``path`` as in the run and ``class``; ``label_map`` is that of
+    ``evaluate``. The patients must not be among those the network was trained on, which cannot be
+    checked here. The model's own error model is the start, which the patients move as far as
+    they can (``drawn_towards``). The copy is called as its folder, and its version says that it is
+    a site's.
 
     Raises InputError if labels and run do not match, patients or cells are too few, or ``out``
     exists; ModelError if the run's model is no longer where it was, or another one;
     DiskError if ``out`` cannot be written.
     """
     _refuse_existing(out)
-    cells = join(run, labels_csv)
+    cells = join(run, labels_csv, label_map)
     labelled = _Cells(
         cells.blast_probability,
         cells.true.is_blast,
@@ -108,13 +118,26 @@ def _write(run: Run, cells: _Cells, out: Path) -> ErrorModel:
         blast_equivalents=job.blast_equivalents,
         weight=cells.weight,
     )
+    start = model.error_model
+    if start and not why_not_adjusted(start, _counting_of(job)):
+        error_model = drawn_towards(start, error_model)
     # Card and weights only: a model folder fresh from training holds its checkpoints too.
     with writing(out):
         out.mkdir(parents=True)
         shutil.copy(model.network.weights, out)
-    card = model.card | {"error_model": error_model.to_card()}
+        if "scheme_sha256" in model.card:
+            shutil.copy(model.folder / OWN_SCHEME, out)
+    card = model.card | {
+        "name": out.name,
+        "version": f"{model.version}+site",
+        "error_model": error_model.to_card(),
+    }
     write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))
     return error_model
+
+
+def _counting_of(job: Job) -> Counting:
+    return Counting(job.profile, job.blast_equivalents, job.interval_width)
 
 
 def model_of(run: Run) -> Model:

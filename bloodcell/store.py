@@ -1,5 +1,6 @@
 """The run folder on disk: every file is there whole or not at all."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,10 @@ class RunStore:
         write_whole(self.part_path(part), lambda path: pq.write_table(table, path))
 
 
+_CLASSES = "bloodcell.classes"
+"""In a part's metadata: the classes' codes in the order of ``probabilities``, as JSON."""
+
+
 def _refuse_without_digests(path: Path, table: pa.Table) -> None:
     if "digest" not in table.schema.names:
         raise RunError(
@@ -177,4 +182,5 @@ class PartAssembler:
             digest_column(self._digests),
             pa.array(self._stained, mask=rejected),
         ]
-        return pa.table(columns, names=_COLUMNS).combine_chunks()
+        table = pa.table(columns, names=_COLUMNS).combine_chunks()
+        return table.replace_schema_metadata({_CLASSES: json.dumps(codes)})

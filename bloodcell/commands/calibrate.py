@@ -1,10 +1,12 @@
 """`bloodcell calibrate`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from bloodcell.command import Shown, command, pairs
+from bloodcell.commands.label_options import label_map_options
 from bloodcell.paths import check_labels, check_run
 
 _PATH = click.Path(path_type=Path)
@@ -13,10 +15,19 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
 @click.option("--labels", type=_PATH, help="CSV with path and class, of one run.")
+@label_map_options
 @click.option("--from-reviews", is_flag=True, help="Take the signed reviews of the runs instead.")
 @click.option("--out", required=True, type=_PATH, help="Model folder to make.")
 @command
-def calibrate(runs: tuple[Path, ...], labels: Path | None, from_reviews: bool, out: Path) -> Shown:
+def calibrate(
+    *,
+    runs: tuple[Path, ...],
+    labels: Path | None,
+    label_map: Path | None,
+    ignore_class: tuple[str, ...],
+    from_reviews: bool,
+    out: Path,
+) -> Shown:
     """Copy the runs' model with an error model of their labelled patients."""
     if from_reviews == (labels is not None):
         raise click.UsageError("Give either --labels or --from-reviews.")
@@ -26,18 +37,30 @@ def calibrate(runs: tuple[Path, ...], labels: Path | None, from_reviews: bool, o
         check_run(run)
     if labels:
         check_labels(labels)
+    from bloodcell.error_model import weight_of_site
+    from bloodcell.labels import read_label_map
     from bloodcell.run import open_run
-    from bloodcell.site_model import write_site_model, write_site_model_of_reviews
+    from bloodcell.site_model import SITE_PATIENTS, write_site_model, write_site_model_of_reviews
 
     if labels:
-        error_model = write_site_model(open_run(runs[0]), labels, out)
+        meant = read_label_map(label_map, ignore_class)
+        error_model = write_site_model(open_run(runs[0]), labels, out, meant)
     else:
         error_model = write_site_model_of_reviews([open_run(run) for run in runs], out)
-    return pairs(
+    shown = pairs(
         {
             "patients": error_model.patients,
             "cells": error_model.cells,
             "blasts": error_model.blasts,
+            "weight of these patients": round(weight_of_site(error_model.patients), 2),
             "model folder": out,
         }
     )
+    lacking = SITE_PATIENTS - error_model.patients
+    if lacking <= 0:
+        return shown
+    warning = (
+        f"with {error_model.patients} patients of this site intervals may hold the true share "
+        f"less often than 95 times in 100: label {lacking} more patients"
+    )
+    return replace(shown, warnings=[warning])

@@ -4,13 +4,14 @@ Labels and run are joined once (join), figures come from what was joined (classe
 pictures from the figures alone (pictures).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bloodcell.engine.names import text_of
 from bloodcell.evaluation.blast import blast_figures
 from bloodcell.evaluation.classes import class_figures
-from bloodcell.evaluation.join import join
+from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.evaluation.shares import share_figures
 from bloodcell.files import write_json, writing
 from bloodcell.run import Run
@@ -18,14 +19,18 @@ from bloodcell.run import Run
 __all__ = ["evaluate", "write_evaluation"]
 
 
-def evaluate(run: Run, labels_csv: Path) -> dict[str, Any]:
+def evaluate(
+    run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE
+) -> dict[str, Any]:
     """Compare ``run`` with ``labels_csv`` (columns ``path`` as in the run, ``class``).
+
+    ``label_map``: see ``bloodcell.labels.read_label_map``.
 
     Labels may be of another scheme than the model's; then classes cannot be compared one by one,
     the other figures are given all the same. The result is what docs/run-folder.md says of
     ``evaluation.json``. Raises InputError naming file and fault.
     """
-    cells = join(run, labels_csv)
+    cells = join(run, labels_csv, label_map)
     return {
         "labels": text_of(labels_csv),
         "label_scheme": cells.label_scheme.name,

@@ -1,8 +1,9 @@
 """Labels joined to the cells of a run, and what counts as a blast or a leukocyte there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from bloodcell.engine.names import spelling
 from bloodcell.errors import InputError
-from bloodcell.labels import read_labels
+from bloodcell.labels import mapped, read_labels
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme, scheme_names
 
@@ -36,8 +37,8 @@ class Joined:
     label_scheme: Scheme
     run_scheme: Scheme
     cells: dict[str, int]
-    """How many cells were ``labelled``, of these ``rejected``, how many were ``unlabelled``, and
-    how many ``labels_not_in_run`` there were."""
+    """How many cells were ``labelled``, of these ``rejected``, how many were ``unlabelled``; how
+    many ``labels_not_in_run`` there were, and ``labels_left_out`` because they were to be."""
 
     @property
     def true(self) -> Counted:
@@ -50,53 +51,73 @@ class Joined:
         return _counted(self.called, self.run_scheme)
 
 
-def join(run: Run, labels_csv: Path) -> Joined:
+AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
+"""No label is called otherwise."""
+
+
+def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE) -> Joined:
     """Find the labelled cells of ``run``; InputError naming file and fault if there are none.
+
+    ``label_map``: what labels become first, and which are left out (see ``read_label_map``).
 
     Labels may be of another scheme than the model's: the run's own scheme is taken if it has all
     their classes, else the first that does. Both count as the run's profile and blast equivalents
     say; InputError if the labels' scheme has no such equivalents.
     """
-    job, run_scheme = run.record.job, run.record.scheme
+    job, run_scheme = run.record.job, run.scheme
     counting = job.profile, job.blast_equivalents
-    rows = read_labels(labels_csv, ("path", "class"))
-    truth = {spelling(row["path"]): row["class"] for row in rows}
-    label_scheme = _scheme_of(sorted(set(truth.values())), run_scheme, labels_csv)
-    table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
-    paths = [spelling(path) for path in table["path"]]
-    labelled = [row for row, path in enumerate(paths) if path in truth]
-    if not labelled:
-        raise InputError(
-            f"no path of {labels_csv} is in the run: it has {table['path'][0]!r}, the labels "
-            f"have {rows[0]['path']!r}"
-        )
-    scored = [row for row in labelled if table["class"][row] is not None]
+    labels = read_labels(labels_csv, ("path", "class"))
+    used = mapped(labels, label_map)
+    truth = labels_by_row(run, labels_csv, label_map)
+    label_scheme = _scheme_of(sorted({row["class"] for row in used}), run_scheme, labels_csv)
+    table = run.cells(["patient", "class", "blast_probability"]).to_pydict()
+    scored = [row for row in truth if table["class"][row] is not None]
     return Joined(
         patient=np.array([table["patient"][row] for row in scored], np.str_),
-        label=np.array([truth[paths[row]] for row in scored], np.str_),
+        label=np.array([truth[row] for row in scored], np.str_),
         called=np.array([table["class"][row] for row in scored], np.str_),
         blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
         label_scheme=label_scheme.counted_as(*counting),
-        run_scheme=load_scheme(run_scheme).counted_as(*counting),
+        run_scheme=run_scheme.counted_as(*counting),
         cells={
-            "labelled": len(labelled),
-            "rejected": len(labelled) - len(scored),
-            "unlabelled": len(paths) - len(labelled),
-            "labels_not_in_run": len(truth) - len(labelled),
+            "labelled": len(truth),
+            "rejected": len(truth) - len(scored),
+            "unlabelled": len(table["class"]) - len(truth),
+            "labels_not_in_run": len(used) - len(truth),
+            "labels_left_out": len(labels) - len(used),
         },
     )
 
 
-def _scheme_of(labels: Sequence[str], run_scheme: str, labels_csv: Path) -> Scheme:
-    names = [run_scheme, *(name for name in scheme_names() if name != run_scheme)]
-    for name in names:
-        scheme = load_scheme(name)
+def labels_by_row(
+    run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE
+) -> dict[int, str]:
+    """The class of each row of ``run`` that is labelled; InputError if none is."""
+    rows = mapped(read_labels(labels_csv, ("path", "class")), label_map)
+    if not rows:
+        raise InputError(f"all labels of {labels_csv} are left out")
+    truth = {spelling(row["path"]): row["class"] for row in rows}
+    paths = run.cells(["path"])["path"].to_pylist()
+    labelled = {row: truth[path] for row, path in enumerate(map(spelling, paths)) if path in truth}
+    if not labelled:
+        raise InputError(
+            f"no path of {labels_csv} is in the run: it has {paths[0]!r}, the labels have "
+            f"{rows[0]['path']!r}"
+        )
+    return labelled
+
+
+def _scheme_of(labels: Sequence[str], run_scheme: Scheme, labels_csv: Path) -> Scheme:
+    others = [load_scheme(name) for name in scheme_names() if name != run_scheme.name]
+    for scheme in (run_scheme, *others):
         if set(labels) <= set(scheme.codes):
             return scheme
-    unknown = sorted(set(labels) - set(load_scheme(run_scheme).codes))
+    names = [scheme.name for scheme in (run_scheme, *others)]
+    unknown = sorted(set(labels) - set(run_scheme.codes))
     raise InputError(
         f"no scheme ({', '.join(names)}) has all classes of {labels_csv}; "
-        f"the run's own lacks {unknown}"
+        f"the run's own lacks {unknown}: --label-map says what they are, --ignore-class leaves "
+        "them out"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from bloodcell.review.folder import logged_reviews, reviewed_patients
 from bloodcell.run import Run
-from bloodcell.scheme import CellClass, load_scheme
+from bloodcell.scheme import CellClass
 from bloodcell.shares import ADJUSTED, BANDS
 
 Status: TypeAlias = Literal["preliminary", "final", "corrected"]
@@ -71,7 +71,7 @@ class PatientResults:
 def results_of(run: Run) -> Iterator[PatientResults]:
     """One a patient, in the order of ``patients.parquet``; RunError for damaged tables."""
     job = run.record.job
-    scheme = load_scheme(run.record.scheme).counted_as(job.profile, job.blast_equivalents)
+    scheme = run.scheme.counted_as(job.profile, job.blast_equivalents)
     in_denominator = [
         one.code for one, counts in zip(scheme.classes, scheme.is_leukocyte, strict=True) if counts
     ]

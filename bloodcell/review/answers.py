@@ -17,7 +17,6 @@ from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
-from bloodcell.scheme import load_scheme
 from bloodcell.store import RunStore
 
 FORMAT = "bloodcell answers 1"
@@ -102,7 +101,7 @@ def check_answers(run: Run, answers: Answers, source: str) -> None:
             "opened. Open the report again; it keeps the answers"
         )
     known = set(run.patients["patient"].to_pylist())
-    codes = set(load_scheme(run.record.scheme).codes)
+    codes = set(run.scheme.codes)
     for name, patient in answers.patients.items():
         if name not in known:
             raise InputError(f"{source} answers for the patient {name!r}, whom the run has not")

@@ -12,7 +12,7 @@ from bloodcell._core import STRATUM_EDGES
 from bloodcell.error_model.histograms import bin_of, log_odds_of
 from bloodcell.errors import InputError
 from bloodcell.run import Run
-from bloodcell.scheme import Scheme, load_scheme
+from bloodcell.scheme import Scheme
 
 STRATA = len(STRATUM_EDGES) + 1
 
@@ -43,7 +43,7 @@ class Leukocytes:
 def counted_scheme(run: Run) -> Scheme:
     """The run's scheme as its profile and blast equivalents count it."""
     job = run.record.job
-    return load_scheme(run.record.scheme).counted_as(job.profile, job.blast_equivalents)
+    return run.scheme.counted_as(job.profile, job.blast_equivalents)
 
 
 def leukocytes_by_patient(run: Run, patient: str | None = None) -> Iterator[tuple[str, Leukocytes]]:

@@ -13,7 +13,6 @@ from bloodcell.review.answers import run_identity
 from bloodcell.review.estimate import reviewed_shares
 from bloodcell.review.folder import Application
 from bloodcell.run import Run
-from bloodcell.scheme import load_scheme
 from bloodcell.shares import ADJUSTED, BANDS
 
 _CELLS = pa.schema(
@@ -94,7 +93,7 @@ class Standing:
     """After ``applications``, in their order."""
 
     def __init__(self, run: Run, applications: Sequence[Application]) -> None:
-        self._run, self._codes = run, load_scheme(run.record.scheme).codes
+        self._run, self._codes = run, run.scheme.codes
         patients: dict[str, _Patient] = {}
         for application in applications:
             for name in application.answers.patients:

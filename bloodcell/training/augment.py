@@ -7,16 +7,21 @@ from torch.nn import functional
 
 
 def augment(
-    canvas: torch.Tensor, side_px: int, region: float, generator: torch.Generator
+    canvas: torch.Tensor,
+    side_px: int,
+    region: float,
+    stain_strength: float,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     """Cut a randomly turned, scaled, shifted and stained view from each canvas.
 
     ``canvas``: float32 (N, 3, S, S), normalised, S larger than ``side_px``. Returns float32
     (N, 3, side_px, side_px): the central ``region`` of the canvas, give or take, at that size.
+    ``stain_strength``: 0 leaves the colours, 1 moves them as far as one laboratory's smears differ.
     All randomness is the generator's, on its device, which must be the canvas's.
     """
     view = _random_view(canvas, side_px, region, generator)
-    view = _random_stain(view, generator)
+    view = _random_stain(view, stain_strength, generator)
     return _random_sharpness(view, generator)
 
 
@@ -50,14 +55,14 @@ def _random_view(
     )
 
 
-def _random_stain(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _random_stain(view: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
     """Mix and scale the normalised channels, as another stain batch or lamp would."""
     n = len(view)
-    mix = torch.eye(3, device=view.device) + 0.06 * _normal(n, generator, 3, 3)
-    contrast = torch.exp(0.12 * _normal(n, generator, 1, 1))
+    mix = torch.eye(3, device=view.device) + strength * 0.06 * _normal(n, generator, 3, 3)
+    contrast = torch.exp(strength * 0.12 * _normal(n, generator, 1, 1))
     offset = 0.15 * _normal(n, generator, 1, 1, 1) + 0.12 * _normal(n, generator, 3, 1, 1)
     mixed = torch.einsum("nij,njhw->nihw", mix * contrast, view)
-    return mixed + offset
+    return mixed + strength * offset
 
 
 def _random_sharpness(view: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

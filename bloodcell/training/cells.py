@@ -1,8 +1,7 @@
-"""Labelled cells for training: read once, decoded once by the scoring graph, kept in memory."""
+"""Images of labelled cells, decoded once by the scoring graph and kept in memory."""
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,80 +10,76 @@ import torch
 
 from bloodcell._core import REASONS
 from bloodcell.engine.decode import Decoder
-from bloodcell.engine.names import text_of
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
-from bloodcell.folds import fold_of_patients
-from bloodcell.labels import read_labels
+from bloodcell.training.sources import SourceCells
 
 _BATCH = 64
 
 
-@dataclass(frozen=True)
-class LabelledCells:
-    """Absolute paths, class index int64 (N,) and patient name of each of N cells."""
+def decode_pixels(
+    sources: list[SourceCells], rows: torch.Tensor, preprocessing: Preprocessing, threads: int
+) -> torch.Tensor:
+    """The network's input for the cells ``rows``, int64 (n,) ascending, bit-equal to scoring's.
 
-    paths: list[str]
-    labels: npt.NDArray[np.int64]
-    patients: npt.NDArray[np.str_]
-
-
-def labelled_cells(folder: Path, labels_csv: Path, classes: list[str]) -> LabelledCells:
-    """Read ``path,patient,class`` rows; paths are relative to ``folder``.
-
-    Raises InputError if the labels cannot be read or have a class that is not in ``classes``.
+    float32 (n, 3, input_px, input_px). Raises InputError naming the first image that scoring would
+    reject, and why.
     """
-    rows = read_labels(labels_csv, ("path", "patient", "class"))
-    unknown = sorted({row["class"] for row in rows} - set(classes))
-    if unknown:
-        raise InputError(f"{labels_csv} has classes that the scheme does not know: {unknown}")
-    root = text_of(folder.resolve())
-    return LabelledCells(
-        paths=[os.path.join(root, row["path"]) for row in rows],  # noqa: PTH118 - names as text
-        labels=np.array([classes.index(row["class"]) for row in rows], np.int64),
-        patients=np.array([row["patient"] for row in rows]),
+    side = preprocessing.input_px
+    out = torch.empty(len(rows), 3, side, side)
+    begin = 0
+    for pixels in _decoded(sources, rows.numpy(), preprocessing, threads):
+        out[begin : begin + len(pixels)] = torch.from_numpy(pixels)
+        begin += len(pixels)
+    return out
+
+
+def decode_canvases(
+    sources: list[SourceCells], preprocessing: Preprocessing, threads: int
+) -> torch.Tensor:
+    """All cells with their surroundings, which views are cut from, uint8 (N, 3, S, S).
+
+    The whole image at the scale of ``preprocessing``, rounded to a byte a colour: a float would
+    take twice the memory or more and knows no more than the image. Raises as ``decode_pixels``.
+    """
+    whole = replace(
+        preprocessing,
+        input_px=round(preprocessing.input_px / preprocessing.region),
+        region=1.0,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
     )
+    count = sum(len(one.labels) for one in sources)
+    out = torch.empty(count, 3, whole.input_px, whole.input_px, dtype=torch.uint8)
+    begin = 0
+    for pixels in _decoded(sources, np.arange(count), whole, threads):
+        rounded = np.rint(pixels * 255).clip(0, 255).astype(np.uint8)
+        out[begin : begin + len(pixels)] = torch.from_numpy(rounded)
+        begin += len(pixels)
+    return out
 
 
-def deal_patients(cells: LabelledCells, folds: int, blast_index: int) -> npt.NDArray[np.int64]:
-    """Deal whole patients to folds; the fold of each cell, int64 (N,), 0 to ``folds - 1``.
-
-    Raises InputError if there are fewer patients than ``folds``.
-    """
-    names, number = np.unique(cells.patients, return_inverse=True)
-    if len(names) < folds:
-        raise InputError(
-            f"{folds} folds need at least {folds} patients, the labels have {len(names)}: label "
-            "more patients or ask for fewer folds"
-        )
-    is_blast = cells.labels == blast_index
-    blast_share = np.array([is_blast[cells.patients == name].mean() for name in names])
-    return fold_of_patients(blast_share, folds)[number]
-
-
-def decode_all(
-    cells: LabelledCells,
+def _decoded(
+    sources: list[SourceCells],
+    rows: npt.NDArray[np.int64],
     preprocessing: Preprocessing,
     threads: int,
-    dtype: torch.dtype = torch.float32,
-) -> torch.Tensor:
-    """Read, gate and decode as scoring does: (N, 3, input_px, input_px), bit-equal in float32.
-
-    Raises InputError naming the first image that scoring would reject, and why.
-    """
+) -> Iterator[npt.NDArray[np.float32]]:
+    """The pixels of ``rows``, which count through all sources, batch by batch in their order."""
     decoder = Decoder(preprocessing, batch_size=_BATCH, threads=threads)
-    side = preprocessing.input_px
-    out = torch.empty(len(cells.paths), 3, side, side, dtype=dtype)
-    table = pa.table({"row": np.arange(len(cells.paths)), "path": cells.paths})
-    for encoded in read_files(Path("/"), batches_of(table, _BATCH)):
-        images = decoder.decode_batch(encoded)
-        if images.reasons.any():
-            bad = int(images.reasons.argmax())
-            raise InputError(
-                f"training image {cells.paths[images.rows[bad]]} would be rejected: "
-                f"{REASONS[images.reasons[bad]]}"
-            )
-        first = int(images.rows[0])
-        out[first : first + len(images.rows)] = torch.from_numpy(images.pixels)
-    return out
+    first = 0
+    for one in sources:
+        own = rows[(rows >= first) & (rows < first + len(one.labels))] - first
+        first += len(one.labels)
+        chosen = one.images.take(pa.array(own))
+        for encoded in read_files(one.root, batches_of(chosen, _BATCH)):
+            images = decoder.decode_batch(encoded)
+            if images.reasons.any():
+                bad = int(images.reasons.argmax())
+                path = one.images["path"][int(images.rows[bad])]
+                raise InputError(
+                    f"training image {one.root}/{path} would be rejected: "
+                    f"{REASONS[images.reasons[bad]]}"
+                )
+            yield images.pixels

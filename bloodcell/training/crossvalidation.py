@@ -5,16 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from bloodcell.scheme import load_scheme
-from bloodcell.training.fit import Task, Trainer, infer
-from bloodcell.training.losses import Loss, class_weights, label_loss, taught_loss
+from bloodcell.training.fit import Trainer, infer
+from bloodcell.training.lessons import lessons_of
+from bloodcell.training.losses import Loss, label_loss, taught_loss
 from bloodcell.training.recipe import Course, Recipe
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
+from bloodcell.training.sources import KEPT_FOLD
+from bloodcell.training.task import Task
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,10 +26,25 @@ ALL_PATIENTS = "all"
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """The network that learnt from all cells, and what the others say of cells not seen.
+class Material:
+    """What the parts of a training are made of: all cells, and how some are held out."""
 
-    ``held_out_logits``: float32 (N, C), each cell's by the network that never saw its patient.
+    task: Task
+    """All cells, none held out; lessons and trust are filled in for each part."""
+    fold_of_cell: torch.Tensor
+    """int64 (N,): a fold's number, ``KEPT_FOLD`` or ``NO_FOLD``."""
+    pixels_of: Callable[[torch.Tensor], torch.Tensor]
+    """The exact input for row numbers."""
+    trust_in: Callable[[torch.Tensor], torch.Tensor]
+    """How far labels are believed, float32 (N,), by what these rows alone say."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The network that learnt from all cells, and what is said of cells not seen.
+
+    ``held_out_logits``: float32 (N, C), each cell's of the first source by the network that never
+    saw its patient, each kept cell's by the network that learnt from all; NaN for the rest.
     ``history``: one entry an epoch of each network and teacher, ``part`` naming it.
     """
 
@@ -35,104 +53,114 @@ class Fitted:
     history: list[dict[str, Any]]
 
 
-class _Epochs(NamedTuple):
-    """How many epochs are trained at most, or were best."""
-
-    teacher: int
-    network: int
-
-
 class CrossValidation:
     """Trains in ``folder``: the network for all there, that of fold k in ``fold-k``.
 
-    ``task``: all cells to learn from, none held out. ``job``: what tells this training from any
-    other; ``steps_done``: see ``Trainer``.
+    ``job``: what tells this training from any other; ``steps_done``: see ``Trainer``.
     """
 
     def __init__(
         self,
         folder: Path,
-        task: Task,
+        material: Material,
         recipe: Recipe,
         job: dict[str, Any],
         steps_done: Callable[[int], None],
     ) -> None:
-        self._folder, self._task, self._recipe = folder, task, recipe
+        self._folder, self._material, self._recipe = folder, material, recipe
         self._job, self._steps_done = job, steps_done
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._history: list[dict[str, Any]] = []
 
-    def run(self, fold_of_cell: torch.Tensor) -> Fitted:
-        """Train all networks; ``fold_of_cell``: int64 (N,)."""
-        recipe, folds = self._recipe, self._recipe.validation.folds
-        teacher_epochs = recipe.teacher.course.epochs if recipe.teacher else 0
-        most = _Epochs(teacher_epochs, recipe.course.epochs)
-        logits = torch.empty(len(self._task.labels), len(self._task.log_prior))
+    def run(self) -> Fitted:
+        """Train all networks."""
+        recipe, fold_of_cell = self._recipe, self._material.fold_of_cell
+        courses = [*(teacher.course for teacher in recipe.teacher), recipe.course]
+        most = [course.epochs for course in courses]
+        classes = len(self._material.task.lessons.occurrence)
+        logits = torch.full((len(fold_of_cell), classes), torch.nan)
         best = []
-        for fold in range(folds):
+        for fold in range(recipe.validation.folds):
             part = f"fold-{fold}"
-            task = _without(self._task, fold_of_cell == fold)
+            task = self._task(fold_of_cell == fold)
             network, epochs = self._fit(part, self._folder / part, task, most)
-            logits[task.held_out] = infer(network, task.pixels[task.held_out])
+            logits[task.held_out] = infer(network, task.held_out_pixels)
             best.append(epochs)
-        kept = _Epochs(*(round(mean(epochs)) for epochs in zip(*best, strict=True)))
-        network, _ = self._fit(ALL_PATIENTS, self._folder, self._task, kept)
+        kept_epochs = [round(mean(epochs)) for epochs in zip(*best, strict=True)]
+        task = self._task(torch.zeros_like(fold_of_cell, dtype=torch.bool))
+        network, _ = self._fit(ALL_PATIENTS, self._folder, task, kept_epochs)
+        kept = torch.nonzero(fold_of_cell == KEPT_FOLD).flatten()
+        if len(kept):
+            logits[kept] = infer(network, self._material.pixels_of(kept))
         return Fitted(network, logits, self._history)
 
-    def _fit(self, part: str, folder: Path, task: Task, most: _Epochs) -> tuple[ResNeXt, _Epochs]:
-        """Teacher first, if there is one; returns the network, its head corrected for the prior."""
-        recipe, taught_epochs = self._recipe, 0
-        loss = self._label_loss(task, recipe.course)
-        if recipe.teacher:
-            from bloodcell.training.teacher import ImageNetTeacher
+    def _task(self, is_held_out: torch.Tensor) -> Task:
+        """Hold out the cells where ``is_held_out``, bool (N,), is true, and those that are kept."""
+        material = self._material
+        held_out = torch.nonzero(is_held_out).flatten()
+        training = torch.nonzero(~is_held_out & (material.fold_of_cell != KEPT_FOLD)).flatten()
+        trust = material.trust_in(training)
+        task = replace(
+            material.task,
+            training=training,
+            held_out=held_out,
+            held_out_pixels=material.pixels_of(held_out),
+            trust=trust,
+        )
+        return replace(task, lessons=lessons_of(task.cells, task.samplings, training, trust))
 
+    def _fit(
+        self, part: str, folder: Path, task: Task, most: list[int]
+    ) -> tuple[ResNeXt, list[int]]:
+        """Teachers first; returns the network, whose probabilities are those of its occurrence.
+
+        ``most``: epochs of each teacher and of the network; returned are those that were best.
+        """
+        recipe, lessons = self._recipe, task.lessons.to(self._device)
+        teachers, epochs = [], []
+        for number, teacher in enumerate(recipe.teacher):
+            from bloodcell.training.teacher import Taught, open_encoder
+
+            _LOG.info("%s: training the teacher %s", part, teacher.network)
             torch.manual_seed(recipe.seed)
-            teacher = ImageNetTeacher(recipe.preprocessing, len(task.log_prior))
-            course = recipe.teacher.course
-            _LOG.info("%s: training the teacher", part)
+            encoder = open_encoder(teacher.network, recipe.preprocessing)
             teaching = self._trainer(
-                folder / "teacher", teacher, task=task, course=course, epochs=most.teacher,
-                loss=self._label_loss(task, course),
+                folder / f"teacher-{teacher.network}",
+                Taught(encoder, len(lessons.occurrence)),
+                task=task, course=teacher.course, epochs=most[number],
+                loss=label_loss(lessons, teacher.course.label_smoothing),
+                layer_decay=teacher.layer_decay,
             )  # fmt: skip
-            loss = taught_loss(loss, teaching.fit(), recipe.teacher.share)
-            taught_epochs = teaching.best_epoch()
-            self._keep_history(f"{part} teacher", teaching)
+            teachers.append(teaching.fit())
+            epochs.append(teaching.best_epoch())
+            self._keep_history(f"{part} teacher {teacher.network}", teaching)
         _LOG.info("%s: training the network", part)
+        loss = label_loss(lessons, recipe.course.label_smoothing)
+        if teachers:
+            shares = [teacher.share for teacher in recipe.teacher]
+            loss = taught_loss(lessons, recipe.course.label_smoothing, teachers, shares)
         trainer = self._trainer(
-            folder, new_network(recipe), task=task, course=recipe.course, epochs=most.network,
-            loss=loss,
+            folder, new_network(recipe), task=task, course=recipe.course, epochs=most[-1],
+            loss=loss, layer_decay=1.0,
         )  # fmt: skip
         network = trainer.fit().cpu()
         self._keep_history(part, trainer)
         assert isinstance(network, ResNeXt)
-        network.raise_logits(-task.log_prior)
-        return network, _Epochs(taught_epochs, trainer.best_epoch())
-
-    def _label_loss(self, task: Task, course: Course) -> Loss:
-        return label_loss(task.log_prior.exp().to(self._device), course.label_smoothing)
+        network.raise_logits(task.lessons.occurrence)
+        return network, [*epochs, trainer.best_epoch()]
 
     def _trainer(
         self, folder: Path, network: nn.Module, *, task: Task, course: Course, epochs: int,
-        loss: Loss,
+        loss: Loss, layer_decay: float,
     ) -> Trainer:  # fmt: skip
         return Trainer(
             folder, network.to(self._device), task=task, course=course, epochs=epochs, loss=loss,
             seed=self._recipe.seed, job=self._job, steps_done=self._steps_done,
+            layer_decay=layer_decay,
         )  # fmt: skip
 
     def _keep_history(self, part: str, trainer: Trainer) -> None:
         self._history += [{"part": part, **entry} for entry in trainer.history]
-
-
-def _without(task: Task, held_out: torch.Tensor) -> Task:
-    """Hold out the cells where ``held_out``, bool (N,), is true."""
-    training = torch.nonzero(~held_out).flatten()
-    return replace(
-        task,
-        training=training,
-        held_out=torch.nonzero(held_out).flatten(),
-        log_prior=class_weights(task.labels[training], len(task.log_prior)).log(),
-    )
 
 
 def new_network(recipe: Recipe) -> ResNeXt:

@@ -1,7 +1,9 @@
 """A trained network as a model folder: weights, card, held-out cells, the training's course."""
 
 import csv
+import shutil
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from torch import nn
 
 from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.evaluation.join import Joined
-from bloodcell.files import sha256_of
+from bloodcell.files import sha256_of, write_whole
+from bloodcell.model import OWN_SCHEME
 from bloodcell.plots import save_svg
-from bloodcell.scheme import Scheme
+from bloodcell.scheme import Scheme, load_scheme, scheme_names
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
 from bloodcell.training.recipe import Recipe
@@ -28,19 +31,26 @@ def write_model_folder(
     network: nn.Module,
     scheme: Scheme,
     recipe: Recipe,
-    data: dict[str, Any],
+    sources: list[dict[str, Any]],
+    patients: list[str],
     calibration: Calibration,
     held_out: Joined,
+    kept: dict[str, dict[str, Any]],
     history: list[dict[str, Any]],
 ) -> None:
-    """Write the folder; ModelError if ONNX Runtime's logits are not torch's."""
+    """Write the folder; ModelError if ONNX Runtime's logits are not torch's.
+
+    ``sources``: what the card states of each besides its part of the recipe; ``patients``: those of
+    the first; ``kept``: of others, by name, what ``kept_figures`` says.
+    """
     weights = folder / "model.onnx"
     export_onnx(network, recipe.preprocessing.input_px, weights)
-    table = asdict(recipe, dict_factory=_without_none)
+    table = recipe_table(recipe)
     card: dict[str, Any] = {
         "name": folder.name,
         "version": "1",
         "scheme": table.pop("scheme"),
+        **_own_scheme(recipe, folder),
         "classes": scheme.codes,
         "weights_sha256": sha256_of(weights),
         "parameters": parameters_of(network),
@@ -53,13 +63,35 @@ def write_model_folder(
             "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
             "patient; the figures there are by the calibration of the other patients",
         },
-        "training": {**table, "torch": torch.__version__, "data": data},
+        "training": {**table, "torch": torch.__version__, "patients": patients},
         **card_tables(held_out, recipe.validation.folds),
     }
+    for entry, more in zip(table["source"], sources, strict=True):
+        entry.update(more)
+    if kept:
+        card["metrics"]["kept"] = kept
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     _write_history(folder / "training.csv", history)
     write_held_out(folder, held_out)
     save_svg(draw_curves(history, folder.name), folder / "training.svg")
+
+
+def _own_scheme(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """Copy a scheme that does not come with bloodcell; what the card states of it."""
+    if recipe.scheme in scheme_names():
+        return {}
+    copy = folder / OWN_SCHEME
+    write_whole(copy, partial(shutil.copyfile, recipe.scheme))
+    return {"scheme_sha256": sha256_of(copy)}
+
+
+def recipe_table(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as TOML has it, without where the sources' files lie."""
+    table: dict[str, Any] = asdict(recipe, dict_factory=_without_none)
+    table["scheme"] = load_scheme(recipe.scheme).name
+    for source in table["source"]:
+        del source["images"], source["labels"]
+    return table
 
 
 def card_tables(cells: Joined, folds: int) -> dict[str, Any]:

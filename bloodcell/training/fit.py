@@ -5,8 +5,7 @@ import io
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +19,13 @@ from bloodcell.errors import InputError
 from bloodcell.files import write_whole
 from bloodcell.metrics import auroc
 from bloodcell.training.augment import augment
-from bloodcell.training.losses import Loss
+from bloodcell.training.losses import Batch, Loss
 from bloodcell.training.recipe import Course
+from bloodcell.training.task import Task
 
 _LOG = logging.getLogger(__name__)
 
 _CHECKPOINT = "checkpoint.pt"
-
-
-@dataclass(frozen=True)
-class Task:
-    """Cells to learn from and cells of other patients to judge by, as rows of the same tensors.
-
-    ``canvases`` float16 (N, 3, S, S): what views are cut from (see ``augment``), of which a
-    network sees ``region``; ``pixels`` float32 (N, 3, H, H): its exact input; ``labels`` int64
-    (N,). ``training`` and ``held_out``, int64 row numbers; ``held_out`` may be empty: then
-    nothing is judged. ``log_prior``, float32 (C,): what the training loss added to each class's
-    logit beyond its share of the cells, taken off before judging.
-    """
-
-    canvases: torch.Tensor
-    pixels: torch.Tensor
-    labels: torch.Tensor
-    training: torch.Tensor
-    held_out: torch.Tensor
-    region: float
-    log_prior: torch.Tensor
-    blast_index: int
 
 
 class Trainer:
@@ -71,12 +50,9 @@ class Trainer:
         seed: int,
         job: dict[str, Any],
         steps_done: Callable[[int], None],
+        layer_decay: float = 1.0,
     ) -> None:
-        if len(task.training) < course.batch_size:
-            raise InputError(
-                f"{len(task.training)} cells are left for training, at least one batch of "
-                f"{course.batch_size} is needed: label more cells"
-            )
+        self.batches = task.batches_an_epoch(course.batch_size)
         self.folder, self.task, self.course, self.loss = folder, task, course, loss
         self.epochs, self.seed, self.job, self.steps_done = epochs, seed, job, steps_done
         self.device = next(network.parameters()).device
@@ -84,9 +60,8 @@ class Trainer:
         self.averaged = AveragedModel(
             self.model, multi_avg_fn=_exponential_average(course.average_decay), use_buffers=True
         )
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=course.peak_learning_rate, weight_decay=course.weight_decay
-        )
+        groups = parameter_groups(network, layer_decay)
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=course.weight_decay)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {}
 
@@ -127,23 +102,28 @@ class Trainer:
         order = torch.Generator().manual_seed(self.seed * 7_919 + epoch)
         views = torch.Generator(self.device).manual_seed(self.seed * 15_485_863 + epoch)
         self.model.train()
-        batches = list(self._shuffled(order))
+        batches = self.task.batches(self.course.batch_size, order)
         total = 0.0
         for step, rows in enumerate(batches):
             for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate(epoch + step / len(batches))
+                group["lr"] = group["scale"] * self._learning_rate(epoch + step / len(batches))
             total += self._train_batch(rows, self._side_px(epoch), views)
             self.steps_done(1)
         return total / len(batches)
 
     def _train_batch(self, rows: torch.Tensor, side_px: int, generator: torch.Generator) -> float:
-        canvas = self.task.canvases[rows].to(self.device, torch.float32)
-        labels = self.task.labels[rows].to(self.device)
-        view = augment(canvas, side_px, self.task.region, generator)
-        view = view.contiguous(memory_format=torch.channels_last)
+        task = self.task
+        canvas = task.normalised(task.canvases[rows].to(self.device))
+        view = augment(canvas, side_px, task.region, task.stain_strength, generator)
+        batch = Batch(
+            view.contiguous(memory_format=torch.channels_last),
+            task.cells.labels[rows].to(self.device),
+            task.cells.sources[rows].to(self.device),
+            task.trust[rows].to(self.device),
+        )
         with mixed_precision(self.device):
-            logits = self.model(view)
-            loss = self.loss(logits.float(), view, labels)
+            logits = self.model(batch.views)
+            loss = self.loss(logits.float(), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -156,17 +136,7 @@ class Trainer:
         Even the last ones may be smaller than the network's input: it does best on cells a little
         larger than those it learnt from (Touvron et al. 2019, arXiv 1906.06423).
         """
-        third = min(3 * epoch // self.course.epochs, 2)
-        first, last = self.course.first_side_px, self.course.last_side_px
-        return first + (last - first) * third // 2
-
-    def _shuffled(self, generator: torch.Generator) -> Iterator[torch.Tensor]:
-        rows = self.task.training
-        order = rows[torch.randperm(len(rows), generator=generator)]
-        size = self.course.batch_size
-        # The last, smaller batch is left out: batch statistics of a few cells are noise.
-        for start in range(0, len(order) - size + 1, size):
-            yield order[start : start + size]
+        return self.course.sides_px[min(3 * epoch // self.course.epochs, 2)]
 
     def _learning_rate(self, epoch: float) -> float:
         """Linear warm-up over the first tenth, then half a cosine down to zero."""
@@ -177,18 +147,20 @@ class Trainer:
         return peak * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
 
     def _validate(self) -> dict[str, float]:
-        rows = self.task.held_out
-        if not len(rows):
+        task = self.task
+        if not len(task.held_out):
             return {}
         with mixed_precision(self.device):
-            logits = infer(self.averaged.module, self.task.pixels[rows]) - self.task.log_prior
-        probabilities = torch.softmax(logits, 1).numpy()
-        labels = self.task.labels[rows]
-        is_blast = labels.numpy() == self.task.blast_index
+            logits = infer(self.averaged.module, task.held_out_pixels) + task.lessons.occurrence
+        label_sets = task.cells.label_sets[task.cells.labels[task.held_out]]
+        log_probabilities = torch.log_softmax(logits, 1)
+        of_label = log_probabilities.masked_fill(~label_sets, -torch.inf).logsumexp(1)
+        is_right = label_sets.gather(1, logits.argmax(1, keepdim=True))
+        blasts = log_probabilities[:, task.blast_index].numpy()
         return {
-            "validation_loss": float(nn.functional.cross_entropy(logits, labels)),
-            "accuracy": float(np.mean(probabilities.argmax(1) == labels.numpy())),
-            "blast_auroc": auroc(probabilities[:, self.task.blast_index], is_blast),
+            "validation_loss": float(-of_label.mean()),
+            "accuracy": float(is_right.float().mean()),
+            "blast_auroc": auroc(blasts, label_sets[:, task.blast_index].numpy()),
         }
 
     def _save(self) -> None:
@@ -221,9 +193,26 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.best = state["history"], state["best"]
-        batches = len(self.task.training) // self.course.batch_size
-        self.steps_done(len(self.history) * batches)
+        self.steps_done(len(self.history) * self.batches)
         _LOG.info("continuing after epoch %d of %s", len(self.history), path)
+
+
+def parameter_groups(network: nn.Module, layer_decay: float) -> list[dict[str, Any]]:
+    """The weights by block, each with the ``scale`` of its learning rate.
+
+    The scale is 1 for what comes after the last block and falls by ``layer_decay`` from block to
+    block towards the pixels (Howard and Ruder 2018, arXiv 1801.06146).
+    """
+    if layer_decay == 1.0:
+        return [{"params": list(network.parameters()), "scale": 1.0}]
+    depths = network.depths()  # type: ignore[operator]
+    most = max(depths.values())
+    groups: dict[int, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        groups.setdefault(depths[name], []).append(parameter)
+    return [
+        {"params": own, "scale": layer_decay ** (most - depth)} for depth, own in groups.items()
+    ]
 
 
 def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:

@@ -1,7 +1,8 @@
 """The recipe: all that a training depends on besides the images, in one TOML file."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -37,14 +38,69 @@ class Course:
     last_side_px: _Count
     """Views grow from the first side to the last over three thirds of the epochs."""
 
+    @property
+    def sides_px(self) -> tuple[int, int, int]:
+        """Of the views of each third."""
+        return (
+            self.first_side_px,
+            self.first_side_px + (self.last_side_px - self.first_side_px) // 2,
+            self.last_side_px,
+        )
+
+
+Family: TypeAlias = Literal["lite0", "vit_s"]
+"""EfficientNet-Lite0, and the encoder ViT-S/14: both have learnt seeing from photographs."""
+
+
+SIDE_MULTIPLE_PX: dict[Family, int] = {"lite0": 1, "vit_s": 14}
+"""What a side of a view has to be a multiple of."""
+
+Sampling: TypeAlias = Literal["cells", "classes"]
+"""Every cell once an epoch, or every label equally often."""
+
+
+CardData: TypeAlias = dict[Literal["source", "licence", "limits"], str]
+"""Where images are from, their licence state and what they lack."""
+
 
 @dataclass(frozen=True, config=_STRICT)
 class Teacher:
-    """An EfficientNet-Lite0 that knows ImageNet, fine-tuned first; the network learns from it."""
+    """A network that knows photographs, fine-tuned first; the network learns from it."""
 
+    network: Family
     course: Course
     share: _Share
     """Of the loss: divergence from the teacher's probabilities on the same view."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate falls by this factor from each block to the one below."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Doubts:
+    """How far each label is to be believed, by classifiers of other patients' cells."""
+
+    families: Annotated[tuple[Family, ...], Field(min_length=1)]
+    """Whose features, not trained on the cells, the classifiers see."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Source:
+    """Images of one origin, with labels of one kind; paths are relative to DATA."""
+
+    name: str
+    images: str
+    """A folder, a tar shard or folder of them, or a manifest."""
+    labels: str
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Of each batch."""
+    data: CardData
+    """For the card."""
+    sampling: Sampling = "cells"
+    tells: tuple[str, ...] = ()
+    """The classes that its labels tell apart, all if empty; others are left out of its loss."""
+    classes: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
+    """From its labels to a code of the scheme, to several codes of which it is one, or to none
+    (): then its cells are left out. Labels not named here are codes."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -54,6 +110,11 @@ class Validation:
     folds: Annotated[int, Field(ge=2)]
 
 
+def _preprocessing(given: Any) -> Preprocessing:
+    # A recipe that is made from another one has it read already.
+    return given if isinstance(given, Preprocessing) else preprocessing_from_table(given)
+
+
 @dataclass(frozen=True, config=_STRICT)
 class Recipe:
     """What a training depends on; see recipes/*.toml, where each entry is explained."""
@@ -61,10 +122,16 @@ class Recipe:
     scheme: str
     architecture: str
     seed: int
-    preprocessing: Annotated[Preprocessing, BeforeValidator(preprocessing_from_table)]
+    preprocessing: Annotated[Preprocessing, BeforeValidator(_preprocessing)]
     validation: Validation
     course: Course
-    teacher: Teacher | None = None
+    stain_strength: Annotated[float, Field(ge=0)] = 1.0
+    """How far views are stained otherwise; see ``augment``."""
+    teacher: tuple[Teacher, ...] = ()
+    doubts: Doubts | None = None
+    source: tuple[Source, ...] = ()
+    """The first is judged, patient by patient; of each other a fifth of the images is kept back.
+    Without any, the command line names the one there is."""
 
 
 def recipe_names() -> list[str]:
@@ -97,7 +164,19 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
             f"{', '.join(ARCHITECTURES)}"
         )
     _check_last_views(recipe, path)
+    _check_shares(recipe, path)
+    _check_views_of_teachers(recipe, path)
     return recipe
+
+
+def _check_shares(recipe: Recipe, path: Path) -> None:
+    """Parts of one whole: of the loss the teachers', of a batch the sources'."""
+    taught = sum(teacher.share for teacher in recipe.teacher)
+    if taught >= 1:
+        raise InputError(f"{path}: the teachers' shares add up to {taught:g}, less than 1 is left")
+    shown = sum(source.share for source in recipe.source)
+    if recipe.source and not math.isclose(shown, 1, abs_tol=1e-6):
+        raise InputError(f"{path}: the sources' shares add up to {shown:g}, 1 is expected")
 
 
 def _check_last_views(recipe: Recipe, path: Path) -> None:
@@ -113,3 +192,15 @@ def _check_last_views(recipe: Recipe, path: Path) -> None:
             f"{last_features_side(views_px)} rows, input_px = {input_px} in one of {rows}, which "
             f"the network would not have learnt: choose {32 * rows - 31} to {32 * rows} px"
         )
+
+
+def _check_views_of_teachers(recipe: Recipe, path: Path) -> None:
+    """A teacher sees its own views, and those of the network that it teaches."""
+    for teacher in recipe.teacher:
+        multiple = SIDE_MULTIPLE_PX[teacher.network]
+        for name, course in (("its course", teacher.course), ("[course]", recipe.course)):
+            if odd := [side for side in course.sides_px if side % multiple]:
+                raise InputError(
+                    f"{path}: the teacher {teacher.network} takes views whose side is a multiple "
+                    f"of {multiple} px: {name} has {odd}"
+                )

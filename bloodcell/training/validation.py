@@ -39,16 +39,39 @@ class Calibration:
     """float32 (C,)."""
 
 
-def fit_calibration(
-    logits: torch.Tensor, labels: torch.Tensor, patients: npt.NDArray[np.str_]
-) -> Calibration:
-    """Find the smallest log loss over held-out cells, every patient weighing alike.
+@dataclass(frozen=True)
+class HeldOut:
+    """N held-out cells, each as the network that never saw its patient has it."""
 
-    ``logits`` float32 (N, C), ``labels`` int64 (N,), ``patients`` (N,). Offsets are drawn towards
-    0, so that a class of which there are few cells keeps the network's word.
+    logits: torch.Tensor
+    """float32 (N, C)."""
+    labels: torch.Tensor
+    """int64 (N,)."""
+    patients: npt.NDArray[np.str_]
+    """(N,)."""
+    trust: torch.Tensor
+    """float32 (N,): how far the label is believed, 0 to 1."""
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "HeldOut":
+        """The cells where ``chosen``, bool (N,), is true."""
+        rows = torch.from_numpy(chosen)
+        return HeldOut(
+            self.logits[rows], self.labels[rows], self.patients[chosen], self.trust[rows]
+        )
+
+
+def fit_calibration(cells: HeldOut) -> Calibration:
+    """Find the smallest log loss, every patient weighing alike, its cells as they are trusted.
+
+    Offsets are drawn towards 0, so that a class of which there are few cells keeps the network's
+    word.
     """
-    _, number, cells = np.unique(patients, return_inverse=True, return_counts=True)
-    weight = torch.from_numpy(1.0 / cells[number]).float()
+    logits, labels = cells.logits, cells.labels
+    _, number = np.unique(cells.patients, return_inverse=True)
+    own = cells.trust.double()
+    total = torch.zeros(int(number.max()) + 1, dtype=torch.float64)
+    total.index_add_(0, torch.from_numpy(number), own)
+    weight = (own / total.clamp(min=1e-6)[number]).float()
     log_sharpness = torch.zeros((), requires_grad=True)
     offsets = torch.zeros(logits.shape[1], requires_grad=True)
     optimizer = torch.optim.LBFGS(
@@ -68,41 +91,66 @@ def fit_calibration(
     return Calibration(temperature, offsets.detach() * temperature)
 
 
-def calibrated_by_others(
-    logits: torch.Tensor, labels: torch.Tensor, patients: npt.NDArray[np.str_]
-) -> npt.NDArray[np.float32]:
+def calibrated_by_others(cells: HeldOut) -> npt.NDArray[np.float32]:
     """Probabilities float32 (N, C), each patient's by the calibration of all other patients.
 
     So what is measured on them is what a new patient may expect. With one patient only, by its
     own.
     """
-    names = np.unique(patients)
-    probabilities = np.empty(logits.shape, np.float32)
+    names = np.unique(cells.patients)
+    probabilities = np.empty(cells.logits.shape, np.float32)
     for name in names:
-        own = patients == name
-        others = ~own if len(names) > 1 else own
-        fitted = fit_calibration(logits[others], labels[others], patients[others])
+        own = cells.patients == name
+        fitted = fit_calibration(cells.where(~own) if len(names) > 1 else cells)
         probabilities[own] = calibrated_probabilities(
-            (logits[own] + fitted.offsets).numpy(), fitted.temperature
+            (cells.where(own).logits + fitted.offsets).numpy(), fitted.temperature
         )
     return probabilities
 
 
-def held_out_cells(
-    logits: torch.Tensor, labels: torch.Tensor, patients: npt.NDArray[np.str_], scheme: Scheme
-) -> Joined:
+def held_out_cells(cells: HeldOut, scheme: Scheme) -> Joined:
     """The held-out cells as a run would hold them, with their labels."""
-    probabilities = calibrated_by_others(logits, labels, patients)
+    probabilities = calibrated_by_others(cells)
     codes = np.array(scheme.codes)
     return Joined(
-        patient=patients,
-        label=codes[labels.numpy()],
+        patient=cells.patients,
+        label=codes[cells.labels.numpy()],
         called=codes[probabilities.argmax(axis=1)],
         blast_probability=probabilities[:, scheme.is_blast].sum(axis=1, dtype=np.float64),
         label_scheme=scheme,
         run_scheme=scheme,
-        cells={"labelled": len(patients), "rejected": 0, "unlabelled": 0, "labels_not_in_run": 0},
+        cells={
+            "labelled": len(cells.labels),
+            "rejected": 0,
+            "unlabelled": 0,
+            "labels_not_in_run": 0,
+        },
     )
+
+
+def kept_figures(logits: torch.Tensor, label_sets: torch.Tensor, scheme: Scheme) -> dict[str, Any]:
+    """What the card states of K cells of a source that no network learnt from.
+
+    ``logits`` float32 (K, C), calibrated; ``label_sets`` bool (K, C). Of each label how many cells
+    there are and how many were called so; how many leukocytes, other than blasts, were called
+    blasts.
+    """
+    called = logits.argmax(1)
+    is_right = label_sets.gather(1, called[:, None])[:, 0].numpy()
+    names = ["|".join(np.array(scheme.codes)[one].tolist()) for one in label_sets.numpy()]
+    rows = []
+    for name in sorted(set(names)):
+        own = np.array([one == name for one in names])
+        right = float(is_right[own].mean())
+        rows.append({"class": name, "sensitivity": round(right, 4), "n": int(own.sum())})
+    is_other = ~label_sets[:, scheme.is_blast].any(1) & label_sets[:, scheme.is_leukocyte].all(1)
+    called_blast = torch.from_numpy(scheme.is_blast)[called] & is_other
+    return {
+        "cells": len(logits),
+        "leukocytes": int(is_other.sum()),
+        "leukocytes_called_blast": int(called_blast.sum()),
+        "class": rows,
+    }
 
 
 def held_out_figures(cells: Joined) -> dict[str, Any]:

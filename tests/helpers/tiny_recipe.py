@@ -32,7 +32,8 @@ std = [0.183, 0.226, 0.111]
 folds = 4
 [course]
 {_COURSE}
-[teacher]
+[[teacher]]
+network = "lite0"
 share = 0.7
 [teacher.course]
 {_COURSE}

@@ -264,8 +264,12 @@ def test_calibrate_writes_a_model_for_the_site(
     assert not (tmp_path / "site").exists()
     monkeypatch.setattr(fit, "LEAST_PATIENTS", 3)
     monkeypatch.setattr(fit, "LEAST_CELLS", 5)
-    assert CliRunner().invoke(main, words).exit_code == 0
+    made = CliRunner().invoke(main, words)
+    assert made.exit_code == 0
+    assert "weight of these patients  0.27" in made.output
+    assert "label 37 more patients" in made.output
     model = load_model(tmp_path / "site")
+    assert (model.name, model.version) == ("site", "1+site")
     assert model.error_model is not None
     assert model.error_model.patients == 3
     assert model.weights_sha256 == load_model().weights_sha256

@@ -7,6 +7,7 @@ from helpers.labelled_runs import BLAST, labels, run_of
 
 from bloodcell.errors import InputError
 from bloodcell.evaluation import evaluate
+from bloodcell.labels import read_label_map
 from bloodcell.run import Run
 
 
@@ -42,6 +43,7 @@ def test_what_was_compared(run: Run, of_own_scheme: Path) -> None:
         "rejected": 1,
         "unlabelled": 0,
         "labels_not_in_run": 0,
+        "labels_left_out": 0,
     }
     assert (figures["label_scheme"], figures["run_scheme"]) == ("jhu18", "jhu18")
     assert (figures["model"], figures["model_sha256"]) == ("a-model", "0" * 64)
@@ -214,3 +216,35 @@ def test_faulty_labels_are_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("path,class\na1\n")
     with pytest.raises(InputError, match="row 2"):
         evaluate(run, tmp_path / "l.csv")
+
+
+def test_labels_the_model_has_no_class_for_are_mapped_or_left_out(run: Run, tmp_path: Path) -> None:
+    own = labels(tmp_path, f"a1,{BLAST}", "a2,LY", "a3,unsure", "b1,smudge_cells")
+    (tmp_path / "map.csv").write_text("label,class\nLY,lymphocyte\nsmudge_cells,\n")
+    label_map = read_label_map(tmp_path / "map.csv", ignored=["unsure"])
+    figures = evaluate(run, own, label_map)
+    assert [(row["class"], row["n"]) for row in figures["classes"]] == [
+        (BLAST, 1), ("lymphocyte", 1)
+    ]  # fmt: skip
+    assert figures["cells"] == {
+        "labelled": 2, "rejected": 0, "unlabelled": 3, "labels_not_in_run": 0, "labels_left_out": 2
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"the run's own lacks \['LY', 'unsure'\]: --label-map"):
+        evaluate(run, own)
+    with pytest.raises(InputError, match="are left out"):
+        evaluate(run, own, read_label_map(None, ["LY", "unsure", BLAST, "smudge_cells"]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("label,class\na,b\na,c\n", "names a label more than once"),
+        ("label\na\n", r"lacks the columns \['class'\]"),
+        (None, "cannot read the label map"),
+    ],
+)
+def test_a_label_map_at_fault_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+    if content:
+        (tmp_path / "map.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_label_map(tmp_path / "map.csv")

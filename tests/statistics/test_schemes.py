@@ -110,7 +110,9 @@ def test_equivalents_by_profile() -> None:
 
 
 def test_an_unknown_scheme_names_the_known() -> None:
-    with pytest.raises(ModelError, match="known are bm21, jhu18, lmu15, pbc8"):
+    with pytest.raises(
+        ModelError, match=r"neither a \.toml file nor one of bm21, jhu18, lmu15, pbc8"
+    ):
         load_scheme("lmu16")
 
 
@@ -121,3 +123,43 @@ def test_shipped_models_load_and_say_what_they_are_for(name: str) -> None:
     assert model.network.weights.stat().st_size < 20e6
     assert "Research use only" in model.card["intended_use"]
     assert model.card["training"]["data"]["licence"]
+
+
+OWN = """
+title = "Two classes"
+source = "ours"
+[[class]]
+code = "A"
+name = "A"
+role = "blast"
+[[class]]
+code = "B"
+name = "B"
+role = "leukocyte"
+"""
+
+
+def test_a_scheme_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "two.toml").write_text(OWN)
+    scheme = load_scheme(str(tmp_path / "two.toml"))
+    assert (scheme.name, scheme.codes, scheme.is_blast.tolist()) == (
+        "two", ["A", "B"], [True, False]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("jhu18.toml", OWN, "has the name of a scheme that comes with bloodcell"),
+        ("two.toml", OWN.replace('"B"\nname', '"A"\nname'), "two classes have the same code"),
+        ("two.toml", OWN.replace("leukocyte", "white"), "have a role other than"),
+        ("two.toml", OWN.replace("title", "titel"), "is no scheme: it lacks 'title'"),
+        ("two.toml", 'title = "a"\nsource = "b"\n', "is no scheme: it lacks 'class'"),
+    ],
+)
+def test_a_scheme_of_ones_own_at_fault_is_refused(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ModelError, match=message):
+        load_scheme(str(tmp_path / name))

@@ -6,17 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.lessons import cells_of, lessons_for
 from helpers.tiny_recipe import TINY
 from torch import nn
 
 from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
-from bloodcell.training.fit import Task, Trainer, mixed_precision
-from bloodcell.training.losses import class_weights, label_loss, taught_loss
+from bloodcell.training.fit import Trainer, mixed_precision, parameter_groups
+from bloodcell.training.lessons import class_weights
+from bloodcell.training.losses import Batch, label_loss, taught_loss
 from bloodcell.training.recipe import Course
 from bloodcell.training.resnext import ResNeXt
-from bloodcell.training.validation import calibrated_by_others, fit_calibration
+from bloodcell.training.task import Task
+from bloodcell.training.validation import HeldOut, calibrated_by_others, fit_calibration
 
 COURSE = Course(
     epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
@@ -26,14 +29,21 @@ COURSE = Course(
 
 def task(held_out: int = 6) -> Task:
     generator = torch.Generator().manual_seed(0)
+    cells = cells_of((torch.arange(22) % 3).tolist(), classes=3)
     return Task(
-        canvases=torch.randn(22, 3, 46, 46, generator=generator).half(),
-        pixels=torch.randn(22, 3, 32, 32, generator=generator),
-        labels=torch.arange(22) % 3,
+        canvases=torch.randint(256, (22, 3, 46, 46), generator=generator, dtype=torch.uint8),
+        cells=cells,
+        trust=torch.ones(22),
         training=torch.arange(16),
         held_out=torch.arange(16, 16 + held_out),
+        held_out_pixels=torch.randn(held_out, 3, 32, 32, generator=generator),
+        lessons=lessons_for(cells),
+        samplings=("cells",),
+        shares=(1.0,),
+        mean=torch.full((3,), 0.7),
+        std=torch.full((3,), 0.2),
         region=0.7,
-        log_prior=torch.zeros(3),
+        stain_strength=1.0,
         blast_index=0,
     )
 
@@ -45,7 +55,7 @@ def trainer(
     teacher, network = ResNeXt(TINY, 3), ResNeXt(TINY, 3)
     return Trainer(
         folder, network, task=task(held_out), course=course, epochs=course.epochs,
-        loss=taught_loss(label_loss(torch.ones(3), 0.0), teacher, share=0.5),
+        loss=taught_loss(task().lessons, 0.0, [teacher], [0.5]),
         seed=1, job={"labels_sha256": "00"},
         steps_done=steps.append if steps is not None else lambda count: None,  # noqa: ARG005
     )  # fmt: skip
@@ -152,45 +162,79 @@ def test_views_grow_over_thirds_of_the_epochs(tmp_path: Path) -> None:
 
 
 def test_rare_classes_weigh_more_and_the_mean_over_cells_is_one() -> None:
-    labels = torch.tensor([0] * 16 + [1] * 4)
-    weights = class_weights(labels, 3)
+    counts = torch.tensor([16, 4, 0])
+    weights = class_weights(counts)
     assert weights[1] / weights[0] == pytest.approx(2)  # square root of 16 / 4
     assert weights[2] / weights[0] == pytest.approx(4)  # no cells: as if it had one
-    assert weights[labels].mean() == pytest.approx(1)
+    assert (weights * counts).sum() / 20 == pytest.approx(1)
 
 
-def test_undoing_the_weights_gives_the_frequencies_back() -> None:
-    """Logits that minimise the weighted loss, lowered by the weights' logarithm, are log shares."""
-    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
-    weights = class_weights(labels, 3)
-    logits = torch.zeros(3, requires_grad=True)
+def test_learnt_logits_with_the_occurrence_added_give_the_frequencies_back() -> None:
+    """Logits that minimise the loss are of classes alike frequent: here all alike."""
+    cells = cells_of([0] * 60 + [1] * 30 + [2] * 10, classes=3)
+    lessons = lessons_for(cells)
+    logits = torch.ones(3) * torch.tensor([1.0, 0.0, -1.0])
+    logits.requires_grad_()
     optimizer = torch.optim.LBFGS([logits], max_iter=100)
+    batch = Batch(torch.empty(0), cells.labels, cells.sources, torch.ones(100))
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = label_loss(weights, 0.0)(logits.expand(100, 3), torch.empty(0), labels)
+        loss = label_loss(lessons, 0.0)(logits.expand(100, 3), batch)
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    shares = torch.softmax(logits.detach() - weights.log(), 0)
+    assert (logits - logits.mean()).tolist() == pytest.approx([0, 0, 0], abs=1e-3)
+    shares = torch.softmax(logits.detach() + lessons.occurrence, 0)
     assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=1e-3)
 
 
-def test_the_teacher_is_followed_on_the_very_same_view() -> None:
-    class Teacher(nn.Module):
-        def forward(self, views: torch.Tensor) -> torch.Tensor:
-            return views.flatten(1)
+class Echo(nn.Module):
+    """A teacher that says what the pixels are."""
 
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        return views.flatten(1)
+
+
+def one_cell(trust: float) -> tuple[torch.Tensor, Batch]:
     views = torch.tensor([[[[2.0, 0.0, 1.0]]]])
-    label = torch.tensor([1])
-    only_teacher = taught_loss(label_loss(torch.ones(3), 0.0), Teacher(), share=1.0)
-    assert only_teacher(views.flatten(1), views, label) == pytest.approx(0, abs=1e-6)
-    assert only_teacher(torch.zeros(1, 3), views, label) > 0.2
-    half = taught_loss(label_loss(torch.ones(3), 0.0), Teacher(), share=0.5)
+    said = torch.tensor([1]), torch.tensor([0]), torch.tensor([trust])
+    return views.flatten(1), Batch(views, *said)
+
+
+def test_the_teacher_is_followed_on_the_very_same_view() -> None:
+    lessons = lessons_for(cells_of([0, 1, 2], classes=3))
+    said, batch = one_cell(trust=1.0)
+    only_teacher = taught_loss(lessons, 0.0, [Echo()], [1.0])
+    assert only_teacher(said, batch) == pytest.approx(0, abs=1e-6)
+    assert only_teacher(torch.zeros(1, 3), batch) > 0.2
     # The labels' half alone is left: log of the sum of exp(2, 0, 1), less the label's 0.
+    half = taught_loss(lessons, 0.0, [Echo()], [0.5])
     expected = 0.5 * np.log(np.exp(2) + 1 + np.e)
-    assert half(views.flatten(1), views, label) == pytest.approx(expected, rel=1e-5)
+    assert half(said, batch) == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_a_label_is_not_trusted_goes_to_the_teachers() -> None:
+    lessons = lessons_for(cells_of([0, 1, 2], classes=3))
+    loss = taught_loss(lessons, 0.0, [Echo(), Echo()], [0.2, 0.3])
+    said, batch = one_cell(trust=0.0)
+    assert loss(said, batch) == pytest.approx(0, abs=1e-6)  # the label says otherwise, unheard
+    assert loss(torch.zeros(1, 3), batch) > loss(torch.zeros(1, 3), one_cell(trust=1.0)[1]) * 0.1
+    assert label_loss(lessons, 0.0)(said, batch) == 0
+
+
+def test_weights_nearer_to_the_pixels_learn_slower() -> None:
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(2, 2), nn.Linear(2, 1)
+
+        def depths(self) -> dict[str, int]:
+            return {name: int(name.startswith("head")) for name, _ in self.named_parameters()}
+
+    groups = parameter_groups(Deep(), layer_decay=0.5)
+    assert [(len(group["params"]), group["scale"]) for group in groups] == [(2, 0.5), (2, 1.0)]
 
 
 def test_views_are_blurred_and_sharpened_but_flat_ones_stay_flat() -> None:
@@ -207,11 +251,11 @@ def test_views_are_blurred_and_sharpened_but_flat_ones_stay_flat() -> None:
 
 def test_augmentation_changes_views_but_not_their_size() -> None:
     canvas = torch.randn(4, 3, 46, 46, generator=torch.Generator().manual_seed(0))
-    first = augment(canvas, 32, 0.7, torch.Generator().manual_seed(1))
+    first = augment(canvas, 32, 0.7, 1.0, torch.Generator().manual_seed(1))
     assert first.shape == (4, 3, 32, 32)
     assert torch.isfinite(first).all()
-    assert torch.equal(first, augment(canvas, 32, 0.7, torch.Generator().manual_seed(1)))
-    assert not torch.equal(first, augment(canvas, 32, 0.7, torch.Generator().manual_seed(2)))
+    assert torch.equal(first, augment(canvas, 32, 0.7, 1.0, torch.Generator().manual_seed(1)))
+    assert not torch.equal(first, augment(canvas, 32, 0.7, 1.0, torch.Generator().manual_seed(2)))
 
 
 def test_calibration_undoes_a_known_sharpening_and_a_known_prior() -> None:
@@ -219,7 +263,8 @@ def test_calibration_undoes_a_known_sharpening_and_a_known_prior() -> None:
     logits = torch.randn(6000, 3, generator=generator) * 2
     labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).squeeze(1)
     patients = np.array(["a", "b", "c", "d"])[torch.arange(6000) % 4]
-    fitted = fit_calibration((logits + torch.tensor([1.0, 0.0, -1.0])) * 3, labels, patients)
+    sharpened = (logits + torch.tensor([1.0, 0.0, -1.0])) * 3
+    fitted = fit_calibration(HeldOut(sharpened, labels, patients, torch.ones(6000)))
     assert fitted.temperature == pytest.approx(3, rel=0.1)
     # Only differences between classes count.
     assert (fitted.offsets - fitted.offsets[1]).tolist() == pytest.approx([-3, 0, 3], abs=0.3)
@@ -229,7 +274,7 @@ def test_every_patient_weighs_alike_in_calibration() -> None:
     # One patient of 1,000 cells is all of class 0, four of 10 cells all of class 1; no logit tells.
     labels = torch.tensor([0] * 1000 + [1] * 40)
     patients = np.array(["big"] * 1000 + ["a", "b", "c", "d"] * 10)
-    fitted = fit_calibration(torch.zeros(1040, 2), labels, patients)
+    fitted = fit_calibration(HeldOut(torch.zeros(1040, 2), labels, patients, torch.ones(1040)))
     share = torch.softmax(fitted.offsets / fitted.temperature, 0)[1].item()
     assert share == pytest.approx(0.8, abs=0.02)
 
@@ -237,10 +282,19 @@ def test_every_patient_weighs_alike_in_calibration() -> None:
 def test_a_patient_has_no_say_in_its_own_calibration() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     patients = np.array(["a", "a", "b", "b"])
-    by_others = calibrated_by_others(torch.zeros(4, 2), labels, patients)
+    cells = HeldOut(torch.zeros(4, 2), labels, patients, torch.ones(4))
+    by_others = calibrated_by_others(cells)
     assert (by_others[:2, 1] > 0.9).all()  # by patient b, of class 1 alone
     assert (by_others[2:, 0] > 0.9).all()
-    assert (calibrated_by_others(torch.zeros(2, 2), labels[:2], patients[:2])[:, 0] > 0.9).all()
+    assert (calibrated_by_others(cells.where(patients == "a"))[:, 0] > 0.9).all()
+
+
+def test_labels_that_are_not_trusted_do_not_calibrate() -> None:
+    labels, patients = torch.tensor([0] * 30 + [1] * 30), np.array(["a", "b"] * 30)
+    trust = torch.tensor([1.0] * 30 + [0.1] * 30)
+    fitted = fit_calibration(HeldOut(torch.zeros(60, 2), labels, patients, trust))
+    share = torch.softmax(fitted.offsets / fitted.temperature, 0)[1].item()
+    assert share == pytest.approx(0.1 / 1.1, abs=0.02)
 
 
 @pytest.mark.parametrize("capable", [True, False])
@@ -255,9 +309,9 @@ def test_a_cpu_trains_in_bfloat16_only_if_it_computes_in_it(
 
 def test_the_teachers_depthwise_convolutions_stay_in_float32() -> None:
     from bloodcell.training.recipe import read_recipe
-    from bloodcell.training.teacher import ImageNetTeacher
+    from bloodcell.training.teacher import Lite0
 
-    teacher = ImageNetTeacher(read_recipe("resnext26").preprocessing, 5).train()
+    teacher = Lite0(read_recipe("resnext26").preprocessing).train()
     types: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
     for layer in teacher.modules():
         if isinstance(layer, nn.Conv2d):

@@ -2,12 +2,14 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from helpers.lessons import cells_of, lessons_for
 from helpers.tiny_recipe import TINY, TINY_RECIPE
 
 import bloodcell
@@ -16,13 +18,13 @@ from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
 from bloodcell.model import load_model
 from bloodcell.training import teacher, train
-from bloodcell.training.cells import LabelledCells, deal_patients, decode_all, labelled_cells
-from bloodcell.training.crossvalidation import CrossValidation
-from bloodcell.training.fit import Task
-from bloodcell.training.losses import class_weights
+from bloodcell.training.cells import decode_pixels
+from bloodcell.training.crossvalidation import CrossValidation, Material
 from bloodcell.training.onnx_export import gmacs_of, parameters_of
-from bloodcell.training.recipe import read_recipe, recipe_names
+from bloodcell.training.recipe import Source, read_recipe, recipe_names
 from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
+from bloodcell.training.sources import SourceCells, deal_patients, read_source
+from bloodcell.training.task import Task
 
 
 @pytest.fixture
@@ -43,22 +45,25 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     # Two of three patients of 24 cells are held out, then the third, then none: 1 + 3 + 4 batches
     # of 16, and as many for the teachers.
     assert steps[-1] == (16, 16)
-    assert (folder / "teacher" / "checkpoint.pt").is_file()
+    assert (folder / "teacher-lite0" / "checkpoint.pt").is_file()
     assert (folder / "fold-1" / "checkpoint.pt").is_file()
     card = load_model(folder).card
-    assert card["training"]["data"]["source"] == "drawn cells"
-    assert card["training"]["data"]["licence"] == "not stated"
-    assert card["training"]["teacher"]["course"]["epochs"] == 1
+    (source,) = card["training"]["source"]
+    assert source["data"] == {
+        "source": "drawn cells", "licence": "not stated", "limits": "not stated"
+    }  # fmt: skip
+    assert source["cells"] == 72
+    assert card["training"]["teacher"][0]["course"]["epochs"] == 1
     held_out = card["metrics"]["validation"]
     assert held_out["patients"] == 3
     assert held_out["cells"] == 72 == sum(row["n"] for row in held_out["class"])
     everybody = [f"phantom-00{number}" for number in range(3)]
     assert [row["patient"] for row in held_out["patient"]] == everybody
-    assert card["training"]["data"]["patients"] == everybody
+    assert card["training"]["patients"] == everybody
     assert (folder / "training.svg").read_text().startswith("<?xml")
     log = list(csv.DictReader((folder / "training.csv").read_text().splitlines()))
-    parts = [f"fold-{k}{end}" for k in range(2) for end in (" teacher", "")]
-    assert [row["part"] for row in log] == [*parts, "all teacher", "all"]
+    parts = [f"fold-{k}{end}" for k in range(2) for end in (" teacher lite0", "")]
+    assert [row["part"] for row in log] == [*parts, "all teacher lite0", "all"]
     assert float(log[0]["validation_loss"]) > 0
     assert log[-1]["validation_loss"] == ""
     cells = pq.read_table(folder / "held_out.parquet")
@@ -70,7 +75,7 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
 
 
 def test_every_shipped_recipe_names_a_network_that_can_be_built() -> None:
-    assert recipe_names() == ["resnext14", "resnext26", "resnext50"]
+    assert recipe_names() == ["resnext14", "resnext26", "resnext50", "two-sources"]
     for name in recipe_names():
         shipped = read_recipe(name)
         assert shipped.architecture in ARCHITECTURES
@@ -93,10 +98,15 @@ def test_resnext50_is_the_published_one() -> None:
     [
         ("seed = 1", "sead = 1", "seed: Field required; sead: Unexpected keyword argument"),
         ("epochs = 1", 'epochs = "many"', "course.epochs: Input should be a valid integer"),
-        ("share = 0.7", "share = 1.5", "teacher.share: Input should be less than 1"),
+        ("share = 0.7", "share = 1.5", "teacher.0.share: Input should be less than 1"),
         ("region = 0.7", "region = 7", "preprocessing.region is 7.0, at most 1 is expected"),
         ("folds = 4", "folds = 1", "validation.folds: Input should be greater than or equal to 2"),
         ("seed = 1", "seed = ", "not valid TOML"),
+        (
+            'network = "lite0"',
+            'network = "vit_s"',
+            "the teacher vit_s takes views whose side is a multiple of 14 px: its course has [64, ",
+        ),
         (
             "input_px = 64",
             "input_px = 65",
@@ -114,15 +124,14 @@ def test_a_recipe_at_fault_is_refused_by_the_entry(
 
 
 def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
-    with pytest.raises(InputError, match="resnext14, resnext26, resnext50"):
+    with pytest.raises(InputError, match="resnext14, resnext26, resnext50, two-sources"):
         read_recipe("resnext99")
 
 
 def test_whole_patients_are_held_out_and_every_patient_once() -> None:
     patients = np.repeat([f"p{i:02}" for i in range(20)], 5)
     labels = np.array([[0] * (i // 4) + [1] * (5 - i // 4) for i in range(20)]).ravel()
-    cells = LabelledCells(["x"] * 100, labels, patients)
-    fold = deal_patients(cells, folds=5, blast_index=0)
+    fold = deal_patients(patients, labels == 0, folds=5)
     for number in range(5):
         chosen = np.unique(patients[fold == number])
         assert len(chosen) == 4
@@ -130,7 +139,9 @@ def test_whole_patients_are_held_out_and_every_patient_once() -> None:
     # Dealt by blast share: 0 in each of the first four patients, and so on.
     assert np.unique(patients[fold == 0]).tolist() == ["p00", "p05", "p10", "p15"]
     with pytest.raises(InputError, match="30 folds need at least 30 patients, the labels have 20"):
-        deal_patients(cells, folds=30, blast_index=0)
+        deal_patients(patients, labels == 0, folds=30)
+    with pytest.raises(InputError, match="need a patient for every cell"):
+        deal_patients(np.array(["p", ""]), np.array([True, False]), folds=2)
 
 
 @pytest.mark.parametrize("with_teacher", [False, True])
@@ -142,38 +153,59 @@ def test_a_network_never_sees_the_patients_that_judge_it(
     The network learns from its teacher alone where it has one: whom that saw is known to both.
     """
     monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
-    monkeypatch.setattr(teacher, "ImageNetTeacher", lambda _pixels, classes: ResNeXt(TINY, classes))
+    monkeypatch.setattr(teacher, "open_encoder", lambda _family, _preprocessing: None)
+    monkeypatch.setattr(teacher, "Taught", lambda _encoder, classes: ResNeXt(TINY, classes))
     generator = torch.Generator().manual_seed(0)
     fold = torch.arange(64) % 4
+    cells = cells_of(fold.tolist(), classes=18)
     task = Task(
-        canvases=torch.randn(64, 3, 91, 91, generator=generator).half(),
-        pixels=torch.zeros(64, 3, 64, 64),
-        labels=fold.clone(),
+        canvases=torch.randint(256, (64, 3, 91, 91), generator=generator, dtype=torch.uint8),
+        cells=cells,
+        trust=torch.ones(64),
         training=torch.arange(64),
         held_out=torch.empty(0, dtype=torch.int64),
+        held_out_pixels=torch.empty(0),
+        lessons=lessons_for(cells),
+        samplings=("cells",),
+        shares=(1.0,),
+        mean=torch.full((3,), 0.5),
+        std=torch.full((3,), 0.3),
         region=0.7,
-        log_prior=class_weights(fold, 18).log(),
+        stain_strength=1.0,
         blast_index=0,
     )
     quick = TINY_RECIPE.replace("resnext14_4x16d", "tiny").replace("share = 0.7", "share = 0.99")
     quick = quick.replace("size = 16", "size = 4").replace("1e-3", "5e-2")
-    recipe.write_text(quick if with_teacher else quick.split("[teacher]")[0])
-    patients = CrossValidation(tmp_path / "out", task, read_recipe(recipe), {}, lambda _count: None)
-    logits = patients.run(fold).held_out_logits
+    recipe.write_text(quick if with_teacher else quick.split("[[teacher]]")[0])
+    material = Material(
+        task=task,
+        fold_of_cell=fold,
+        pixels_of=lambda rows: torch.zeros(len(rows), 3, 64, 64),
+        trust_in=lambda _rows: torch.ones(64),
+    )
+    validation = CrossValidation(
+        tmp_path / "out", material, read_recipe(recipe), {}, lambda _count: None
+    )
+    logits = validation.run().held_out_logits
     for number in range(4):
         own = fold == number
-        # Without what was taken off for the weights of rare classes, here of those never seen.
-        learnt = logits[own] + class_weights(fold[~own], 18).log()
-        assert (learnt[:, :4].argmin(dim=1) == number).all()
+        assert (logits[own][:, :4].argmin(dim=1) == number).all()
+
+
+def plain_source(paths: list[str]) -> SourceCells:
+    """Images by absolute paths, each of one patient and labelled a lymphocyte."""
+    table = pa.table({"row": np.arange(len(paths)), "path": paths})
+    names, patients = np.array(["lymphocyte"] * len(paths)), np.array(["p"] * len(paths))
+    classes = {"lymphocyte": ("lymphocyte",)}
+    return SourceCells("plain", Path("/"), table, names, patients, classes, ("lymphocyte",))
 
 
 @pytest.mark.real_data
 def test_a_hundred_real_cells_are_the_same_pixels_in_training_and_scoring(real_data: Path) -> None:
     folder = real_data / "aml-apl" / "test"
     paths = [str(path) for path in sorted(folder.glob("*/*.jpg"))[::16][:100]]
-    cells = LabelledCells(paths, np.zeros(100, np.int64), np.array(["p"] * 100))
     preprocessing = load_model().preprocessing
-    in_training = decode_all(cells, preprocessing, threads=2)
+    in_training = decode_pixels([plain_source(paths)], torch.arange(100), preprocessing, threads=2)
     table = pa.table({"row": np.arange(100), "path": paths})
     decoder = Decoder(preprocessing, batch_size=7, threads=1)
     encoded = read_files(Path("/"), batches_of(table, 7))
@@ -184,15 +216,17 @@ def test_a_hundred_real_cells_are_the_same_pixels_in_training_and_scoring(real_d
 
 def test_an_image_that_scoring_would_reject_is_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
-    cells = LabelledCells([str(tmp_path / "cut.jpg")], np.zeros(1, np.int64), np.array(["p"]))
+    cells = [plain_source([str(tmp_path / "cut.jpg")])]
     with pytest.raises(InputError, match=r"cut\.jpg would be rejected: truncated"):
-        decode_all(cells, load_model().preprocessing, threads=1)
+        decode_pixels(cells, torch.arange(1), load_model().preprocessing, threads=1)
 
 
 def test_labels_that_do_not_fit_are_refused(smears: Path, recipe: Path, tmp_path: Path) -> None:
-    labels, out = tmp_path / "labels.csv", tmp_path / "model"
+    out = tmp_path / "model"
     with pytest.raises(InputError, match="4 folds need at least 4 patients"):
         train(smears, smears / "labels.csv", out, recipe=recipe)
+    with pytest.raises(InputError, match="give --labels"):
+        train(smears, None, out, recipe=recipe)
     recipe.write_text(
         TINY_RECIPE.replace("folds = 4", "folds = 3").replace("size = 16", "size = 64")
     )
@@ -204,11 +238,21 @@ def test_labels_that_do_not_fit_are_refused(smears: Path, recipe: Path, tmp_path
     recipe.write_text(TINY_RECIPE.replace("resnext14_4x16d", "vgg16"))
     with pytest.raises(InputError, match="unknown architecture 'vgg16': known are resnext14_4x16d"):
         train(smears, smears / "labels.csv", out, recipe=recipe)
+
+
+def source_of(labels: Path, **more: Any) -> Source:
+    return Source(name="s", images=".", labels=str(labels), share=1.0, data={}, **more)
+
+
+def test_labels_of_a_source_that_cannot_be_read_are_refused(smears: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
     with pytest.raises(InputError, match="cannot read labels"):
-        labelled_cells(smears, labels, ["a"])
-    labels.write_text("path,class\nx.jpg,a\n")
-    with pytest.raises(InputError, match=r"lacks the columns \['patient'\]"):
-        labelled_cells(smears, labels, ["a"])
+        read_source(source_of(labels), smears, ["a"])
+    labels.write_text("path,patient\nx.jpg,p\n")
+    with pytest.raises(InputError, match=r"lacks the columns \['class'\]"):
+        read_source(source_of(labels), smears, ["a"])
     labels.write_text("path,patient,class\nx.jpg,p,b\n")
     with pytest.raises(InputError, match=r"does not know: \['b'\]"):
-        labelled_cells(smears, labels, ["a"])
+        read_source(source_of(labels), smears, ["a"])
+    with pytest.raises(InputError, match=r"`tells` lacks the classes of its labels \['b'\]"):
+        read_source(source_of(labels, tells=("a",)), smears, ["a", "b"])

@@ -1,0 +1,20 @@
+"""Options of commands that hold a run against labels."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def label_map_options(body: Callable[..., Any]) -> Callable[..., Any]:
+    """What labels are called here, and which are left out; see ``labels.read_label_map``."""
+    for option in (
+        click.option("--ignore-class", multiple=True, help="Leave out cells of that label."),
+        click.option(
+            "--label-map", type=click.Path(path_type=Path),
+            help="CSV with label and class: what labels are here; an empty class leaves them out.",
+        ),
+    ):  # fmt: skip
+        body = option(body)
+    return body

@@ -1,0 +1,78 @@
+"""The commands of training; see ``cli``, which has them. Only click is imported here."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bloodcell.command import Shown, command, pairs, progress_of
+from bloodcell.paths import check_data, check_labels
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("data", type=_PATH)
+@click.option(
+    "--labels", type=_PATH,
+    help="CSV with path, patient and class; needed unless the recipe names its sources.",
+)  # fmt: skip
+@click.option("--out", required=True, type=_PATH, help="Model folder, made or resumed.")
+@click.option(
+    "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
+    help="All options of a training: one that comes with bloodcell, or your own file.",
+)  # fmt: skip
+@click.option(
+    "--scheme", metavar="NAME|TOML",
+    help="Classes: a scheme that comes with bloodcell, or your own file  [default: the recipe's]",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@click.option(
+    "--data-source", default="not stated", help="For the card: where the images are from."
+)
+@click.option("--data-licence", default="not stated", help="For the card: their licence state.")
+@click.option("--data-limits", default="not stated", help="For the card: what they lack.")
+@command(log_level=logging.INFO)
+def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
+    """Train a network on the labelled cells in DATA and write a model folder."""
+    check_data(data)
+    if labels:
+        check_labels(labels)
+    from bloodcell.engine.machine import keep_memory_at_hand
+    from bloodcell.training import train as run_training
+
+    keep_memory_at_hand()
+    with progress_of("training", unit="batches") as progress:
+        run_training(data, labels, out, progress=progress, **options)
+    return pairs({"model folder": out})
+
+
+@click.command()
+@click.argument("data", type=_PATH)
+@click.option(
+    "--labels", type=_PATH,
+    help="CSV with path, patient and class; needed unless the recipe names its sources.",
+)  # fmt: skip
+@click.option("--out", required=True, type=_PATH, help="Folder for the tables, made or resumed.")
+@click.option(
+    "--recipe", metavar="NAME|TOML", default="two-sources", show_default=True,
+    help="Whose sources and [doubts] are taken.",
+)  # fmt: skip
+@click.option(
+    "--scheme", metavar="NAME|TOML",
+    help="Classes: a scheme that comes with bloodcell, or your own file  [default: the recipe's]",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@command(log_level=logging.INFO)
+def audit_labels(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
+    """Say which labels of the cells in DATA are doubtful, by classifiers of other patients."""
+    check_data(data)
+    if labels:
+        check_labels(labels)
+    from bloodcell.printed_doubts import print_label_audit
+    from bloodcell.training.label_audit import audit_labels as run_audit
+
+    tables = run_audit(data, labels, out, **options)
+    content = {name: table.to_pylist() for name, table in tables.items() if name.endswith("csv")}
+    return Shown(content, lambda: print_label_audit(content, out))

@@ -1,0 +1,53 @@
+"""Labels that a run contradicts: listed, shown and counted."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+import bloodcell
+from bloodcell.errors import InputError
+from bloodcell.evaluation.doubts import COLUMNS, write_doubts
+
+
+@pytest.fixture
+def own_run(run: bloodcell.Run, tmp_path: Path) -> bloodcell.Run:
+    """A copy of the run, to write into."""
+    shutil.copytree(run.folder, tmp_path / "run")
+    return bloodcell.open_run(tmp_path / "run")
+
+
+def labels_by_calls(run: bloodcell.Run, path: Path, wrong: int) -> Path:
+    """Every cell labelled as it was called, but for one, whose label is hardly likely."""
+    cells = run.cells(["path", "class", "probabilities"]).to_pylist()
+    rows = [[cell["path"], cell["class"]] for cell in cells]
+    others = sorted({cell["class"] for cell in cells} - {rows[wrong][1]})
+    rows[wrong][1] = others[0]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "class"], *rows])
+    return path
+
+
+def test_the_label_that_the_run_contradicts_is_listed_first_and_shown(
+    own_run: bloodcell.Run, tmp_path: Path
+) -> None:
+    labels = labels_by_calls(own_run, tmp_path / "labels.csv", wrong=7)
+    table = write_doubts(own_run, labels)
+    assert table.column_names == list(COLUMNS)
+    path = own_run.cells(["path"])["path"][7].as_py()
+    assert table["path"][0].as_py() == path
+    assert table["doubt"][0].as_py() > 0.5
+    with (own_run.folder / "evaluation" / "doubts.csv").open() as file:
+        assert next(csv.DictReader(file))["path"] == path
+    page = (own_run.folder / "evaluation" / "doubts.html").read_text()
+    assert page.count("<img") == table.num_rows
+    assert "data:image/jpeg;base64,/9j/" in page
+    assert "http" not in page
+
+
+def test_labels_of_another_scheme_cannot_be_doubted(own_run: bloodcell.Run, tmp_path: Path) -> None:
+    path = own_run.cells(["path"])["path"][0].as_py()
+    (tmp_path / "labels.csv").write_text(f"path,class\n{path},MYO\n")
+    with pytest.raises(InputError, match=r"the classes \['MYO'\]"):
+        write_doubts(own_run, tmp_path / "labels.csv")
