@@ -40,7 +40,7 @@ def test_a_whole_run_is_good(folder: Path) -> None:
     shown = CliRunner().invoke(main, ["verify", str(folder)])
     assert shown.exit_code == 0
     as_json = CliRunner().invoke(main, ["verify", str(folder), "--json"])
-    assert [entry["good"] for entry in json.loads(as_json.stdout)] == [True] * 7
+    assert [entry["good"] for entry in json.loads(as_json.stdout)] == [True] * 8
 
 
 def test_the_log_tells_the_whole_run(folder: Path) -> None:
