@@ -37,6 +37,7 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
 def wait_until_caught(process: subprocess.Popen[str], last: signal.Signals) -> None:
     status = Path(f"/proc/{process.pid}/status")
     while not int(re.findall(r"SigCgt:\t(\w+)", status.read_text())[0], 16) & 1 << last - 1:
+        assert process.poll() is None
         time.sleep(0.001)
 
 
@@ -44,7 +45,9 @@ def wait_until_caught(process: subprocess.Popen[str], last: signal.Signals) -> N
 def test_a_signal_that_comes_while_everything_is_loaded_is_heeded(
     number: signal.Signals, smears: Path, tmp_path: Path
 ) -> None:
-    words = [sys.executable, "-m", "bloodcell", "score", smears, "--out", tmp_path / "run"]
+    # The tests themselves may run under nohup.
+    words = ["env", "--default-signal=HUP", sys.executable, "-m", "bloodcell", "score", smears]
+    words += ["--out", tmp_path / "run"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         wait_until_caught(process, signal.SIGHUP)
         process.send_signal(number)
