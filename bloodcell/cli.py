@@ -34,9 +34,8 @@ def main() -> None:
     keep_library_caches_together()
 
 
-main.add_command(calibrate)
-main.add_command(export)
-main.add_command(review)
+for _command in (audit_labels, calibrate, export, review, train):
+    main.add_command(_command)
 
 
 @main.command()
@@ -258,9 +257,6 @@ def phantom(out: Path, **options: Any) -> Shown:
     summary = write_phantoms(out, **options)
     return pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
 
-
-main.add_command(train)
-main.add_command(audit_labels)
 
 if __name__ == "__main__":
     with as_command():

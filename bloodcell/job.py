@@ -89,6 +89,7 @@ def begin_or_resume(
             manifest_sha256=sha256_of(store.manifest_path),
             scheme=model.scheme.name,
             classes=model.scheme.classes,
+            letters=dict(model.scheme.letters),
             error_model=_basis_of(model.error_model),
             why_not_adjusted=why_not_adjusted(model.error_model, counting),
             recalibration=_recalibration_of(model.error_model, counting),

@@ -11,11 +11,8 @@ from bloodcell.error_model import ErrorModel
 from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.paths import model_folder
-from bloodcell.scheme import Scheme, load_scheme, read_scheme
+from bloodcell.scheme import Scheme, scheme_of_card
 from bloodcell.toml import read_toml
-
-OWN_SCHEME = "scheme.toml"
-"""In a model folder: the scheme of a network whose classes are the user's own."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def load_model(name_or_folder: str | Path | None = None) -> Model:
 
 
 def _from_card(folder: Path, card: dict[str, Any]) -> Model:
-    scheme = _scheme_of(folder, card)
+    scheme = scheme_of_card(folder, card)
     if card["classes"] != scheme.codes:
         raise ModelError(
             f"{folder / 'card.toml'}: the classes are not those of scheme {scheme.name!r} in its "
@@ -83,16 +80,6 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
         error_model=ErrorModel.from_card(card["error_model"]) if "error_model" in card else None,
         card=card,
     )
-
-
-def _scheme_of(folder: Path, card: dict[str, Any]) -> Scheme:
-    """A shipped scheme by its name, or the user's own, which lies in the folder."""
-    if "scheme_sha256" not in card:
-        return load_scheme(card["scheme"])
-    path = folder / OWN_SCHEME
-    if not path.is_file() or sha256_of(path) != card["scheme_sha256"]:
-        raise ModelError(f"{path} is missing or not the scheme that the card states")
-    return read_scheme(path, card["scheme"])
 
 
 def preprocessing_from_table(table: Any) -> Preprocessing:

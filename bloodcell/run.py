@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from bloodcell.errors import RunError
 from bloodcell.run_record import Counts, RunRecord, read_record
-from bloodcell.scheme import Scheme, load_scheme, scheme_names, scheme_of
+from bloodcell.scheme import Scheme, load_scheme, scheme_names
 from bloodcell.store import RunStore, reading
 
 
@@ -31,10 +31,11 @@ class Run:
     @property
     def scheme(self) -> Scheme:
         """The scheme of its classes; one of the user's own is what ``run.json`` says of it."""
-        name, classes = self.record.scheme, self.record.classes
+        name = self.record.scheme
         if name in scheme_names():
             return load_scheme(name)
-        return scheme_of(name, classes)
+        letters = tuple((self.record.letters or {}).items())
+        return Scheme(name, name, "not stated", self.record.classes, letters)
 
     @property
     def counts(self) -> Counts:

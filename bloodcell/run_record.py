@@ -134,6 +134,8 @@ class RunRecord:
     classes: tuple[CellClass, ...] = ()
     """Of the scheme, in the order of ``probabilities``, each in the role it has in this run; none
     in runs of before this entry."""
+    letters: dict[str, str] | None = None
+    """Of the scheme: class by letter, in the order of a differential."""
     left_out_files: dict[str, int] | None = None
     """Files of the input that are no cells, by what left them behind; None if there were none."""
     counts: Counts | None = None

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from bloodcell.errors import InputError, ModelError
+from bloodcell.files import sha256_of
 from bloodcell.toml import read_toml
 
 Role: TypeAlias = Literal["blast", "leukocyte", "erythroid", "excluded", "unidentified"]
@@ -16,6 +17,8 @@ Profile: TypeAlias = Literal["aml", "apl"]
 Specimen: TypeAlias = Literal["blood", "marrow"]
 Equivalents: TypeAlias = Literal["none", "aml", "apl"]
 
+OWN_SCHEME = "scheme.toml"
+"""In a model folder: the scheme of a network whose classes are the user's own."""
 _FOLDER = Path(__file__).parent / "schemes"
 
 
@@ -107,6 +110,19 @@ def load_scheme(name_or_file: str) -> Scheme:
     return read_scheme(path, path.stem)
 
 
+def scheme_of_card(folder: Path, card: dict[str, Any]) -> Scheme:
+    """Of a model folder: a shipped scheme by its name, or the user's own, which lies there.
+
+    Raises ModelError if that is not what the card states, KeyError if the card names none.
+    """
+    if "scheme_sha256" not in card:
+        return load_scheme(card["scheme"])
+    path = folder / OWN_SCHEME
+    if not path.is_file() or sha256_of(path) != card["scheme_sha256"]:
+        raise ModelError(f"{path} is missing or not the scheme that the card states")
+    return read_scheme(path, card["scheme"])
+
+
 def read_scheme(path: Path, name: str) -> Scheme:
     """The scheme of the file ``path``; ModelError naming the file and its fault."""
     table = read_toml(path, ModelError)
@@ -134,12 +150,6 @@ def read_scheme(path: Path, name: str) -> Scheme:
     if odd := [letter for letter, _ in letters if letter not in set(ascii_uppercase)]:
         raise ModelError(f"{path}: [letters] are A to Z, not {odd}")
     return Scheme(name, title, source, classes, letters)
-
-
-def scheme_of(name: str, classes: tuple[CellClass, ...]) -> Scheme:
-    """A scheme of which no more than its classes is known; ModelError for more than 26."""
-    letters = tuple(_first_free_letters(classes).items())
-    return Scheme(name, title=name, source="not stated", classes=classes, letters=letters)
 
 
 def _first_free_letters(classes: tuple[CellClass, ...]) -> dict[str, str]:

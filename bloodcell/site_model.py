@@ -15,10 +15,11 @@ from bloodcell.error_model import ErrorModel, drawn_towards, fit_error_model
 from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
-from bloodcell.model import OWN_SCHEME, Model, load_model
+from bloodcell.model import Model, load_model
 from bloodcell.review.labels import signed_labels
 from bloodcell.run import Run
 from bloodcell.run_record import Job
+from bloodcell.scheme import OWN_SCHEME
 from bloodcell.shares import Counting, why_not_adjusted
 
 SITE_PATIENTS = 40

@@ -1,6 +1,7 @@
 """The commands of training; see ``cli``, which has them. Only click is imported here."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,32 @@ from bloodcell.paths import check_data, check_labels
 _PATH = click.Path(path_type=Path)
 
 
+def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Labelled cells, their classes, and what works on them."""
+    for option in (
+        click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]"),
+        click.option(
+            "--scheme", metavar="NAME|TOML",
+            help="Classes: a scheme that comes with bloodcell, or your own file  "
+            "[default: the recipe's]",
+        ),
+        click.option(
+            "--labels", type=_PATH,
+            help="CSV with path, patient and class; needed unless the recipe names its sources.",
+        ),
+        click.argument("data", type=_PATH),
+    ):  # fmt: skip
+        body = option(body)
+    return body
+
+
 @click.command()
-@click.argument("data", type=_PATH)
-@click.option(
-    "--labels", type=_PATH,
-    help="CSV with path, patient and class; needed unless the recipe names its sources.",
-)  # fmt: skip
+@_cell_options
 @click.option("--out", required=True, type=_PATH, help="Model folder, made or resumed.")
 @click.option(
     "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
     help="All options of a training: one that comes with bloodcell, or your own file.",
 )  # fmt: skip
-@click.option(
-    "--scheme", metavar="NAME|TOML",
-    help="Classes: a scheme that comes with bloodcell, or your own file  [default: the recipe's]",
-)  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(
     "--data-source", default="not stated", help="For the card: where the images are from."
 )
@@ -49,21 +60,12 @@ def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
 
 
 @click.command()
-@click.argument("data", type=_PATH)
-@click.option(
-    "--labels", type=_PATH,
-    help="CSV with path, patient and class; needed unless the recipe names its sources.",
-)  # fmt: skip
+@_cell_options
 @click.option("--out", required=True, type=_PATH, help="Folder for the tables, made or resumed.")
 @click.option(
     "--recipe", metavar="NAME|TOML", default="two-sources", show_default=True,
     help="Whose sources and [doubts] are taken.",
 )  # fmt: skip
-@click.option(
-    "--scheme", metavar="NAME|TOML",
-    help="Classes: a scheme that comes with bloodcell, or your own file  [default: the recipe's]",
-)  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @command(log_level=logging.INFO)
 def audit_labels(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
     """Say which labels of the cells in DATA are doubtful, by classifiers of other patients."""

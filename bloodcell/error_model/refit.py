@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import tomli_w
 
 from bloodcell.error_model.fit import fit_error_model
-from bloodcell.errors import ModelError
+from bloodcell.errors import BloodcellError, ModelError
 from bloodcell.files import write_whole
-from bloodcell.scheme import Scheme, load_scheme
+from bloodcell.scheme import Scheme, scheme_of_card
 from bloodcell.toml import read_toml
 
 HELD_OUT = "held_out.parquet"
@@ -55,7 +55,7 @@ def refit(folder: Path) -> None:
     card = read_toml(path, ModelError)
     if "error_model" not in card:
         raise ModelError(f"{path} has no error model to fit anew")
-    scheme, cells, was = load_scheme(card["scheme"]), HeldOut.read(folder), card["error_model"]
+    scheme, cells, was = scheme_of_card(folder, card), HeldOut.read(folder), card["error_model"]
     card["error_model"] = fit_error_model(
         cells.blast_probability,
         cells.is_blast(scheme),
@@ -67,4 +67,7 @@ def refit(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    refit(Path(sys.argv[1]))
+    try:
+        refit(Path(*sys.argv[1:]))
+    except (BloodcellError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -16,9 +16,8 @@ from torch import nn
 from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.evaluation.join import Joined
 from bloodcell.files import sha256_of, write_whole
-from bloodcell.model import OWN_SCHEME
 from bloodcell.plots import save_svg
-from bloodcell.scheme import Scheme, load_scheme, scheme_names
+from bloodcell.scheme import OWN_SCHEME, Scheme, load_scheme, scheme_names
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
 from bloodcell.training.recipe import Recipe

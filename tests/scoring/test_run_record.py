@@ -18,8 +18,9 @@ def test_a_run_knows_what_its_file_says(run: bloodcell.Run) -> None:
     assert read_record(run.folder / "run.json") == run.record
     assert list(run.about) == [
         "job", "manifest_sha256", "scheme", "error_model", "why_not_adjusted", "model_folder",
-        "backend", "preprocessing", "temperature", "started", "state", "classes", "cells", "scored",
-        "rejected", "patients", "unstained", "session", "finished", "recalibration", "audit_head",
+        "backend", "preprocessing", "temperature", "started", "state", "classes", "letters",
+        "cells", "scored", "rejected", "patients", "unstained", "session", "finished",
+        "recalibration", "audit_head",
     ]  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def test_what_is_not_known_yet_is_not_in_the_file(run: bloodcell.Run, tmp_path: 
     unknown = dict.fromkeys(names)
     begun = replace(run.record, state="running", **unknown)  # type: ignore[arg-type]
     write_record(tmp_path / "run.json", begun)
-    assert list(json.loads((tmp_path / "run.json").read_text()))[-2:] == ["state", "classes"]
+    assert list(json.loads((tmp_path / "run.json").read_text()))[-2:] == ["classes", "letters"]
     assert read_record(tmp_path / "run.json") == begun
     assert "device_memory_mib" not in run.about["session"]
     with pytest.raises(RunError, match="has no counts"):

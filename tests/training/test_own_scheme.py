@@ -31,6 +31,10 @@ role = "leukocyte"
 code = "REST"
 name = "The rest"
 role = "excluded"
+[letters]
+N = "NEU"
+X = "BLA"
+R = "REST"
 """
 
 MEANT = {"blast_no_lineage_spec": "BLA", "segmented_neutrophils": "NEU", "band_neutrophils": "NEU"}
@@ -67,6 +71,7 @@ def test_a_network_of_ones_own_classes_scores_and_is_evaluated(
         opened = bloodcell.open_run(tmp_path / "run")
         figures = evaluate(opened, labels)
         write_report(opened)
+        assert opened.scheme.letters == (("N", "NEU"), ("X", "BLA"), ("R", "REST"))
     finally:
         shutil.move(tmp_path / "elsewhere", model)
     assert (figures["label_scheme"], figures["run_scheme"]) == ("ours", "ours")
