@@ -25,6 +25,7 @@ from bloodcell.review.folder import ReviewFolder
 from bloodcell.run import Run
 from bloodcell.source_watch import NOT_READ
 from bloodcell.text_tables import print_table, printable
+from bloodcell.unstained import lacks_stain
 
 _LINE_EVERY_S = 10.0
 
@@ -89,7 +90,7 @@ def print_patients(run: Run) -> None:
             patient["blasts_counted"],
             # A question mark: what its images are of is the question.
             _percent(patient["blast_percent_naive"])
-            + (" ?" if 2 * patient.get("unstained", 0) > patient["scored"] else ""),
+            + (" ?" if lacks_stain(patient.get("unstained", 0), patient["scored"]) else ""),
             _percent(patient["blast_percent"]),
             _from_to(patient["blast_percent_low"], patient["blast_percent_high"], _percent),
         )
@@ -174,7 +175,7 @@ def print_evaluation(figures: dict[str, Any], folder: Path) -> None:
     click.echo(
         f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
         f"{cells['unlabelled']} cells without a label, {cells['labels_not_in_run']} labels of "
-        "cells that are not in the run"
+        f"cells that are not in the run, {cells['labels_left_out']} labels left out"
     )
     if figures["classes"]:
         _print_classes(figures)

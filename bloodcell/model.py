@@ -1,6 +1,5 @@
 """Model folders: a card that says everything about a network, and its weights."""
 
-import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +11,7 @@ from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.paths import model_folder
 from bloodcell.scheme import Scheme, scheme_of_card
-from bloodcell.toml import read_toml
+from bloodcell.toml import is_number, read_toml
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,7 @@ def _rgb(values: Any, name: str) -> tuple[float, float, float]:
 
 
 def _positive(value: Any, name: str) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and value > 0):
+    if not (is_number(value) and value > 0):
         raise ValueError(f"{name} is {value!r}, a number above 0 is expected")
     return float(value)
 

@@ -1,6 +1,6 @@
 """Classification schemes: which classes there are and what each counts as."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal, TypeAlias, get_args
@@ -132,13 +132,15 @@ def read_scheme(path: Path, name: str) -> Scheme:
                 code=entry["code"],
                 name=entry["name"],
                 role=entry["role"],
-                blast_equivalent=tuple(entry.get("blast_equivalent", ())),
+                blast_equivalent=_equivalents_of(entry),
             )
             for entry in table["class"]
         )
         title, source = table["title"], table["source"]
     except (KeyError, TypeError) as fault:
         raise ModelError(f"{path} is no scheme: it lacks {fault}") from fault
+    except ValueError as fault:
+        raise ModelError(f"{path}: {fault}") from fault
     wrong = [c.code for c in classes if c.role not in get_args(Role)]
     if wrong:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
@@ -150,6 +152,19 @@ def read_scheme(path: Path, name: str) -> Scheme:
     if odd := [letter for letter, _ in letters if letter not in set(ascii_uppercase)]:
         raise ModelError(f"{path}: [letters] are A to Z, not {odd}")
     return Scheme(name, title, source, classes, letters)
+
+
+def _equivalents_of(entry: dict[str, Any]) -> tuple[Profile, ...]:
+    """Of one class; ValueError for what is none, or for an entry that no class has."""
+    if unknown := sorted(entry.keys() - {field.name for field in fields(CellClass)}):
+        raise ValueError(f"class {entry['code']} has the entries {unknown}, which mean nothing")
+    stated = entry.get("blast_equivalent", [])
+    if not isinstance(stated, list) or not set(stated) <= set(get_args(Profile)):
+        raise ValueError(
+            f"class {entry['code']}: blast_equivalent is a list of {get_args(Profile)}, not "
+            f"{stated!r}"
+        )
+    return tuple(stated)
 
 
 def _first_free_letters(classes: tuple[CellClass, ...]) -> dict[str, str]:

@@ -11,11 +11,12 @@ import numpy.typing as npt
 import tomli_w
 
 from bloodcell.engine.names import bytes_of
-from bloodcell.error_model import ErrorModel, drawn_towards, fit_error_model
+from bloodcell.error_model import ErrorModel, drawn_towards, fit_error_model, weight_of_site
 from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
 from bloodcell.model import Model, load_model
+from bloodcell.review.answers import run_identity
 from bloodcell.review.labels import signed_labels
 from bloodcell.run import Run
 from bloodcell.run_record import Job
@@ -69,11 +70,14 @@ def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> ErrorModel:
     """The same, of the signed reviews of ``runs``, whose patients count once each by their names.
 
     Each cell that was drawn and looked at stands for those of its stratum. Raises as
-    ``write_site_model`` does, and InputError if runs differ in model or in what they count.
+    ``write_site_model`` does, and InputError if runs differ in model or in what they
+    count, or are the same.
     """
     _refuse_existing(out)
     for run in runs[1:]:
         _refuse_other_kind(runs[0], run)
+    if len({run_identity(run) for run in runs}) < len(runs):
+        raise InputError("a run is named twice: its labels would count twice")
     signed = [labels for run in runs for labels in signed_labels(run)]
     if not signed:
         raise InputError(
@@ -119,8 +123,7 @@ def _write(run: Run, cells: _Cells, out: Path) -> ErrorModel:
         blast_equivalents=job.blast_equivalents,
         weight=cells.weight,
     )
-    start = model.error_model
-    if start and not why_not_adjusted(start, _counting_of(job)):
+    if start := _start_of(model, job):
         error_model = drawn_towards(start, error_model)
     # Card and weights only: a model folder fresh from training holds its checkpoints too.
     with writing(out):
@@ -137,8 +140,16 @@ def _write(run: Run, cells: _Cells, out: Path) -> ErrorModel:
     return error_model
 
 
-def _counting_of(job: Job) -> Counting:
-    return Counting(job.profile, job.blast_equivalents, job.interval_width)
+def weight_in(run: Run, error_model: ErrorModel) -> float:
+    """Of the patients of ``error_model``, 0 to 1, which was made of ``run``'s model; see there."""
+    has_start = _start_of(model_of(run), run.record.job) is not None
+    return weight_of_site(error_model.patients) if has_start else 1.0
+
+
+def _start_of(model: Model, job: Job) -> ErrorModel | None:
+    """The model's own error model, if it holds for what the run counts."""
+    counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
+    return None if why_not_adjusted(model.error_model, counting) else model.error_model
 
 
 def model_of(run: Run) -> Model:

@@ -1,5 +1,6 @@
-"""Read TOML on every supported Python (``tomllib`` is there from 3.11 on)."""
+"""Read TOML on every supported Python (``tomllib`` is there from 3.11 on), and its numbers."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,3 +21,8 @@ def read_toml(path: Path, error: type[BloodcellError]) -> dict[str, Any]:
         raise error(f"cannot read {path}: {cause.strerror}") from cause
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
         raise error(f"{path} is not valid TOML: {cause}") from cause
+
+
+def is_number(value: Any) -> bool:
+    """Whether an entry is a finite number; a truth value is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

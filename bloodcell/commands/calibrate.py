@@ -37,22 +37,27 @@ def calibrate(
         check_run(run)
     if labels:
         check_labels(labels)
-    from bloodcell.error_model import weight_of_site
     from bloodcell.labels import read_label_map
     from bloodcell.run import open_run
-    from bloodcell.site_model import SITE_PATIENTS, write_site_model, write_site_model_of_reviews
+    from bloodcell.site_model import (
+        SITE_PATIENTS,
+        weight_in,
+        write_site_model,
+        write_site_model_of_reviews,
+    )  # fmt: skip
 
+    opened = [open_run(run) for run in runs]
     if labels:
         meant = read_label_map(label_map, ignore_class)
-        error_model = write_site_model(open_run(runs[0]), labels, out, meant)
+        error_model = write_site_model(opened[0], labels, out, meant)
     else:
-        error_model = write_site_model_of_reviews([open_run(run) for run in runs], out)
+        error_model = write_site_model_of_reviews(opened, out)
     shown = pairs(
         {
             "patients": error_model.patients,
             "cells": error_model.cells,
             "blasts": error_model.blasts,
-            "weight of these patients": round(weight_of_site(error_model.patients), 2),
+            "weight of these patients": round(weight_in(opened[0], error_model), 2),
             "model folder": out,
         }
     )

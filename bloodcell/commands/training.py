@@ -39,11 +39,9 @@ def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
     "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
     help="All options of a training: one that comes with bloodcell, or your own file.",
 )  # fmt: skip
-@click.option(
-    "--data-source", default="not stated", help="For the card: where the images are from."
-)
-@click.option("--data-licence", default="not stated", help="For the card: their licence state.")
-@click.option("--data-limits", default="not stated", help="For the card: what they lack.")
+@click.option("--data-source", help="For the card: where the images are from.")
+@click.option("--data-licence", help="For the card: their licence state.")
+@click.option("--data-limits", help="For the card: what they lack.")
 @command(log_level=logging.INFO)
 def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
     """Train a network on the labelled cells in DATA and write a model folder."""
@@ -63,7 +61,7 @@ def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
 @_cell_options
 @click.option("--out", required=True, type=_PATH, help="Folder for the tables, made or resumed.")
 @click.option(
-    "--recipe", metavar="NAME|TOML", default="two-sources", show_default=True,
+    "--recipe", metavar="NAME|TOML", required=True,
     help="Whose sources and [doubts] are taken.",
 )  # fmt: skip
 @command(log_level=logging.INFO)

@@ -1,6 +1,5 @@
 """The table ``[error_model]`` of a model card: its entries, and what each must be."""
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, get_args
 
@@ -10,6 +9,7 @@ from bloodcell._core import ShiftModel
 from bloodcell.error_model.recalibration import Recalibration
 from bloodcell.errors import ModelError
 from bloodcell.scheme import Equivalents, Specimen
+from bloodcell.toml import is_number
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,10 @@ def _check_entry(name: str, value: Any) -> None:
         if not isinstance(value, str) or value not in known:
             raise ModelError(f"error_model.{name} is {value!r}, a text is expected: {known}")
     elif name.endswith("_shape"):
-        right = isinstance(value, list) and len(value) == 56 and all(map(_is_number, value))
+        right = isinstance(value, list) and len(value) == 56 and all(map(is_number, value))
         if not right or min(value) < 0 or not sum(value) > 0:
             raise ModelError(f"error_model.{name}: 56 numbers of 0 or more are expected")
-    elif not _is_number(value) or (value <= 0 and name not in _MAY_BE_NEGATIVE):
+    elif not is_number(value) or (value <= 0 and name not in _MAY_BE_NEGATIVE):
         raise ModelError(f"error_model.{name} is {value!r}, a number above 0 is expected")
     elif name in ("patients", "cells", "blasts") and not isinstance(value, int):
         raise ModelError(f"error_model.{name} is {value!r}, a whole number is expected")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

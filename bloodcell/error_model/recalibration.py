@@ -1,6 +1,5 @@
 """How a patient's own calibration curve differs from the network's: prior of what reviews learn."""
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -16,6 +15,7 @@ from bloodcell._core import (
 )
 from bloodcell.error_model.histograms import Floats
 from bloodcell.errors import ModelError
+from bloodcell.toml import is_number
 
 _ROUNDS = 30
 _USUAL_SCALES = (1.4, 0.3)
@@ -62,7 +62,7 @@ class Recalibration:
             )
         for name, value in table.items():
             numbers = value if name in ("intercept", "log_slope") else [value]
-            if not isinstance(numbers, list) or not all(map(_is_number, numbers)):
+            if not isinstance(numbers, list) or not all(map(is_number, numbers)):
                 raise ModelError(f"error_model.recalibration.{name} is {value!r}: no finite number")
         entries: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -161,7 +161,3 @@ def _scatter(nodes: Floats, centres: Floats, weight: Floats) -> Floats:
 
 def _rounded(values: Floats) -> tuple[float, ...]:
     return tuple(round(float(value), 6) for value in values)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

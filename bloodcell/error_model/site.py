@@ -21,7 +21,8 @@ def drawn_towards(start: ErrorModel, site: ErrorModel) -> ErrorModel:
     """The error model that ``site``'s patients make of ``start``: a weighted mean of both.
 
     Shapes are averaged, scales by their squares, limits as they are. A patient's cells are worth
-    no more than in ``start``: too few patients cannot show that they are. Both must hold for the
+    no more than in ``start``: too few patients cannot show that they are. What reviews start from
+    is taken from ``start``: drawing it has not been measured. Both must hold for the
     same profile and blast equivalents.
     """
     weight = weight_of_site(site.patients)
@@ -43,4 +44,5 @@ def drawn_towards(start: ErrorModel, site: ErrorModel) -> ErrorModel:
         worth_cells=round(min(worth, start.worth_cells), 1),
         misfit_limit=round(mean(site.misfit_limit, start.misfit_limit), 6),
         shift_limit=round(mean(site.shift_limit, start.shift_limit), 6),
+        recalibration=start.recalibration or site.recalibration,
     )

@@ -1,7 +1,6 @@
 """Labels that a run contradicts, listed and shown, for a reader to settle."""
 
 import base64
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,30 +8,18 @@ import jinja2
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
-from PIL import Image
 
-from bloodcell.engine.decode import Decoder
-from bloodcell.engine.names import bytes_of
-from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
 from bloodcell.evaluation.join import AS_THEY_ARE, labels_by_row
 from bloodcell.files import write_whole, writing
 from bloodcell.label_doubts import label_doubts
-from bloodcell.manifest import root_of
+from bloodcell.report.images import images_of
+from bloodcell.report.writing import cells_of, images_root
 from bloodcell.run import Run
-from bloodcell.store import RunStore
 
 COLUMNS = ("path", "patient", "label", "called", "doubt", "label_probability", "called_probability")
 
 _SHOWN = 200
-_BATCH = 64
-_QUALITY = 85
-_PICTURE = Preprocessing(
-    input_px=144, region=1.0, interpolation="linear", antialias=True,
-    mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0),
-)  # fmt: skip
 
 
 def write_doubts(
@@ -41,8 +28,8 @@ def write_doubts(
     """Write ``doubts.csv`` and ``doubts.html`` to ``evaluation/`` of ``run``; returns the table.
 
     One row a label that is doubted (see ``label_doubts``), the most doubted first, in ``COLUMNS``;
-    the page shows the first 200 cells, as far as their images can be read now. The labels are to
-    be none the network learnt from. Raises InputError if labels and run do not match or the
+    the page shows the first 200 cells, as far as their images are what was scored. The labels are
+    to be none the network learnt from. Raises InputError if labels and run do not match or the
     labels are of another scheme, DiskError if the folder cannot be written.
     """
     table = _doubted(run, labels_csv, label_map)
@@ -67,7 +54,8 @@ def _doubted(run: Run, labels_csv: Path, label_map: Mapping[str, str]) -> pa.Tab
     cells = run.cells(["row", "path", "patient", "class", "probabilities"])
     scored = [row for row in sorted(truth) if cells["class"][row].is_valid]
     cells = cells.take(scored)
-    probabilities = np.array(cells["probabilities"].to_pylist(), np.float64)
+    chances = cells["probabilities"].combine_chunks().flatten().to_numpy()
+    probabilities = chances.reshape(-1, len(scheme.codes)).astype(np.float64)
     label = np.array([scheme.codes.index(truth[row]) for row in scored])
     doubts = label_doubts(probabilities, np.eye(len(scheme.codes), dtype=bool)[label])
     table = pa.table(
@@ -90,26 +78,10 @@ def _page(run: Run, shown: pa.Table, doubted: int) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     text = Path(__file__).with_name("doubts.html.jinja").read_text("utf-8")
-    pictures = _pictures(run, shown["row"].to_pylist())
+    images = images_of(images_root(run), cells_of(run, shown["row"].to_numpy()))
+    pictures = {
+        row: f"data:image/{kind.decode()};base64,{base64.b64encode(content).decode()}"
+        for row, kind, content in (images if shown.num_rows else ())
+    }
     cells = [row | {"picture": pictures.get(row["row"])} for row in shown.to_pylist()]
     return environment.from_string(text).render(cells=cells, doubted=doubted, run=run.folder.name)
-
-
-def _pictures(run: Run, rows: list[int]) -> dict[int, str]:
-    """The cells' images, as they can be read now, as JPEGs in base64; by row."""
-    manifest = pq.read_table(RunStore(run.folder).manifest_path)
-    source = Path(bytes_of(run.record.job.input).decode())
-    decoder = Decoder(_PICTURE, batch_size=_BATCH, threads=1)
-    pictures = {}
-    for encoded in read_files(root_of(source), batches_of(manifest.take(rows), _BATCH)):
-        images = decoder.decode_batch(encoded)
-        decoded = images.rows[images.reasons == 0].tolist()
-        for row, pixels in zip(decoded, images.pixels, strict=True):
-            pictures[row] = _jpeg(np.rint(255 * pixels).astype(np.uint8).transpose(1, 2, 0))
-    return pictures
-
-
-def _jpeg(colours: np.typing.NDArray[np.uint8]) -> str:
-    content = io.BytesIO()
-    Image.fromarray(colours).save(content, "JPEG", quality=_QUALITY)
-    return base64.b64encode(content.getvalue()).decode()

@@ -61,7 +61,12 @@ def _write_folder(target: Path, suffix: str, files: Iterable[tuple[str, bytes]])
                 (beside / f"{number:05d}-{readable}{suffix}").write_bytes(content)
             if target.exists():
                 target.rename(before)
-            beside.rename(target)
+            try:
+                beside.rename(target)
+            except OSError:
+                if before.exists():
+                    before.rename(target)
+                raise
     finally:
         for left in (beside, before):
             shutil.rmtree(left, ignore_errors=True)

@@ -129,8 +129,7 @@ class _Resources:
         return {"type": "Patient", "identifier": {"value": self._patient.patient}}
 
     def _id(self, code: str) -> str:
-        names = (self._record.manifest_sha256, self._record.job.model_sha256)
-        return str(uuid.uuid5(uuid.NAMESPACE_OID, "\n".join((*names, self._patient.patient, code))))
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self._patient.identity}\n{code}"))
 
 
 def _device_of(record: RunRecord) -> Resource:

@@ -45,8 +45,7 @@ class _Message:
     def __init__(self, run: Run, codes: Codes, patient: PatientResults) -> None:
         self._job: Job = run.record.job
         self._codes, self._patient = codes, patient
-        names = (run.record.manifest_sha256, self._job.model_sha256, patient.patient)
-        self._order = uuid.uuid5(uuid.NAMESPACE_OID, "\n".join(names)).hex[:22]
+        self._order = uuid.uuid5(uuid.NAMESPACE_OID, patient.identity).hex[:22]
         """Filler's number of the order: as many characters as a number of v2 may have."""
         self._time = datetime.fromisoformat(patient.issued).strftime("%Y%m%d%H%M%S%z")
         self._status = _STATUS[patient.status]

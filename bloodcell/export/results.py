@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from bloodcell.review.folder import logged_reviews, reviewed_patients
+from bloodcell.review.leukocytes import counted_scheme
 from bloodcell.run import Run
 from bloodcell.scheme import CellClass
 from bloodcell.shares import ADJUSTED, BANDS
@@ -57,6 +58,9 @@ class PatientResults:
     """All numbers of one patient."""
 
     patient: str
+    identity: str
+    """Of the run's images, of what they were scored and counted by, and of the patient: what a
+    later export of the same results is known by."""
     status: Status
     issued: str
     """When scored, or when last reviewed; ISO 8601 with the zone."""
@@ -70,8 +74,7 @@ class PatientResults:
 
 def results_of(run: Run) -> Iterator[PatientResults]:
     """One a patient, in the order of ``patients.parquet``; RunError for damaged tables."""
-    job = run.record.job
-    scheme = run.scheme.counted_as(job.profile, job.blast_equivalents)
+    scheme = counted_scheme(run)
     in_denominator = [
         one.code for one, counts in zip(scheme.classes, scheme.is_leukocyte, strict=True) if counts
     ]
@@ -85,6 +88,7 @@ def results_of(run: Run) -> Iterator[PatientResults]:
         status = status_of(review)
         yield PatientResults(
             patient=patient["patient"],
+            identity="\n".join((*_identity_of(run), patient["patient"])),
             status=status,
             issued=times[review["last_answers"]] if review else str(run.record.finished),
             signed_by=tuple(review["signed_by"]) if review and status != "preliminary" else (),
@@ -95,6 +99,12 @@ def results_of(run: Run) -> Iterator[PatientResults]:
             ),
             notes=tuple(_notes(run, patient, review)),
         )
+
+
+def _identity_of(run: Run) -> tuple[str, ...]:
+    job = run.record.job
+    counting = (job.profile, job.blast_equivalents)
+    return (run.record.manifest_sha256, job.model_sha256, job.card_sha256, *counting)
 
 
 def status_of(review: Row | None) -> Status:
@@ -111,11 +121,14 @@ def _shares(patient: Row, review: Row | None) -> Iterator[Result]:
         yield adjusted
     else:
         looked_at, reviewers = review["cells_looked_at"], ", ".join(review["reviewers"])
-        method = f"image classification, and {looked_at} cells looked at by {reviewers}; "
+        method = f"{_ADJUSTED}; signed by {reviewers}, no cell looked at"
+        if review["basis"]:
+            seen = f"{looked_at} cells looked at by {reviewers}"
+            method = f"image classification, and {seen}; {_BASES[review['basis']]}"
         why_not = "" if review["blast_percent"] is not None else _NO_LEUKOCYTES
         if why_not and not looked_at:
             why_not = patient["adjustment"]
-        yield _share(review, method + _BASES[review["basis"]], why_not)
+        yield _share(review, method, why_not)
         yield replace(adjusted, code="blast_percent_adjusted", text="Blasts before review")
     yield Result(
         code="blast_percent_naive",

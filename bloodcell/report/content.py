@@ -10,10 +10,10 @@ import numpy.typing as npt
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
 from bloodcell.report.counting import cells_counted_by_hand
-from bloodcell.report.gallery import Cells, Survey, stratum_of
+from bloodcell.report.gallery import Cells, Survey
 from bloodcell.report.readings import readings
 from bloodcell.report.reviews import Reviews
-from bloodcell.review.leukocytes import counted_scheme
+from bloodcell.review.leukocytes import counted_scheme, log_odds_in_review, stratum_of
 from bloodcell.review.plan import DECISION_LINES
 from bloodcell.run import Run
 from bloodcell.scheme import CellClass
@@ -188,7 +188,7 @@ class Content:
         places = [[c.code for c in classes].index(code) for code in self.scheme.codes]
         is_counted = dict(zip(self.scheme.codes, self.scheme.is_leukocyte.tolist(), strict=True))
         order = {planned["row"]: planned["order"] for planned in self.reviews.plan_of(name)}
-        strata = stratum_of(cells["blast_probability"])
+        strata = stratum_of(log_odds_in_review(cells["blast_probability"]))
         return {
             "run": self.reviews.run_identity,
             "plan": self.reviews.plan_digest,

@@ -7,9 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bloodcell._core import REASONS, STRATUM_EDGES
-from bloodcell.error_model.histograms import log_odds_of
-from bloodcell.review.leukocytes import STRATA, counted_scheme
+from bloodcell._core import REASONS
+from bloodcell.review.leukocytes import STRATA, counted_scheme, log_odds_in_review, stratum_of
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme
 
@@ -75,11 +74,6 @@ def survey(run: Run, names: pa.Array, wanted_rows: npt.NDArray[np.int64]) -> Sur
     return Survey(_most_doubtful([shown, *waiting], limits, scheme, wanted_rows), rejected, strata)
 
 
-def stratum_of(blast_probability: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
-    """The stratum of a review, 0 to 7, that cells of these probabilities are in."""
-    return np.digitize(log_odds_of(blast_probability.astype(np.float64)), STRATUM_EDGES)
-
-
 def _limits(run: Run, scheme: Scheme) -> npt.NDArray[np.int64]:
     """Most cells to show by patient and class, the rejected last, (P, C + 1)."""
     of_class = [OF_BLASTS if is_blast else OF_ANOTHER for is_blast in scheme.is_blast]
@@ -103,7 +97,7 @@ def _cells_of(part: pa.Table, names: pa.Array, scheme: Scheme) -> Cells:
 
 def _count_strata(strata: npt.NDArray[np.int64], cells: Cells, scheme: Scheme) -> None:
     leukocytes = cells[scheme.is_leukocyte[cells["class_index"]]]
-    stratum = stratum_of(leukocytes["blast_probability"])
+    stratum = stratum_of(log_odds_in_review(leukocytes["blast_probability"]))
     np.add.at(strata, (leukocytes["patient"], stratum), 1)
 
 

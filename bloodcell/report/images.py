@@ -42,10 +42,9 @@ class ImagePack:
     """What the images are of: part of what the file is known by."""
 
     def write(self, root: Path, cells: pa.Table) -> None:
-        """Write the images of ``cells`` (as ``read_files`` takes them) unless they are there.
+        """Write the images of ``cells`` (as ``images_of`` takes them) unless they are there.
 
-        Images that cannot be read now, or are not those that were scored (their ``digest``), are
-        left out, and tried again the next time. Raises
+        Images that are left out are tried again the next time. Raises
         DiskError if the disk refuses, and what ``read_files`` raises.
         """
         key = self._key(cells["row"].to_pylist())
@@ -69,7 +68,7 @@ def _write(path: Path, root: Path, cells: pa.Table, key: str) -> None:
     written = 0
     with path.open("wb") as file:
         file.write(b"bloodcell.images({")
-        for row, kind, data in _images(root, cells):
+        for row, kind, data in images_of(root, cells):
             file.write(b'%s\n"%d":"data:image/%s;base64,' % (b"," if written else b"", row, kind))
             file.write(base64.b64encode(data))
             file.write(b'"')
@@ -79,8 +78,11 @@ def _write(path: Path, root: Path, cells: pa.Table, key: str) -> None:
             file.write(b"// %s\n" % key.encode())
 
 
-def _images(root: Path, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:
-    """Row, kind and bytes of each cell that can be read."""
+def images_of(root: Path, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:
+    """Row, kind and bytes of each cell that can be read and is what was scored.
+
+    ``cells``: as ``read_files`` takes them, with their ``digest``.
+    """
     tables = list(batches_of(cells, _AT_ONCE))
     for table, batch in zip(tables, read_files(root, tables), strict=True):
         was_scored = (batch.digests == digest_array(table["digest"])).all(axis=1)

@@ -55,7 +55,7 @@ def write_report(run: Run) -> None:
 
 def _write_patients(run: Run, content: Content, chosen: Survey, template: jinja2.Template) -> None:
     folder = run.folder / "report"
-    root = root_of(Path(os.fsdecode(bytes_of(run.record.job.input))))
+    root = images_root(run)
 
     def write(place: int, cells: pa.Table) -> None:
         rows = chosen.of(place)
@@ -68,9 +68,14 @@ def _write_patients(run: Run, content: Content, chosen: Survey, template: jinja2
 
     with ThreadPoolExecutor(_WRITERS) as pool:
         for places in _batches(len(content.rows)):
-            cells = _cells_of(run, np.concatenate([chosen.of(place)["row"] for place in places]))
+            cells = cells_of(run, np.concatenate([chosen.of(place)["row"] for place in places]))
             # A list, so that what a thread raises is raised here.
             list(pool.map(write, places, [_of(cells, chosen.of(place)) for place in places]))
+
+
+def images_root(run: Run) -> Path:
+    """Where the paths of its cells start."""
+    return root_of(Path(os.fsdecode(bytes_of(run.record.job.input))))
 
 
 def _of(cells: pa.Table, rows: Cells) -> pa.Table:
@@ -82,8 +87,8 @@ def _batches(patients: int) -> Iterator[range]:
         yield range(first, min(first + _PATIENTS_AT_ONCE, patients))
 
 
-def _cells_of(run: Run, rows: npt.NDArray[np.int64]) -> pa.Table:
-    """Where the images of ``rows`` are: rows of the manifest, as ``read_files`` takes them."""
+def cells_of(run: Run, rows: npt.NDArray[np.int64]) -> pa.Table:
+    """Where the images of ``rows`` are and what they were, as ``images_of`` takes them."""
     store = RunStore(run.folder)
     parts = np.unique(rows // run.record.job.rows_per_part).tolist()
     tables = [_with_digests(store, part) for part in parts]

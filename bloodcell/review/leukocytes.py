@@ -32,12 +32,22 @@ class Leukocytes:
     @property
     def stratum(self) -> npt.NDArray[np.int64]:
         """0 to 7, (N,)."""
-        return np.digitize(self.log_odds, STRATUM_EDGES)
+        return stratum_of(self.log_odds)
 
     @property
     def bin(self) -> npt.NDArray[np.uint8]:
         """0 to 63, (N,)."""
         return bin_of(self.log_odds.astype(np.float64)).astype(np.uint8)
+
+
+def log_odds_in_review(blast_probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Of blast, as plan, estimate and page have it."""
+    return log_odds_of(blast_probability.astype(np.float64)).astype(np.float32)
+
+
+def stratum_of(log_odds: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+    """The stratum, 0 to 7, of cells with these log-odds of blast."""
+    return np.digitize(log_odds, STRATUM_EDGES)
 
 
 def counted_scheme(run: Run) -> Scheme:
@@ -65,7 +75,7 @@ def leukocytes_by_patient(run: Run, patient: str | None = None) -> Iterator[tupl
         is_wanted = pc.is_in(cells["patient"], value_set=wanted)
         part = cells.filter(pc.and_(is_counted, is_wanted))
         owner = pc.index_in(part["patient"], value_set=wanted).to_numpy()
-        values = log_odds_of(part["blast_probability"].to_numpy()).astype(np.float32)
+        values = log_odds_in_review(part["blast_probability"].to_numpy())
         for place in np.unique(owner):
             rows[place].append(part["row"].to_numpy()[owner == place])
             log_odds[place].append(values[owner == place])

@@ -177,7 +177,7 @@ class Standing:
             "cells_looked_at": len(patient.votes),
             "cells_disputed": len(patient.disputed),
             **{column: of_share.get(column) for column in (*ADJUSTED, *BANDS)},
-            "basis": share.get("basis", "model"),
+            "basis": share.get("basis"),
         }
 
 

@@ -1,5 +1,6 @@
 """Features of all cells by an encoder that was not trained on them, computed once."""
 
+import hashlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,16 +29,16 @@ def frozen_features(
 ) -> torch.Tensor:
     """float16 (M, F) of the cells ``rows``, int64 (M,) ascending, by the encoder of ``family``.
 
-    Kept in ``folder``, every 512 cells a file, so that what was computed is not computed again;
-    the folder is that of one training, which holds its sources to be the same.
+    Kept in ``folder``, every 512 cells a file, so that what was computed is not computed again:
+    below a name that is of the cells, of what is seen of them and of the encoder.
     """
     encoder = open_encoder(family, preprocessing)
     assert isinstance(encoder, torch.nn.Module)
     side = preprocessing.input_px // SIDE_MULTIPLE_PX[family] * SIDE_MULTIPLE_PX[family]
     seen = replace(preprocessing, input_px=side)
-    parts = []
+    parts, own = [], folder / f"{family}-{_digest_of(sources, rows, seen)}"
     for number, chosen in enumerate(torch.split(rows, _ROWS)):
-        path = folder / family / f"{number:05}.npy"
+        path = own / f"{number:05}.npy"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = decode_pixels(sources, chosen, seen, torch.get_num_threads())
@@ -46,6 +47,14 @@ def frozen_features(
             write_whole(path, partial(_save, features=features))
         parts.append(np.load(path))
     return torch.from_numpy(np.concatenate(parts))
+
+
+def _digest_of(sources: list[SourceCells], rows: torch.Tensor, seen: Preprocessing) -> str:
+    digest = hashlib.sha256(repr(seen).encode())
+    for source in sources:
+        digest.update(repr((str(source.root), source.images.to_pylist())).encode())
+    digest.update(rows.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _save(path: Path, features: npt.NDArray[np.float16]) -> None:

@@ -27,7 +27,7 @@ def audit_labels(
     labels: Path | None,
     out: Path,
     *,
-    recipe: str | Path = "two-sources",
+    recipe: str | Path,
     scheme: str | Path | None = None,
     threads: int | None = None,
 ) -> dict[str, pa.Table]:

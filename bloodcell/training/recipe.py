@@ -59,7 +59,8 @@ Sampling: TypeAlias = Literal["cells", "classes"]
 """Every cell once an epoch, or every label equally often."""
 
 
-CardData: TypeAlias = dict[Literal["source", "licence", "limits"], str]
+DataEntry: TypeAlias = Literal["source", "licence", "limits"]
+CardData: TypeAlias = dict[DataEntry, str]
 """Where images are from, their licence state and what they lack."""
 
 
@@ -163,10 +164,24 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
             f"{path}: unknown architecture {recipe.architecture!r}: known are "
             f"{', '.join(ARCHITECTURES)}"
         )
+    _check_names(recipe, path)
     _check_last_views(recipe, path)
     _check_shares(recipe, path)
     _check_views_of_teachers(recipe, path)
     return recipe
+
+
+def _check_names(recipe: Recipe, path: Path) -> None:
+    """What is kept by a name, in a checkpoint or the card, stands under one of its own."""
+    families = recipe.doubts.families if recipe.doubts else ()
+    kept_by: tuple[tuple[str, list[str]], ...] = (
+        ("[[source]] name", [source.name for source in recipe.source]),
+        ("[[teacher]] network", [teacher.network for teacher in recipe.teacher]),
+        ("[doubts] families", [*families]),
+    )
+    for what, names in kept_by:
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"{path}: {what} {twice} stands there more than once")
 
 
 def _check_shares(recipe: Recipe, path: Path) -> None:

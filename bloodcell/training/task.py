@@ -65,6 +65,8 @@ class Task:
             zip(self.counts(batch_size), self.samplings, strict=True)
         ):
             rows, drawn = self._rows_of(source), count * own
+            if not len(rows):
+                raise InputError(f"source {source + 1} of the recipe has no cell to learn from")
             if sampling == "cells":
                 rounds = -(-drawn // len(rows))
                 order = [
@@ -82,6 +84,11 @@ class Task:
         """Cells of each source in a batch."""
         counts = [round(batch_size * share) for share in self.shares]
         counts[0] += batch_size - sum(counts)
+        if min(counts) < 1:
+            raise InputError(
+                f"a batch of {batch_size} has no room for every source by shares {self.shares}: "
+                "make it larger, or the smallest share"
+            )
         return counts
 
     def _by_label(self, rows: torch.Tensor, drawn: int, generator: torch.Generator) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """From labelled cells to a model folder that ``score`` takes as it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from bloodcell.scheme import load_scheme
 from bloodcell.training.crossvalidation import CrossValidation, Material
 from bloodcell.training.export import recipe_table, write_model_folder
 from bloodcell.training.material import prepare
-from bloodcell.training.recipe import CardData, Recipe, Source, read_recipe
+from bloodcell.training.recipe import CardData, DataEntry, Recipe, Source, read_recipe
 from bloodcell.training.resnext import ARCHITECTURES
 from bloodcell.training.sources import KEPT_FOLD
 from bloodcell.training.validation import HeldOut, fit_calibration, held_out_cells, kept_figures
@@ -25,9 +25,9 @@ def train(
     *,
     recipe: str | Path = "resnext26",
     scheme: str | Path | None = None,
-    data_source: str = "not stated",
-    data_licence: str = "not stated",
-    data_limits: str = "not stated",
+    data_source: str | None = None,
+    data_licence: str | None = None,
+    data_limits: str | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -40,8 +40,8 @@ def train(
     best, calibrate and give the error model. The network that is kept learns from all patients. A
     second call on the same ``out`` continues after the last whole epoch. The card says of
     ``labels``' images what ``data_source`` (where they are from), ``data_licence`` and
-    ``data_limits`` (what they lack) say. ``progress`` is called with batches done and in all.
-    Raises InputError, ModelError, DiskError.
+    ``data_limits`` (what they lack) say, by default that it is not stated. ``progress`` is called
+    with batches done and in all. Raises InputError, ModelError, DiskError.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -94,22 +94,29 @@ def train(
 
 
 def completed(
-    recipe: Recipe, labels: Path | None, scheme: str | Path | None, data: CardData
+    recipe: Recipe,
+    labels: Path | None,
+    scheme: str | Path | None,
+    data: Mapping[DataEntry, str | None],
 ) -> Recipe:
     """The recipe with what the command line says besides: scheme, and the source if it has none.
 
-    Raises InputError if the recipe and ``labels`` both name sources, or neither does.
+    ``data``: what is known of that source. Raises InputError if the recipe and the command line
+    both name sources, or neither does.
     """
     if scheme:
         recipe = replace(recipe, scheme=str(scheme))
     if recipe.source and labels:
         raise InputError("the recipe names its sources: leave out --labels")
+    if recipe.source and any(data.values()):
+        raise InputError("the recipe says where its sources' images are from: leave out --data-...")
     if recipe.source:
         return recipe
     if not labels:
         raise InputError("the recipe names no [[source]]: give --labels")
     path = str(labels.resolve())
-    source = Source(name="data", images=".", labels=path, share=1.0, data=data)
+    stated: CardData = {name: text or "not stated" for name, text in data.items()}
+    source = Source(name="data", images=".", labels=path, share=1.0, data=stated)
     return replace(recipe, source=(source,))
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -12,8 +13,11 @@ from helpers.reviews import answers_of, planned
 
 import bloodcell
 from bloodcell.export import export
+from bloodcell.export.results import results_of
+from bloodcell.review.answers import Answers, PatientAnswers, plan_digest, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.folder import reviewed_patients
+from bloodcell.verification import verify
 
 BLAST, MONOCYTE = "blast_no_lineage_spec", "monocyte"
 FIRST, SECOND, THIRD = "phantom-000", "phantom-001", "phantom-002"
@@ -89,3 +93,25 @@ def test_tables_have_the_review_beside_the_networks_output(
     heading, *cells = book["patients"].iter_rows(values_only=True)
     assert [row[heading.index("status")] for row in cells] == [row["status"] for row in read]
     assert [row[heading.index("comment")] for row in cells] == 3 * ["=seen|again"]
+
+
+def test_a_share_that_was_signed_unseen_does_not_claim_that_cells_were_looked_at(
+    run: bloodcell.Run, tmp_path: Path
+) -> None:
+    own = planned(bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run")))
+    signed = {FIRST: PatientAnswers({}, True, "")}
+    answers = Answers(run_identity(own), plan_digest(own), "", signed)
+    apply_answers(own, answers, "A", "answers.json")
+    own = bloodcell.open_run(own.folder)
+    assert reviewed_patients(own)[FIRST]["basis"] is None
+    first = next(iter(results_of(own)))
+    assert (first.patient, first.status) == (FIRST, "final")
+    assert first.results[0].method.endswith("signed by A, no cell looked at")
+    assert [one for one in verify(own.folder) if not one.good] == []
+
+
+def test_what_is_counted_otherwise_replaces_nothing_on_a_server(run: bloodcell.Run) -> None:
+    job = replace(run.record.job, blast_equivalents="aml")
+    other = replace(run, record=replace(run.record, job=job))
+    names = [{one.identity for one in results_of(each)} for each in (run, other)]
+    assert names[0].isdisjoint(names[1])

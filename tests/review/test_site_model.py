@@ -52,6 +52,13 @@ def test_signed_reviews_of_several_nights_make_a_model(
     assert model.weights_sha256 == load_model().weights_sha256
 
 
+def test_a_run_that_is_named_twice_is_refused(nights: list[bloodcell.Run], tmp_path: Path) -> None:
+    done = calibrate("--from-reviews", *[nights[0].folder] * 2, "--out", tmp_path / "model")
+    assert done.exit_code == 1
+    assert "named twice" in done.stderr
+    assert not (tmp_path / "model").exists()
+
+
 def test_each_cell_stands_for_those_of_its_stratum(nights: list[bloodcell.Run]) -> None:
     all_cells = {name: len(cells.row) for name, cells in leukocytes_by_patient(nights[0])}
     labels = list(signed_labels(nights[0]))

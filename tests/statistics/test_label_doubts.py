@@ -46,6 +46,16 @@ def test_the_label_that_the_run_contradicts_is_listed_first_and_shown(
     assert "http" not in page
 
 
+def test_an_image_that_was_changed_since_is_not_shown(smears: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(smears, tmp_path / "in")
+    run = bloodcell.score(source, tmp_path / "of-copies")
+    labels = labels_by_calls(run, tmp_path / "labels.csv", wrong=7)
+    for image in source.glob("phantom-*/*"):
+        image.write_bytes(image.read_bytes() + b"\0")
+    write_doubts(run, labels)
+    assert "<img" not in (run.folder / "evaluation" / "doubts.html").read_text()
+
+
 def test_labels_of_another_scheme_cannot_be_doubted(own_run: bloodcell.Run, tmp_path: Path) -> None:
     path = own_run.cells(["path"])["path"][0].as_py()
     (tmp_path / "labels.csv").write_text(f"path,class\n{path},MYO\n")

@@ -155,6 +155,9 @@ def test_a_scheme_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("two.toml", OWN.replace("leukocyte", "white"), "have a role other than"),
         ("two.toml", OWN.replace("title", "titel"), "is no scheme: it lacks 'title'"),
         ("two.toml", 'title = "a"\nsource = "b"\n', "is no scheme: it lacks 'class'"),
+        ("two.toml", OWN + 'blast_equivalent = "aml"\n', "blast_equivalent is a list of"),
+        ("two.toml", OWN + 'blast_equivalent = ["AML"]\n', "blast_equivalent is a list of"),
+        ("two.toml", OWN + 'blast_equivalnt = ["aml"]\n', "entries .*, which mean nothing"),
     ],
 )
 def test_a_scheme_of_ones_own_at_fault_is_refused(

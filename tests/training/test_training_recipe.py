@@ -123,6 +123,13 @@ def test_a_recipe_at_fault_is_refused_by_the_entry(
     assert message in str(caught.value)
 
 
+def test_two_teachers_of_one_name_would_take_each_others_weights(recipe: Path) -> None:
+    teacher = TINY_RECIPE[TINY_RECIPE.index("[[teacher]]") :]
+    recipe.write_text(TINY_RECIPE + teacher)
+    with pytest.raises(InputError, match=r"teacher.*'lite0'.* more than once"):
+        read_recipe(recipe)
+
+
 def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(InputError, match="resnext14, resnext26, resnext50, two-sources"):
         read_recipe("resnext99")
