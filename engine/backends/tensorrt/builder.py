@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,23 @@ class Built:
     """TensorRT's timing cache, empty where the flavour has none: makes the next build faster."""
 
 
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep Python's collector from running in a block, or in a function that it decorates.
+
+    TensorRT calls our log with a lock of its own held. A collection that begins there may end
+    a builder that an earlier failure left behind, which waits for that lock for ever.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@without_collection()
 def build_plan(
     flavour: Flavour,
     onnx_bytes: bytes,

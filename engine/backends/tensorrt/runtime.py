@@ -19,7 +19,7 @@ from bloodcell.engine.backends.contract import IN_FLIGHT, Network
 from bloodcell.engine.backends.cuda import driver_version, first_device, why_no_cuda
 from bloodcell.engine.backends.device import OneSizeBackend, Slot
 from bloodcell.engine.backends.tensorrt import kernel
-from bloodcell.engine.backends.tensorrt.builder import collecting_log
+from bloodcell.engine.backends.tensorrt.builder import collecting_log, without_collection
 from bloodcell.engine.backends.tensorrt.cache import PlanCache
 from bloodcell.engine.backends.tensorrt.flavour import Flavour, installed_flavour
 from bloodcell.engine.backends.tensorrt.plan import Plan, PlanMaker, PlanOptions
@@ -136,6 +136,7 @@ class TensorRTBackend(OneSizeBackend):
             )
             self._softmax((blocks,), (kernel.BLOCK,), arguments)
 
+    @without_collection()
     def _open_engine(self, flavour: Flavour) -> None:
         api = flavour.module
         # Kept: engine and context refer to the runtime and the log.

@@ -29,6 +29,30 @@ TARGET = "SM89"
 DEVICE = Device("test GPU", "8.9", "0-0-0-0", "13.0")
 
 
+AFTER_A_FAILURE = """
+import gc, logging
+import tensorrt_rtx_bindings as api
+from bloodcell.engine.backends.tensorrt.builder import build_plan, collecting_log
+from bloodcell.engine.backends.tensorrt.flavour import flavour_of
+
+class CollectsSoon(logging.Handler):
+    def emit(self, record):
+        gc.set_threshold(1)
+        self.made = [[] for _ in range(9)]
+
+class LeftBehind:
+    def __init__(self):
+        self.itself, self.builder = self, api.Builder(collecting_log(api))
+
+gc.set_threshold(1_000_000)
+LeftBehind()
+logging.basicConfig(level=logging.DEBUG, handlers=[CollectsSoon()])
+options = dict(largest_batch=4, float16=False, target="SM89")
+print(len(build_plan(flavour_of(api), ONNX, **options).plan) > 0)
+"""
+"""A builder that only the collector can end, and a log in which the collector wants to run."""
+
+
 @pytest.fixture(scope="module")
 def rtx() -> Flavour:
     module = pytest.importorskip("tensorrt_rtx_bindings", reason="wheels are x86-64 Linux only")
@@ -98,6 +122,11 @@ def test_other_options_are_another_plan(
     kept = maker(rtx, tmp_path / "cache")
     usual = kept.plan(network, PlanOptions())
     assert kept.plan(network, options).path != usual.path
+
+
+@pytest.mark.usefixtures("rtx")
+def test_a_builder_that_a_failure_left_behind_does_not_stop_the_next() -> None:
+    assert printed_by(AFTER_A_FAILURE.replace("ONNX", repr(tiny_onnx()))) == "True\n"
 
 
 def test_another_gpu_or_driver_is_another_plan(rtx: Flavour, tmp_path: Path) -> None:
