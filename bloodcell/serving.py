@@ -12,6 +12,8 @@ from bloodcell.review.apply import apply_answers
 from bloodcell.review.server import ReviewServer
 from bloodcell.run import open_run
 
+_WAKES_EVERY_S = 0.5
+
 
 def serve_review(folder: Path, port: int, stop: threading.Event, say: Callable[[str], None]) -> int:
     """Serve the report of a run until ``stop`` is set; returns how often answers were applied.
@@ -38,7 +40,9 @@ def serve_review(folder: Path, port: int, stop: threading.Event, say: Callable[[
         loop.start()
         try:
             say(f"{server.address}\nOpen this address in a browser of this machine; Ctrl-C ends.")
-            stop.wait()
+            # The system may hand a signal to another thread; this one runs its handler once awake.
+            while not stop.wait(_WAKES_EVERY_S):
+                pass
         finally:
             server.shutdown()
             loop.join()

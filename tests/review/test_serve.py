@@ -1,6 +1,8 @@
 """`bloodcell review serve`: what is saved is applied; without the token nothing is to be had."""
 
+import ctypes
 import json
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,6 +51,15 @@ def test_the_report_is_shown_and_what_is_saved_is_applied(
     assert (status, json.loads(out)) == (0, {"answers applied": 1})
     assert "Traceback" not in errors
     assert all(finding.good for finding in verify(own_run.folder))
+
+
+def test_a_signal_that_another_thread_gets_ends_it_too(served: Served) -> None:
+    assert served.ask("GET", "index.html")[0].status == 200
+    process = served.process.pid
+    others = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
+    others.remove(process)
+    assert ctypes.CDLL(None).tgkill(process, max(others), signal.SIGTERM) == 0
+    assert served.process.wait(timeout=60) == 0
 
 
 def test_without_the_token_nothing_is_shown_or_applied(
