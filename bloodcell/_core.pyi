@@ -19,6 +19,8 @@ NEEDS_REWRITING: int
 """A bit of what ``traits`` gives: DALI does not get the image right, Pillow does."""
 IS_DEEP: int
 """Another: its samples have 16 bits, of which it may use but a few."""
+IS_PACKED: int
+"""Another: a TIFF packed without loss, that DALI decodes also where its data are broken."""
 
 @final
 class ImageHeader:
@@ -146,7 +148,7 @@ def traits(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.
     Arguments and errors are those of `gate`.
 
     Returns:
-        uint8 (N,), sums of ``NEEDS_REWRITING`` and ``IS_DEEP``; 0 for no bytes.
+        uint8 (N,), sums of ``NEEDS_REWRITING``, ``IS_DEEP`` and ``IS_PACKED``; 0 for no bytes.
     """
 
 # --- accumulator: csrc/bindings/accumulator.cpp

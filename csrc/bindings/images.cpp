@@ -114,7 +114,7 @@ ByteArray gate(const py::object& buffer, const py::object& offsets_array) {
     return adopt(reasons, reasons->data(), {reasons->size()});
 }
 
-enum Trait : std::uint8_t { needs_rewriting = 1, is_deep = 2 };
+enum Trait : std::uint8_t { needs_rewriting = 1, is_deep = 2, is_packed = 4 };
 
 // Of images that have passed the gate, so the limits do not matter any more.
 ByteArray traits(const py::object& buffer, const py::object& offsets_array) {
@@ -130,7 +130,8 @@ ByteArray traits(const py::object& buffer, const py::object& offsets_array) {
             const bloodcell::ImageHeader header =
                 bloodcell::inspect(bytes + offsets[i], size, Limits{});
             (*traits)[i] = static_cast<std::uint8_t>(
-                (header.needs_rewriting ? needs_rewriting : 0) | (header.is_deep ? is_deep : 0));
+                (header.needs_rewriting ? needs_rewriting : 0) | (header.is_deep ? is_deep : 0) |
+                (header.is_packed ? is_packed : 0));
         }
     }
     return adopt(traits, traits->data(), {traits->size()});
@@ -190,6 +191,7 @@ void register_images(py::module_& module) {
     module.attr("REASONS") = reason_tuple();
     module.attr("NEEDS_REWRITING") = static_cast<int>(needs_rewriting);
     module.attr("IS_DEEP") = static_cast<int>(is_deep);
+    module.attr("IS_PACKED") = static_cast<int>(is_packed);
     py::class_<bloodcell::ImageHeader>(module, "ImageHeader")
         .def_property_readonly("reason", &reason_name)
         .def_property_readonly("format", &format_name)

@@ -371,6 +371,25 @@ void tiff_kinds() {
     CHECK(is_direct(file_with(254, 1)));                   // alone it is the picture, not a copy
 }
 
+// Two strips of 180 and 160 bytes, the first as given.
+Reason packed_as(const Bytes& first) {
+    std::vector<Tag> tags = gray_tags();
+    tags[3].value = 32773;
+    const Bytes second = {0x81, 5, 0xE1, 5};  // 128 and 32 times
+    const auto size = static_cast<std::uint64_t>(first.size());
+    return reason(tiff(
+        tags, le(24, 4) + le(24 + size, 4) + le(size, 4) + le(second.size(), 4) + first + second));
+}
+
+void tiff_packbits() {
+    CHECK(packed_as({0x81, 5, 0xCD, 5}) == Reason::none);
+    CHECK(packed_as({0x81, 5, 0x80, 1, 7, 7, 0xCF, 5}) == Reason::none);
+    CHECK(packed_as({0x81, 5, 0xCE, 5}) == Reason::corrupt);      // a byte too few
+    CHECK(packed_as({0x81, 5, 0xCC, 5}) == Reason::corrupt);      // one too many
+    CHECK(packed_as({0x81, 5, 51, 7, 7, 7}) == Reason::corrupt);  // 52 follow, it says
+    CHECK(packed_as({0x81, 5, 0xCD}) == Reason::corrupt);
+}
+
 // A gray page and behind it another one, whose directory has the tags.
 Bytes two_pages(const std::vector<Tag>& first, const std::vector<Tag>& second) {
     const Bytes pixels = gray_pixels();
@@ -441,6 +460,7 @@ int main() {
     tiff_structure();
     tiff_claims();
     tiff_kinds();
+    tiff_packbits();
     tiff_pages();
     sides_and_sizes();
     other_bytes();

@@ -7,13 +7,13 @@ import pytest
 from helpers.pictures import PICTURES, PILLOW, decoder, gated
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.device_decode import DeviceDecoder
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.engine.rewriting import passed_images, rewritten
+from bloodcell.engine.rewriting import passed_images, rewritten, unpacks
 
 REWRITTEN = [name for name, picture in PICTURES.items() if picture.outcome == PILLOW]
 PLAIN = PICTURES["png_rgb"].data
@@ -33,6 +33,44 @@ def test_what_pillow_cannot_read_is_corrupt_and_alone() -> None:
     pixels, reasons = decoder(3, 1)([PLAIN, BROKEN, PLAIN])
     assert reasons == ["", "corrupt", ""]
     np.testing.assert_array_equal(pixels[0], pixels[1])
+
+
+def packed(compression: str) -> tuple[bytes, int]:
+    """A TIFF of noise in one strip, and how many bytes this takes; it begins at byte 8."""
+    noise = np.random.default_rng(0).binomial(20, 0.3, (32, 32, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "TIFF", compression=compression)
+    with Image.open(file) as image:
+        assert isinstance(image, TiffImagePlugin.TiffImageFile)
+        first, size = (image.tag_v2[tag][0] for tag in (273, 279))
+    assert first == 8
+    return file.getvalue(), size
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "zstd", "packbits"])
+def test_what_is_packed_and_broken_is_corrupt_and_alone(compression: str) -> None:
+    whole, size = packed(compression)
+    broken = bytearray(whole)
+    broken[8 + size // 2 : 8 + size // 2 + 64] = bytes(64)
+    pixels, reasons = decoder(3, 1)([whole, bytes(broken), whole])
+    assert reasons == ["", "corrupt", ""]
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+
+
+def test_any_bit_of_deflate_that_is_changed_is_noticed() -> None:
+    whole, size = packed("tiff_deflate")
+    assert unpacks(np.frombuffer(whole, np.uint8))
+    with Image.open(io.BytesIO(whole)) as picture:
+        right = np.asarray(picture)
+    unnoticed = 0
+    for place in range(8, 8 + size):
+        broken = np.frombuffer(whole, np.uint8).copy()
+        broken[place] ^= 1 << place % 8
+        if unpacks(broken):
+            with Image.open(io.BytesIO(broken.tobytes())) as picture:
+                np.testing.assert_array_equal(picture, right)
+            unnoticed += 1
+    assert unnoticed <= 1  # behind the last code of the stream are bits that mean nothing
 
 
 def test_a_batch_is_left_as_it_was() -> None:

@@ -54,6 +54,21 @@ bool says_several(std::string_view text, std::string_view key) noexcept {
     return first > '1' ? first <= '9' : first == '1' && has_two;
 }
 
+// Whether PackBits (TIFF 6.0, section 9) unpacks to just `unpacked` bytes: where a count is changed
+// the rest is shifted, of which libtiff but drops what does not fit.
+bool has_runs_for(Bytes file, std::uint64_t at, std::uint64_t size,
+                  std::uint64_t unpacked) noexcept {
+    constexpr std::uint8_t nothing = 0x80;
+    const std::uint64_t end = at + size;
+    std::uint64_t bytes = 0;
+    while (at < end && bytes < unpacked) {
+        const std::uint8_t count = file.data[at];
+        bytes += count == nothing ? 0 : count < nothing ? count + 1U : 257U - count;
+        at += count == nothing ? 1 : count < nothing ? count + 2U : 2U;
+    }
+    return bytes == unpacked && at <= end;
+}
+
 class TiffPicture {
 public:
     TiffPicture(const File& file, const Directory& directory, ImageHeader& header) noexcept
@@ -74,6 +89,7 @@ private:
     bool is_packing_decoded_right() const noexcept;
     bool is_color_decoded_right() const noexcept;
     bool is_rewritten_right() const noexcept;
+    bool is_known_to_pillow() const noexcept { return !(file_.is_big_tiff && file_.big_endian); }
     bool is_gray_rewritten_right() const noexcept;
     bool is_packed_without_loss() const noexcept;
     bool is_one_of_several() const noexcept;
@@ -116,6 +132,8 @@ Reason TiffPicture::check_kind() noexcept {
     header_.needs_rewriting = !is_decoded_right();
     if (header_.needs_rewriting && !is_rewritten_right()) return Reason::unsupported;
     header_.is_deep = bits_ == 16;
+    header_.is_packed = !header_.needs_rewriting && packing_ != packing::none &&
+                        packing_ != packing::jpeg && is_known_to_pillow();
     return is_one_of_several() ? Reason::unsupported : Reason::none;
 }
 
@@ -162,7 +180,7 @@ bool TiffPicture::is_color_decoded_right() const noexcept {
 }
 
 bool TiffPicture::is_rewritten_right() const noexcept {
-    if (file_.is_big_tiff && file_.big_endian) return false;  // Pillow does not know it
+    if (!is_known_to_pillow()) return false;
     if (color_ == photo::white_is_zero || color_ == photo::black_is_zero ||
         (color_ == photo::palette && samples_ == 1)) {
         return is_gray_rewritten_right();
@@ -259,6 +277,10 @@ Reason TiffPicture::check_segments(Field offsets, Field byte_counts, std::uint64
                 ? segment_height
                 : std::min(segment_height, height - i % in_plane * segment_height);
         if (is_plain && bytes / row_bytes < rows) return Reason::corrupt;
+        if (packing_ == packing::packbits && color_ != photo::ycbcr &&
+            !has_runs_for(file_.bytes, directory_.value(offsets, i), bytes, rows * row_bytes)) {
+            return Reason::corrupt;
+        }
     }
     return Reason::none;
 }

@@ -38,6 +38,8 @@ struct ImageHeader {
     bool needs_rewriting = false;
     // Its samples have 16 bits, of which it may use but a few.
     bool is_deep = false;
+    // A TIFF that is packed without loss: of a broken one DALI takes what it gets.
+    bool is_packed = false;
 };
 
 // Looks at one whole encoded file. Any bytes are safe to pass, `data` may be null if `size` is 0;
