@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.drawn_runs import digests, state
 from helpers.local_scorer import LocalScorer
+from helpers.tar_shards import pack
 
 import bloodcell
 from bloodcell import scoring
@@ -192,3 +193,36 @@ def test_a_file_system_that_fails_is_told_from_a_file_that_fails(
         message = os.strerror(getattr(errno, error))
         assert f"Stopped: stopped: the file system fails below {share}" in failed.stderr
         assert message in failed.stderr
+
+
+READ_SHARD = """
+import sys
+from pathlib import Path
+from helpers.tar_shards import frozen
+from bloodcell.engine.source import read_files
+shards, folder = map(Path, sys.argv[1:])
+for batch in read_files(shards, [frozen(shards, folder)]):
+    print(*batch.reasons)
+"""
+
+
+def test_a_range_of_a_shard_that_cannot_be_read_costs_one_cell(
+    strace: str, smears: Path, tmp_path: Path
+) -> None:
+    images = sorted((smears / "phantom-000").iterdir())[:5]
+    members = {f"p/{image.name}": image.read_bytes() for image in images}
+    shard = pack(tmp_path / "shards" / "cells.tar", members)
+
+    def read(when: str) -> subprocess.CompletedProcess[str]:
+        # Python lists the shard by read; its images are read by pread64 alone.
+        inject = ["-e", "trace=pread64", "-e", f"inject=pread64:error=EIO:when={when}"]
+        program = [sys.executable, "-c", READ_SHARD, shard.parent, tmp_path]
+        words = [strace, "-f", "-o", os.devnull, *inject, "-P", shard, *program]
+        path = str(Path(__file__).parents[1])
+        env = os.environ | {"PYTHONPATH": path}
+        return subprocess.run(words, check=False, capture_output=True, text=True, env=env)
+
+    alone = read("3")
+    assert alone.stdout.split() == ["0", "0", "2", "0", "0"], alone.stderr
+    failed = read("1+")
+    assert f"Stopped: stopped: the file system fails below {shard.parent}" in failed.stderr
