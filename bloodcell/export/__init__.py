@@ -35,7 +35,7 @@ def export(run: Run, to: Format, out: Path | None = None, loinc: Path | None = N
     """
     if out is not None and out.exists():
         raise InputError(f"{out} exists: --out names what is to be made")
-    codes = read_codes(loinc or SHIPPED, run.record.job.profile, run.record.scheme)
+    codes = read_codes(loinc or SHIPPED, run.record.job.profile, run.scheme)
     target = out or run.folder / "export" / (to if to in _A_FILE_A_PATIENT else f"patients.{to}")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bloodcell.errors import InputError
-from bloodcell.scheme import Specimen
+from bloodcell.scheme import Scheme, Specimen
 from bloodcell.toml import read_toml
 
 SHIPPED = Path(__file__).with_name("loinc.toml")
@@ -32,16 +32,12 @@ class Codes:
     """The same in HL7 v2."""
 
 
-def read_codes(path: Path, specimen: Specimen, scheme: str) -> Codes:
+def read_codes(path: Path, specimen: Specimen, scheme: Scheme) -> Codes:
     """Read a map; InputError naming the entry that is not what is expected."""
     table = read_toml(path, InputError)
     try:
         of_specimen, local = table[specimen], table["local"]
-        classes = {
-            f"n_{name.removeprefix(f'{scheme}/')}": code
-            for name, code in of_specimen["classes"].items()
-            if name.startswith(f"{scheme}/")
-        }
+        classes = _classes(path, of_specimen["classes"], scheme)
         share = of_specimen.get("blast_percent")
         codes = Codes(
             report=of_specimen.get("report"),
@@ -54,10 +50,30 @@ def read_codes(path: Path, specimen: Specimen, scheme: str) -> Codes:
             f"{path} lacks or has a wrong entry: {wrong}. It needs [local], [{specimen}] and "
             f"[{specimen}.classes] as in {SHIPPED}"
         ) from wrong
+    _check_keys(path, "the top", table, {"local", *get_args(Specimen)})
+    _check_keys(path, f"[{specimen}]", of_specimen, {"report", "blast_percent", "classes"})
     for code in (codes.report, *codes.results.values()):
         if code is not None:
             _check(path, code)
     return codes
+
+
+def _classes(path: Path, table: dict[str, Any], scheme: Scheme) -> dict[str, Any]:
+    """The entries ``scheme/class`` of one scheme, by result; InputError for a class it has not."""
+    own = {
+        name.removeprefix(f"{scheme.name}/"): code
+        for name, code in table.items()
+        if name.startswith(f"{scheme.name}/")
+    }
+    if unknown := sorted(own.keys() - set(scheme.codes)):
+        raise InputError(f"{path}: {unknown} are no classes of {scheme.name}: {scheme.codes}")
+    return {f"n_{name}": code for name, code in own.items()}
+
+
+def _check_keys(path: Path, where: str, table: dict[str, Any], known: set[str]) -> None:
+    """What is misspelt would be exported without its code, and nobody would be told."""
+    if unknown := sorted(table.keys() - known):
+        raise InputError(f"{path}: unknown entries {unknown} at {where}; known: {sorted(known)}")
 
 
 def _check(path: Path, code: Any) -> None:

@@ -14,7 +14,7 @@ from bloodcell.scheme import load_scheme, scheme_names
 @pytest.mark.parametrize("scheme", scheme_names())
 @pytest.mark.parametrize("specimen", ["blood", "marrow"])
 def test_the_shipped_map_names_classes_that_there_are(specimen: str, scheme: str) -> None:
-    codes = read_codes(SHIPPED, specimen, scheme)  # type: ignore[arg-type]
+    codes = read_codes(SHIPPED, specimen, load_scheme(scheme))  # type: ignore[arg-type]
     names = {f"n_{code}" for code in load_scheme(scheme).codes}
     assert set(codes.results) - {"blast_percent"} <= names
     assert len(set(codes.results.values())) == len(codes.results)
@@ -29,6 +29,9 @@ def test_the_shipped_map_names_classes_that_there_are(specimen: str, scheme: str
         ("[blood.classes]", "[blood.class]", "'classes'"),
         ("[local]", "[loca", "not valid TOML"),
         ("fhir_system", "fhir_sys", "'fhir_system'"),
+        ("blast_percent", "blast_share", r"unknown entries \['blast_share'\] at \[blood\]"),
+        ("[marrow]", "[bone]", r"unknown entries \['bone'\] at the top"),
+        ("jhu18/monocyte", "jhu18/monocytes", r"\['monocytes'\] are no classes of jhu18"),
     ],
 )
 def test_a_map_that_is_wrong_is_refused(
