@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bloodcell.errors import InputError
 from bloodcell.folds import fold_of_patients
 from bloodcell.label_doubts import label_doubts
 from bloodcell.training.lessons import Cells, lessons_of
@@ -18,6 +19,8 @@ from bloodcell.training.losses import Batch
 from bloodcell.training.softmax_regression import fit_softmax_regression
 
 _FOLDS = 6
+_FEWEST_PATIENTS = 2
+"""Of the first source: a label is judged by classifiers that learnt from other patients."""
 _ANCHORS = 250
 _DECAY = 2e-2
 _SHARE_OF_JUDGED = 0.6
@@ -67,7 +70,7 @@ def doubts_of(evidence: Evidence, rows: torch.Tensor) -> Doubts:
     """Doubts of those of ``rows``, int64 (n,) ascending, that are of the first source.
 
     The classifiers see no other cells than ``rows``, and of the first source those of other
-    patients alone.
+    patients alone. Raises InputError if there is but one.
     """
     cells = evidence.cells
     rows = rows[torch.isin(rows, evidence.rows)]
@@ -101,6 +104,11 @@ def _out_of_fold(evidence: Evidence, features: torch.Tensor, rows: torch.Tensor)
 def _folds(evidence: Evidence, judged: torch.Tensor) -> npt.NDArray[np.int64]:
     names, number = np.unique(evidence.cells.patients[judged.numpy()], return_inverse=True)
     is_blast = evidence.cells.labels[judged].numpy() == evidence.blast_index
+    if len(names) < _FEWEST_PATIENTS:
+        raise InputError(
+            f"doubts need {_FEWEST_PATIENTS} patients of the first source to learn from and more: "
+            f"{len(names)} given in one fold"
+        )
     share = np.bincount(number, is_blast) / np.bincount(number)
     return fold_of_patients(share, min(_FOLDS, len(names)))[number]
 

@@ -21,6 +21,7 @@ from bloodcell.training.sources import (
     read_source,
 )
 from bloodcell.training.task import Task
+from bloodcell.training.teacher import open_encoder
 
 
 def read_sources(recipe: Recipe, data: Path) -> tuple[list[SourceCells], Cells]:
@@ -80,8 +81,9 @@ def blast_index_of(scheme: Scheme) -> int:
 
 
 def prepare(recipe: Recipe, data: Path, out: Path) -> Material:
-    """Read, deal and decode all cells. Raises InputError."""
+    """Read, deal and decode all cells. Raises InputError, PackageError."""
     blast_index_of(load_scheme(recipe.scheme))
+    _check_encoders(recipe)
     sources, cells = read_sources(recipe, data)
     fold_of_cell = folds_of(sources, cells, recipe)
     threads, preprocessing = torch.get_num_threads(), recipe.preprocessing
@@ -95,6 +97,13 @@ def prepare(recipe: Recipe, data: Path, out: Path) -> Material:
         pixels_of=lambda rows: decode_pixels(sources, rows, preprocessing, threads),
         trust_in=lambda rows: _trust(cells, evidence, rows),
     )
+
+
+def _check_encoders(recipe: Recipe) -> None:
+    """PackageError for one that is not installed, before hours of work with another."""
+    of_doubts = recipe.doubts.families if recipe.doubts else ()
+    for family in {*of_doubts, *(teacher.network for teacher in recipe.teacher)}:
+        open_encoder(family, recipe.preprocessing)
 
 
 def _trust(cells: Cells, evidence: Evidence | None, rows: torch.Tensor) -> torch.Tensor:

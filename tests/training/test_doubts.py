@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers.lessons import cells_of
 
+from bloodcell.errors import InputError
 from bloodcell.label_doubts import label_doubts
 from bloodcell.training.doubts import Evidence, doubts_of
 
@@ -47,6 +48,12 @@ def test_doubts_know_no_cell_that_was_not_given() -> None:
     evidence.cells.labels[150:] = 0
     after = doubts_of(Evidence(evidence.cells, evidence.rows, features, 0), rows)
     assert np.array_equal(before.doubt, after.doubt)
+
+
+def test_a_single_patient_has_nobody_to_be_held_against() -> None:
+    evidence, _ = drawn("p3")
+    with pytest.raises(InputError, match="doubts need 2 patients"):
+        doubts_of(evidence, torch.arange(30))
 
 
 def test_a_label_is_doubted_by_all_classifiers_or_not_at_all() -> None:

