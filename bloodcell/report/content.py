@@ -71,7 +71,7 @@ class Content:
             "lines": DECISION_LINES,
             "knows_equivalents": any("aml" in c.blast_equivalent for c in self.scheme.classes),
             "run_identity": self.reviews.run_identity,
-            "plan_digest": self.reviews.plan_digest,
+            "plan_identity": self.reviews.plan_identity,
         }
 
     def overview(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Content:
                 not_adjusted[row["adjustment"]] = not_adjusted.get(row["adjustment"], 0) + 1
         data = {
             "run": self.reviews.run_identity,
-            "plan": self.reviews.plan_digest,
+            "plan": self.reviews.plan_identity,
             "patients": [row["patient"] for row in self.rows],
         }
         return {
@@ -191,7 +191,7 @@ class Content:
         strata = stratum_of(log_odds_in_review(cells["blast_probability"]))
         return {
             "run": self.reviews.run_identity,
-            "plan": self.reviews.plan_digest,
+            "plan": self.reviews.plan_identity,
             "patient": name,
             "page": page_name(place),
             "classes": [

@@ -20,13 +20,12 @@ from bloodcell.report.gallery import Cells, Survey, survey
 from bloodcell.report.images import ImagePack
 from bloodcell.report.pages import environment, write_assets, write_page
 from bloodcell.report.reviews import Reviews
+from bloodcell.review import CELLS_OF_A_ROUND
 from bloodcell.review.plan import plan_review
 from bloodcell.review.planned import plan_path, write_plan
 from bloodcell.run import Run
 from bloodcell.store import RunStore
 
-FIRST_GLANCES = 20
-"""Most cells a patient that the first plan of a review asks for."""
 _PATIENTS_AT_ONCE = 64
 _WRITERS = 16
 """Threads: most of their time they wait for the disk, which syncs many files as fast as one."""
@@ -43,7 +42,7 @@ def write_report(run: Run) -> None:
         for below in ("assets", "images", "patients"):
             (folder / below).mkdir(parents=True, exist_ok=True)
     if not plan_path(run).exists():
-        write_plan(run, plan_review(run, FIRST_GLANCES))
+        write_plan(run, plan_review(run, CELLS_OF_A_ROUND))
     reviews = Reviews(run)
     chosen = survey(run, run.patients["patient"].combine_chunks(), reviews.rows)
     content, templates = Content(run, reviews, chosen), environment()
