@@ -51,14 +51,18 @@ def apply(run: Path, answers: Path, reviewer: str) -> Shown:
     check_run(run)
     check_answers(answers)
     from bloodcell.console import print_applied
-    from bloodcell.report import write_report
     from bloodcell.review.answers import read_answers
-    from bloodcell.review.apply import apply_answers
     from bloodcell.run import open_run
+    from bloodcell.serving import apply_and_show
 
-    applied = apply_answers(open_run(run), read_answers(answers), reviewer, str(answers))
-    write_report(applied.run)
-    return Shown(applied.entries(), lambda: print_applied(applied))
+    read = read_answers(answers)
+    applied, why_not = apply_and_show(open_run(run), read, reviewer, str(answers))
+    return Shown(
+        applied.entries() | {"report": why_not},
+        lambda: print_applied(applied),
+        warnings=[why_not] if why_not else (),
+        exit_status=1 if why_not else 0,
+    )
 
 
 @review.command()

@@ -28,16 +28,22 @@ def write_page(path: Path, template: jinja2.Template, content: dict[str, Any]) -
     _write_unless_there(path, template.render(content).encode())
 
 
-def write_assets(folder: Path) -> None:
-    """Write scripts and style sheet to ``folder``; DiskError if the disk refuses."""
-    for asset in sorted((_HERE / "assets").iterdir()):
-        _write_unless_there(folder / asset.name, asset.read_bytes())
+def write_assets(folder: Path) -> bool:
+    """Write scripts and style sheet to ``folder``; DiskError if the disk refuses.
+
+    Returns whether others were there, or none.
+    """
+    assets = sorted((_HERE / "assets").iterdir())
+    written = [_write_unless_there(folder / one.name, one.read_bytes()) for one in assets]
+    return any(written)
 
 
-def _write_unless_there(path: Path, content: bytes) -> None:
-    # Answers for one patient change one page of a thousand, and syncing is what takes time.
-    if not path.is_file() or path.read_bytes() != content:
-        write_whole(path, lambda beside: beside.write_bytes(content))
+def _write_unless_there(path: Path, content: bytes) -> bool:
+    # Syncing is what takes time.
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    write_whole(path, lambda beside: beside.write_bytes(content))
+    return True
 
 
 def percent(value: float | None) -> str:

@@ -83,7 +83,7 @@ class Served(http.server.SimpleHTTPRequestHandler):
         is_known = self.headers["X-Token"] == "secret"
         self.send_response(200 if is_known else 403)
         self.end_headers()
-        self.wfile.write(b"applied" if is_known else b"the token is another one")
+        self.wfile.write(b'{"report": null}' if is_known else b"the token is another one")
 
     def log_message(self, *_: object) -> None:
         pass
