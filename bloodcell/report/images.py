@@ -54,7 +54,9 @@ class ImagePack:
         """
         key = self._key(cells["row"].to_pylist())
         if not self._ends_with(key):
-            write_whole(self.path, lambda path: self._write(path, root, cells, key))
+            write_whole(
+                self.path, lambda path: self._write(path, root, cells, key), syncs_folder=False
+            )
 
     def _key(self, rows: list[int]) -> str:
         text = json.dumps([_FORMAT, self.source, rows])

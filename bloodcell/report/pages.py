@@ -1,5 +1,9 @@
-"""Pages from templates, and the files that all of them share."""
+"""Pages from templates, and the files that all of them share.
 
+Who writes them syncs their folders.
+"""
+
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +14,9 @@ from bloodcell.files import write_whole
 _HERE = Path(__file__).parent
 
 
+@cache
 def environment() -> jinja2.Environment:
-    """The templates; every string that goes into one is escaped."""
+    """The templates, compiled once; every string that goes into one is escaped."""
     templates = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -42,7 +47,7 @@ def _write_unless_there(path: Path, content: bytes) -> bool:
     # Syncing is what takes time.
     if path.is_file() and path.read_bytes() == content:
         return False
-    write_whole(path, lambda beside: beside.write_bytes(content))
+    write_whole(path, lambda beside: beside.write_bytes(content), syncs_folder=False)
     return True
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bloodcell.engine.names import bytes_of
-from bloodcell.files import writing
+from bloodcell.files import sync_folder, writing
 from bloodcell.first_look import RESERVED
 from bloodcell.manifest import root_of
 from bloodcell.report.content import Content, page_name
@@ -26,6 +26,7 @@ from bloodcell.review.planned import plan_path, write_plan
 from bloodcell.run import Run
 from bloodcell.store import RunStore
 
+_FOLDERS = ("assets", "images", "patients")
 _PATIENTS_AT_ONCE = 64
 _WRITERS = 16
 """Threads: most of their time they wait for the disk, which syncs many files as fast as one."""
@@ -40,7 +41,7 @@ def write_report(run: Run, changed: Collection[str] | None = None) -> None:
     """
     folder = run.folder / "report"
     with writing(folder):
-        for below in ("assets", "images", "patients"):
+        for below in _FOLDERS:
             (folder / below).mkdir(parents=True, exist_ok=True)
     # Pages of another version, or of a report that was not finished, are all written anew.
     if write_assets(folder / "assets") or not (folder / "index.html").exists():
@@ -55,6 +56,9 @@ def write_report(run: Run, changed: Collection[str] | None = None) -> None:
     _write_patients(run, content, chosen, templates.get_template("patient.html.jinja"), places)
     page = templates.get_template("index.html.jinja")
     write_page(folder / "index.html", page, content.shared | content.overview())
+    with writing(folder):
+        for below in (*_FOLDERS, "."):
+            sync_folder(folder / below)
 
 
 def _places(names: pa.Array, patients: Collection[str]) -> list[int]:
