@@ -52,7 +52,8 @@
     if (cells.before.length) planned.after(...group("Answered in earlier rounds", "before", cells.before));
     if (data.disputed.length) {
       const disputed = group("Third reading: readers disagree on these", "third", data.disputed.map(cells.of));
-      planned.before(...disputed, element("h3", { textContent: "The plan" }));
+      planned.before(...disputed);
+      if (cells.round.length) planned.before(element("h3", { textContent: "This round" }));
     }
     for (const one of data.classes) {
       const box = element("div", { className: "cells" });
