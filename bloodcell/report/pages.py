@@ -3,6 +3,7 @@
 Who writes them syncs their folders.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ _HERE = Path(__file__).parent
 
 
 @cache
-def environment() -> jinja2.Environment:
+def load_templates() -> jinja2.Environment:
     """The templates, compiled once; every string that goes into one is escaped."""
     templates = jinja2.Environment(
         autoescape=True,
@@ -25,6 +26,9 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
     )
     templates.filters |= {"percent": percent, "whole": whole, "chance": chance}
+    # Not when they are needed: threads that do at the same time would each compile them.
+    for name in templates.list_templates():
+        templates.get_template(name)
     return templates
 
 
@@ -38,9 +42,13 @@ def write_assets(folder: Path) -> bool:
 
     Returns whether others were there, or none.
     """
-    assets = sorted((_HERE / "assets").iterdir())
-    written = [_write_unless_there(folder / one.name, one.read_bytes()) for one in assets]
-    return any(written)
+
+    def write(asset: Path) -> bool:
+        return _write_unless_there(folder / asset.name, asset.read_bytes())
+
+    # The disk syncs many files as fast as one.
+    with ThreadPoolExecutor() as pool:
+        return any(list(pool.map(write, (_HERE / "assets").iterdir())))
 
 
 def _write_unless_there(path: Path, content: bytes) -> bool:

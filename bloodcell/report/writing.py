@@ -18,7 +18,7 @@ from bloodcell.manifest import root_of
 from bloodcell.report.content import Content, page_name
 from bloodcell.report.gallery import Cells, Survey, survey
 from bloodcell.report.images import ImagePack
-from bloodcell.report.pages import environment, write_assets, write_page
+from bloodcell.report.pages import load_templates, write_assets, write_page
 from bloodcell.report.reviews import Reviews
 from bloodcell.review import CELLS_OF_A_ROUND
 from bloodcell.review.plan import plan_review
@@ -51,7 +51,7 @@ def write_report(run: Run, changed: Collection[str] | None = None) -> None:
         changed = None
     reviews, names = Reviews(run), run.patients["patient"].combine_chunks()
     chosen = survey(run, names, reviews.rows, changed)
-    content, templates = Content(run, reviews, chosen), environment()
+    content, templates = Content(run, reviews, chosen), load_templates()
     places = range(len(names)) if changed is None else _places(names, changed)
     _write_patients(run, content, chosen, templates.get_template("patient.html.jinja"), places)
     page = templates.get_template("index.html.jinja")
