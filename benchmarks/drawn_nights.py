@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import bloodcell
 from bloodcell.bench.inputs import repeated_input
 from bloodcell.bench.sample import drawn_part
+from bloodcell.digests import digest_array
 from bloodcell.files import sha256_of
 from bloodcell.model import load_model
-from bloodcell.patients import accumulate_part, new_accumulator, patient_table
+from bloodcell.patients import PatientCounts, patient_table
 from bloodcell.run import Run
 from bloodcell.run_record import Counts, write_record
 from bloodcell.shares import Counting
@@ -24,10 +25,11 @@ def drawn_night(folder: Path, cells: int, patients: int) -> Run:
     source = repeated_input(None, 512, folder / "input")
     record = bloodcell.score(source, folder / "run").record
     store = RunStore(folder / "run")
+    digests = digest_array(store.read_columns(0, ["digest"])["digest"])
     names = pa.array([f"patient-{i:05d}" for i in range(patients)])
     _write_manifest(store, source, cells, names)
     model = load_model()
-    accumulator = new_accumulator(patients, model.scheme)
+    patient_counts = PatientCounts(names, model.scheme)
     scores = drawn_part(patients, model.scheme).scores
     for part in range(pq.read_metadata(store.manifest_path).num_row_groups):
         rows = store.rows_of(part)
@@ -37,14 +39,15 @@ def drawn_night(folder: Path, cells: int, patients: int) -> Run:
             is_there = numbers < cells
             assembler.add(replace(
                 batch, rows=numbers[is_there], reasons=batch.reasons[is_there],
-                probabilities=batch.probabilities[is_there],
+                probabilities=batch.probabilities[is_there], stained=batch.stained[is_there],
+                digests=digests[numbers[is_there] % len(digests)],
             ))  # fmt: skip
         table = assembler.table()
         store.write_part(part, table)
-        accumulate_part(accumulator, names, table)
+        patient_counts.add_part(table)
     job = record.job
     counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
-    pq.write_table(patient_table(accumulator, names, model, counting), store.patients_path)
+    pq.write_table(patient_table(patient_counts, model, counting), store.patients_path)
     record = replace(
         record,
         counts=Counts(cells, cells, {}, patients),

@@ -28,6 +28,8 @@ from bloodcell.text_tables import print_table, printable
 from bloodcell.unstained import lacks_stain
 
 _LINE_EVERY_S = 10.0
+_MOST_NAMES = 5
+"""Of patients, in a line."""
 
 
 @contextmanager
@@ -149,6 +151,13 @@ def print_applied(applied: Applied) -> None:
     if applied.disputed:
         path = ReviewFolder(applied.run.folder).disagreements_path
         click.echo(f"{len(applied.disputed)} cells need a further reading: {path}")
+    if applied.waiting:
+        names = ", ".join(map(printable, list(applied.waiting)[:_MOST_NAMES]))
+        more = ", ..." if len(applied.waiting) > _MOST_NAMES else ""
+        click.echo(
+            f"{sum(applied.waiting.values())} cells wait to be looked at, patients: "
+            f"{len(applied.waiting)} ({names}{more}): open the report again"
+        )
     click.echo("Research use only: never a diagnosis.")
 
 

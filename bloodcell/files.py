@@ -36,11 +36,12 @@ def writing(path: Path, advice: str = "") -> Iterator[None]:
         raise DiskError(f"cannot write {path}: {error.strerror or error}{advice}") from error
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object], *, syncs_folder: bool = True) -> None:
     """Let ``write`` make a file beside ``path``, sync it, then give it its name.
 
-    Raises DiskError naming ``path`` if the disk refuses, and whatever ``write`` raises; nothing
-    is left beside ``path`` then.
+    Not ``syncs_folder``: of many files, the caller calls ``sync_folder`` once. Raises DiskError
+    naming ``path`` if the disk refuses, and whatever ``write`` raises; nothing is left beside
+    ``path`` then.
     """
     beside = path_beside(path)
     advice = ". What is finished is kept; mend the cause and run the same command again"
@@ -49,7 +50,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             write(beside)
             _sync(beside)
             beside.replace(path)
-            _sync_folder(path.parent)
+            if syncs_folder:
+                sync_folder(path.parent)
     finally:
         # Where the disk refuses this too, what it refused first is what to say.
         with suppress(OSError):
@@ -73,7 +75,7 @@ def writing_together(writers: Mapping[Path, Callable[[Path], object]]) -> Iterat
         for path, made in beside.items():
             with writing(path):
                 made.replace(path)
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
     finally:
         for made in beside.values():
             with suppress(OSError):
@@ -108,7 +110,8 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Sync the names in ``folder``; OSError if the disk refuses, a warning if it cannot."""
     try:
         _sync(folder)
     except OSError as error:

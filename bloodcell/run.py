@@ -58,19 +58,26 @@ class Run:
         """
         with self._reading_cells() as parts:
             # Without partitioning=None a run folder named a=b would add a column a.
-            return pq.ParquetDataset(parts, partitioning=None).read(columns=columns)
+            return pq.ParquetDataset(list(parts), partitioning=None).read(columns=columns)
 
-    def cells_by_part(self, columns: list[str]) -> Iterator[pa.Table]:
-        """The same a part at a time, so that memory does not grow with the cells."""
+    def cells_by_part(
+        self, columns: list[str], patients: Collection[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """The same a part at a time, so that memory does not grow with the cells.
+
+        ``patients``: parts that have no cell of them are left out; the others come whole.
+        """
         with self._reading_cells() as parts:
-            for part in parts:
-                yield pq.read_table(part, columns=columns, partitioning=None)
+            for part, metadata in parts.items():
+                if patients is None or _may_hold(metadata, patients):
+                    yield pq.read_table(part, columns=columns, partitioning=None)
 
     @contextmanager
-    def _reading_cells(self) -> Iterator[list[Path]]:
-        parts, cells = RunStore(self.folder).parts(), self.counts.cells
+    def _reading_cells(self) -> Iterator[dict[Path, pq.FileMetaData]]:
+        cells = self.counts.cells
         with reading(self.folder / "cells", "run the same `bloodcell score` again to find it"):
-            rows = sum(pq.read_metadata(part).num_rows for part in parts)
+            parts = {part: pq.read_metadata(part) for part in RunStore(self.folder).parts()}
+            rows = sum(metadata.num_rows for metadata in parts.values())
             if rows != cells:
                 raise RunError(
                     f"{self.folder} holds {rows} of its {cells} cells: run the same "
@@ -99,6 +106,17 @@ class Run:
     def reject_rate(self) -> float:
         """Share of the cells that were rejected, 0 to 1."""
         return (self.counts.cells - self.counts.scored) / self.counts.cells
+
+
+def _may_hold(metadata: pq.FileMetaData, patients: Collection[str]) -> bool:
+    """Whether a part may have cells of ``patients``, by the first and last name in each group."""
+    column = metadata.schema.names.index("patient")
+    groups = [metadata.row_group(i).column(column) for i in range(metadata.num_row_groups)]
+    limits = [group.statistics for group in groups]
+    return any(
+        not (one and one.has_min_max) or any(one.min <= name <= one.max for name in patients)
+        for one in limits
+    )
 
 
 def open_run(folder: str | Path) -> Run:

@@ -19,7 +19,7 @@ from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, job_of, now
 from bloodcell.model import Model, load_model
-from bloodcell.report import write_report
+from bloodcell.report import load_templates, write_report
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
@@ -77,6 +77,8 @@ def score(
     setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder)
     _refuse_if_stopped(stop)
     watch = SourceWatch(setup.root)
+    # While the worker starts, a core is idle.
+    threading.Thread(target=load_templates).start()
     with closing(open_scorer(setup, workers, stop)) as scorer, store.locked():
         _refuse_if_stopped(stop)
         job = replace(job, versions=job.versions | scorer.made_of)

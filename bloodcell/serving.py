@@ -1,16 +1,32 @@
-"""`bloodcell review serve`: the report at an address of this machine, until asked to stop."""
+"""Answers applied and the report with them, by a file or at an address of this machine."""
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bloodcell.errors import RunError
+from bloodcell.errors import BloodcellError, RunError
 from bloodcell.report import write_report
-from bloodcell.review.answers import parse_answers
-from bloodcell.review.apply import apply_answers
+from bloodcell.review.answers import Answers, parse_answers
+from bloodcell.review.apply import Applied, apply_answers
 from bloodcell.review.server import ReviewServer
-from bloodcell.run import open_run
+from bloodcell.run import Run, open_run
+
+
+def apply_and_show(
+    run: Run, answers: Answers, reviewer: str, source: str
+) -> tuple[Applied, str | None]:
+    """Apply answers as ``apply_answers`` does, then write what they change of the report.
+
+    Returns what has come of them, and in a line why the report could not be written, if so: the
+    answers are applied then all the same.
+    """
+    applied = apply_answers(run, answers, reviewer, source)
+    try:
+        write_report(applied.run, answers.patients)
+    except (BloodcellError, OSError) as error:
+        return applied, f"the answers are applied, but the report is not written anew: {error}"
+    return applied, None
 
 _WAKES_EVERY_S = 0.5
 
@@ -30,10 +46,10 @@ def serve_review(folder: Path, port: int, stop: threading.Event, say: Callable[[
     def apply(saved: bytes) -> dict[str, Any]:
         nonlocal times
         answers = parse_answers(saved, "what was saved")
-        applied = apply_answers(open_run(folder), answers, answers.reviewer, "what was saved")
-        write_report(applied.run)
+        reviewer = answers.reviewer
+        applied, why_not = apply_and_show(open_run(folder), answers, reviewer, "what was saved")
         times += 1
-        return applied.entries()
+        return applied.entries() | {"report": why_not}
 
     with ReviewServer(report, apply, port) as server:
         loop = threading.Thread(target=server.serve_forever)

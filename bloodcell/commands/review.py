@@ -6,6 +6,7 @@ import click
 
 from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import check_answers, check_run
+from bloodcell.review import CELLS_OF_A_ROUND
 
 _PATH = click.Path(path_type=Path)
 
@@ -18,8 +19,8 @@ def review() -> None:
 @review.command()
 @click.argument("run", type=_PATH)
 @click.option(
-    "--cells", type=click.IntRange(min=1), default=20, show_default=True,
-    help="Most cells a patient in the next batch.",
+    "--cells", type=click.IntRange(min=1), default=CELLS_OF_A_ROUND, show_default=True,
+    help="Most cells a patient in the next round.",
 )  # fmt: skip
 @click.option("--patient", metavar="NAME", help="Plan for this patient only.")
 @command
@@ -30,10 +31,13 @@ def plan(run: Path, cells: int, patient: str | None) -> Shown:
     from bloodcell.review.plan import plan_review
     from bloodcell.review.planned import write_plan
     from bloodcell.run import open_run
+    from bloodcell.store import RunStore
 
     opened = open_run(run)
-    planned = plan_review(opened, cells, patient)
-    path = write_plan(opened, planned)
+    # Answers that are applied at the same time plan cells too.
+    with RunStore(opened.folder).locked():
+        planned = plan_review(opened, cells, None if patient is None else [patient])
+        path = write_plan(opened, planned)
     return Shown(planned.to_pylist(), lambda: print_plan(planned, path))
 
 
@@ -47,14 +51,18 @@ def apply(run: Path, answers: Path, reviewer: str) -> Shown:
     check_run(run)
     check_answers(answers)
     from bloodcell.console import print_applied
-    from bloodcell.report import write_report
     from bloodcell.review.answers import read_answers
-    from bloodcell.review.apply import apply_answers
     from bloodcell.run import open_run
+    from bloodcell.serving import apply_and_show
 
-    applied = apply_answers(open_run(run), read_answers(answers), reviewer, str(answers))
-    write_report(applied.run)
-    return Shown(applied.entries(), lambda: print_applied(applied))
+    read = read_answers(answers)
+    applied, why_not = apply_and_show(open_run(run), read, reviewer, str(answers))
+    return Shown(
+        applied.entries() | {"report": why_not},
+        lambda: print_applied(applied),
+        warnings=[why_not] if why_not else (),
+        exit_status=1 if why_not else 0,
+    )
 
 
 @review.command()

@@ -5,6 +5,7 @@ reads what was looked at so far, ``content.py`` says what stands on a page, ``pa
 a template, ``writing.py`` writes the folder.
 """
 
+from bloodcell.report.pages import load_templates
 from bloodcell.report.writing import write_report
 
-__all__ = ["write_report"]
+__all__ = ["load_templates", "write_report"]

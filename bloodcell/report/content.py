@@ -1,11 +1,11 @@
 """What the pages of a report say, from the run's own tables: no number is made here twice."""
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
@@ -17,7 +17,7 @@ from bloodcell.review.leukocytes import counted_scheme, log_odds_in_review, stra
 from bloodcell.review.plan import DECISION_LINES
 from bloodcell.run import Run
 from bloodcell.scheme import CellClass
-from bloodcell.shares import ADJUSTED, BANDS, IS_ADJUSTED
+from bloodcell.shares import BANDS, IS_ADJUSTED
 
 _DENOMINATORS = {"blood": "leukocytes", "marrow": "nucleated cells, erythroid ones included"}
 _LEUKOCYTE = ("blast", "leukocyte")
@@ -55,7 +55,13 @@ class Content:
         self.scheme = counted_scheme(run)
         self._letters = {code: letter for letter, code in self.scheme.letters}
         self.rows: list[dict[str, Any]] = run.patients.to_pylist()
-        self._by_hand = self._cells_counted_by_hand()
+        reviewed = [_estimate(self.reviews.of(row["patient"])) for row in self.rows]
+        self._best = [
+            one if one.is_given else _estimate(row)
+            for one, row in zip(reviewed, self.rows, strict=True)
+        ]
+        shares = np.array([astuple(one) for one in self._best], np.float64).reshape(-1, 3)
+        self._by_hand = cells_counted_by_hand(*shares.T / 100)
 
     @cached_property
     def shared(self) -> dict[str, Any]:
@@ -71,7 +77,6 @@ class Content:
             "lines": DECISION_LINES,
             "knows_equivalents": any("aml" in c.blast_equivalent for c in self.scheme.classes),
             "run_identity": self.reviews.run_identity,
-            "plan_digest": self.reviews.plan_digest,
         }
 
     def overview(self) -> dict[str, Any]:
@@ -87,7 +92,7 @@ class Content:
                 not_adjusted[row["adjustment"]] = not_adjusted.get(row["adjustment"], 0) + 1
         data = {
             "run": self.reviews.run_identity,
-            "plan": self.reviews.plan_digest,
+            "plan": self.reviews.plan_identity,
             "patients": [row["patient"] for row in self.rows],
         }
         return {
@@ -111,9 +116,9 @@ class Content:
         return self._summary(place) | {
             "before": page_name(place - 1) if place else None,
             "after": page_name(place + 1) if place + 1 < len(self.rows) else None,
-            "naive": Estimate(*(row[f"blast_percent_naive{end}"] for end in ("", "_low", "_high"))),
-            "differential": [self._class(c, row, place) for c in self._classes(counted=True)],
-            "outside": [self._class(c, row, place) for c in self._classes(counted=False)],
+            "naive": _estimate(row, "blast_percent_naive"),
+            "differential": self._differential(place, counted=True),
+            "outside": self._differential(place, counted=False),
             "rejected_by_reason": {
                 REASONS[i]: int(n) for i, n in enumerate(rejected) if n and REASONS[i]
             },
@@ -132,13 +137,13 @@ class Content:
         """What overview and page say of a patient."""
         row = self.rows[place]
         review = self.reviews.of(row["patient"])
-        adjusted = Estimate(*(row[name] for name in ADJUSTED))
-        reviewed = Estimate(*(review.get(name) for name in ADJUSTED))
+        adjusted, reviewed = _estimate(row), _estimate(review)
         # Bands of the adjusted share would contradict a reviewed one.
         bands = review if reviewed.is_given else row
         chances = [bands[name] for name in BANDS if bands.get(name) is not None]
-        is_final = review.get("status") == "final"
         planned = self.reviews.plan_of(row["patient"])
+        waiting = len(planned) - self.reviews.answered(planned)
+        status = review.get("status", "preliminary")
         return {
             "row": row,
             "name": row["patient"],
@@ -148,15 +153,16 @@ class Content:
             "adjusted": adjusted,
             "reviewed": reviewed,
             "review": review,
-            "estimate": self._best(row),
-            "status": review.get("status", "preliminary"),
+            "estimate": self._best[place],
+            "status": status,
             "chances": chances,
             "band": chances.index(max(chances)) if chances else None,
             "no_band": "none given after review" if reviewed.is_given else row["adjustment"],
             "by_hand": int(self._by_hand[place]),
             "rejected_percent": 100 * row["rejected"] / row["cells"],
             "planned": len(planned),
-            "look_first": 0 if is_final else len(planned) - self.reviews.answered(planned),
+            "waiting": waiting,
+            "look_first": 0 if status == "final" else waiting,
             "disputed": len(self.reviews.disputed(row["patient"])),
         }
 
@@ -165,21 +171,25 @@ class Content:
         is_counted = dict(zip(self.scheme.codes, self.scheme.is_leukocyte, strict=True))
         return [c for c in in_order if is_counted[c.code] == counted]
 
-    def _class(self, cell_class: CellClass, row: dict[str, Any], place: int) -> dict[str, Any]:
-        review = self.reviews.of(self.rows[place]["patient"])
+    def _differential(self, place: int, *, counted: bool) -> list[dict[str, Any]]:
+        """What the page says of each class in or outside the denominator."""
+        row = self.rows[place]
+        review = self.reviews.of(row["patient"])
         leukocytes = sum(row[f"n_{c.code}"] for c in self.scheme.classes if c.role in _LEUKOCYTE)
-        n, column = row[f"n_{cell_class.code}"], f"n_{cell_class.code}"
-        return {
-            "code": cell_class.code,
-            "name": cell_class.name,
-            "letter": self._letters[cell_class.code],
-            "is_blast": cell_class.role == "blast",
-            "column": column,
-            "n": n,
-            "n_reviewed": review.get(column),
-            "percent": 100 * n / row["denominator"] if row["denominator"] else None,
-            "per_100": 100 * n / leukocytes if leukocytes else None,
-        }
+        return [
+            {
+                "code": one.code,
+                "name": one.name,
+                "is_blast": one.role == "blast",
+                "column": column,
+                "n": row[column],
+                "n_reviewed": review.get(column),
+                "percent": _percent(row[column], row["denominator"]),
+                "per_100": _percent(row[column], leukocytes),
+            }
+            for one in self._classes(counted=counted)
+            for column in [f"n_{one.code}"]
+        ]
 
     def _data(self, place: int, cells: Cells, paths: dict[int, str]) -> dict[str, Any]:
         """What the page's script works with."""
@@ -191,7 +201,7 @@ class Content:
         strata = stratum_of(log_odds_in_review(cells["blast_probability"]))
         return {
             "run": self.reviews.run_identity,
-            "plan": self.reviews.plan_digest,
+            "plan": self.reviews.plan_identity,
             "patient": name,
             "page": page_name(place),
             "classes": [
@@ -221,18 +231,18 @@ class Content:
             "disputed": self.reviews.disputed(name),
         }
 
-    def _best(self, row: dict[str, Any]) -> Estimate:
-        """The share after review, if there is one, else the adjusted one."""
-        reviewed = Estimate(*(self.reviews.of(row["patient"]).get(name) for name in ADJUSTED))
-        return reviewed if reviewed.is_given else Estimate(*(row[name] for name in ADJUSTED))
-
-    def _cells_counted_by_hand(self) -> npt.NDArray[np.int64]:
-        shares = [astuple(self._best(row)) for row in self.rows]
-        return cells_counted_by_hand(*np.array(shares, np.float64).reshape(-1, 3).T / 100)
-
     def _evaluation(self) -> list[str]:
         folder = self._run.folder / "evaluation"
         return sorted(path.name for path in folder.glob("*.svg"))
+
+
+def _estimate(row: Mapping[str, Any], name: str = "blast_percent") -> Estimate:
+    """The share called ``name`` in ``row``, which may have none."""
+    return Estimate(*(row.get(f"{name}{end}") for end in ("", "_low", "_high")))
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None
 
 
 def page_name(place: int) -> str:

@@ -1,5 +1,6 @@
 """Which cells a patient's page shows: a bounded number, of each class the doubtful ones first."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,17 +53,23 @@ class Survey:
         return self.shown[first:last]
 
 
-def survey(run: Run, names: pa.Array, wanted_rows: npt.NDArray[np.int64]) -> Survey:
+def survey(
+    run: Run,
+    names: pa.Array,
+    wanted_rows: npt.NDArray[np.int64],
+    patients: Collection[str] | None = None,
+) -> Survey:
     """Choose the cells that the pages of ``run`` show, in memory bounded by its patients.
 
-    ``names`` are its patients in ascending order; ``wanted_rows`` (W,) are shown in any case.
+    ``names`` are its patients in ascending order; ``wanted_rows`` (W,) are shown in any case. Only
+    what it has of ``patients``, by default all, is whole.
     """
     scheme = counted_scheme(run)
     limits = _limits(run, scheme)
     rejected = np.zeros((len(names), len(REASONS)), np.int64)
     strata = np.zeros((len(names), STRATA), np.int64)
     shown, waiting = np.empty(0, _CELL), [np.empty(0, _CELL)]
-    for part in run.cells_by_part(_COLUMNS):
+    for part in run.cells_by_part(_COLUMNS, patients):
         cells = _cells_of(part, names, scheme)
         is_scored = cells["class_index"] < len(scheme.codes)
         np.add.at(rejected, (cells["patient"][~is_scored], cells["reason"][~is_scored]), 1)

@@ -6,6 +6,7 @@ patient are a script, and the page loads it once it is shown itself.
 
 import base64
 import hashlib
+import heapq
 import io
 import json
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from bloodcell.files import write_whole
 
 LARGEST_SIDE_PX, LARGEST_BYTES = 512, 256 << 10
 """What is larger is shrunk, so that a page stays light whatever it is made of."""
-_FORMAT = "images 1"
+_FORMAT = "images 2"
 _AS_THEY_ARE = ("jpeg", "png")
 """What every browser shows."""
 _AT_ONCE = 32
@@ -35,25 +36,35 @@ _QUALITY = 90
 
 @dataclass(frozen=True)
 class ImagePack:
-    """The file of one patient's images."""
+    """The file of one patient's images: a line each, in the order of their rows.
+
+    Its first line says what the images are of, its last what they are, if none is missing.
+    """
 
     path: Path
     source: str
-    """What the images are of: part of what the file is known by."""
+    """What the images are of: none of another file is kept."""
 
     def write(self, root: Path, cells: pa.Table) -> None:
-        """Write the images of ``cells`` (as ``images_of`` takes them) unless they are there.
+        """Write the images of ``cells`` (as ``images_of`` takes them), rows ascending.
 
-        Images that are left out are tried again the next time. Raises
-        DiskError if the disk refuses, and what ``read_files`` raises.
+        What the file has already is kept, for it is what was scored and may be gone by now. Images
+        that are left out are tried again the next time. Raises DiskError if the disk refuses, and
+        what ``read_files`` raises.
         """
         key = self._key(cells["row"].to_pylist())
         if not self._ends_with(key):
-            write_whole(self.path, lambda path: _write(path, root, cells, key))
+            write_whole(
+                self.path, lambda path: self._write(path, root, cells, key), syncs_folder=False
+            )
 
     def _key(self, rows: list[int]) -> str:
         text = json.dumps([_FORMAT, self.source, rows])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def _head(self) -> bytes:
+        return f"// {_FORMAT} of {self.source}\n".encode()
 
     def _ends_with(self, key: str) -> bool:
         try:
@@ -63,19 +74,33 @@ class ImagePack:
         except OSError:  # not there, or shorter
             return False
 
+    def _write(self, path: Path, root: Path, cells: pa.Table, key: str) -> None:
+        rows, written = cells["row"].to_numpy(), 0
+        kept = [row for row, _ in self._there(rows)]
+        missing = cells.filter(~np.isin(rows, kept))
+        new = ((row, _as_line(row, *image)) for row, *image in images_of(root, missing))
+        with path.open("wb") as file:
+            file.write(self._head + b"bloodcell.images({")
+            for _, line in heapq.merge(self._there(rows), new):
+                file.write(b",\n" if written else b"\n")
+                file.write(line)
+                written += 1
+            file.write(b"\n});\n")
+            if written == len(rows):
+                file.write(b"// %s\n" % key.encode())
 
-def _write(path: Path, root: Path, cells: pa.Table, key: str) -> None:
-    written = 0
-    with path.open("wb") as file:
-        file.write(b"bloodcell.images({")
-        for row, kind, data in images_of(root, cells):
-            file.write(b'%s\n"%d":"data:image/%s;base64,' % (b"," if written else b"", row, kind))
-            file.write(base64.b64encode(data))
-            file.write(b'"')
-            written += 1
-        file.write(b"\n});\n")
-        if written == cells.num_rows:
-            file.write(b"// %s\n" % key.encode())
+    def _there(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+        """Row and line of each image of ``rows`` that the file has, if it is of this source."""
+        wanted = set(rows.tolist())
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
+            for line in file if file.readline() == self._head else ():
+                row = line[1 : line.find(b'"', 1)]
+                if row.isdigit() and int(row) in wanted:
+                    yield int(row), line.rstrip(b",\n")
+
+
+def _as_line(row: int, kind: bytes, data: bytes) -> bytes:
+    return b'"%d":"data:image/%s;base64,%s"' % (row, kind, base64.b64encode(data))
 
 
 def images_of(root: Path, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:

@@ -1,5 +1,10 @@
-"""Pages from templates, and the files that all of them share."""
+"""Pages from templates, and the files that all of them share.
 
+Who writes them syncs their folders.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +15,9 @@ from bloodcell.files import write_whole
 _HERE = Path(__file__).parent
 
 
-def environment() -> jinja2.Environment:
-    """The templates; every string that goes into one is escaped."""
+@cache
+def load_templates() -> jinja2.Environment:
+    """The templates, compiled once; every string that goes into one is escaped."""
     templates = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -20,6 +26,9 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
     )
     templates.filters |= {"percent": percent, "whole": whole, "chance": chance}
+    # Not when they are needed: threads that do at the same time would each compile them.
+    for name in templates.list_templates():
+        templates.get_template(name)
     return templates
 
 
@@ -28,16 +37,26 @@ def write_page(path: Path, template: jinja2.Template, content: dict[str, Any]) -
     _write_unless_there(path, template.render(content).encode())
 
 
-def write_assets(folder: Path) -> None:
-    """Write scripts and style sheet to ``folder``; DiskError if the disk refuses."""
-    for asset in sorted((_HERE / "assets").iterdir()):
-        _write_unless_there(folder / asset.name, asset.read_bytes())
+def write_assets(folder: Path) -> bool:
+    """Write scripts and style sheet to ``folder``; DiskError if the disk refuses.
+
+    Returns whether others were there, or none.
+    """
+
+    def write(asset: Path) -> bool:
+        return _write_unless_there(folder / asset.name, asset.read_bytes())
+
+    # The disk syncs many files as fast as one.
+    with ThreadPoolExecutor() as pool:
+        return any(list(pool.map(write, (_HERE / "assets").iterdir())))
 
 
-def _write_unless_there(path: Path, content: bytes) -> None:
-    # Answers for one patient change one page of a thousand, and syncing is what takes time.
-    if not path.is_file() or path.read_bytes() != content:
-        write_whole(path, lambda beside: beside.write_bytes(content))
+def _write_unless_there(path: Path, content: bytes) -> bool:
+    # Syncing is what takes time.
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    write_whole(path, lambda beside: beside.write_bytes(content), syncs_folder=False)
+    return True
 
 
 def percent(value: float | None) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.review.answers import plan_digest, run_identity
+from bloodcell.review.answers import run_identity
 from bloodcell.review.folder import reviewed_cells, reviewed_patients
-from bloodcell.review.planned import read_plan
+from bloodcell.review.planned import plan_identity, read_plan
 from bloodcell.run import Run
 
 
@@ -16,7 +16,7 @@ class Reviews:
     """The tables below ``review`` of one run, by patient; empty where nothing was reviewed."""
 
     def __init__(self, run: Run) -> None:
-        self.run_identity, self.plan_digest = run_identity(run), plan_digest(run)
+        self.run_identity, self.plan_identity = run_identity(run), plan_identity(run)
         self._plan = _by_patient(read_plan(run).to_pylist())
         self._results = reviewed_patients(run)
         cells = reviewed_cells(run)

@@ -1,7 +1,7 @@
 """Writes the folder of a report, patient by patient."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,48 +12,67 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bloodcell.engine.names import bytes_of
-from bloodcell.files import writing
+from bloodcell.files import sync_folder, writing
 from bloodcell.first_look import RESERVED
 from bloodcell.manifest import root_of
 from bloodcell.report.content import Content, page_name
 from bloodcell.report.gallery import Cells, Survey, survey
 from bloodcell.report.images import ImagePack
-from bloodcell.report.pages import environment, write_assets, write_page
+from bloodcell.report.pages import load_templates, write_assets, write_page
 from bloodcell.report.reviews import Reviews
+from bloodcell.review import CELLS_OF_A_ROUND
 from bloodcell.review.plan import plan_review
 from bloodcell.review.planned import plan_path, write_plan
 from bloodcell.run import Run
 from bloodcell.store import RunStore
 
-FIRST_GLANCES = 20
-"""Most cells a patient that the first plan of a review asks for."""
+_FOLDERS = ("assets", "images", "patients")
 _PATIENTS_AT_ONCE = 64
 _WRITERS = 16
 """Threads: most of their time they wait for the disk, which syncs many files as fast as one."""
 
 
-def write_report(run: Run) -> None:
+def write_report(run: Run, changed: Collection[str] | None = None) -> None:
     """Write ``report/`` of ``run``, and the first plan of its review if there is none.
 
-    Images that are there already are kept: they are those of the first time. Raises DiskError if
-    the folder cannot be written, RunError if files of the run are lost or damaged.
+    ``changed``: the patients whose pages are others than before, by default all. Images that are
+    there already are kept: they are those of the first time. Raises DiskError if the folder cannot
+    be written, RunError if files of the run are lost or damaged.
     """
     folder = run.folder / "report"
     with writing(folder):
-        for below in ("assets", "images", "patients"):
+        for below in _FOLDERS:
             (folder / below).mkdir(parents=True, exist_ok=True)
+    # Pages of another version, or of a report that was not finished, are all written anew.
+    if write_assets(folder / "assets") or not (folder / "index.html").exists():
+        changed = None
     if not plan_path(run).exists():
-        write_plan(run, plan_review(run, FIRST_GLANCES))
-    reviews = Reviews(run)
-    chosen = survey(run, run.patients["patient"].combine_chunks(), reviews.rows)
-    content, templates = Content(run, reviews, chosen), environment()
-    write_assets(folder / "assets")
-    _write_patients(run, content, chosen, templates.get_template("patient.html.jinja"))
+        write_plan(run, plan_review(run, CELLS_OF_A_ROUND))
+        changed = None
+    reviews, names = Reviews(run), run.patients["patient"].combine_chunks()
+    chosen = survey(run, names, reviews.rows, changed)
+    content, templates = Content(run, reviews, chosen), load_templates()
+    places = range(len(names)) if changed is None else _places(names, changed)
+    _write_patients(run, content, chosen, templates.get_template("patient.html.jinja"), places)
     page = templates.get_template("index.html.jinja")
     write_page(folder / "index.html", page, content.shared | content.overview())
+    with writing(folder):
+        for below in (*_FOLDERS, "."):
+            sync_folder(folder / below)
 
 
-def _write_patients(run: Run, content: Content, chosen: Survey, template: jinja2.Template) -> None:
+def _places(names: pa.Array, patients: Collection[str]) -> list[int]:
+    places: list[int] = pc.index_in(pa.array(sorted(patients)), value_set=names).to_pylist()
+    return places
+
+
+def _write_patients(
+    run: Run,
+    content: Content,
+    chosen: Survey,
+    template: jinja2.Template,
+    places: Sequence[int],
+) -> None:
     folder = run.folder / "report"
     root = images_root(run)
 
@@ -67,10 +86,11 @@ def _write_patients(run: Run, content: Content, chosen: Survey, template: jinja2
         write_page(page, template, content.shared | content.patient(place, paths))
 
     with ThreadPoolExecutor(_WRITERS) as pool:
-        for places in _batches(len(content.rows)):
-            cells = cells_of(run, np.concatenate([chosen.of(place)["row"] for place in places]))
+        for first in range(0, len(places), _PATIENTS_AT_ONCE):
+            some = places[first : first + _PATIENTS_AT_ONCE]
+            cells = cells_of(run, np.concatenate([chosen.of(place)["row"] for place in some]))
             # A list, so that what a thread raises is raised here.
-            list(pool.map(write, places, [_of(cells, chosen.of(place)) for place in places]))
+            list(pool.map(write, some, [_of(cells, chosen.of(place)) for place in some]))
 
 
 def images_root(run: Run) -> Path:
@@ -80,11 +100,6 @@ def images_root(run: Run) -> Path:
 
 def _of(cells: pa.Table, rows: Cells) -> pa.Table:
     return cells.filter(np.isin(cells["row"].to_numpy(), rows["row"]))
-
-
-def _batches(patients: int) -> Iterator[range]:
-    for first in range(0, patients, _PATIENTS_AT_ONCE):
-        yield range(first, min(first + _PATIENTS_AT_ONCE, patients))
 
 
 def cells_of(run: Run, rows: npt.NDArray[np.int64]) -> pa.Table:

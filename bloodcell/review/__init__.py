@@ -7,3 +7,6 @@ formulas. ``answers.py`` is the file of what a reader said; ``standing.py`` what
 come to (``agreement.py`` where readers differ), ``apply.py`` and ``folder.py`` write and read that,
 ``check.py`` verifies it, ``server.py`` takes it from a browser, ``labels.py`` what it teaches.
 """
+
+CELLS_OF_A_ROUND = 10
+"""Most cells a patient that are asked for before answers are taken into account."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
-from bloodcell.review.planned import plan_path
+from bloodcell.review.planned import plan_identity
 from bloodcell.run import Run
 from bloodcell.store import RunStore
 
@@ -45,7 +45,7 @@ class Answers:
     run: str
     """``run_identity`` of the run that the page was made of."""
     plan: str
-    """``plan_digest`` of that run when the page was made."""
+    """``plan_identity`` of that run when the page was made."""
     reviewer: str
     """As typed on the page; may be empty."""
     patients: dict[str, PatientAnswers] = field(default_factory=dict)
@@ -55,12 +55,6 @@ def run_identity(run: Run) -> str:
     """SHA-256 over the digests of a run's manifest and patients: another result, another one."""
     patients_sha256 = sha256_of(RunStore(run.folder).patients_path)
     return hashlib.sha256(f"{run.record.manifest_sha256} {patients_sha256}".encode()).hexdigest()
-
-
-def plan_digest(run: Run) -> str:
-    """SHA-256 of the plan of a run's review; "" if there is none."""
-    path = plan_path(run)
-    return sha256_of(path) if path.is_file() else ""
 
 
 def read_answers(path: Path) -> Answers:
@@ -87,15 +81,15 @@ def parse_answers(text: bytes, source: str) -> Answers:
 def check_answers(run: Run, answers: Answers, source: str) -> None:
     """Hold ``answers`` against ``run``; InputError naming ``source`` and what does not fit.
 
-    They must be of this run's results and of its plan as it is now, and name patients, scored
-    cells of these, and classes that the run has.
+    They must be of this run's results and of its plan, however far that was extended, and name
+    patients, scored cells of these, and classes that the run has.
     """
     if answers.run != run_identity(run):
         raise InputError(
             f"{source} belongs to another run than {run.folder}, or to results that have been "
             "counted anew since: answer on this run's own report"
         )
-    if answers.plan != plan_digest(run):
+    if answers.plan != plan_identity(run):
         raise InputError(
             f"{source} is out of date: the plan of {run.folder} was made anew since its page was "
             "opened. Open the report again; it keeps the answers"

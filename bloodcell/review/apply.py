@@ -2,20 +2,35 @@
 
 import json
 import re
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bloodcell.audit import AuditLog, read_audit
 from bloodcell.errors import InputError, RunError
 from bloodcell.files import sha256_of, write_whole, writing, writing_together
 from bloodcell.patients import as_csv
+from bloodcell.review import CELLS_OF_A_ROUND
 from bloodcell.review.answers import Answers, as_json, check_answers
-from bloodcell.review.folder import EVENT, Application, ReviewFolder, applications, logged_reviews
-from bloodcell.review.planned import read_plan
-from bloodcell.review.standing import Standing
+from bloodcell.review.folder import (
+    EVENT,
+    Application,
+    ReviewFolder,
+    applications,
+    belongs_to,
+    logged_reviews,
+    reviewed_cells,
+    reviewed_patients,
+)
+from bloodcell.review.plan import plan_review
+from bloodcell.review.planned import plan_path, read_plan, with_identity
+from bloodcell.review.standing import Before, Standing
 from bloodcell.run import Run, open_run
 from bloodcell.run_record import write_record
 from bloodcell.store import RunStore
@@ -34,6 +49,8 @@ class Applied:
     """Of each two reviewers of the run; see ``agreements``."""
     disputed: list[tuple[str, int]]
     """Patient and row of each cell of the run that needs a further reading."""
+    waiting: dict[str, int]
+    """Of the named patients that are not final, planned cells without an answer, if there are."""
 
     def entries(self) -> dict[str, Any]:
         """All of it but the run, as JSON has it."""
@@ -41,14 +58,16 @@ class Applied:
             "patients": {row["patient"]: row for row in self.patients},
             "agreement": self.agreement,
             "disputed": [{"patient": name, "row": row} for name, row in self.disputed],
+            "waiting": self.waiting,
         }
 
 
 def apply_answers(run: Run, answers: Answers, reviewer: str, source: str) -> Applied:
     """Apply ``answers`` of ``reviewer`` to ``run``; ``source`` is what messages call them.
 
-    What the network made of the run is not touched. The reviewed tables are a function of all
-    answers that were applied, so that what a kill leaves half done the next call mends.
+    Plans the next round of the named patients whose result is not final. What the network made of
+    the run is not touched. The reviewed tables are a function of all answers that were applied, so
+    that what a kill leaves half done the next call mends.
 
     Raises InputError, with nothing changed, for a name that is none or answers that do not fit
     (``check_answers``); RunError for a run that is in use or damaged; DiskError.
@@ -59,36 +78,75 @@ def apply_answers(run: Run, answers: Answers, reviewer: str, source: str) -> App
         check_answers(run, answers, source)
         audit = _audit_of(run)
         this = Application(len(logged_reviews(run)) + 1, name, replace(answers, reviewer=name))
-        standing = Standing(run, [*applications(run), this])
-        run, patients = _write(run, standing, this, audit)
-    named = [row for row in patients.to_pylist() if row["patient"] in answers.patients]
-    return Applied(run, named, standing.agreement(), standing.disputed())
+        standing = Standing(run, [*applications(run), this], _before(run))
+        tables = _tables(run, standing, answers.patients)
+        run = _write(run, standing, this, tables, audit)
+    named = [row for row in tables.patients.to_pylist() if row["patient"] in answers.patients]
+    waiting = _waiting(tables, [row["patient"] for row in named if row["status"] != "final"])
+    return Applied(run, named, standing.agreement(), standing.disputed(), waiting)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What an application makes of a review."""
+
+    cells: pa.Table
+    patients: pa.Table
+    plan: pa.Table
+
+
+def _before(run: Run) -> Before:
+    """What earlier applications came to; nothing if they were of another plan."""
+    cells = reviewed_cells(run)
+    if cells is None or cells.schema.metadata != belongs_to(run):
+        return Before()
+    classes = dict(zip(cells["row"].to_pylist(), cells["class"].to_pylist(), strict=True))
+    return Before(classes, reviewed_patients(run))
+
+
+def _tables(run: Run, standing: Standing, named: Collection[str]) -> _Tables:
+    plan = read_plan(run)
+    cells = standing.cells(set(plan["row"].to_pylist()))
+    patients = standing.patients(cells)
+    is_final = pc.equal(patients["status"], "final")
+    open_ones = patients["patient"].filter(pc.invert(is_final)).to_pylist()
+    # Without a plan the report writes the first one, of all patients.
+    if plan_path(run).exists():
+        plan = plan_review(run, CELLS_OF_A_ROUND, set(open_ones) & set(named), cells)
+    return _Tables(cells, patients, plan)
+
+
+def _waiting(tables: _Tables, names: list[str]) -> dict[str, int]:
+    """How many planned cells have no answer, of those of the patients ``names`` that have such."""
+    is_answered = pc.is_in(tables.plan["row"], value_set=tables.cells["row"])
+    waits = Counter(tables.plan["patient"].filter(pc.invert(is_answered)).to_pylist())
+    return {name: waits[name] for name in names if waits[name]}
 
 
 def _write(
-    run: Run, standing: Standing, this: Application, audit: AuditLog
-) -> tuple[Run, pa.Table]:
-    """Write all files of the review; returns the run as it is then, and its table of patients."""
+    run: Run, standing: Standing, this: Application, tables: _Tables, audit: AuditLog
+) -> Run:
+    """Write all files of the review; returns the run as it is then."""
     folder, store = ReviewFolder(run.folder), RunStore(run.folder)
-    cells = standing.cells(set(read_plan(run)["row"].to_pylist()))
-    patients = standing.patients(cells)
     disagreements = _disagreements(run, standing)
     agreement = json.dumps(standing.agreement(), indent=2, ensure_ascii=False) + "\n"
-    readable = re.sub(r"[^\w.-]+", "_", this.reviewer)[:48]
-    answers = folder.answers / f"{this.number:03d}-{readable}.json"
+    answers = folder.answers / f"{this.number:03d}-{_readable(this.reviewer)}.json"
     with writing(folder.answers):
         folder.answers.mkdir(parents=True, exist_ok=True)
         # Answers count from their line in the log on: what lies there without one was cut short.
         for left in folder.answers.glob(f"{this.number:03d}-*"):
             left.unlink()
-    with writing_together(
-        {
-            folder.cells_path: lambda path: pq.write_table(cells, path),
-            folder.patients_path: lambda path: pq.write_table(patients, path),
-            folder.agreement_path: lambda path: path.write_text(agreement, "utf-8"),
-            folder.disagreements_path: lambda path: path.write_bytes(disagreements),
-        }
-    ):
+    writers: dict[Path, Callable[[Path], object]] = {
+        # Before the cells: after a kill between them nothing of this table is taken over.
+        folder.patients_path: lambda path: pq.write_table(tables.patients, path),
+        folder.cells_path: lambda path: pq.write_table(tables.cells, path),
+        folder.agreement_path: lambda path: path.write_text(agreement, "utf-8"),
+        folder.disagreements_path: lambda path: path.write_bytes(disagreements),
+    }
+    if plan_path(run).exists():
+        plan = with_identity(run, tables.plan)
+        writers[plan_path(run)] = lambda path: pq.write_table(plan, path)
+    with writing_together(writers):
         write_whole(answers, lambda path: path.write_text(as_json(this.answers), "utf-8"))
         audit.append(
             EVENT,
@@ -101,7 +159,12 @@ def _write(
         )
     record = replace(run.record, audit_head=audit.head)
     write_record(store.record_path, record)
-    return Run(run.folder, record), patients
+    return Run(run.folder, record)
+
+
+def _readable(reviewer: str) -> str:
+    """The name as part of a file's."""
+    return re.sub(r"[^\w.-]+", "_", reviewer)[:48]
 
 
 def _audit_of(run: Run) -> AuditLog:

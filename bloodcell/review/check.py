@@ -35,7 +35,10 @@ def check_review(run: Run) -> str:
         (folder.cells_path, expected),
         (folder.patients_path, standing.patients(expected)),
     ):
-        with reading(path, "apply the last answers again to write it anew"):
+        with reading(path, "delete it and apply the last answers again to write it anew"):
             if not pq.read_table(path).equals(table):
-                raise RunError(f"{path} is not what the answers come to: apply the last ones again")
+                raise RunError(
+                    f"{path} is not what the answers come to: delete it and apply the last ones "
+                    "again"
+                )
     return f"{expected.num_rows} answers in {len(applied)} files, shares computed again from them"

@@ -52,8 +52,7 @@ def reviewed_shares(run: Run, answers: pa.Table, planned: pa.Table) -> pa.Table:
     names = set(answers["patient"].to_pylist())
     rows = [
         _row(name, review, reviewed_share(review))
-        for name, review in reviews(run, answers, planned)
-        if name in names
+        for name, review in reviews(run, answers, planned, names)
     ]
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 

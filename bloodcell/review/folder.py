@@ -13,6 +13,7 @@ from bloodcell.audit import read_audit
 from bloodcell.errors import RunError
 from bloodcell.files import sha256_of
 from bloodcell.review.answers import Answers, read_answers, run_identity
+from bloodcell.review.planned import plan_identity
 from bloodcell.run import Run
 from bloodcell.store import RunStore, reading
 
@@ -81,11 +82,16 @@ def reviewed_cells(run: Run) -> pa.Table | None:
     return _read(run, ReviewFolder(run.folder).cells_path)
 
 
+def belongs_to(run: Run) -> dict[bytes, bytes]:
+    """What the metadata of tables of a review say: which results and plan they are of."""
+    return {b"run": run_identity(run).encode(), b"plan": plan_identity(run).encode()}
+
+
 def _read(run: Run, path: Path) -> pa.Table | None:
     if not path.exists():
         return None
-    with reading(path, "apply the last answers again to write it anew"):
-        table = pq.read_table(path)
+    with reading(path, "delete it and apply the last answers again to write it anew"):
+        table = pq.read_table(path, partitioning=None)
     if (table.schema.metadata or {}).get(b"run") != run_identity(run).encode():
         _LOG.warning("%s is of results that were counted anew since: it counts for nothing", path)
         return None

@@ -38,9 +38,8 @@ def signed_labels(run: Run) -> Iterator[SignedLabels]:
     drawn = {
         cell["row"]: cell["counts_as"] in blasts for cell in cells.to_pylist() if cell["planned"]
     }
-    for name, leukocytes in leukocytes_by_patient(run):
-        if name in final:
-            yield _of_patient(name, leukocytes, drawn)
+    for name, leukocytes in leukocytes_by_patient(run, final):
+        yield _of_patient(name, leukocytes, drawn)
 
 
 def _of_patient(name: str, leukocytes: Leukocytes, drawn: dict[int, bool]) -> SignedLabels:

@@ -1,6 +1,6 @@
 """The cells that a patient's share is of: those that the network called leukocytes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,21 +56,24 @@ def counted_scheme(run: Run) -> Scheme:
     return run.scheme.counted_as(job.profile, job.blast_equivalents)
 
 
-def leukocytes_by_patient(run: Run, patient: str | None = None) -> Iterator[tuple[str, Leukocytes]]:
-    """Name and leukocytes of each patient of ``run``, sorted by name, or of the one named.
+def leukocytes_by_patient(
+    run: Run, patients: Collection[str] | None = None
+) -> Iterator[tuple[str, Leukocytes]]:
+    """Name and leukocytes of each patient of ``run``, or of those named, sorted by name.
 
     Raises InputError if there is no such patient, RunError if the run's files are damaged.
     """
     names = run.patients["patient"].to_pylist()
-    if patient is not None and patient not in names:
-        raise InputError(f"{run.folder} has no patient {patient!r}: it has {names[0]!r}, ...")
-    wanted = pa.array(names if patient is None else [patient])
+    if unknown := sorted(set(patients or ()) - set(names)):
+        raise InputError(f"{run.folder} has no patient {unknown[0]!r}: it has {names[0]!r}, ...")
+    wanted = pa.array(names if patients is None else sorted(set(patients)), pa.string())
     scheme = counted_scheme(run)
     codes = pa.array(np.array(scheme.codes)[scheme.is_leukocyte])
     # Twelve bytes a cell: of millions of cells nothing more is held.
     rows = [[np.zeros(0, np.int64)] for _ in wanted]
     log_odds = [[np.zeros(0, np.float32)] for _ in wanted]
-    for cells in run.cells_by_part(["row", "patient", "class", "blast_probability"]):
+    columns = ["row", "patient", "class", "blast_probability"]
+    for cells in run.cells_by_part(columns, patients):
         is_counted = pc.is_in(cells["class"], value_set=codes)
         is_wanted = pc.is_in(cells["patient"], value_set=wanted)
         part = cells.filter(pc.and_(is_counted, is_wanted))

@@ -1,6 +1,6 @@
 """One patient under review: the cells, those drawn, those answered."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypedDict
@@ -118,9 +118,9 @@ def by_stratum(stratum: Integers) -> Integers:
 
 
 def reviews(
-    run: Run, answers: pa.Table, planned: pa.Table, patient: str | None = None
+    run: Run, answers: pa.Table, planned: pa.Table, patients: Collection[str] | None = None
 ) -> Iterator[tuple[str, PatientReview]]:
-    """Name and review of each patient of ``run``, sorted by name, or of the one named.
+    """Name and review of each patient of ``run``, or of those named, sorted by name.
 
     ``answers`` has ``patient``, ``row`` and ``reviewed_class``, each cell once; ``planned`` is the
     plan. The network is not trusted on a patient whose share could not be adjusted.
@@ -131,8 +131,8 @@ def reviews(
     adjustment = dict(zip(table["patient"], table["adjustment"], strict=True))
     codes = np.array(scheme.codes)
     blasts, leukocytes = codes[scheme.is_blast], codes[scheme.is_leukocyte]
-    answered, drawn = _by_patient(answers), _by_patient(planned)
-    for name, cells in leukocytes_by_patient(run, patient):
+    answered, drawn = by_patient(answers), by_patient(planned)
+    for name, cells in leukocytes_by_patient(run, patients):
         own = answered.get(name, answers.slice(0, 0))
         classes = own["reviewed_class"].to_numpy()
         yield (
@@ -148,7 +148,13 @@ def reviews(
         )
 
 
-def _by_patient(table: pa.Table) -> dict[str, pa.Table]:
+def by_patient(table: pa.Table) -> dict[str, pa.Table]:
     """The rows of each patient, in their order."""
-    names, owner = np.unique(table["patient"].to_numpy().astype(np.str_), return_inverse=True)
-    return {str(name): table.take(np.flatnonzero(owner == i)) for i, name in enumerate(names)}
+    names = table["patient"].to_numpy().astype(np.str_)
+    order = np.argsort(names, kind="stable")
+    in_order, (own, starts) = table.take(order), np.unique(names[order], return_index=True)
+    sizes = np.diff(starts, append=len(order))
+    return {
+        str(name): in_order.slice(start, size)
+        for name, start, size in zip(own, starts, sizes, strict=True)
+    }

@@ -2,17 +2,17 @@
 
 import hashlib
 import math
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bloodcell.errors import InputError
 from bloodcell.review.draw import next_places
 from bloodcell.review.estimate import reviewed_share
 from bloodcell.review.folder import reviewed_cells
-from bloodcell.review.patient import PatientReview, by_stratum, reviews
+from bloodcell.review.patient import PatientReview, by_patient, by_stratum, reviews
 from bloodcell.review.planned import PLAN_SCHEMA, read_plan
 from bloodcell.review.standing import as_they_count
 from bloodcell.run import Run
@@ -26,14 +26,20 @@ _NO_ANSWERS = pa.schema(
 ).empty_table()
 
 
-def plan_review(run: Run, cells: int, patient: str | None = None) -> pa.Table:
+def plan_review(
+    run: Run,
+    cells: int,
+    patients: Collection[str] | None = None,
+    reviewed: pa.Table | None = None,
+) -> pa.Table:
     """The run's plan, so that at most ``cells`` cells of each patient wait for an answer.
 
     As many do where 5, 10 or 20 % lies inside the interval, half as many where that is wider than
     the run's ``interval_width``, and none are added where nothing can change. Which cells, depends
-    on the run's manifest and model, the patient's name and the answers given so far.
+    on the run's manifest and model, the patient's name and the answers given so far: those of
+    ``reviewed``, a table as ``review/cells.parquet``, by default that file.
 
-    ``patient``: add cells of this one only. Columns: ``patient``; ``order``, 1 is looked at first;
+    ``patients``: add cells of these only. Columns: ``patient``; ``order``, 1 is looked at first;
     ``row``; ``stratum`` 0 to 7, by log-odds of blast; ``stratum_cells``, the patient's leukocytes
     in it; ``batch`` from 1 on.
 
@@ -41,19 +47,20 @@ def plan_review(run: Run, cells: int, patient: str | None = None) -> pa.Table:
     """
     if cells < 1:
         raise InputError(f"--cells is 1 or more, {cells} given")
-    planned = read_plan(run)
-    tables, intervals = [planned], _intervals(run)
-    for name, review in reviews(run, _answered_cells(run), planned, patient):
+    planned, intervals = read_plan(run), _intervals(run)
+    own_planned, more = by_patient(planned), [planned]
+    for name, review in reviews(run, _answered_cells(run, reviewed), planned, patients):
         interval, trusted = intervals[name], True
         if len(review.answers.row):
             share = reviewed_share(review)
             interval, trusted = (100 * share.low, 100 * share.high), share.basis == "model"
         wanted = cells_wanted(*interval, run.record.job.interval_width, cells)
         waiting = int((~review.is_answered).sum())
-        more, seed = max(wanted - waiting, 0), _seed_of(run, name)
-        places = next_places(review, more, seed, trusted=trusted)
-        tables.append(_batch(name, review, places, planned))
-    return pa.concat_tables(tables).sort_by([("patient", "ascending"), ("order", "ascending")])
+        seed = _seed_of(run, name)
+        places = next_places(review, max(wanted - waiting, 0), seed, trusted=trusted)
+        before = own_planned.get(name, planned.slice(0, 0))["batch"].to_pylist()
+        more.append(_batch(name, review, places, before))
+    return pa.concat_tables(more).sort_by([("patient", "ascending"), ("order", "ascending")])
 
 
 def cells_wanted(low: float, high: float, interval_width: float, cells: int) -> int:
@@ -66,9 +73,9 @@ def cells_wanted(low: float, high: float, interval_width: float, cells: int) -> 
     return math.ceil(cells / 2) if high - low > interval_width else 0
 
 
-def _answered_cells(run: Run) -> pa.Table:
-    """Answers applied so far, each cell once."""
-    cells = reviewed_cells(run)
+def _answered_cells(run: Run, reviewed: pa.Table | None) -> pa.Table:
+    """Answers of ``reviewed``, by default those applied so far, each cell once."""
+    cells = reviewed_cells(run) if reviewed is None else reviewed
     return _NO_ANSWERS if cells is None else as_they_count(cells)
 
 
@@ -87,18 +94,17 @@ def _seed_of(run: Run, patient: str) -> list[int]:
 
 
 def _batch(
-    name: str, review: PatientReview, places: npt.NDArray[np.int64], planned: pa.Table
+    name: str, review: PatientReview, places: npt.NDArray[np.int64], before: list[int]
 ) -> pa.Table:
+    """The cells at ``places``; ``before``: the batch of each cell that was planned before."""
     stratum = review.cells.stratum
     sizes = by_stratum(stratum)
-    before = planned.filter(pc.equal(planned["patient"], name))
-    batch = 1 + max(before["batch"].to_pylist(), default=0)
     columns = {
         "patient": [name] * len(places),
         "order": len(before) + 1 + np.arange(len(places)),
         "row": review.cells.row[places],
         "stratum": stratum[places],
         "stratum_cells": sizes[stratum[places]],
-        "batch": [batch] * len(places),
+        "batch": [1 + max(before, default=0)] * len(places),
     }
     return pa.table(columns, schema=PLAN_SCHEMA)

@@ -1,17 +1,17 @@
 """How cells and patients stand after all answers that were applied: a function of these."""
 
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bloodcell.review.agreement import agreements, settled_class
-from bloodcell.review.answers import run_identity
 from bloodcell.review.estimate import reviewed_shares
-from bloodcell.review.folder import Application
+from bloodcell.review.folder import Application, belongs_to
 from bloodcell.run import Run
 from bloodcell.shares import ADJUSTED, BANDS
 
@@ -89,11 +89,26 @@ class _Patient:
         return "final" if self.is_signed else "preliminary"
 
 
-class Standing:
-    """After ``applications``, in their order."""
+@dataclass(frozen=True)
+class Before:
+    """Tables of earlier applications, of the same results and plan: what they say still holds."""
 
-    def __init__(self, run: Run, applications: Sequence[Application]) -> None:
-        self._run, self._codes = run, run.scheme.codes
+    classes: Mapping[int, str] = field(default_factory=dict)
+    """By row, what the network called the cells."""
+    patients: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """Rows of ``review/patients.parquet``."""
+
+
+class Standing:
+    """After ``applications``, in their order.
+
+    Of patients that none of them names since ``before`` nothing is computed again.
+    """
+
+    def __init__(
+        self, run: Run, applications: Sequence[Application], before: Before | None = None
+    ) -> None:
+        self._run, self._codes, self._before = run, run.scheme.codes, before or Before()
         patients: dict[str, _Patient] = {}
         for application in applications:
             for name in application.answers.patients:
@@ -121,12 +136,12 @@ class Standing:
 
         ``planned_rows`` are those that were drawn for the review.
         """
-        called = self._run.cells_at([row for _, row in self.votes()], ["class"])
+        called = self._called()
         rows = [
             {
                 "patient": name,
                 "row": row,
-                "class": called[row]["class"],
+                "class": called[row],
                 "reviewed_class": code,
                 "reviewer": reviewer,
                 "counts_as": counts_as,
@@ -141,14 +156,17 @@ class Standing:
 
     def patients(self, cells: pa.Table) -> pa.Table:
         """``review/patients.parquet`` of ``cells``: shares, counts and status."""
-        cells = as_they_count(cells)
+        still = {name: row for name, row in self._before.patients.items() if self._holds(row)}
+        changed = pa.array([name for name in self._patients if name not in still], pa.string())
+        cells = as_they_count(cells.filter(pc.is_in(cells["patient"], value_set=changed)))
         planned = cells.filter(cells["planned"]).select(["patient", "row"])
         shares = reviewed_shares(self._run, cells, planned).to_pylist()
         share_of = {row["patient"]: row for row in shares}
         network = {row["patient"]: row for row in self._run.patients.to_pylist()}
         corrected = _corrections(cells)
         rows = [
-            self._row(name, patient, share_of.get(name, {}), network[name])
+            still.get(name)
+            or self._row(name, patient, share_of.get(name, {}), network[name])
             | {
                 f"n_{code}": network[name][f"n_{code}"] + corrected[name, code]
                 for code in self._codes
@@ -158,8 +176,20 @@ class Standing:
         counts = [(f"n_{code}", pa.int64()) for code in self._codes]
         return self._of_run(pa.Table.from_pylist(rows, schema=pa.schema([*_PATIENTS, *counts])))
 
+    def _called(self) -> dict[int, str]:
+        """By row, what the network called the cells that were answered."""
+        known = self._before.classes
+        rows = [row for _, row in self.votes() if row not in known]
+        asked = self._run.cells_at(rows, ["class"])
+        return {**known, **{row: cell["class"] for row, cell in asked.items()}}
+
+    def _holds(self, row: dict[str, Any]) -> bool:
+        """Whether a row of before is of a patient that was not named since."""
+        patient = self._patients.get(row["patient"])
+        return patient is not None and patient.last_answers == row["last_answers"]
+
     def _of_run(self, table: pa.Table) -> pa.Table:
-        return table.replace_schema_metadata({"run": run_identity(self._run)})
+        return table.replace_schema_metadata(belongs_to(self._run))
 
     def _row(
         self, name: str, patient: _Patient, share: dict[str, Any], network: dict[str, Any]

@@ -14,9 +14,10 @@ from helpers.reviews import answers_of, planned
 import bloodcell
 from bloodcell.export import export
 from bloodcell.export.results import results_of
-from bloodcell.review.answers import Answers, PatientAnswers, plan_digest, run_identity
+from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.folder import reviewed_patients
+from bloodcell.review.planned import plan_identity
 from bloodcell.verification import verify
 
 BLAST, MONOCYTE = "blast_no_lineage_spec", "monocyte"
@@ -100,7 +101,7 @@ def test_a_share_that_was_signed_unseen_does_not_claim_that_cells_were_looked_at
 ) -> None:
     own = planned(bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run")))
     signed = {FIRST: PatientAnswers({}, True, "")}
-    answers = Answers(run_identity(own), plan_digest(own), "", signed)
+    answers = Answers(run_identity(own), plan_identity(own), "", signed)
     apply_answers(own, answers, "A", "answers.json")
     own = bloodcell.open_run(own.folder)
     assert reviewed_patients(own)[FIRST]["basis"] is None

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import bloodcell
-from bloodcell.review.answers import Answers, PatientAnswers, as_json, plan_digest, run_identity
+from bloodcell.review.answers import Answers, PatientAnswers, as_json, run_identity
 from bloodcell.review.plan import plan_review
-from bloodcell.review.planned import read_plan, write_plan
+from bloodcell.review.planned import plan_identity, read_plan, write_plan
 
 
 def planned(run: bloodcell.Run, cells: int = 6) -> bloodcell.Run:
@@ -28,7 +28,7 @@ def answers_of(
     rows = read_plan(run).to_pylist()
     return Answers(
         run_identity(run),
-        plan_digest(run),
+        plan_identity(run),
         "",
         {
             name: PatientAnswers(

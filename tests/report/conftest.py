@@ -1,13 +1,13 @@
 """A ward of drawn patients with odd names, its report, and a browser to open it in."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.chromium import chromium, chromium_path
 from helpers.report_pages import HOSTILE_NAMES, PageLog
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import bloodcell
 
@@ -36,19 +36,13 @@ def ward(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Ru
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium without a window; skipped where there is none, required where CI=true."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next((path for name in names if (path := shutil.which(name))), None)
-    if program is None:
+    if chromium_path() is None:
         message = "no Chromium is installed: `make browser` gets Debian's"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    # As root Chromium has no sandbox of its own.
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=options)
-        yield chromium
-        chromium.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

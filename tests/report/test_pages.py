@@ -12,8 +12,9 @@ from helpers.report_pages import HOSTILE_NAMES, Parsed, data_of, page_path, plac
 
 import bloodcell
 from bloodcell.report import write_report
-from bloodcell.review.answers import Answers, PatientAnswers, plan_digest, run_identity
+from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
+from bloodcell.review.planned import plan_identity
 from bloodcell.run import Run
 
 
@@ -127,7 +128,7 @@ def reviewed(run: Run, folder: Path) -> Run:
             "phantom-000": PatientAnswers(dict.fromkeys(rows["phantom-000"], "monocyte"), True, ""),
             "phantom-001": PatientAnswers({rows["phantom-001"][0]: code}, True, "<i>odd"),
         }
-        given = Answers(run_identity(copy), plan_digest(copy), "", answers)
+        given = Answers(run_identity(copy), plan_identity(copy), "", answers)
         copy = apply_answers(copy, given, reviewer, "answers").run
     write_report(copy)
     return copy
@@ -187,7 +188,7 @@ def test_a_page_that_would_be_the_same_is_not_written_again(run: Run, tmp_path: 
     before = {path: path.stat().st_ino for path in pages_of(copy)}
     third = planned_rows(copy, "phantom-002")[:1]
     answers = {"phantom-002": PatientAnswers(dict.fromkeys(third, "monocyte"), False, "")}
-    given = Answers(run_identity(copy), plan_digest(copy), "", answers)
+    given = Answers(run_identity(copy), plan_identity(copy), "", answers)
     write_report(apply_answers(copy, given, "C", "answers").run)
     again = [path.name for path, inode in before.items() if path.stat().st_ino != inode]
     assert again == ["index.html", "00003.html"]
@@ -205,7 +206,7 @@ def test_the_page_carries_what_answers_must_name(run: Run) -> None:
     for path in pages_of(run):
         data = data_of(path)
         assert data["run"] == run_identity(run)
-        assert data["plan"] == plan_digest(run)
+        assert data["plan"] == plan_identity(run)
 
 
 def test_the_plans_cells_are_all_on_the_page(run: Run) -> None:

@@ -75,7 +75,7 @@ def test_the_plan_is_read_in_the_large_picture_by_keys_alone(page: Page, run: Ru
     assert f"4 of {len(planned)}" in (dialog.locator(".at").text_content() or "")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    assert page.locator("#progress").text_content() == f"3 of {len(planned)} planned cells answered"
+    assert page.locator("#progress").text_content() == f"3 of {len(planned)} in this round"
     drafts = page.evaluate("Object.values(window.localStorage)")
     answers = json.loads(next(text for text in drafts if text.startswith("{")))["answers"]
     codes = ["blast_no_lineage_spec", "lymphocyte", "blast_no_lineage_spec"]

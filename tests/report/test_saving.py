@@ -24,10 +24,10 @@ from bloodcell.review.answers import (
     PatientAnswers,
     check_answers,
     parse_answers,
-    plan_digest,
     run_identity,
 )
 from bloodcell.review.apply import apply_answers
+from bloodcell.review.planned import plan_identity
 from bloodcell.run import Run, open_run
 
 
@@ -83,7 +83,7 @@ class Served(http.server.SimpleHTTPRequestHandler):
         is_known = self.headers["X-Token"] == "secret"
         self.send_response(200 if is_known else 403)
         self.end_headers()
-        self.wfile.write(b"applied" if is_known else b"the token is another one")
+        self.wfile.write(b'{"report": null}' if is_known else b"the token is another one")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -135,7 +135,7 @@ def test_what_readers_differ_on_is_read_a_third_time(page: Page, run: Run, tmp_p
     row = data_of(page_path(copy, "phantom-001"))["cells"][0]["row"]
     for reviewer, code in (("A", "monocyte"), ("B", "plasma_cells")):
         patients = {"phantom-001": PatientAnswers({row: code}, False, "")}
-        answers = Answers(run_identity(copy), plan_digest(copy), "", patients)
+        answers = Answers(run_identity(copy), plan_identity(copy), "", patients)
         copy = apply_answers(copy, answers, reviewer, "answers").run
     write_report(copy)
     open_patient(page, copy, "phantom-001")

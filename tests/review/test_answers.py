@@ -1,6 +1,7 @@
 """The file of answers: read back as written, and refused where it does not fit the run."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,18 +12,17 @@ import pytest
 
 import bloodcell
 from bloodcell.errors import InputError
-from bloodcell.files import sha256_of
 from bloodcell.review.answers import (
     Answers,
     PatientAnswers,
     as_json,
     check_answers,
     parse_answers,
-    plan_digest,
     read_answers,
     run_identity,
 )
-from bloodcell.review.planned import plan_path
+from bloodcell.review.plan import plan_review
+from bloodcell.review.planned import plan_identity, plan_path, read_plan, write_plan
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def answers(run: bloodcell.Run) -> Answers:
     """Of two patients of the drawn run, 24 cells each; the first is signed."""
     return Answers(
         run_identity(run),
-        plan_digest(run),
+        plan_identity(run),
         "A. Reader",
         {
             "phantom-000": PatientAnswers({3: "monocyte", 0: "lymphocyte"}, True, "clear"),
@@ -89,22 +89,30 @@ def test_a_rejected_cell_has_no_answer(smears: Path, tmp_path: Path) -> None:
     first = min((tmp_path / "in" / "p").iterdir())
     first.write_bytes(b"")
     run = bloodcell.score(tmp_path / "in", tmp_path / "run")
-    given = Answers(run_identity(run), plan_digest(run), "", patient(name="p"))
+    given = Answers(run_identity(run), plan_identity(run), "", patient(name="p"))
     with pytest.raises(InputError, match=r"rows \[0\] are no scored cells"):
         check_answers(run, given, "answers.json")
 
 
-def test_another_plan_puts_answers_out_of_date(run: bloodcell.Run, tmp_path: Path) -> None:
-    folder = shutil.copytree(run.folder, tmp_path / "run")
-    copy = bloodcell.open_run(folder)
-    plan_path(copy).parent.mkdir(exist_ok=True)
-    plan_path(copy).write_bytes(b"a plan")
-    given = Answers(run_identity(copy), plan_digest(copy), "")
-    assert given.plan == sha256_of(plan_path(copy))
+def test_a_plan_made_anew_puts_answers_out_of_date_and_an_extended_one_does_not(
+    run: bloodcell.Run, tmp_path: Path
+) -> None:
+    copy = bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run"))
+    given = Answers(run_identity(copy), plan_identity(copy), "")
+    plan = read_plan(copy)
+    assert re.fullmatch("[0-9a-f]{64}", given.plan)
+    for cells in (12, 15):
+        write_plan(copy, plan_review(copy, cells))
+    assert len(read_plan(copy)) > len(plan)
     check_answers(copy, given, "answers.json")
-    plan_path(copy).write_bytes(b"the next plan")
+    plan_path(copy).unlink()
+    assert plan_identity(copy) == ""
+    write_plan(copy, plan_review(copy, 12))
     with pytest.raises(InputError, match="out of date"):
         check_answers(copy, given, "answers.json")
+    plan_path(copy).unlink()
+    write_plan(copy, plan)
+    check_answers(copy, given, "answers.json")
 
 
 def test_another_count_is_another_run(run: bloodcell.Run, tmp_path: Path) -> None:

@@ -103,18 +103,18 @@ def test_answers_lead_to_a_further_batch_of_other_cells(run: Run) -> None:
 
 def test_planning_ends_when_the_answers_have_settled_it(run: Run) -> None:
     for _ in range(40):
-        write_plan(run, plan_review(run, 10, "at 20"))
+        write_plan(run, plan_review(run, 10, ["at 20"]))
         answers = answers_by_log_odds(run, read_plan(run))
         apply(run, answers)
     plan = read_plan(run)
-    assert plan_review(run, 10, "at 20") == plan
+    assert plan_review(run, 10, ["at 20"]) == plan
     share = reviewed_shares(run, answers, plan).to_pylist()[0]
     ends = share["blast_percent_low"], share["blast_percent_high"]
     assert cells_wanted(*ends, 10.0, 10) == 0 or len(plan) == 343
 
 
 def test_one_patient_may_be_planned_alone(run: Run) -> None:
-    assert set(plan_review(run, 5, "wide")["patient"].to_pylist()) == {"wide"}
+    assert set(plan_review(run, 5, ["wide"])["patient"].to_pylist()) == {"wide"}
 
 
 def test_cells_that_a_reader_clicked_are_not_drawn(run: Run) -> None:
@@ -137,12 +137,12 @@ def test_every_cell_has_the_same_chance() -> None:
 
 
 def test_more_cells_than_there_are_is_all_of_them(run: Run) -> None:
-    assert len(plan_review(run, 1000, "at 20")) == 343
+    assert len(plan_review(run, 1000, ["at 20"])) == 343
 
 
 def test_what_cannot_be_planned_is_refused(run: Run) -> None:
     with pytest.raises(InputError, match="no patient 'nobody'"):
-        plan_review(run, 20, "nobody")
+        plan_review(run, 20, ["nobody"])
     with pytest.raises(InputError, match="1 or more"):
         plan_review(run, 0)
     write_plan(run, plan_review(run, 5))

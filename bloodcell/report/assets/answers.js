@@ -38,6 +38,7 @@ window.bloodcell = window.bloodcell || {};
   }
 
   const served = token();
+  const saveText = served ? "Apply answers" : "Save answers";
 
   const drafts = {
     of(patient) {
@@ -75,7 +76,7 @@ window.bloodcell = window.bloodcell || {};
     link.download = `answers-${data.run.slice(0, 8)}${by ? `-${by}` : ""}.json`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    return `Saved as ${link.download}: apply it with “bloodcell review apply”.`;
+    return `Saved as ${link.download}: apply it with “bloodcell review apply”, then open this page again.`;
   }
 
   async function post(text) {
@@ -85,8 +86,9 @@ window.bloodcell = window.bloodcell || {};
     const said = await reply.text();
     if (!reply.ok) throw new Error(said.trim() || `status ${reply.status}`);
     drafts.forget();
-    window.location.reload();
-    return "Applied.";
+    const whyNotShown = JSON.parse(said).report;
+    if (!whyNotShown) window.location.reload();
+    return whyNotShown ? `Applied: ${whyNotShown}` : "Applied.";
   }
 
   // Saves all drafts; the promise says what became of them.
@@ -104,7 +106,7 @@ window.bloodcell = window.bloodcell || {};
   function wire({ reviewer, button, said, forget, changed }) {
     reviewer.value = get("bloodcell reviewer") ?? "";
     reviewer.addEventListener("change", () => set("bloodcell reviewer", reviewer.value.trim()));
-    button.textContent = served ? "Apply answers" : "Save answers";
+    button.textContent = saveText;
     button.addEventListener("click", async () => {
       said.textContent = await save(reviewer.value.trim());
       changed();
@@ -117,5 +119,5 @@ window.bloodcell = window.bloodcell || {};
     });
   }
 
-  Object.assign(window.bloodcell, { data, drafts, wire });
+  Object.assign(window.bloodcell, { data, drafts, isServed: Boolean(served), saveText, wire });
 })();

@@ -11,6 +11,7 @@
 
   // What cells count as by the answers that were applied, by row.
   const applied = new Map(Object.entries(data.applied).map(([row, code]) => [Number(row), code]));
+  const planned = [...byRow.values()].filter((cell) => cell.order).sort((a, b) => a.order - b.order);
 
   const drafted = (row) => draft.answers[row];
   const placeOf = (row) => classAt.get(drafted(row)) ?? byRow.get(row).class;
@@ -104,7 +105,8 @@
 
   window.bloodcell.cells = {
     all: [...byRow.values()],
-    planned: [...byRow.values()].filter((cell) => cell.order).sort((a, b) => a.order - b.order),
+    round: planned.filter((cell) => !applied.has(cell.row)), // the planned cells that wait
+    before: planned.filter((cell) => applied.has(cell.row)), // those of earlier rounds
     of: (row) => byRow.get(row),
     draft,
     drafted,

@@ -48,11 +48,12 @@
 
   function buildGallery() {
     const planned = document.getElementById("planned");
-    planned.append(...cells.planned.map((cell) => button(cell, true)));
+    planned.append(...cells.round.map((cell) => button(cell, true)));
+    if (cells.before.length) planned.after(...group("Answered in earlier rounds", "before", cells.before));
     if (data.disputed.length) {
-      const box = element("div", { className: "cells", id: "third" });
-      box.append(...data.disputed.map((row) => button(cells.of(row), true)));
-      planned.before(element("h3", { textContent: "Third reading: readers disagree on these" }), box, element("h3", { textContent: "The plan" }));
+      const disputed = group("Third reading: readers disagree on these", "third", data.disputed.map(cells.of));
+      planned.before(...disputed);
+      if (cells.round.length) planned.before(element("h3", { textContent: "This round" }));
     }
     for (const one of data.classes) {
       const box = element("div", { className: "cells" });
@@ -65,6 +66,13 @@
     for (const cell of cells.all) sections[cells.placeOf(cell.row)].box.append(button(cell, false));
     sections.forEach(titleOf);
     rove();
+  }
+
+  // A heading and the cells below it; what the network says of them stays unsaid.
+  function group(title, id, own) {
+    const box = element("div", { className: "cells", id });
+    box.append(...own.map((cell) => button(cell, true)));
+    return [element("h3", { textContent: title }), box];
   }
 
   function titleOf({ one, section, title, box }) {

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { data, cells, gallery } = window.bloodcell;
+  const { data, cells, gallery, isServed, saveText } = window.bloodcell;
   const { describe, element, neighbour } = gallery;
   const large = document.getElementById("large");
   const desk = document.getElementById("desk");
@@ -191,13 +191,20 @@
   function keep(change) {
     change();
     cells.keep();
+    updateDesk();
   }
 
   function updateDesk() {
-    const done = cells.planned.filter((cell) => cells.answered(cell.row) !== null).length;
-    const besides = Object.keys(cells.draft.answers).filter((row) => !cells.of(Number(row))?.order).length;
-    document.getElementById("progress").textContent =
-      `${done} of ${cells.planned.length} planned cells answered${besides ? `, ${besides} besides` : ""}`;
+    const { round, before, draft } = cells;
+    const done = round.filter((cell) => cells.drafted(cell.row) !== undefined).length;
+    const besides = Object.keys(draft.answers).filter((row) => !cells.of(Number(row))?.order).length;
+    document.getElementById("progress").textContent = [
+      round.length ? `${done} of ${round.length} in this round` : "no cell waits",
+      before.length ? `${before.length} before` : "",
+      besides ? `${besides} besides` : "",
+    ].filter(Boolean).join(", ");
+    const asksForMore = isServed && done > 0 && done === round.length && !draft.sign;
+    document.getElementById("save-button").textContent = asksForMore ? "Apply and get the next cells" : saveText;
     document.getElementById("undo").disabled = !cells.canUndo();
     document.getElementById("redo").disabled = !cells.canRedo();
   }
