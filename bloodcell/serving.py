@@ -12,6 +12,8 @@ from bloodcell.review.apply import Applied, apply_answers
 from bloodcell.review.server import ReviewServer
 from bloodcell.run import Run, open_run
 
+_WAKES_EVERY_S = 0.5
+
 
 def apply_and_show(
     run: Run, answers: Answers, reviewer: str, source: str
@@ -27,8 +29,6 @@ def apply_and_show(
     except (BloodcellError, OSError) as error:
         return applied, f"the answers are applied, but the report is not written anew: {error}"
     return applied, None
-
-_WAKES_EVERY_S = 0.5
 
 
 def serve_review(folder: Path, port: int, stop: threading.Event, say: Callable[[str], None]) -> int:
