@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from bloodcell.error_model.card import ErrorModel
 from bloodcell.error_model.histograms import Floats, LabelledHistograms
-from bloodcell.error_model.recalibration import fit_recalibration
+from bloodcell.error_model.recalibration import USUAL_START, Start, fit_recalibration
 from bloodcell.error_model.shapes import TAIL, fit_kind
-from bloodcell.error_model.worth import choose_worth
+from bloodcell.error_model.worth import choose_worth, misfits_by_others
 from bloodcell.errors import InputError
 from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.student_t import t_quantile
@@ -35,6 +35,7 @@ def fit_error_model(
     profile: Specimen = "blood",
     blast_equivalents: Equivalents = "none",
     weight: Floats | None = None,
+    start: Start = USUAL_START,
 ) -> ErrorModel:
     """Estimate the error model from labelled cells of patients that were never trained on.
 
@@ -47,6 +48,7 @@ def fit_error_model(
         profile: as in ``bloodcell.score``, when the other arrays were made.
         blast_equivalents: likewise.
         weight: float (N,), how many cells of the patient each stands for; one by default.
+        start: what the recalibration is drawn towards.
 
     ``choose_worth`` says what a patient's cells are taken to be worth. The limit of misfit is the t
     quantile that a further such patient exceeds with half of ``FALSE_ALARM_RATE``; the other half
@@ -59,17 +61,17 @@ def fit_error_model(
         blast_probability, is_blast, called_leukocyte, patients, weight
     )
     _check_enough(labelled)
-    chosen = choose_worth(labelled)
-    blast = fit_kind(labelled.blasts, chosen.worth_cells)
-    other = fit_kind(labelled.others, chosen.worth_cells)
+    worth_cells = choose_worth(labelled)
+    blast = fit_kind(labelled.blasts, worth_cells)
+    other = fit_kind(labelled.others, worth_cells)
     return ErrorModel(
         blast_shape=_rounded(blast.shape),
         other_shape=_rounded(other.shape),
         blast_scale=round(blast.scale, 6),
         other_scale=round(other.scale, 6),
         tail=TAIL,
-        worth_cells=chosen.worth_cells,
-        misfit_limit=round(_upper_limit(chosen.misfits), 6),
+        worth_cells=worth_cells,
+        misfit_limit=round(_upper_limit(misfits_by_others(labelled, worth_cells)), 6),
         shift_limit=round(math.sqrt(-2 * math.log(FALSE_ALARM_RATE / 2)), 6),
         profile=profile,
         blast_equivalents=blast_equivalents,
@@ -78,7 +80,7 @@ def fit_error_model(
         blasts=round(labelled.blasts.sum()),
         held_out=held_out,
         recalibration=fit_recalibration(
-            labelled.blast_counts, labelled.seen_counts, labelled.counts
+            labelled.blast_counts, labelled.seen_counts, labelled.counts, start
         ),
     )
 
@@ -106,8 +108,7 @@ def _upper_limit(values: Floats) -> float:
     quantile = t_quantile(1 - FALSE_ALARM_RATE / 2, n - 1)
     spread = max(float(values.std(ddof=1)), 1.0)
     limit = float(values.mean()) + quantile * spread * math.sqrt(1 + 1 / n)
-    # Scores are standard normal where the worth is right; where it is small for the sake of
-    # coverage they lie below that.
+    # Scores are standard normal where the worth is right.
     return max(limit, NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / 2))
 
 

@@ -1,7 +1,6 @@
 """The error model: its fit, its place in the card, what it refuses, and runs that use it."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,10 +103,11 @@ def test_a_wrong_recalibration_is_refused(
         ErrorModel.from_card(table)
 
 
-def test_a_card_of_before_reviews_has_no_recalibration(drawn: ErrorModel) -> None:
+def test_a_card_of_before_says_how_to_fit_it_anew(drawn: ErrorModel) -> None:
     table = drawn.to_card()
     del table["recalibration"]
-    assert ErrorModel.from_card(table) == replace(drawn, recalibration=None)
+    with pytest.raises(ModelError, match=r"fit it anew: python -m bloodcell.error_model.refit"):
+        ErrorModel.from_card(table)
 
 
 def test_the_fit_finds_how_calibration_curves_differ() -> None:
