@@ -1,4 +1,4 @@
-"""Finalising 10,000 patients: share, gate and exact interval; and the exact interval against SciPy's and statsmodels'."""
+"""Finalising 10,000 patients (share, gate, exact interval), and that interval against its peers."""
 
 import time
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bloodcell.error_model.card import ErrorModel
 from bloodcell.error_model.histograms import Floats, LabelledHistograms
-from bloodcell.error_model.recalibration import USUAL_START, Start, fit_recalibration
+from bloodcell.error_model.recalibration import fit_recalibration
 from bloodcell.error_model.shapes import TAIL, fit_kind
 from bloodcell.error_model.worth import choose_worth, misfits_by_others
 from bloodcell.errors import InputError
@@ -35,7 +35,6 @@ def fit_error_model(
     profile: Specimen = "blood",
     blast_equivalents: Equivalents = "none",
     weight: Floats | None = None,
-    start: Start = USUAL_START,
 ) -> ErrorModel:
     """Estimate the error model from labelled cells of patients that were never trained on.
 
@@ -48,7 +47,6 @@ def fit_error_model(
         profile: as in ``bloodcell.score``, when the other arrays were made.
         blast_equivalents: likewise.
         weight: float (N,), how many cells of the patient each stands for; one by default.
-        start: what the recalibration is drawn towards.
 
     ``choose_worth`` says what a patient's cells are taken to be worth. The limit of misfit is the t
     quantile that a further such patient exceeds with half of ``FALSE_ALARM_RATE``; the other half
@@ -80,7 +78,7 @@ def fit_error_model(
         blasts=round(labelled.blasts.sum()),
         held_out=held_out,
         recalibration=fit_recalibration(
-            labelled.blast_counts, labelled.seen_counts, labelled.counts, start
+            labelled.blast_counts, labelled.seen_counts, labelled.counts
         ),
     )
 
