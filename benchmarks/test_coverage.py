@@ -5,7 +5,8 @@ patient by an error model of nine tenths of the others. Twice: their own cells, 
 these repeated to some 5,000. By true share, as it is; and at other shares, for which blasts or
 other cells of a patient with ten of both are left out at random: real cells at any share.
 
-"Naive" is the share with log-odds of blast above 0. Refusals by the gate are not left out.
+"Naive" is the share with log-odds of blast above 0; adjusted count and EM take the network to err
+on all patients alike, and have no interval. Refusals by the gate are not left out.
 """
 
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.label_shift import adjusted_count, likeliest_share
 
 from bloodcell._core import clopper_pearson
 from bloodcell.error_model import ErrorModel, fit_error_model
 from bloodcell.error_model.histograms import accumulated, log_odds_of
 from bloodcell.error_model.refit import HeldOut
+from bloodcell.error_model.shapes import moved
 from bloodcell.folds import fold_of_patients
 from bloodcell.model import load_model
 
@@ -31,6 +34,17 @@ MANY_CELLS = 5000
 
 Interval = np.ndarray
 """Share, low and high of P patients, (P, 3)."""
+
+
+Estimator = Callable[[np.ndarray, np.ndarray], Interval]
+"""Of histograms (N, 64) of patients (N,)."""
+
+
+def pooled(shape: tuple[float, ...]) -> np.ndarray:
+    """A shape on the histogram's bins, (64,), tails in the outermost."""
+    (masses,) = moved(np.array(shape) / sum(shape), np.zeros(1))
+    inner = np.r_[masses[:13].sum(), masses[13:43], masses[43:].sum()]
+    return np.repeat(inner / inner.sum() / 2, 2)
 
 
 class Patients:
@@ -67,6 +81,19 @@ class Patients:
             estimates = model.recalibration.core().estimate_shares(histogram[own])
             result[own] = np.column_stack([estimates[name] for name in ("share", "low", "high")])
         return result
+
+    def textbook(self, solve: Callable[..., np.ndarray]) -> Estimator:
+        """``solve`` of label_shift with the pooled shapes that the others give."""
+
+        def shares(histogram: np.ndarray, patient: np.ndarray) -> Interval:
+            result = np.full((len(histogram), 3), np.nan)
+            for number, model in enumerate(self.models):
+                own = self.fold[patient] == number
+                shapes = pooled(model.blast_shape), pooled(model.other_shape)
+                result[own, 0] = solve(histogram[own], *shapes)
+            return result
+
+        return shares
 
     def refused(self) -> int:
         fits = [
@@ -132,10 +159,17 @@ def figures(interval: Interval, true: np.ndarray) -> tuple[float, float, float, 
 
 def line(name: str, interval: Interval, true: np.ndarray) -> None:
     mean, median, tenth, covered, width = figures(interval, true)
-    print(
-        f"| {name} | {len(true)} | {mean:.2f} | {median:.2f} | {tenth:.1f} | {covered:.3f} | "
-        f"{width:.1f} |"
-    )
+    interval_too = f"{covered:.3f} | {width:.1f}" if np.isfinite(width) else "- | -"
+    print(f"| {name} | {len(true)} | {mean:.2f} | {median:.2f} | {tenth:.1f} | {interval_too} |")
+
+
+def estimators(every: Patients) -> dict[str, Estimator]:
+    return {
+        "naive": naive,
+        "adjusted count": every.textbook(adjusted_count),
+        "EM": every.textbook(likeliest_share),
+        "adjusted": every.adjusted,
+    }
 
 
 def head(title: str) -> None:
@@ -151,8 +185,7 @@ def test_held_out_patients_are_covered_and_err_less(
     true, everyone = every.share, np.arange(len(every.share))
     histogram = cells(every.histogram)
     head(f"{len(true)} held-out patients, {int(np.median(histogram.sum(axis=1)))} cells each")
-    by_estimator = {"naive": naive, "adjusted": every.adjusted}
-    for name, estimator in by_estimator.items():
+    for name, estimator in estimators(every).items():
         interval = estimator(histogram, everyone)
         line(name, interval, true)
         for low, high in pairwise(SHARE_EDGES):
@@ -173,7 +206,7 @@ def test_patients_at_other_shares_are_covered(
     histogram, true, wanted, patient = at_other_shares(every)
     histogram = cells(histogram)
     head(f"{len(np.unique(patient))} of them at other shares, {DRAWS} draws each")
-    for name, estimator in {"naive": naive, "adjusted": every.adjusted}.items():
+    for name, estimator in estimators(every).items():
         interval = estimator(histogram, patient)
         line(name, interval, true)
         for share in OTHER_SHARES:
