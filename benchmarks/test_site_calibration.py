@@ -1,4 +1,4 @@
-"""What a site's few patients make of an error model; run with `pytest -s`, some minutes.
+"""What a site's few patients make of an error model; run with `pytest -s`, ten minutes.
 
 The default network's 82 held-out patients, each cell by a network that never saw its patient, dealt
 anew in each of 20 draws: 27 make the model's own recalibration, the next 8, 12, 16 or 40 are the
@@ -7,6 +7,7 @@ whether calibrating can do harm, not what a strange scanner gains.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from bloodcell.model import load_model
 DRAWS = 20
 START_PATIENTS = 27
 SITES = (8, 12, 16, 40)
+MOST_HARM = NormalDist().inv_cdf(1 - 0.025 / (DRAWS * len(SITES)))
+"""In standard errors: 2.5 % of such tables have a site above it by chance."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Site:
 
     @property
     def harm(self) -> float:
-        """Lower end of the 95 % interval of how much larger errors became, in points."""
+        """How much larger errors became, in standard errors of that."""
         more = self.error - self.start_error
-        return float(more.mean() - 1.96 * more.std(ddof=1) / np.sqrt(len(more)))
+        return float(more.mean() / (more.std(ddof=1) / np.sqrt(len(more))))
 
 
 class Cells:
@@ -100,7 +103,8 @@ def test_calibrating_does_no_harm(sites: dict[int, list[Site]]) -> None:
     print(f"\n{DRAWS} draws; the judged patients by the site's model and by the model as it was")
     print(
         "| site's patients | judged | error | as it was | covered | as it was | least covered draw "
-        "| width | refused | warned |\n|---|---|---|---|---|---|---|---|---|---|"
+        "| width | refused | warned | worse beyond 95 % |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for size, own in sites.items():
         coverage = [site.covered.mean() for site in own]
@@ -109,7 +113,7 @@ def test_calibrating_does_no_harm(sites: dict[int, list[Site]]) -> None:
             f"{np.mean([s.start_error.mean() for s in own]):.2f} | {np.mean(coverage):.3f} | "
             f"{np.mean([s.start_covered.mean() for s in own]):.3f} | {min(coverage):.3f} | "
             f"{np.mean([s.width for s in own]):.1f} | {sum(s.is_refused for s in own)} | "
-            f"{sum(s.is_warned for s in own)} |"
+            f"{sum(s.is_warned for s in own)} | {sum(s.harm > 1.96 for s in own)} |"
         )
     for own in sites.values():
         kept = [site for site in own if not site.is_refused]
@@ -117,4 +121,4 @@ def test_calibrating_does_no_harm(sites: dict[int, list[Site]]) -> None:
         assert np.mean([site.covered.mean() for site in kept]) >= 0.93
         for site in kept:
             assert site.covered.mean() >= 0.85 or site.is_warned
-            assert site.harm <= 0
+            assert site.harm <= MOST_HARM
