@@ -16,7 +16,7 @@ import pytest
 from helpers.prediction_powered import active, active_chances, prediction_powered
 
 from bloodcell._core import RecalibrationPrior, clopper_pearson
-from bloodcell.error_model import ErrorModel, fit_error_model
+from bloodcell.error_model import fit_error_model
 from bloodcell.error_model.histograms import accumulated, log_odds_of
 from bloodcell.error_model.refit import HeldOut
 from bloodcell.folds import fold_of_patients
@@ -50,7 +50,6 @@ class Patient:
         self.misread = abs(self.true - float(self.probability.mean()))
         self.reliability = reliability
         self.prior: RecalibrationPrior | None = None
-        self.adjusted: Interval = (np.nan, np.nan, np.nan)
 
     def review(self, rows: np.ndarray) -> PatientReview:
         """After the cells of ``rows`` were looked at."""
@@ -80,18 +79,9 @@ def patients() -> list[Patient]:
             owner[others].astype(np.str_),
             held_out="of each other",
         )
-        assert fitted.recalibration is not None
         for i in np.flatnonzero(fold == number):
             every[i].prior = fitted.recalibration.core()
-            every[i].adjusted = adjusted_share(fitted, every[i])
     return every
-
-
-def adjusted_share(model: ErrorModel, patient: "Patient") -> Interval:
-    """What patients.parquet would say, did the gate let all pass."""
-    histogram = np.bincount(patient.cells.bin, minlength=64).astype(np.int64)
-    estimate = model.core().estimate_shares(histogram[None, :])[0]
-    return float(estimate["share"]), float(estimate["low"]), float(estimate["high"])
 
 
 def round_by_round(
@@ -108,7 +98,6 @@ def round_by_round(
 
 def in_rounds(patient: Patient, rng: np.random.Generator) -> Iterator[tuple[str, Interval]]:
     """Model, contradicted or not, and sample alone."""
-    yield "adjusted share, no glance", patient.adjusted
     yield "0 glances", interval_of(reviewed_share(patient.review(np.zeros(0, np.int64))))
     for glances, review in round_by_round(patient, rng, CELLS_OF_A_ROUND):
         if glances in GLANCES:

@@ -1,4 +1,4 @@
-"""Finalising 10,000 patients, and the exact interval against SciPy's and statsmodels'."""
+"""Finalising 10,000 patients (share, gate, exact interval), and that interval against its peers."""
 
 import time
 
@@ -6,18 +6,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bloodcell._core import ShiftModel, clopper_pearson
+from bloodcell._core import clopper_pearson
+from bloodcell.model import load_model
 
 PATIENTS = 10_000
 CELLS = 500
-ROUNDS = 5
+ROUNDS = 2
 
 
-def bell(centre: float) -> np.ndarray:
-    return np.exp(-0.5 * ((np.arange(-13.75, 14, 0.5) - centre) / 2.5) ** 2)
-
-
-def test_ten_thousand_patients_in_a_second() -> None:
+def test_ten_thousand_patients_in_ten_seconds() -> None:
     rng = np.random.default_rng(0)
     log_odds = np.where(
         rng.random((PATIENTS, CELLS)) < rng.beta(0.5, 1.5, (PATIENTS, 1)),
@@ -27,14 +24,14 @@ def test_ten_thousand_patients_in_a_second() -> None:
     place = np.clip(np.floor(4 * log_odds) + 32, 0, 63).astype(np.int64)
     place += 64 * np.arange(PATIENTS)[:, None]
     counts = np.bincount(place.ravel(), minlength=64 * PATIENTS).reshape(PATIENTS, 64)
-    model = ShiftModel(
-        blast_shape=bell(2.5), other_shape=bell(-5.0),
-        blast_scale=0.61, other_scale=1.18, tail=0.5, worth_cells=443.0,
-    )  # fmt: skip
+    model = load_model().error_model
+    assert model is not None
+    prior, gate = model.recalibration.core(), model.gate()
     called, cells = counts[:, 32:].sum(axis=1), counts.sum(axis=1)
 
     def finalise(threads: int) -> None:
-        assert model.estimate_shares(counts, threads).shape == (PATIENTS,)
+        assert prior.estimate_shares(counts, threads).shape == (PATIENTS,)
+        assert gate.fit_mixtures(counts, threads).shape == (PATIENTS,)
         assert clopper_pearson(called, cells).shape == (PATIENTS,)
 
     for threads in (1, 2):
@@ -47,7 +44,7 @@ def test_ten_thousand_patients_in_a_second() -> None:
         print(f"\n{PATIENTS:,} patients of {CELLS} cells, {threads} threads: ", end="")
         print(f"{processor_s:.2f} s of processor, {elapsed_s:.2f} s elapsed")
     # On two cores of its own; elapsed time is that only where nothing else runs.
-    assert processor_s / 2 < 1.0
+    assert processor_s / 2 < 10.0
 
 
 exact_interval = pytest.mark.benchmark(group=f"exact interval of {PATIENTS:,} shares")

@@ -272,17 +272,15 @@ class Accumulator:
 
 # --- blast shares: csrc/bindings/shares.cpp
 
-SHARE_ESTIMATE: Final[np.dtype[np.void]]
-"""A patient's estimate, the core's ``ShareEstimate``: float64 fields, all but the last two 0 to 1.
+MIXTURE_FIT: Final[np.dtype[np.void]]
+"""How a patient fits, the core's ``MixtureFit``, float64 fields.
 
-``share`` is the posterior median, ``low`` and ``high`` end the 95 % interval, ``bands`` (4,) has
-the chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more; ``misfit`` is a score,
-``shift`` the length of the standardised shifts.
+``misfit`` is a score, ``shift`` the length of the standardised shifts.
 """
 
 @final
 class ShiftModel:
-    """The reported estimator; ``share_posterior.hpp`` in csrc/statistics has its formulas.
+    """The validity gate; ``mixture_fit.hpp`` in csrc/statistics has its formulas.
 
     Args:
         blast_shape: float64 (56,), masses of a blast's log-odds, -14 to 14 by 0.5; scaled to sum 1.
@@ -306,11 +304,11 @@ class ShiftModel:
         tail: float,
         worth_cells: float,
     ) -> None: ...
-    def estimate_shares(self, histogram: NDArray[np.int64], threads: int = 1) -> NDArray[np.void]:
-        """Estimate each patient's blast share; the GIL is released.
+    def fit_mixtures(self, histogram: NDArray[np.int64], threads: int = 1) -> NDArray[np.void]:
+        """How each patient fits a mixture of blasts and other cells; the GIL is released.
 
         ``histogram``: int64 (P, 64), as of `Accumulator.blast_histogram`. ``threads``, 1 or more,
-        never change the result. Returns `SHARE_ESTIMATE` (P,), NaN for a patient
+        never change the result. Returns `MIXTURE_FIT` (P,), NaN for a patient
         without cells. Raises ValueError for a wrong shape, a negative count, or fewer threads.
         """
 
@@ -323,6 +321,14 @@ def clopper_pearson(hits: NDArray[np.int64], trials: NDArray[np.int64]) -> NDArr
     """
 
 # --- reviews: csrc/bindings/review.cpp
+
+SHARE_ESTIMATE: Final[np.dtype[np.void]]
+"""A patient's estimate, the core's ``ReviewedShare``: float64 fields, all but the last 0 to 1.
+
+``share`` is the posterior median, ``low`` and ``high`` end the 95 % interval, ``bands`` (4,) has
+the chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more; ``surprise`` is the answers'
+log score against what was foretold, in standard deviations: far below 0 they contradict the model.
+"""
 
 STRATUM_EDGES: Final[NDArray[np.float64]]
 """Log-odds of blast that part the 8 strata, (7,); a value on an edge belongs to the one above."""
@@ -369,6 +375,13 @@ class RecalibrationPrior:
         correlation: float,
         worth_cells: float,
     ) -> None: ...
+    def estimate_shares(self, histogram: NDArray[np.int64], threads: int = 1) -> NDArray[np.void]:
+        """Each patient's share before any cell was looked at; the GIL is released.
+
+        Arguments and errors as of `ShiftModel.fit_mixtures`. Returns `SHARE_ESTIMATE` (P,), NaN for
+        a patient without cells.
+        """
+
     def reviewed_share(
         self,
         *,
@@ -390,9 +403,7 @@ class RecalibrationPrior:
             others: other leukocytes among these.
 
         Returns:
-            A record of the float64 fields ``share`` (the median), ``low`` and ``high`` (of 95 %),
-            ``bands`` (4,), as in `SHARE_ESTIMATE`, and ``surprise``: the answers' log score against
-            what was foretold, in standard deviations; far below 0 they contradict the model.
+            A record of `SHARE_ESTIMATE`.
 
         Raises:
             ValueError: A shape, bin or number is out of its range.

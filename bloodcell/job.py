@@ -126,8 +126,9 @@ def _basis_of(error_model: ErrorModel | None) -> ErrorModelBasis | None:
 
 
 def _recalibration_of(error_model: ErrorModel | None, counting: Counting) -> Recalibration | None:
-    holds = error_model is not None and not why_not_adjusted(error_model, counting)
-    return error_model.recalibration if error_model is not None and holds else None
+    if error_model is None or why_not_adjusted(error_model, counting):
+        return None
+    return error_model.recalibration
 
 
 def _refuse_other_cells(

@@ -76,8 +76,9 @@ def adjusted_columns(
         columns: dict[str, pa.Array] = {"adjustment": pa.array([why_not] * patients, pa.string())}
         columns |= dict.fromkeys(ADJUSTED + BANDS, unknown)
         return columns | {"sufficient": pa.nulls(patients, pa.bool_())}
-    estimates = error_model.core().estimate_shares(histogram, threads)
-    reasons = _reasons(histogram, estimates, error_model)
+    estimates = error_model.recalibration.core().estimate_shares(histogram, threads)
+    fits = error_model.gate().fit_mixtures(histogram, threads)
+    reasons = _reasons(histogram, fits, error_model)
     invalid = np.array([reason != IS_ADJUSTED for reason in reasons], np.bool_)
     columns = {"adjustment": pa.array(reasons, pa.string())}
     for name, field in zip(ADJUSTED, ("share", "low", "high"), strict=True):
@@ -99,12 +100,12 @@ def why_not_adjusted(error_model: ErrorModel | None, counting: Counting) -> str:
 
 
 def _reasons(
-    histogram: npt.NDArray[np.int64], estimates: npt.NDArray[np.void], model: ErrorModel
+    histogram: npt.NDArray[np.int64], fits: npt.NDArray[np.void], model: ErrorModel
 ) -> list[str]:
     faults = {
         "no leukocytes": histogram.sum(axis=1) == 0,
-        _MISFIT: estimates["misfit"] > model.misfit_limit,
-        _SHIFTED: estimates["shift"] > model.shift_limit,
+        _MISFIT: fits["misfit"] > model.misfit_limit,
+        _SHIFTED: fits["shift"] > model.shift_limit,
     }
     reasons: list[str] = np.select([*faults.values()], [*faults], IS_ADJUSTED).tolist()
     return reasons

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,16 @@ import numpy.typing as npt
 import tomli_w
 
 from bloodcell.engine.names import bytes_of
-from bloodcell.error_model import ErrorModel, drawn_towards, fit_error_model, weight_of_site
+from bloodcell.error_model import (
+    START_PATIENTS,
+    ErrorModel,
+    LabelledHistograms,
+    SiteTrial,
+    drawn_towards,
+    fit_error_model,
+    site_recalibration,
+    weight_of_site,
+)
 from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
@@ -23,8 +32,15 @@ from bloodcell.run_record import Job
 from bloodcell.scheme import OWN_SCHEME
 from bloodcell.shares import Counting, why_not_adjusted
 
-SITE_PATIENTS = 40
-"""From so many on a site's intervals covered others as they should; fewer are warned of."""
+
+@dataclass(frozen=True)
+class SiteModel:
+    """What was written, and how it did on the patients it rests on."""
+
+    error_model: ErrorModel
+    weight: float
+    """Of these patients, 0 to 1, beside the model's own error model."""
+    trial: SiteTrial
 
 
 @dataclass(frozen=True)
@@ -41,18 +57,19 @@ class _Cells:
 
 def write_site_model(
     run: Run, labels_csv: Path, out: Path, label_map: Mapping[str, str] = AS_THEY_ARE
-) -> ErrorModel:
+) -> SiteModel:
     """Copy the model of ``run`` to ``out`` with an error model of the run's labelled patients.
 
     ``labels_csv`` has the columns ``path`` as in the run and ``class``; ``label_map`` is that of
     ``evaluate``. The patients must not be among those the network was trained on, which cannot be
     checked here. The model's own error model is the start, which the patients move as far as
-    they can (``drawn_towards``). The copy is called as its folder, and its version says that it is
-    a site's.
+    they can (``site_recalibration``, ``drawn_towards``). The copy is called as its folder, and its
+    version says that it is a site's.
 
-    Raises InputError if labels and run do not match, patients or cells are too few, or ``out``
-    exists; ModelError if the run's model is no longer where it was, or another one;
-    DiskError if ``out`` cannot be written.
+    Raises InputError if labels and run do not match, patients or cells are too few, ``out``
+    exists, or the patients, each held out, speak against it (``SiteTrial.objection``); ModelError
+    if the run's model is no longer where it was, or another one; DiskError if ``out`` cannot be
+    written.
     """
     _refuse_existing(out)
     cells = join(run, labels_csv, label_map)
@@ -66,7 +83,7 @@ def write_site_model(
     return _write(run, labelled, out)
 
 
-def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> ErrorModel:
+def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> SiteModel:
     """The same, of the signed reviews of ``runs``, whose patients count once each by their names.
 
     Each cell that was drawn and looked at stands for those of its stratum. Raises as
@@ -111,20 +128,11 @@ def _refuse_other_kind(first: Run, run: Run) -> None:
             )
 
 
-def _write(run: Run, cells: _Cells, out: Path) -> ErrorModel:
+def _write(run: Run, cells: _Cells, out: Path) -> SiteModel:
     model, job = model_of(run), run.record.job
-    error_model = fit_error_model(
-        cells.blast_probability,
-        cells.is_blast,
-        cells.called_leukocyte,
-        cells.patients,
-        held_out=cells.held_out,
-        profile=job.profile,
-        blast_equivalents=job.blast_equivalents,
-        weight=cells.weight,
-    )
-    if start := _start_of(model, job):
-        error_model = drawn_towards(start, error_model)
+    made = _site_model(cells, model, job)
+    if why := made.trial.objection:
+        raise InputError(f"{out} is not written: {why}")
     # Card and weights only: a model folder fresh from training holds its checkpoints too.
     with writing(out):
         out.mkdir(parents=True)
@@ -134,16 +142,34 @@ def _write(run: Run, cells: _Cells, out: Path) -> ErrorModel:
     card = model.card | {
         "name": out.name,
         "version": f"{model.version}+site",
-        "error_model": error_model.to_card(),
+        "error_model": made.error_model.to_card(),
     }
     write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))
-    return error_model
+    return made
 
 
-def weight_in(run: Run, error_model: ErrorModel) -> float:
-    """Of the patients of ``error_model``, 0 to 1, which was made of ``run``'s model; see there."""
-    has_start = _start_of(model_of(run), run.record.job) is not None
-    return weight_of_site(error_model.patients) if has_start else 1.0
+def _site_model(cells: _Cells, model: Model, job: Job) -> SiteModel:
+    arrays = cells.blast_probability, cells.is_blast, cells.called_leukocyte, cells.patients
+    error_model = fit_error_model(
+        *arrays,
+        held_out=cells.held_out,
+        profile=job.profile,
+        blast_equivalents=job.blast_equivalents,
+        weight=cells.weight,
+    )
+    labelled, start = LabelledHistograms.of(*arrays, cells.weight), _start_of(model, job)
+    trial = SiteTrial.of(labelled, start)
+    if start is None:
+        return SiteModel(error_model, 1.0, trial)
+    everyone = np.ones(error_model.patients, np.bool_)
+    error_model = replace(
+        error_model,
+        recalibration=site_recalibration(labelled, start, everyone),
+        held_out=f"{cells.held_out}; drawn towards the error model of {model.name} "
+        f"{model.version}, which weighs as {START_PATIENTS} patients",
+    )
+    weight = weight_of_site(error_model.patients)
+    return SiteModel(drawn_towards(start, error_model), weight, trial)
 
 
 def _start_of(model: Model, job: Job) -> ErrorModel | None:

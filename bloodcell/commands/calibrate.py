@@ -1,11 +1,10 @@
 """`bloodcell calibrate`."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from bloodcell.command import Shown, command, pairs
+from bloodcell.command import Shown, command
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.paths import check_labels, check_run
 
@@ -38,34 +37,27 @@ def calibrate(
     if labels:
         check_labels(labels)
     from bloodcell.labels import read_label_map
+    from bloodcell.printed_calibration import print_site_model
     from bloodcell.run import open_run
-    from bloodcell.site_model import (
-        SITE_PATIENTS,
-        weight_in,
-        write_site_model,
-        write_site_model_of_reviews,
-    )  # fmt: skip
+    from bloodcell.site_model import write_site_model, write_site_model_of_reviews
 
     opened = [open_run(run) for run in runs]
     if labels:
         meant = read_label_map(label_map, ignore_class)
-        error_model = write_site_model(opened[0], labels, out, meant)
+        made = write_site_model(opened[0], labels, out, meant)
     else:
-        error_model = write_site_model_of_reviews(opened, out)
-    shown = pairs(
-        {
-            "patients": error_model.patients,
-            "cells": error_model.cells,
-            "blasts": error_model.blasts,
-            "weight of these patients": round(weight_in(opened[0], error_model), 2),
-            "model folder": out,
-        }
+        made = write_site_model_of_reviews(opened, out)
+    error_model, trial = made.error_model, made.trial
+    totals = {
+        "patients": error_model.patients,
+        "cells": error_model.cells,
+        "blasts": error_model.blasts,
+        "weight of these patients": round(made.weight, 2),
+        "model folder": str(out),
+    }
+    rows, figures = trial.rows(), trial.figures()
+    return Shown(
+        {**totals, "held_out": {**figures, "patients": rows}},
+        lambda: print_site_model(totals, figures, rows),
+        warnings=[trial.doubt] if trial.doubt else [],
     )
-    lacking = SITE_PATIENTS - error_model.patients
-    if lacking <= 0:
-        return shown
-    warning = (
-        f"with {error_model.patients} patients of this site intervals may hold the true share "
-        f"less often than 95 times in 100: label {lacking} more patients"
-    )
-    return replace(shown, warnings=[warning])

@@ -14,7 +14,11 @@ from bloodcell.toml import is_number
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """Parameters of ``share_posterior.hpp`` in csrc/statistics and what they rest on."""
+    """The recalibration that gives shares, and the gate that says of whom it may.
+
+    The gate's are parameters of ``mixture_fit.hpp`` in csrc/statistics, and limits of what that
+    says.
+    """
 
     blast_shape: tuple[float, ...]
     """Chance of each of 56 bins of log-odds, -14 to 14 by 0.5, for a blast called a leukocyte."""
@@ -39,11 +43,11 @@ class ErrorModel:
     blasts: int
     held_out: str
     """How these patients were held out of training."""
-    recalibration: Recalibration | None = None
-    """What a review starts from; None in cards of before there was one."""
+    recalibration: Recalibration
+    """What shares rest on, before a review and after."""
 
-    def core(self) -> ShiftModel:
-        """The estimator of the C++ core with these parameters."""
+    def gate(self) -> ShiftModel:
+        """That of the C++ core with these parameters."""
         return ShiftModel(
             blast_shape=np.array(self.blast_shape),
             other_shape=np.array(self.other_shape),
@@ -59,21 +63,21 @@ class ErrorModel:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
         }
-        recalibration = self.recalibration.to_card() if self.recalibration else None
-        del table["recalibration"]
-        return table | ({"recalibration": recalibration} if recalibration else {})
+        return table | {"recalibration": self.recalibration.to_card()}
 
     @staticmethod
     def from_card(table: dict[str, Any]) -> "ErrorModel":
         """Read ``[error_model]``; ModelError naming the entry, and what was expected, if wrong."""
-        names = {field.name for field in fields(ErrorModel)} - {"recalibration"}
-        if not isinstance(table, dict) or table.keys() - {"recalibration"} != names:
+        names = {field.name for field in fields(ErrorModel)}
+        if not isinstance(table, dict) or table.keys() != names:
             odd = sorted(names ^ set(table)) if isinstance(table, dict) else table
-            raise ModelError(f"[error_model] has other entries than expected: {odd}")
+            raise ModelError(
+                f"[error_model] has other entries than expected: {odd}. If it is of an earlier "
+                "version, fit it anew: python -m bloodcell.error_model.refit FOLDER"
+            )
         entries: dict[str, Any] = dict(table)
-        if "recalibration" in table:
-            entries["recalibration"] = Recalibration.from_card(table["recalibration"])
-        for name in names:
+        entries["recalibration"] = Recalibration.from_card(table["recalibration"])
+        for name in names - {"recalibration"}:
             _check_entry(name, table[name])
             if isinstance(table[name], list):
                 entries[name] = tuple(table[name])

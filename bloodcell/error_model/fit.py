@@ -10,7 +10,7 @@ from bloodcell.error_model.card import ErrorModel
 from bloodcell.error_model.histograms import Floats, LabelledHistograms
 from bloodcell.error_model.recalibration import fit_recalibration
 from bloodcell.error_model.shapes import TAIL, fit_kind
-from bloodcell.error_model.worth import choose_worth
+from bloodcell.error_model.worth import choose_worth, misfits_by_others
 from bloodcell.errors import InputError
 from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.student_t import t_quantile
@@ -59,17 +59,17 @@ def fit_error_model(
         blast_probability, is_blast, called_leukocyte, patients, weight
     )
     _check_enough(labelled)
-    chosen = choose_worth(labelled)
-    blast = fit_kind(labelled.blasts, chosen.worth_cells)
-    other = fit_kind(labelled.others, chosen.worth_cells)
+    worth_cells = choose_worth(labelled)
+    blast = fit_kind(labelled.blasts, worth_cells)
+    other = fit_kind(labelled.others, worth_cells)
     return ErrorModel(
         blast_shape=_rounded(blast.shape),
         other_shape=_rounded(other.shape),
         blast_scale=round(blast.scale, 6),
         other_scale=round(other.scale, 6),
         tail=TAIL,
-        worth_cells=chosen.worth_cells,
-        misfit_limit=round(_upper_limit(chosen.misfits), 6),
+        worth_cells=worth_cells,
+        misfit_limit=round(_upper_limit(misfits_by_others(labelled, worth_cells)), 6),
         shift_limit=round(math.sqrt(-2 * math.log(FALSE_ALARM_RATE / 2)), 6),
         profile=profile,
         blast_equivalents=blast_equivalents,
@@ -106,8 +106,7 @@ def _upper_limit(values: Floats) -> float:
     quantile = t_quantile(1 - FALSE_ALARM_RATE / 2, n - 1)
     spread = max(float(values.std(ddof=1)), 1.0)
     limit = float(values.mean()) + quantile * spread * math.sqrt(1 + 1 / n)
-    # Scores are standard normal where the worth is right; where it is small for the sake of
-    # coverage they lie below that.
+    # Scores are standard normal where the worth is right.
     return max(limit, NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / 2))
 
 

@@ -56,6 +56,8 @@ def accumulated(
 class LabelledHistograms:
     """Of P patients with a cell that was called a leukocyte, in the order of their names."""
 
+    patient: npt.NDArray[np.str_]
+    """Their names, (P,)."""
     blasts: Floats
     """On the bins of shapes, (P, 56)."""
     others: Floats
@@ -98,6 +100,7 @@ class LabelledHistograms:
         squares = np.bincount(patient, stands_for**2)
         worth = stands_for * (np.bincount(patient, stands_for) / squares)[patient]
         return LabelledHistograms(
+            names,
             by_shape_bin(log_odds[blast], patient[blast], len(names), worth[blast]),
             by_shape_bin(log_odds[~blast], patient[~blast], len(names), worth[~blast]),
             accumulated(log_odds, patient, len(names), stands_for),

@@ -1,4 +1,4 @@
-"""How a patient's own calibration curve differs from the network's: prior of what reviews learn."""
+"""How patients' own calibration curves differ from the network's: what shares rest on."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -6,22 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell._core import (
-    CURVE_FREEDOM,
-    RecalibrationPrior,
-    curve_chances,
-    curve_features,
-    curves,
-)
+from bloodcell._core import CURVE_FREEDOM, RecalibrationPrior, curve_chances, curves
+from bloodcell.error_model.case_mix import CaseMix
 from bloodcell.error_model.histograms import Floats
 from bloodcell.errors import ModelError
 from bloodcell.toml import is_number
 
 _ROUNDS = 30
-_USUAL_SCALES = (1.4, 0.3)
-"""Of intercept and log slope, as a network of one laboratory had them."""
-_PSEUDO_PATIENTS = 4.0
-"""What the usual scales count for, and coefficients of 0 on standardised features."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,17 @@ class Recalibration:
         for name in ("intercept", "log_slope"):
             entries[name] = np.array(entries[name], np.float64)
         return RecalibrationPrior(**entries)
+
+    def centres(self, features: Floats) -> Floats:
+        """Intercept and log slope of the centre at each row of ``features`` (V, 3), (V, 2)."""
+        centres: Floats = features @ np.array([self.intercept, self.log_slope]).T
+        return centres
+
+    @property
+    def scale_matrix(self) -> Floats:
+        """Of the t distribution, (2, 2)."""
+        scales = np.array([self.intercept_scale, self.log_slope_scale])
+        return np.outer(scales, scales) * [[1, self.correlation], [self.correlation, 1]]
 
     def to_card(self) -> dict[str, Any]:
         """The table ``[error_model.recalibration]`` of a model card."""
@@ -76,8 +78,24 @@ class Recalibration:
         return recalibration
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a fit starts from and is drawn towards."""
+
+    recalibration: Recalibration
+    patients: float
+    """As many of the fit's weigh as much."""
+
+
+USUAL_START = Start(Recalibration((0.0,) * 3, (0.0,) * 3, 1.4, 0.3, 0.0, 100.0), 4.0)
+"""The network is right on average; scales as a network of one laboratory had them."""
+
+
 def fit_recalibration(
-    blasts: npt.NDArray[np.int64], cells: npt.NDArray[np.int64], all_cells: npt.NDArray[np.int64]
+    blasts: npt.NDArray[np.int64],
+    cells: npt.NDArray[np.int64],
+    all_cells: npt.NDArray[np.int64],
+    start: Start = USUAL_START,
 ) -> Recalibration:
     """Estimate the prior from labelled histograms, all (P, 64): blasts, and all leukocytes.
 
@@ -86,21 +104,26 @@ def fit_recalibration(
 
     Maximum a posteriori by expectation and maximisation over the core's grid of curves, the t
     distribution as a mixture of normal ones (Lange, Little & Taylor 1989, J. Am. Statist. Assoc.
-    84:881). Scales are widened by 1 + 1/P, because the centre is estimated from the same P. The
+    84:881). Patients are taken at other shares of blasts too (``CaseMix``): the prior is one of how
+    the network misreads, whatever shares its patients happen to have. Scales are widened by
+    1 + 3/P, because the centre's three coefficients are estimated from the same P. The
     worth is the mean number of cells a patient: labels of so many cannot tell whether more cells
     would follow the curve or lie in clumps, so more are not taken to tell more.
     """
-    features = np.array([curve_features(own) for own in all_cells])
-    centre, spread = features[:, 1:].mean(axis=0), features[:, 1:].std(axis=0) + 1e-9
-    design = np.column_stack([features[:, 0], (features[:, 1:] - centre) / spread])
-    coefficients, covariance = _maximise(_log_likelihood(blasts, cells), design)
-    slopes = coefficients[1:] / spread[:, None]
-    constant = coefficients[0] - centre @ slopes
+    mix = CaseMix.of(blasts, cells, all_cells)
+    centre = np.average(mix.features[:, 1:], axis=0, weights=mix.weight)
+    off_centre = mix.features[:, 1:] - centre
+    spread = np.sqrt(np.average(off_centre**2, axis=0, weights=mix.weight)) + 1e-9
+    design = np.column_stack([mix.features[:, 0], off_centre / spread])
+    moved, covariance = _maximise(mix, design, start)
+    slopes = moved[1:] / spread[:, None]
+    constant = moved[0] - centre @ slopes
     intercept, log_slope = np.vstack([constant, slopes]).T
-    scales = np.sqrt(np.diag(covariance) * (1 + 1 / len(cells)))
+    patients = len(cells) + start.patients
+    scales = np.sqrt(np.diag(covariance) * (1 + design.shape[1] / patients))
     return Recalibration(
-        intercept=_rounded(intercept),
-        log_slope=_rounded(log_slope),
+        intercept=_rounded(start.recalibration.intercept + intercept),
+        log_slope=_rounded(start.recalibration.log_slope + log_slope),
         intercept_scale=round(float(scales[0]), 6),
         log_slope_scale=round(float(scales[1]), 6),
         correlation=round(
@@ -110,31 +133,31 @@ def fit_recalibration(
     )
 
 
-def _log_likelihood(blasts: npt.NDArray[np.int64], cells: npt.NDArray[np.int64]) -> Floats:
-    """Of each patient's labels under each curve of the grid, (P, G)."""
+def _maximise(mix: CaseMix, design: Floats, start: Start) -> tuple[Floats, Floats]:
+    """What to add to the start's coefficients, on ``design`` (V, 3), and the scale matrix.
+
+    (3, 2) and (2, 2).
+    """
     chance = curve_chances()
-    likelihood: Floats = blasts @ np.log(chance).T + (cells - blasts) @ np.log1p(-chance).T
-    return likelihood
-
-
-def _maximise(log_likelihood: Floats, design: Floats) -> tuple[Floats, Floats]:
-    """Coefficients (3, 2) of the centre on ``design`` (P, 3), and the scale matrix (2, 2)."""
-    nodes, usual = curves(), np.diag(np.square(_USUAL_SCALES))
+    log_likelihood = mix.blasts @ np.log(chance).T + (mix.cells - mix.blasts) @ np.log1p(-chance).T
+    nodes, usual = curves(), start.recalibration.scale_matrix
+    from_start = start.recalibration.centres(mix.features)
     coefficients, covariance = np.zeros((design.shape[1], 2)), usual
-    ridge = _PSEUDO_PATIENTS * np.diag([0.0, 1.0, 1.0])
-    patients = len(log_likelihood) + _PSEUDO_PATIENTS
+    patients = mix.weight.sum() + start.patients
     for _ in range(_ROUNDS):
-        square = _squares(nodes, design @ coefficients, covariance)
+        centres = from_start + design @ coefficients
+        square = _squares(nodes, centres, covariance)
         log_posterior = log_likelihood - (CURVE_FREEDOM + 2) / 2 * np.log1p(square / CURVE_FREEDOM)
         posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
-        posterior /= posterior.sum(axis=1, keepdims=True)
+        posterior *= mix.weight[:, None] / posterior.sum(axis=1, keepdims=True)
         # How much each counts as one of the mixture's normal distribution of usual width.
         weight = posterior * (CURVE_FREEDOM + 2) / (CURVE_FREEDOM + square)
-        moments = design.T @ (design * weight.sum(axis=1)[:, None]) + ridge
-        coefficients = np.linalg.solve(moments, design.T @ (weight @ nodes))
-        covariance = (_scatter(nodes, design @ coefficients, weight) + _PSEUDO_PATIENTS * usual) / (
-            patients
-        )
+        of_row = weight.sum(axis=1)[:, None]
+        moments = design.T @ (design * of_row) + start.patients * np.eye(design.shape[1])
+        from_there = weight @ nodes - of_row * from_start
+        coefficients = np.linalg.solve(moments, design.T @ from_there)
+        scatter = _scatter(nodes, from_start + design @ coefficients, weight)
+        covariance = (scatter + start.patients * usual) / patients
     return coefficients, covariance
 
 

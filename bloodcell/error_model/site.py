@@ -4,10 +4,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from bloodcell.error_model.card import ErrorModel
+from bloodcell.error_model.histograms import LabelledHistograms
+from bloodcell.error_model.recalibration import Recalibration, Start, fit_recalibration
 
-START_PATIENTS = 8
+START_PATIENTS = 16
 """So many patients of the site weigh as much as what it starts from: so few alone leave the spread
 between patients, and with it what an interval holds, to chance."""
 
@@ -17,13 +20,26 @@ def weight_of_site(patients: int) -> float:
     return patients / (patients + START_PATIENTS)
 
 
+def site_recalibration(
+    labelled: LabelledHistograms, start: ErrorModel | None, used: npt.NDArray[np.bool_]
+) -> Recalibration:
+    """What the patients that are ``used`` (P,) make of the recalibration of ``start``.
+
+    Its parameters are the fit's prior, as ``START_PATIENTS`` patients. A patient's cells are worth
+    what they are worth there: few patients cannot show that it is more.
+    """
+    patients = labelled.blast_counts[used], labelled.seen_counts[used], labelled.counts[used]
+    if start is None:
+        return fit_recalibration(*patients)
+    drawn = fit_recalibration(*patients, Start(start.recalibration, START_PATIENTS))
+    return replace(drawn, worth_cells=start.recalibration.worth_cells)
+
+
 def drawn_towards(start: ErrorModel, site: ErrorModel) -> ErrorModel:
-    """The error model that ``site``'s patients make of ``start``: a weighted mean of both.
+    """``site`` with the gate that its patients make of ``start``'s: a weighted mean of both.
 
     Shapes are averaged, scales by their squares, limits as they are. A patient's cells are worth
-    no more than in ``start``: too few patients cannot show that they are. What reviews start from
-    is taken from ``start``: drawing it has not been measured. Both must hold for the
-    same profile and blast equivalents.
+    no more than in ``start``. Both must hold for the same profile and blast equivalents.
     """
     weight = weight_of_site(site.patients)
 
@@ -44,5 +60,4 @@ def drawn_towards(start: ErrorModel, site: ErrorModel) -> ErrorModel:
         worth_cells=round(min(worth, start.worth_cells), 1),
         misfit_limit=round(mean(site.misfit_limit, start.misfit_limit), 6),
         shift_limit=round(mean(site.shift_limit, start.shift_limit), 6),
-        recalibration=start.recalibration or site.recalibration,
     )

@@ -1,6 +1,7 @@
-// What a person's answers make of a share, and which cells to look at next, in Python.
+// Blast shares, what a person's answers make of them, and which cells to look at next, in Python.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "bindings.hpp"
 #include "bloodcell/review_plan.hpp"
 #include "bloodcell/reviewed_share.hpp"
+#include "histograms.hpp"
 
 namespace py = pybind11;
 
@@ -96,6 +98,16 @@ py::object reviewed_share(const RecalibrationPrior& prior, const py::object& his
     return result[py::int_(0)];
 }
 
+py::array_t<ReviewedShare> estimate_shares(const RecalibrationPrior& prior,
+                                           const py::object& histogram, int threads) {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    const auto of = [&prior](const std::int64_t* own) {
+        return bloodcell::estimated_share(prior, own);
+    };
+    return by_patient(histogram, threads, ReviewedShare{nan, nan, nan, {nan, nan, nan, nan}, nan},
+                      of);
+}
+
 py::array_t<std::uint8_t> next_strata(const RecalibrationPrior& prior, const py::object& histogram,
                                       const py::object& unseen, const py::object& seen_bin,
                                       const py::object& seen_blast, const py::object& pending_bin,
@@ -160,6 +172,7 @@ py::array_t<double> inner_edges() {
 
 void register_review(py::module_& module) {
     PYBIND11_NUMPY_DTYPE(ReviewedShare, share, low, high, bands, surprise);
+    module.attr("SHARE_ESTIMATE") = py::dtype::of<ReviewedShare>();
     module.attr("STRATUM_EDGES") = inner_edges();
     module.attr("CURVE_FREEDOM") = bloodcell::curve_freedom;
     module.def("curves", &curves);
@@ -169,6 +182,7 @@ void register_review(py::module_& module) {
     type.def(py::init(&recalibration_prior), py::kw_only(), py::arg("intercept"),
              py::arg("log_slope"), py::arg("intercept_scale"), py::arg("log_slope_scale"),
              py::arg("correlation"), py::arg("worth_cells"));
+    type.def("estimate_shares", &estimate_shares, py::arg("histogram"), py::arg("threads") = 1);
     type.def("reviewed_share", &reviewed_share, py::kw_only(), py::arg("histogram"),
              py::arg("unseen"), py::arg("seen_bin"), py::arg("seen_blast"), py::arg("blasts"),
              py::arg("others"));

@@ -40,7 +40,7 @@ def slow_share(
     nodes = [(-9 + 0.25 * i, -3 + 0.1 * j) for i in range(73) for j in range(43)]
     weight = [math.exp(log_prior(prior, histogram, a, c)) for a, c in nodes]
     chances = [
-        [min(max(sigmoid(a + math.exp(c) * x), 1e-4), 1 - 1e-4) for x in MIDDLES] for a, c in nodes
+        [min(max(sigmoid(a + math.exp(c) * x), 1e-3), 1 - 1e-3) for x in MIDDLES] for a, c in nodes
     ]
     looked_at, blasts_seen = [0] * 64, [0] * 64
 

@@ -60,6 +60,11 @@ def test_the_core_computes_what_the_formulas_say(seen: list[tuple[int, bool]]) -
     assert fast["surprise"] == pytest.approx(slow["surprise"], abs=1e-4)
 
 
+def test_no_answer_gives_the_share_that_a_run_reports() -> None:
+    reported = core().estimate_shares(HISTOGRAM[None])[0]
+    assert reported.tobytes() == share_of([]).tobytes()
+
+
 def test_a_further_blast_raises_the_share() -> None:
     for k in (5, 31, 60):
         assert share_of([(k, True)])["share"] > share_of([(k, False)])["share"]
@@ -142,6 +147,6 @@ def drawn_chances(rng: np.random.Generator) -> np.ndarray:
     u[1] = 0.2 * u[0] + np.sqrt(1 - 0.04) * u[1]
     a = centre_of(PRIOR["intercept"], HISTOGRAM.tolist()) + 1.4 * u[0]
     c = centre_of(PRIOR["log_slope"], HISTOGRAM.tolist()) + 0.3 * u[1]
-    mu = np.clip(1 / (1 + np.exp(-(a + np.exp(c) * np.array(MIDDLES)))), 1e-4, 1 - 1e-4)
+    mu = np.clip(1 / (1 + np.exp(-(a + np.exp(c) * np.array(MIDDLES)))), 1e-3, 1 - 1e-3)
     strength = np.maximum(0.5, 110 * HISTOGRAM / HISTOGRAM.sum() - 1)
     return rng.beta(strength * mu, strength * (1 - mu))

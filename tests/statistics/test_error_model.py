@@ -1,7 +1,6 @@
 """The error model: its fit, its place in the card, what it refuses, and runs that use it."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ from helpers.drawn_runs import copy_of_model
 import bloodcell
 from bloodcell._core import curve_features
 from bloodcell.cli import main
-from bloodcell.error_model import ErrorModel, fit, fit_error_model
+from bloodcell.error_model import ErrorModel, SiteTrial, fit, fit_error_model
 from bloodcell.error_model.recalibration import fit_recalibration
 from bloodcell.errors import InputError, ModelError, RunError
 from bloodcell.model import load_model
 from bloodcell.shares import ADJUSTED, BANDS, Counting, adjusted_columns, naive_columns
+from bloodcell.site_model import write_site_model
 from bloodcell.toml import read_toml
 
 BLOOD = Counting("blood", "none", 10.0)
@@ -104,10 +104,11 @@ def test_a_wrong_recalibration_is_refused(
         ErrorModel.from_card(table)
 
 
-def test_a_card_of_before_reviews_has_no_recalibration(drawn: ErrorModel) -> None:
+def test_a_card_of_before_says_how_to_fit_it_anew(drawn: ErrorModel) -> None:
     table = drawn.to_card()
     del table["recalibration"]
-    assert ErrorModel.from_card(table) == replace(drawn, recalibration=None)
+    with pytest.raises(ModelError, match=r"fit it anew: python -m bloodcell.error_model.refit"):
+        ErrorModel.from_card(table)
 
 
 def test_the_fit_finds_how_calibration_curves_differ() -> None:
@@ -251,11 +252,15 @@ def test_calibrate_writes_a_model_for_the_site(
     from click.testing import CliRunner
 
     run = bloodcell.score(smears, tmp_path / "run")
+    rng = np.random.default_rng(0)
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "class"])
-        for row, path in enumerate(run.cells(["path"])["path"].to_pylist()):
-            writer.writerow([path, "blast_no_lineage_spec" if row % 3 else "lymphocyte"])
+        cells = run.cells(["path", "blast_probability"]).to_pydict()
+        for path, chance in zip(cells["path"], cells["blast_probability"], strict=True):
+            # Blasts as often as the network says.
+            is_blast = rng.random() < (chance or 0)
+            writer.writerow([path, "blast_no_lineage_spec" if is_blast else "lymphocyte"])
     words = ["calibrate", tmp_path / "run", "--labels", tmp_path / "labels.csv"]
     words = [*map(str, words), "--out", str(tmp_path / "site")]
     refused = CliRunner().invoke(main, words)
@@ -265,13 +270,33 @@ def test_calibrate_writes_a_model_for_the_site(
     monkeypatch.setattr(fit, "LEAST_PATIENTS", 3)
     monkeypatch.setattr(fit, "LEAST_CELLS", 5)
     made = CliRunner().invoke(main, words)
-    assert made.exit_code == 0
-    assert "weight of these patients  0.27" in made.output
-    assert "label 37 more patients" in made.output
+    assert made.exit_code == 0, made.output
+    assert "weight of these patients  0.16" in made.output
+    assert "model as it was: error" in made.output
+    assert "more patients to know" in made.output
     model = load_model(tmp_path / "site")
     assert (model.name, model.version) == ("site", "1+site")
     assert model.error_model is not None
     assert model.error_model.patients == 3
     assert model.weights_sha256 == load_model().weights_sha256
     assert {path.name for path in model.folder.iterdir()} == {"card.toml", "model.onnx"}
+    assert "drawn towards the error model of jhu18" in model.error_model.held_out
     assert "exists" in CliRunner().invoke(main, words).output
+
+
+def test_calibrate_writes_no_model_that_its_own_patients_speak_against(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = bloodcell.score(smears, tmp_path / "run")
+    cells = run.cells(["path", "blast_probability"]).to_pydict()
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "class"])
+        for row, path in enumerate(cells["path"]):
+            writer.writerow([path, "blast_no_lineage_spec" if row % 9 else "lymphocyte"])
+    monkeypatch.setattr(fit, "LEAST_PATIENTS", 3)
+    monkeypatch.setattr(fit, "LEAST_CELLS", 2)
+    monkeypatch.setattr(SiteTrial, "objection", "they speak against it")
+    with pytest.raises(InputError, match="is not written: they speak against it"):
+        write_site_model(run, tmp_path / "labels.csv", tmp_path / "site")
+    assert not (tmp_path / "site").exists()

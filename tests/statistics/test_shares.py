@@ -1,4 +1,4 @@
-"""Shares against oracles: statsmodels, QuaPy, plain integration; and equal bytes in any order."""
+"""Shares against oracles: statsmodels, QuaPy, plain grids; and equal bytes in any order."""
 
 from collections.abc import Callable
 from random import Random
@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from helpers.drawn_patients import bell, histogram, histogram_of, shift_model
 from helpers.label_shift import adjusted_count, adjusted_probability, likeliest_share
+from helpers.reviewed_runs import RECALIBRATION
 from helpers.small_accumulators import make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bloodcell._core import SHARE_ESTIMATE, clopper_pearson
+from bloodcell._core import MIXTURE_FIT, SHARE_ESTIMATE, clopper_pearson
 from bloodcell.error_model.shapes import moved
 
+PRIOR = RECALIBRATION.core()
 EDGES = [-4.0, -2.0, 0.0, 2.0, 4.0]
 
 
@@ -69,45 +71,53 @@ def test_adjusted_counts_are_solved_for_the_share(
     assert estimate(few_blasts, blast, other) == 0
 
 
-def plainly(
-    counts: np.ndarray, worth: float, blast_scale: float = 0.8, other_scale: float = 0.6
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The posterior on plain even grids of the angle of the share and of both shifts.
-
-    Shares, posterior mass up to each, and the least and greatest within two log units of the top.
-    """
+def best_plainly(counts: np.ndarray, worth: float) -> tuple[float, float]:
+    """Of the best mixture on plain even grids: misfit, and length of the shifts."""
     z = np.linspace(-6, 6, 121)
     group = np.eye(6)[np.searchsorted(EDGES, np.arange(-13.75, 14, 0.5))]
-    blast, other = (
-        moved(shape / shape.sum(), scale * np.sinh(0.5 * z) / 0.5) @ group
-        for shape, scale in ((bell(3), blast_scale), (bell(-4), other_scale))
+    moved_blast, moved_other = (
+        moved(shape / shape.sum(), scale * np.sinh(0.5 * z) / 0.5)
+        for shape, scale in ((bell(3), 0.8), (bell(-4), 0.6))
     )
-    cells = counts.reshape(32, 2).sum(axis=1) @ group[12:44]
-    weight = 1 / (1 + cells.sum() / worth)
-    angle = np.linspace(0, np.pi / 2, 301)
-    log_density = np.empty(301)
-    for i, share in enumerate(np.sin(angle) ** 2):
+    blast, other = moved_blast @ group, moved_other @ group
+    pairs = counts.reshape(32, 2).sum(axis=1)
+    weight = 1 / (1 + pairs.sum() / worth)
+    best = (-np.inf, 0.0, 0, 0)
+    for share in np.sin(np.linspace(0, np.pi / 2, 301)) ** 2:
         mixed = share * blast[:, None] + (1 - share) * other[None, :]
-        log = weight * (np.log(mixed) @ cells) - 0.5 * (z[:, None] ** 2 + z[None, :] ** 2)
-        log_density[i] = np.log(np.exp(log - (log.max())).sum()) + log.max()
-    log_density -= log_density.max()
-    density = np.exp(log_density)
-    below = np.r_[0, np.cumsum((density[1:] + density[:-1]) / 2)]
-    at = np.sin(angle) ** 2
-    return at, below / below[-1], at[log_density >= -2][[0, -1]]
+        log = weight * (np.log(mixed) @ (pairs @ group[12:44]))
+        log -= 0.5 * (z[:, None] ** 2 + z[None, :] ** 2)
+        i, j = np.unravel_index(log.argmax(), log.shape)
+        best = max(best, (log[i, j], share, i, j))
+    _, share, i, j = best
+    masses = share * moved_blast[i] + (1 - share) * moved_other[j]
+    inner = np.r_[masses[:13].sum(), masses[13:43], masses[43:].sum()]
+    return misfit_plainly(pairs, pairs.sum() * inner, weight), float(np.hypot(z[i], z[j]))
+
+
+def misfit_plainly(pairs: np.ndarray, expected: np.ndarray, weight: float) -> float:
+    """Pearson's statistic over pairs joined to five expected cells, as a normal score."""
+    joined = [[0.0, 0.0]]
+    for k, (seen, of) in enumerate(zip(pairs, expected, strict=True)):
+        joined[-1][0] += seen
+        joined[-1][1] += of
+        if k < 31 and joined[-1][1] >= 5 and expected[k + 1 :].sum() >= 5:
+            joined.append([0.0, 0.0])
+    statistic = weight * sum((seen - of) ** 2 / of for seen, of in joined)
+    freedom = max(len(joined) - 2, 1)
+    spread = 2 / (9 * freedom)
+    return float((np.cbrt(statistic / freedom) - (1 - spread)) / np.sqrt(spread))
 
 
 @pytest.mark.parametrize(
     ("share", "cells"), [(0.0, 200), (0.05, 60), (0.2, 500), (0.6, 5000), (1.0, 30)]
 )
-def test_the_posterior_equals_plain_integration(share: float, cells: int) -> None:
+def test_the_best_mixture_is_that_of_plain_grids(share: float, cells: int) -> None:
     counts = histogram(np.random.default_rng(3), share, cells)
-    estimate = shift_model().estimate_shares(counts[None])[0]
-    at, below, supported = plainly(counts, worth=300.0)
-    assert estimate["share"] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
-    np.testing.assert_allclose([estimate["low"], estimate["high"]], supported, atol=0.01)
-    bands = np.diff(np.r_[0, np.interp([0.05, 0.1, 0.2], at, below), 1])
-    np.testing.assert_allclose(estimate["bands"], bands, atol=0.01)
+    (fit,) = shift_model().fit_mixtures(counts[None])
+    misfit, shift = best_plainly(counts, worth=300.0)
+    assert fit["misfit"] == pytest.approx(misfit, abs=0.1)
+    assert fit["shift"] == pytest.approx(shift, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +127,14 @@ def test_the_posterior_equals_plain_integration(share: float, cells: int) -> Non
         ({-7.0: 200}, 3000.0),  # other cells alone, or blasts taken for them: two modes
     ],
 )
-def test_odd_patients_equal_plain_integration_too(cells_at: dict[float, int], worth: float) -> None:
+def test_odd_patients_have_the_mixture_of_plain_grids_too(
+    cells_at: dict[float, int], worth: float
+) -> None:
     counts = histogram_of(np.repeat(list(cells_at), list(cells_at.values())))
-    estimate = shift_model(worth_cells=worth).estimate_shares(counts[None])[0]
-    at, below, supported = plainly(counts, worth)
-    assert estimate["share"] == pytest.approx(np.interp(0.5, below, at), abs=2e-3)
-    np.testing.assert_allclose([estimate["low"], estimate["high"]], supported, atol=0.01)
+    (fit,) = shift_model(worth_cells=worth).fit_mixtures(counts[None])
+    misfit, shift = best_plainly(counts, worth)
+    assert fit["misfit"] == pytest.approx(misfit, rel=0.02)
+    assert fit["shift"] == pytest.approx(shift, abs=0.1)
 
 
 def test_a_moved_shape_keeps_what_leaves_the_bins() -> None:
@@ -132,38 +144,32 @@ def test_a_moved_shape_keeps_what_leaves_the_bins() -> None:
     assert far[0, 0] > 0.3  # what lies below -14 when moved by -9: below -5 before
 
 
-def test_ends_can_be_reached_and_no_cell_gives_nothing() -> None:
-    model = shift_model()
+def test_ends_are_neared_and_no_cell_gives_nothing() -> None:
     rng = np.random.default_rng(0)
     counts = np.stack([histogram(rng, 0, 500), histogram(rng, 1, 500), np.zeros(64, np.int64)])
-    none, all_of_them, nobody = model.estimate_shares(counts)
-    assert none["low"] == 0
-    assert all_of_them["high"] == 1
+    none, all_of_them, nobody = PRIOR.estimate_shares(counts)
+    assert none["low"] < 0.001
+    assert all_of_them["high"] > 0.98
     assert np.isnan(np.hstack(nobody.tolist())).all()
+    assert np.isnan(np.hstack(shift_model().fit_mixtures(counts)[2].tolist())).all()
 
 
-def test_more_cells_than_worth_narrow_the_interval_no_further() -> None:
-    rng = np.random.default_rng(0)
-    counts = np.stack([histogram(rng, 0.2, cells) for cells in (50, 500, 50_000, 5_000_000)])
-    estimates = shift_model().estimate_shares(counts)
-    width = estimates["high"] - estimates["low"]
-    assert width[0] > width[1] > width[2]
-    assert width[3] > 0.9 * width[2]
-
-
-def test_threads_change_nothing_and_bad_input_is_refused() -> None:
+@pytest.mark.parametrize("core", [PRIOR.estimate_shares, shift_model().fit_mixtures])
+def test_threads_change_nothing_and_bad_input_is_refused(core: Callable[..., np.ndarray]) -> None:
     rng = np.random.default_rng(0)
     counts = np.array([histogram(rng, rng.random(), 100) for _ in range(7)])
-    model = shift_model()
-    expected = model.estimate_shares(counts).tobytes()
-    assert model.estimate_shares(counts, threads=3).tobytes() == expected
-    assert model.estimate_shares(counts, threads=20).tobytes() == expected
-    nobody = model.estimate_shares(counts[:0])
-    assert (nobody.shape, nobody.dtype) == ((0,), SHARE_ESTIMATE)
+    expected = core(counts)
+    assert core(counts, threads=3).tobytes() == expected.tobytes()
+    assert core(counts, threads=20).tobytes() == expected.tobytes()
+    nobody = core(counts[:0])
+    assert (nobody.shape, nobody.dtype) == ((0,), expected.dtype)
+    assert expected.dtype in (SHARE_ESTIMATE, MIXTURE_FIT)
     with pytest.raises(ValueError, match="counts of 0 or more, found -1"):
-        model.estimate_shares(np.full((1, 64), -1))
+        core(np.full((1, 64), -1))
+    with pytest.raises(ValueError, match="threads: expected 1 or more"):
+        core(counts, threads=0)
     with pytest.raises(TypeError, match="expected dtype int64"):
-        model.estimate_shares(counts.astype(float))
+        core(counts.astype(float))
     with pytest.raises(ValueError, match="worth in cells above 0"):
         shift_model(worth_cells=0.0)
 
@@ -184,7 +190,9 @@ def test_shares_are_equal_bytes_in_any_order_and_split(random: Random, parts: in
             part = make()
             part.add(patient[piece], rows[piece], np.ascontiguousarray(probability[piece]))
             whole.merge(part)
-        return shift_model().estimate_shares(whole.blast_histogram).tobytes()
+        counts = whole.blast_histogram
+        fits = shift_model().fit_mixtures(counts)
+        return PRIOR.estimate_shares(counts).tobytes() + fits.tobytes()
 
     order = list(range(60))
     random.shuffle(order)

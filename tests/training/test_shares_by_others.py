@@ -60,7 +60,7 @@ def test_a_patient_is_adjusted_by_the_others_alone(figures: dict[str, Any]) -> N
         # The accumulator knows probabilities as multiples of 2^-16.
         steps = np.rint(own * 65536).clip(0.25, 65535.75)
         histogram = histogram_of(np.log(steps / (65536 - steps)))
-        (by_hand,) = model.core().estimate_shares(histogram[None])
+        (by_hand,) = model.recalibration.core().estimate_shares(histogram[None])
         by_others = [rows[name][f"adjusted_percent{end}"] for end in ("", "_low", "_high")]
         expected = [100 * by_hand[field] for field in ("share", "low", "high")]
         assert by_others == pytest.approx(expected)
@@ -73,7 +73,7 @@ def test_the_card_counts_intervals_and_errors_of_held_out_patients(
     assert shares["patients"] == 20
     assert shares["covered"] == sum(row.get("covered", False) for row in rows)
     assert shares["covered"] >= 17
-    assert shares["adjusted_error_points"] < 0.6 * shares["naive_error_points_of_adjusted"]
+    assert shares["adjusted_error_points"] < 0.7 * shares["naive_error_points_of_adjusted"]
 
 
 def test_too_few_patients_have_naive_shares_only() -> None:

@@ -41,7 +41,7 @@ double log_prior(const RecalibrationPrior& prior, const Curve& centre, const Cur
 
 double Curve::chance(std::size_t bin) const {
     // Kept off 0 and 1: no label of a cell is impossible.
-    return std::clamp(sigmoid(intercept + std::exp(log_slope) * middle_of(bin)), 1e-4, 1 - 1e-4);
+    return std::clamp(sigmoid(intercept + std::exp(log_slope) * middle_of(bin)), 1e-3, 1 - 1e-3);
 }
 
 Curve curve_at(std::size_t node) {
@@ -98,12 +98,13 @@ Recalibration::Recalibration(const RecalibrationPrior& prior, const std::int64_t
     for (std::size_t k = 0; k < blast_bins; ++k) {
         const double part = static_cast<double>(histogram[k]) / cells;
         prior_cells_[k] = std::max(0.5, prior.worth_cells * part - 1);
+        slope_[k] = 1;
     }
 }
 
 double Recalibration::chance(std::size_t node, std::size_t bin) const {
     const double mu = chance_table()[node * blast_bins + bin];
-    return (prior_cells_[bin] * mu + blasts_[bin]) / concentration(bin);
+    return slope_[bin] * mu + offset_[bin];
 }
 
 double Recalibration::chance_of_blast(std::size_t bin) const {
@@ -124,6 +125,8 @@ void Recalibration::see(std::size_t bin, bool is_blast) {
     }
     seen_[bin] += 1;
     blasts_[bin] += is_blast ? 1 : 0;
+    slope_[bin] = prior_cells_[bin] / concentration(bin);
+    offset_[bin] = blasts_[bin] / concentration(bin);
 }
 
 std::vector<Recalibration::Weighted> Recalibration::curves() const {

@@ -1,10 +1,14 @@
 #include "bloodcell/reviewed_share.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 namespace bloodcell {
 namespace {
+
+// So many deviations from the mean a normal distribution has less than 1e-9 of its mass left.
+constexpr double far = 6;
 
 // The share's distribution given one curve, and the curve's chance.
 struct Normal {
@@ -17,19 +21,25 @@ public:
                    double others) {
         double total = blasts + others;
         for (std::size_t k = 0; k < blast_bins; ++k) total += unseen[k];
+        std::vector<std::size_t> bins;
+        std::array<double, blast_bins> spread{};
+        for (std::size_t k = 0; k < blast_bins; ++k) {
+            if (!(unseen[k] > 0)) continue;
+            const double c = patient.concentration(k);
+            spread[k] = unseen[k] * (c + unseen[k]) / (c + 1);
+            bins.push_back(k);
+        }
         least_ = blasts / total;
         most_ = 1 - others / total;
         for (const auto& curve : patient.curves()) {
             double mean = blasts;
             double variance = 0;
-            for (std::size_t k = 0; k < blast_bins; ++k) {
-                if (!(unseen[k] > 0)) continue;
+            for (const std::size_t k : bins) {
                 const double p = patient.chance(curve.node, k);
-                const double c = patient.concentration(k);
                 mean += unseen[k] * p;
-                variance += unseen[k] * p * (1 - p) * (c + unseen[k]) / (c + 1);
+                variance += spread[k] * p * (1 - p);
             }
-            normals_.push_back({curve.weight, mean / total, std::sqrt(variance) / total});
+            normals_.push_back({curve.weight, mean / total, std::sqrt(variance) / total + 1e-12});
         }
     }
 
@@ -38,19 +48,34 @@ public:
         if (share < least_) return 0;
         double mass = 0;
         for (const Normal& one : normals_) {
-            const double z = (share - one.mean) / (one.deviation + 1e-12);
-            mass += one.weight * 0.5 * std::erfc(-z * std::sqrt(0.5));
+            const double z = (share - one.mean) / one.deviation;
+            if (z < -far) continue;
+            mass += z > far ? one.weight : one.weight * 0.5 * std::erfc(-z * std::sqrt(0.5));
         }
         return mass;
     }
 
+    // By false position; an end that stays loses half of its weight (Dowell & Jarratt 1971, BIT
+    // 11:168, the Illinois method).
     double quantile(double mass) const {
         double low = least_;
         double high = most_;
-        if (mass_below(low) >= mass) return low;
+        double at_low = mass_below(low) - mass;
+        double at_high = 1 - mass;
+        if (at_low >= 0) return low;
+        bool low_moved = false;
+        bool high_moved = false;
         while (high - low > 1e-7) {
-            const double middle = 0.5 * (low + high);
-            (mass_below(middle) < mass ? low : high) = middle;
+            const double share = high - at_high * (high - low) / (at_high - at_low);
+            const double there = mass_below(share) - mass;
+            if (std::abs(there) < 1e-9) return share;
+            const bool is_below = there < 0;
+            (is_below ? low : high) = share;
+            (is_below ? at_low : at_high) = there;
+            if (is_below && low_moved) at_high *= 0.5;
+            if (!is_below && high_moved) at_low *= 0.5;
+            low_moved = is_below;
+            high_moved = !is_below;
         }
         return 0.5 * (low + high);
     }
@@ -74,6 +99,12 @@ ReviewedShare reviewed_share(const Recalibration& patient, const double* unseen,
             posterior.quantile(0.975),
             {five, ten - five, twenty - ten, 1 - twenty},
             patient.surprise()};
+}
+
+ReviewedShare estimated_share(const RecalibrationPrior& prior, const std::int64_t* histogram) {
+    std::array<double, blast_bins> unseen{};
+    std::copy_n(histogram, blast_bins, unseen.begin());
+    return reviewed_share(Recalibration(prior, histogram), unseen.data(), 0, 0);
 }
 
 }  // namespace bloodcell

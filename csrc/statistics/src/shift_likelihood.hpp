@@ -1,4 +1,4 @@
-// One patient's tempered likelihood of share and shifts; used by share_posterior.cpp only.
+// One patient's tempered likelihood of share and shifts; used by mixture_fit.cpp only.
 #pragma once
 
 #include <array>
@@ -25,10 +25,10 @@ struct Steepness {
     double blast_blast, blast_other, other_other;  // information
 };
 
-// The part of log density(pi) that belongs to one pi.
-struct ShareDensity {
-    double log_density;
-    Place mode;
+// The most likely shifts at one share.
+struct BestShifts {
+    double log_joint;
+    Place place;
 };
 
 class ShiftLikelihood {
@@ -38,19 +38,14 @@ public:
     double cells() const { return cells_; }
     double weight() const { return weight_; }
 
-    // Integrates the shifts out at this share; the search for their mode starts at `start`.
-    ShareDensity integrate(double share, Place start) const;
-
-    // The same by Laplace's approximation: good enough to find where the posterior is.
-    ShareDensity approximate(double share, Place start) const;
+    // The search starts at `start`.
+    BestShifts best_shifts(double share, Place start) const;
 
     // Chances of the pairs of bins.
     PairValues pair_chances(double share, Place place) const;
 
 private:
-    double log_joint(double share, Place place) const;
     Steepness steepness(double share, Place place) const;
-    Place mode(double share, Place start, Steepness& at_mode) const;
     bool climbs(double share, Place step, Place& place, Steepness& at_place) const;
 
     const ShiftModel& model_;

@@ -84,6 +84,9 @@ private:
     std::array<double, blast_bins> prior_cells_{};
     std::array<double, blast_bins> seen_{};
     std::array<double, blast_bins> blasts_{};
+    // The chance of a blast is slope mu + offset.
+    std::array<double, blast_bins> slope_{};
+    std::array<double, blast_bins> offset_{};
     double log_score_ = 0;
     double log_score_variance_ = 0;
 };

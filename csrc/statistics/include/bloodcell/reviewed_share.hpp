@@ -1,4 +1,4 @@
-// The posterior of a patient's blast share once some cells were looked at.
+// The posterior of a patient's blast share, before and after some cells were looked at.
 #pragma once
 
 #include <array>
@@ -23,5 +23,9 @@ struct ReviewedShare {
 // rule out less or more.
 ReviewedShare reviewed_share(const Recalibration& patient, const double* unseen, double blasts,
                              double others);
+
+// Before any cell was looked at. histogram: blast_bins counts of 0 or more, not all 0. Depends on
+// nothing else.
+ReviewedShare estimated_share(const RecalibrationPrior& prior, const std::int64_t* histogram);
 
 }  // namespace bloodcell
