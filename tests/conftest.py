@@ -78,6 +78,12 @@ def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run
         return bloodcell.score(smears, tmp_path_factory.mktemp("runs") / "run")
 
 
+@pytest.fixture(scope="session")
+def demanding_run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+    """A run of the drawn cells whose intervals are all too wide: each patient has cells planned."""
+    return bloodcell.score(smears, tmp_path_factory.mktemp("demanding") / "run", interval_width=0.1)
+
+
 @pytest.fixture
 def pretended_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     """A stand-in for CUDA, CuPy and TensorRT; gives the batches that plans were built for."""

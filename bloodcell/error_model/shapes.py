@@ -37,7 +37,7 @@ def fit_kind(histogram: Floats, worth_cells: float) -> KindFit:
     In turn: the shape from the cells moved back by their patients' shifts, and shifts and scale
     given the shape. Curves that differ by a shift, estimated together: Lawton, Sylvestre &
     Maggio (1972, Technometrics 14:513); here the shifts have a prior whose scale is estimated.
-    Patients weigh as 1 / (1 + n / worth_cells) a cell, as in ``share_posterior.hpp``.
+    Patients weigh as 1 / (1 + n / worth_cells) a cell, as in ``mixture_fit.hpp``.
     """
     histogram = histogram[histogram.sum(axis=1) > 0]
     cells = histogram.sum(axis=1)

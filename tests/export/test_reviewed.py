@@ -25,9 +25,11 @@ FIRST, SECOND, THIRD = "phantom-000", "phantom-001", "phantom-002"
 
 
 @pytest.fixture(scope="module")
-def reviewed(run: bloodcell.Run, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+def reviewed(
+    demanding_run: bloodcell.Run, tmp_path_factory: pytest.TempPathFactory
+) -> bloodcell.Run:
     """The first patient final, the second corrected after that, the third disputed."""
-    folder = shutil.copytree(run.folder, tmp_path_factory.mktemp("reviewed") / "run")
+    folder = shutil.copytree(demanding_run.folder, tmp_path_factory.mktemp("reviewed") / "run")
     own = planned(bloodcell.open_run(folder))
 
     def apply(reviewer: str, label: Callable[[int], str], *patients: str) -> None:

@@ -139,15 +139,17 @@ def planned_rows(run: Run, patient: str) -> list[int]:
     return [planned["row"] for planned in plan if planned["patient"] == patient]
 
 
-def test_what_was_signed_is_final_and_the_networks_share_stays(run: Run, tmp_path: Path) -> None:
-    copy = reviewed(run, tmp_path / "run")
+def test_what_was_signed_is_final_and_the_networks_share_stays(
+    demanding_run: Run, tmp_path: Path
+) -> None:
+    copy = reviewed(demanding_run, tmp_path / "run")
     review = pq.read_table(copy.folder / "review" / "patients.parquet").to_pylist()[0]
     html = page_path(copy, "phantom-000").read_text()
     text = " ".join(Parsed(html).text.split())
     assert "Final Signed: A. Reader, <b>B." in text
     low, high = review["blast_percent_low"], review["blast_percent_high"]
     assert f"95 % interval {low:.1f} to {high:.1f} %, after" in text
-    assert_numbers_are(run.patients.to_pylist()[0], Parsed(html).numbers)
+    assert_numbers_are(demanding_run.patients.to_pylist()[0], Parsed(html).numbers)
     monocytes = re.search(r'data-code="monocyte".*?corrected">([\d,]+)<', html)
     assert monocytes
     assert int(monocytes[1]) == review["n_monocyte"]
