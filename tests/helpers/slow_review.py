@@ -33,8 +33,13 @@ def slow_share(
     seen: list[tuple[int, bool]],
     blasts: int,
     others: int,
+    *,
+    of_all: bool = False,
 ) -> dict[str, float]:
-    """``share``, ``low``, ``high``, ``under_20`` and ``surprise`` of one patient."""
+    """``share``, ``low``, ``high``, ``under_20`` and ``surprise`` of one patient.
+
+    ``of_all``: all but ``share`` of what the cells are a sample of.
+    """
     cells = sum(histogram)
     strength = [max(0.5, prior["worth_cells"] * n / cells - 1) for n in histogram]
     nodes = [(-9 + 0.25 * i, -3 + 0.1 * j) for i in range(73) for j in range(43)]
@@ -83,8 +88,14 @@ def slow_share(
             low, high = (middle, high) if below(middle) < mass else (low, middle)
         return (low + high) / 2
 
+    share = quantile(0.5)
+    if of_all:
+        for i, (w, d) in enumerate(curves):
+            mean = (total * d.mean + 1) / (total + 2)
+            spread = math.sqrt(d.stdev**2 + mean * (1 - mean) / (total + 3))
+            curves[i] = (w, NormalDist(mean, spread))
     return {
-        "share": quantile(0.5),
+        "share": share,
         "low": quantile(0.025),
         "high": quantile(0.975),
         "under_20": below(0.2),

@@ -60,9 +60,26 @@ def test_the_core_computes_what_the_formulas_say(seen: list[tuple[int, bool]]) -
     assert fast["surprise"] == pytest.approx(slow["surprise"], abs=1e-4)
 
 
-def test_no_answer_gives_the_share_that_a_run_reports() -> None:
-    reported = core().estimate_shares(HISTOGRAM[None])[0]
-    assert reported.tobytes() == share_of([]).tobytes()
+def test_a_run_reports_the_share_that_a_review_starts_from_and_of_what_the_cells_are_a_sample() -> (
+    None
+):
+    reported, first = core().estimate_shares(HISTOGRAM[None])[0], share_of([])
+    assert reported["share"] == first["share"]
+    assert reported["low"] < first["low"]
+    assert reported["high"] > first["high"]
+    cells = HISTOGRAM.tolist()
+    slow = slow_share(PRIOR, cells, [float(n) for n in cells], [], 0, 0, of_all=True)
+    for name in ("share", "low", "high"):
+        assert reported[name] == pytest.approx(slow[name], abs=2e-5), name
+    assert reported["bands"][:3].sum() == pytest.approx(slow["under_20"], abs=2e-5)
+
+
+def test_few_cells_without_a_blast_leave_as_much_open_as_counting_them_does() -> None:
+    few = np.zeros(64, np.int64)
+    few[0] = 20
+    (of_few,), (of_many,) = (core().estimate_shares(n * few[None]) for n in (1, 100))
+    assert of_few["high"] > 0.1  # 0 of 20 counted by hand: up to 16.8 %
+    assert of_many["high"] < 0.05
 
 
 def test_a_further_blast_raises_the_share() -> None:

@@ -267,13 +267,13 @@ def test_results_that_were_counted_anew_get_a_plan_of_their_own(
     smears: Path, tmp_path: Path
 ) -> None:
     source = shutil.copytree(smears, tmp_path / "in")
-    image = next((source / "phantom-002").glob("*.jpg"))
+    image = next((source / "phantom-000").glob("*.jpg"))
     image.rename(tmp_path / image.name)
-    (source / "phantom-002" / image.name).touch()
+    (source / "phantom-000" / image.name).touch()
     run = bloodcell.score(source, tmp_path / "run")
     first = plan_path(run).read_bytes()
     bloodcell.score(source, tmp_path / "run")
     assert plan_path(run).read_bytes() == first
-    (tmp_path / image.name).rename(source / "phantom-002" / image.name)
+    (tmp_path / image.name).rename(source / "phantom-000" / image.name)
     bloodcell.score(source, tmp_path / "run", retry_rejected=True)
     assert plan_path(run).read_bytes() != first

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 namespace bloodcell {
@@ -48,6 +49,7 @@ struct Normal {
 
 class SharePosterior {
 public:
+    // Of the leukocytes that were scored.
     SharePosterior(const Recalibration& patient, const double* unseen, double blasts,
                    double others) {
         double total = blasts + others;
@@ -73,6 +75,19 @@ public:
             const double deviation = std::sqrt(variance) / total + 1e-12;
             normals_.push_back({curve.weight, mean / total, 1 / deviation});
         }
+    }
+
+    // Of all that they are a sample of: as many again, each a blast by Laplace's rule of
+    // succession, spread the share as counting does.
+    SharePosterior of_all(double cells) const {
+        SharePosterior all = *this;
+        for (Normal& one : all.normals_) {
+            const double known = 1 / (one.per_deviation * one.per_deviation);
+            one.mean = (cells * one.mean + 1) / (cells + 2);
+            const double counting = one.mean * (1 - one.mean) / (cells + 3);
+            one.per_deviation = 1 / std::sqrt(known + counting);
+        }
+        return all;
     }
 
     double mass_below(double share) const {
@@ -117,25 +132,32 @@ private:
     double most_;
 };
 
+ReviewedShare summary(double share, const SharePosterior& posterior, double surprise) {
+    const double five = posterior.mass_below(0.05);
+    const double ten = posterior.mass_below(0.10);
+    const double twenty = posterior.mass_below(0.20);
+    return {share,
+            posterior.quantile(0.025),
+            posterior.quantile(0.975),
+            {five, ten - five, twenty - ten, 1 - twenty},
+            surprise};
+}
+
 }  // namespace
 
 ReviewedShare reviewed_share(const Recalibration& patient, const double* unseen, double blasts,
                              double others) {
     const SharePosterior posterior(patient, unseen, blasts, others);
-    const double five = posterior.mass_below(0.05);
-    const double ten = posterior.mass_below(0.10);
-    const double twenty = posterior.mass_below(0.20);
-    return {posterior.quantile(0.5),
-            posterior.quantile(0.025),
-            posterior.quantile(0.975),
-            {five, ten - five, twenty - ten, 1 - twenty},
-            patient.surprise()};
+    return summary(posterior.quantile(0.5), posterior, patient.surprise());
 }
 
 ReviewedShare estimated_share(const RecalibrationPrior& prior, const std::int64_t* histogram) {
     std::array<double, blast_bins> unseen{};
     std::copy_n(histogram, blast_bins, unseen.begin());
-    return reviewed_share(Recalibration(prior, histogram), unseen.data(), 0, 0);
+    const Recalibration patient(prior, histogram);
+    const SharePosterior scored(patient, unseen.data(), 0, 0);
+    const double cells = std::accumulate(unseen.begin(), unseen.end(), 0.0);
+    return summary(scored.quantile(0.5), scored.of_all(cells), patient.surprise());
 }
 
 }  // namespace bloodcell

@@ -24,8 +24,9 @@ struct ReviewedShare {
 ReviewedShare reviewed_share(const Recalibration& patient, const double* unseen, double blasts,
                              double others);
 
-// Before any cell was looked at. histogram: blast_bins counts of 0 or more, not all 0. Depends on
-// nothing else.
+// Before any cell was looked at: of the blood that the cells are a sample of, so that few cells
+// give a wide interval, while a review's share is that of the cells themselves. histogram:
+// blast_bins counts of 0 or more, not all 0. Depends on nothing else.
 ReviewedShare estimated_share(const RecalibrationPrior& prior, const std::int64_t* histogram);
 
 }  // namespace bloodcell
