@@ -378,6 +378,7 @@ class RecalibrationPrior:
     def estimate_shares(self, histogram: NDArray[np.int64], threads: int = 1) -> NDArray[np.void]:
         """Each patient's share before any cell was looked at; the GIL is released.
 
+        Interval and bands are of the blood that the cells are a sample of.
         Arguments and errors as of `ShiftModel.fit_mixtures`. Returns `SHARE_ESTIMATE` (P,), NaN for
         a patient without cells.
         """
