@@ -41,7 +41,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> list[bloodcell.Run]:
             patient.rename(smears / f"night-{night}-{patient.name}")
         # So narrow that every patient has cells planned.
         scored = bloodcell.score(smears, folder / f"run-{night}", interval_width=0.1)
-        run = planned(scored, 72)
+        run = planned(scored, 52)
         answers = answers_of(run, labels_as_foretold(run).__getitem__)
         apply_answers(run, answers, "A", "answers.json")
         runs.append(bloodcell.open_run(run.folder))
