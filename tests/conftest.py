@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 import bloodcell
 from bloodcell.engine.backends.cuda import why_no_cuda
+
+
+def pytest_configure() -> None:
+    """Programs that tests start heed Ctrl-C, though a shell in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
