@@ -77,8 +77,8 @@ public:
         }
     }
 
-    // Of all that they are a sample of: as many again, each a blast by Laplace's rule of
-    // succession, spread the share as counting does.
+    // Of the blood that they are a sample of: given a curve, the posterior of a share of which
+    // `cells` were counted, all shares being alike likely before (Laplace's rule of succession).
     SharePosterior of_all(double cells) const {
         SharePosterior all = *this;
         for (Normal& one : all.normals_) {
