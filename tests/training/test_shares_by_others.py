@@ -123,6 +123,23 @@ def test_the_default_error_model_is_what_its_held_out_cells_give(tmp_path: Path)
             assert again[name] == close, name
 
 
+def test_the_default_cards_figures_of_patients_are_what_its_held_out_cells_give(
+    tmp_path: Path,
+) -> None:
+    folder = copy_of_model(tmp_path)
+    stated = read_toml(folder / "card.toml", ModelError)["metrics"]["validation"]
+    again = held_out_figures(read_held_out(folder, load_scheme("jhu18")))
+    for name in ("shares", "patient"):
+        for was, now in zip(*(_rows(figures[name]) for figures in (stated, again)), strict=True):
+            assert now == pytest.approx(was, rel=1e-3, abs=0.01)
+
+
+def _rows(figures: Any) -> list[dict[str, Any]]:
+    """Without names, which are no numbers."""
+    rows = figures if isinstance(figures, list) else [figures]
+    return [{key: n for key, n in row.items() if key != "patient"} for row in rows]
+
+
 def test_a_card_without_an_error_model_is_not_fitted_anew(tmp_path: Path) -> None:
     folder = copy_of_model(tmp_path)
     card = read_toml(folder / "card.toml", ModelError)
