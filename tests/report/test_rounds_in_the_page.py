@@ -41,6 +41,12 @@ def served(own_run: bloodcell.Run) -> Iterator[Served]:
     server.kill()
 
 
+def open_as_reader(page: Page, served: Served) -> None:
+    page.goto(served.address)
+    page.get_by_role("link", name=FIRST).click()
+    page.get_by_label("Reviewer").fill("A. Reader")
+
+
 def read_round(page: Page) -> int:
     """Answer what waits by keys, as ``label`` says; how many cells that were."""
     rows = [int(c.get_attribute("data-row") or -1) for c in page.locator("#planned .cell").all()]
@@ -54,9 +60,7 @@ def read_round(page: Page) -> int:
 def test_a_served_page_goes_from_round_to_round(
     page: Page, own_run: bloodcell.Run, served: Served
 ) -> None:
-    page.goto(served.address)
-    page.get_by_role("link", name=FIRST).click()
-    page.get_by_label("Reviewer").fill("A. Reader")
+    open_as_reader(page, served)
     expect(page.locator("#progress")).to_have_text("0 of 10 in this round")
     expect(page.locator("#save-button")).to_have_text("Apply answers")
     assert read_round(page) == 10
@@ -168,9 +172,7 @@ def test_what_is_applied_is_said_to_be_though_the_report_could_not_be_written(
 def test_a_page_says_so_too_and_forgets_the_draft(
     page: Page, own_run: bloodcell.Run, served: Served
 ) -> None:
-    page.goto(served.address)
-    page.get_by_role("link", name=FIRST).click()
-    page.get_by_label("Reviewer").fill("A. Reader")
+    open_as_reader(page, served)
     page.locator("#planned .cell").first.focus()
     page.keyboard.press("o")
     path = page_path(own_run, FIRST)
