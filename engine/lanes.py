@@ -7,7 +7,7 @@ from typing import Protocol
 from bloodcell.engine.backends.choice import BACKENDS
 from bloodcell.engine.backends.contract import Backend
 from bloodcell.engine.backends.opening import open_backend, open_device_backend
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
+from bloodcell.engine.batches import Batch, ScoreBatch, scored_batch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.setup import Setup
 
@@ -29,7 +29,7 @@ class Lane(Protocol):
     def depth(self) -> int:
         """How many batches may be in flight: begun, not finished."""
 
-    def begin(self, batch: EncodedBatch) -> Begun:
+    def begin(self, batch: Batch) -> Begun:
         """Take on a batch. Raises EngineError if decoding or the network fails as a whole."""
 
 
@@ -56,7 +56,7 @@ class HostLane:
     backend: Backend
     depth: int = 1
 
-    def begin(self, batch: EncodedBatch) -> Scored:
+    def begin(self, batch: Batch) -> Scored:
         """See ``Lane.begin``."""
         images = self.decoder.decode_batch(batch)
         decoded = self.backend.probabilities(images.pixels) if len(images.pixels) else None
@@ -79,6 +79,8 @@ class Lanes:
     lanes: Sequence[Lane]
     batch_size: int
     """Most cells of a batch that a lane may begin."""
+    pass_cells: int
+    """See ``Backend.pass_cells``."""
     made_of: dict[str, str]
     """Versions, digests and choices, by name, that results depend on."""
 
@@ -101,7 +103,7 @@ def _open_host_lanes(setup: Setup) -> Lanes:
         HostLane(Decoder(setup.preprocessing, batch_size=batch_size, threads=threads), backend)
         for _ in range(count)
     ]
-    return Lanes(lanes, batch_size, backend.made_of)
+    return Lanes(lanes, batch_size, backend.pass_cells, backend.made_of)
 
 
 def _open_device_lane(setup: Setup) -> Lanes:
@@ -119,4 +121,4 @@ def _open_device_lane(setup: Setup) -> Lanes:
     )
     jpeg_decoder = "hardware" if setup.hardware_decoder else "CUDA"
     made_of = backend.made_of | {"jpeg_decoder": jpeg_decoder}
-    return Lanes([DeviceLane(decoder, backend)], batch_size, made_of)
+    return Lanes([DeviceLane(decoder, backend)], batch_size, backend.pass_cells, made_of)

@@ -101,4 +101,5 @@ def _lanes(setup: Setup) -> Lanes:
         stream=backend.stream,
         hardware_decoder=setup.hardware_decoder,
     )
-    return Lanes([DeviceLane(decoder, backend)], setup.batch_size, backend.made_of)
+    lane = DeviceLane(decoder, backend)
+    return Lanes([lane], setup.batch_size, backend.pass_cells, backend.made_of)

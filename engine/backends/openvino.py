@@ -24,6 +24,8 @@ class OpenVINOBackend:
     a network that OpenVINO cannot read, and EngineError if it would not compute in bfloat16 here.
     """
 
+    pass_cells = _PASS_CELLS
+
     def __init__(self, network: Network, threads: int, calls: int) -> None:
         self.class_count = network.class_count
         self.made_of = {"openvino": str(openvino.get_version())}

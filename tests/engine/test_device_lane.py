@@ -18,7 +18,7 @@ from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.batches import DecodedBatch, EncodedBatch, ScoreBatch
 from bloodcell.engine.decode import Decoder, Encoded, UndecodableError
 from bloodcell.engine.device_decode import DeviceDecoder, open_device_decoder
 from bloodcell.engine.device_lane import DeviceLane
@@ -62,9 +62,20 @@ def gpu_that_refuses(refused: Callable[[np.ndarray], bool]) -> Callable[[Encoded
     return run
 
 
+def resizing_gpu(host: Decoder) -> Callable[[DecodedBatch], object]:
+    """Resizes as the CPU does, from its memory or the device's into the device's."""
+
+    def run(batch: DecodedBatch) -> object:
+        assert all(isinstance(one, fake_gpu.Array) == batch.on_device for one in batch.images)
+        pixels, samples = host.resize([np.asarray(one) for one in batch.images])
+        return pixels.view(fake_gpu.Array), InDeviceMemory(samples)
+
+    return run
+
+
 def device_decoder(refused: Callable[[np.ndarray], bool]) -> DeviceDecoder:
     host = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
-    return DeviceDecoder(gpu_that_refuses(refused), host)
+    return DeviceDecoder(gpu_that_refuses(refused), host, resizing_gpu(host))
 
 
 def encoded_batches(smears: Path, run: bloodcell.Run) -> list[EncodedBatch]:

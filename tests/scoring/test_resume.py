@@ -214,6 +214,7 @@ def test_logits_that_are_no_numbers_stop_the_run(
         def __init__(self, choice: Choice, network: Network, threads: int, calls: int) -> None:
             self._opened = real(choice, network, threads, calls)
             self.class_count = self._opened.class_count
+            self.pass_cells = self._opened.pass_cells
             self.made_of = self._opened.made_of
 
         def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
