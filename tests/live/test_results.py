@@ -18,7 +18,9 @@ def test_rows_and_patients_are_those_of_a_run(run: bloodcell.Run, smears: Path) 
     random.Random(1).shuffle(rows)
     with bloodcell.Engine() as engine:
         futures = [
-            engine.submit((smears / row["path"]).read_bytes(), patient=row["patient"], row=row["row"])
+            engine.submit(
+                (smears / row["path"]).read_bytes(), patient=row["patient"], row=row["row"]
+            )
             for row in rows
         ]
         assert [as_stored(future.result()) for future in futures] == [*map(stored, rows)]
@@ -65,9 +67,7 @@ def test_pixels_get_what_a_lossless_file_of_them_gets(tiny: Path) -> None:
             levels = np.rint(array * 255).astype(np.uint8) if array.dtype != np.uint8 else array
             sparse = np.repeat(np.repeat(levels, 2, axis=0), 2, axis=1)[::2, ::2]
             given = [PICTURES[name].data, levels, OnHost(levels), sparse]
-            file, *arrays = (
-                engine.submit(image, patient="A").result() for image in given
-            )
+            file, *arrays = (engine.submit(image, patient="A").result() for image in given)
             for result in arrays:
                 np.testing.assert_array_equal(result.probabilities, file.probabilities)
                 assert (result.stained, result.status) == (file.stained, "scored")
