@@ -1,5 +1,6 @@
 """`bloodcell serve`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def serve(
 ) -> Shown:  # fmt: skip
     """Score cells of other programs, by the Open Inference Protocol v2 over gRPC and HTTP."""
     model_folder(model)
+    # Its core would say on standard error, in lines of its own, what is raised or answered.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         from bloodcell.server.life import Options
         from bloodcell.server.life import serve as run_server

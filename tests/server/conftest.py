@@ -1,5 +1,6 @@
 """Fixtures of the tests of `bloodcell serve`: a server with a network that takes no time."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,11 @@ def served(tiny: Path) -> Iterator[ServedEngine]:
     """A server that scores at once."""
     server = ServedEngine("--model", tiny, "--backend", "onnxruntime")
     yield server
-    status, _, said = server.ended()
+    status, _, said = server.ended(signal.SIGINT)
     assert (status, said) == (0, ""), "whatever was asked of it, nothing failed in it"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def waiting(tiny: Path) -> Iterator[ServedEngine]:
     """A server in which a cell waits for others longer than any test; with room for two cells."""
     limits = ("--max-waiting", "2", "--max-delay-ms", "600000")

@@ -1,4 +1,4 @@
-"""tritonclient, which no one here wrote, asks everything over both protocols; answers are score's."""
+"""tritonclient, which no one here wrote, asks everything; what it gets is what `score` gives."""
 
 import json
 import threading
