@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,8 @@ class ServedEngine:
         found = re.fullmatch(r"serving (\S+): gRPC \S+:(\d+), HTTP \S+:(\d+)\n", self.said)
         assert found, self.said + self.process.stderr.read()
         self.model = found[1]
+        # Decoders say on standard error what they think of images; a full pipe would stop them.
+        self._rest = ThreadPoolExecutor(1).submit(self.process.stderr.read)
         self.ports = {"grpc": int(found[2]), "http": int(found[3])}
 
     def client(self, protocol: str, **options: Any) -> Any:
@@ -46,12 +49,18 @@ class ServedEngine:
     def ended(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Exit status, output and what was said, after a signal."""
         self.process.send_signal(number)
-        out, said = self.process.communicate(timeout=60)
-        return self.process.returncode, out, said
+        return self.result()
+
+    def result(self) -> tuple[int, str, str]:
+        """Exit status, output and what was said, once it has ended."""
+        assert self.process.stdout
+        with self.process:
+            status = self.process.wait(timeout=60)
+            return status, self.process.stdout.read(), self._rest.result()
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.result()
 
 
 def client_module(protocol: str) -> ModuleType:

@@ -48,8 +48,8 @@ def test_what_was_taken_is_answered_before_it_ends(tiny: Path) -> None:
     result, error = answers.get(timeout=60)
     assert error is None
     assert result.as_numpy("status").tolist() == [b"scored"]
-    out, said = server.process.communicate(timeout=60)
-    assert (server.process.returncode, said) == (0, "")
+    status, out, said = server.result()
+    assert (status, said) == (0, "")
     assert '"patients not finished": 1' in out
 
 
