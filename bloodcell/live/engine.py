@@ -208,8 +208,9 @@ class Engine:
         try:
             # A lane that waited for room would wait for itself.
             waits = self._waiting.put(cell, block=block and not self._is_own_thread())
-        except BaseException:
+        except EngineError:
             cell.patient.settle()
+            self._refuse_if_failed()  # which closes the engine as well
             raise
         if waits:
             cell.future.add_done_callback(partial(self._drop_if_cancelled, cell.number))
