@@ -75,6 +75,7 @@ class Engine:
             root=Path(),
             batch_size=None,
             threads=threads or usable_cores(),
+            prompt=True,
         )
         self._when_full = when_full
         self._patients = Patients(self.model, counting)
