@@ -66,6 +66,8 @@ def test_device_memory_is_refused_by_an_engine_on_the_cpu(engine: bloodcell.Engi
         ({"patient": "a\udc80"}, "UTF-8"),
         ({"patient": "A", "row": -1}, "row is 0 or more, -1 given"),
         ({"patient": "A", "row": 2**63}, "row is 0 or more"),
+        ({"patient": "A", "row": 1.5}, "row is a whole number, 1.5 given"),
+        ({"patient": "A", "deadline_s": "1"}, "deadline_s is a number of seconds, '1' given"),
         ({"patient": "A", "deadline_s": float("nan")}, "deadline_s is a number of seconds"),
     ],
 )

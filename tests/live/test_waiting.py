@@ -226,6 +226,21 @@ def test_who_waits_for_room_is_told_that_the_engine_is_closed(lane: HeldLane) ->
     closing.join(20)
 
 
+def test_cells_whose_results_cannot_be_made_are_told_too(
+    lane: HeldLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_arguments: object) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr("bloodcell.live.patients.OpenPatient.count", exhausted)
+    lane.go.set()
+    engine = opened()
+    future = engine.submit(IMAGE, patient="A")
+    with pytest.raises(bloodcell.EngineError, match="has failed: no memory"):
+        future.result(20)
+    engine.close()
+
+
 def test_a_lane_that_fails_ends_the_engine_and_every_cell_is_told(lane: HeldLane) -> None:
     lane.fails = True
     engine = opened()
