@@ -141,6 +141,19 @@ def test_a_missed_deadline_is_told_at_once_and_the_cell_not_counted(lane: HeldLa
         assert (statistics["cells"], statistics["scored"]) == (1, 1)
 
 
+def test_a_late_result_is_not_given_though_nobody_was_told(
+    lane: HeldLane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bloodcell.live.deadlines.Deadlines.add", lambda *_: None)
+    with opened() as engine:
+        late = engine.submit(IMAGE, patient="A", deadline_s=0.05)
+        assert lane.taken.acquire(timeout=20)
+        time.sleep(0.1)
+        lane.go.set()
+        assert late.result(20).status == "expired"
+        assert engine.finish("A")["cells"] == 0
+
+
 def test_what_no_lane_has_taken_can_be_cancelled(lane: HeldLane) -> None:
     with opened() as engine:
         taken = engine.submit(IMAGE, patient="A")
