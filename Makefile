@@ -43,10 +43,12 @@ ctest: .venv/.testing
 	$(BIN)/cmake --build build/ctest
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
 
-# Kills 800 runs of 5,000 cells and resumes them; scores 50,000 mutated real images. Prints counts.
+# Kills 800 runs of 5,000 cells and resumes them; scores 50,000 mutated real images; submits 100,000
+# cells to an engine from 32 threads. Prints counts.
 fault-test: .venv/.testing
 	$(BIN)/python tests/faults/kills.py --first
 	$(BIN)/python tests/faults/mutated_images.py $(or $(BLOODCELL_DATA),../shared/data) 50000
+	$(BIN)/python tests/faults/live_cells.py
 
 bench: .venv/.testing
 	$(BIN)/pytest benchmarks -s --benchmark-columns=min,median,rounds --benchmark-sort=min

@@ -98,7 +98,7 @@ def _open_host_lanes(setup: Setup) -> Lanes:
     count = 1 if on_cpu and on_cpu.spreads_a_call else setup.threads
     threads = setup.threads // count
     batch_size = setup.batch_size or _HOST_BATCH
-    backend = open_backend(setup.choice, setup.network, threads, calls=count)
+    backend = open_backend(setup.choice, setup.network, threads, count, prompt=setup.prompt)
     lanes = [
         HostLane(Decoder(setup.preprocessing, batch_size=batch_size, threads=threads), backend)
         for _ in range(count)

@@ -2,15 +2,14 @@
 
 import atexit
 import math
+import operator
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, get_args
 
@@ -24,11 +23,13 @@ from bloodcell.live.cells import Cell, CellResult
 from bloodcell.live.deadlines import Deadlines
 from bloodcell.live.images import copied
 from bloodcell.live.patients import Patients
-from bloodcell.live.results import Results, settle
+from bloodcell.live.results import Results, failure, settle
+from bloodcell.live.streams import results_as_done, results_in_order
 from bloodcell.live.waiting import Limits, Waiting
 from bloodcell.model import Model, load_model
 from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.shares import Counting
+from bloodcell.toml import is_number
 
 WhenFull = Literal["block", "refuse"]
 
@@ -75,6 +76,7 @@ class Engine:
             root=Path(),
             batch_size=None,
             threads=threads or usable_cores(),
+            prompt=True,
         )
         self._when_full = when_full
         self._patients = Patients(self.model, counting)
@@ -118,7 +120,7 @@ class Engine:
         ``image``: the bytes of an encoded file (``bytes``, ``bytearray``, ``memoryview``), RGB as
         a uint8 array (height, width, 3) of NumPy or of whatever has ``__dlpack__``, where the
         backend is on a GPU also in its memory. It is copied. ``row``: a number of one's own, 0 or
-        more, by default how many cells were submitted before. ``deadline_s``: seconds from now
+        more, by default a running one. ``deadline_s``: seconds from now
         after which the result is ``expired`` and the cell not counted.
 
         Raises InputError for what is no image by type or shape, and for a patient that is
@@ -135,7 +137,7 @@ class Engine:
         are taken in the caller's thread, ahead by as many as keep the lanes busy; where the
         engine is full it waits. Raises what ``submit`` raises; once closed, the rest is cancelled.
         """
-        given = _results_in_order if in_order else _results_as_done
+        given = results_in_order if in_order else results_as_done
         return given((self._submit(*one, block=True) for one in cells), self._at_once)
 
     def snapshot(self, patient: str) -> dict[str, Any]:
@@ -201,15 +203,16 @@ class Engine:
         block: bool,
     ) -> Future[CellResult]:
         self._refuse_if_failed()
-        _check_numbers(row, deadline_s)
-        own, now_s = copied(image, on_gpu=self.choice.on_gpu), time.monotonic()
-        due_s = None if deadline_s is None else now_s + deadline_s
-        cell = Cell(own, self._patients.admit(patient), row, now_s, due_s)
+        number, now_s = _checked_row(row), time.monotonic()
+        due_s = _due_s(deadline_s, now_s)
+        own = copied(image, on_gpu=self.choice.on_gpu)
+        cell = Cell(own, self._patients.admit(patient), number, now_s, due_s)
         try:
             # A lane that waited for room would wait for itself.
             waits = self._waiting.put(cell, block=block and not self._is_own_thread())
-        except BaseException:
+        except EngineError:
             cell.patient.settle()
+            self._refuse_if_failed()  # which closes the engine as well
             raise
         if waits:
             cell.future.add_done_callback(partial(self._drop_if_cancelled, cell.number))
@@ -238,11 +241,11 @@ class Engine:
         self._error = self._error or error
         self._waiting.close()
         for cell in self._waiting.clear():
-            settle(cell, _failure(error))
+            settle(cell, failure(error))
 
     def _refuse_if_failed(self) -> None:
         if self._error is not None:
-            raise _failure(self._error)
+            raise failure(self._error)
 
     def _is_own_thread(self) -> bool:
         return threading.current_thread() in (*self._threads, self._deadlines.thread)
@@ -253,47 +256,6 @@ class Engine:
                 f"{method} waits for cells, and this thread scores them: call it from another "
                 "one, not from a future's callback"
             )
-
-
-def _failure(error: BaseException) -> EngineError:
-    """What every cell is told of an error that ended the engine, each in an object of its own."""
-    failure = EngineError(f"the engine has failed: {error}")
-    failure.__cause__ = error
-    return failure
-
-
-def _results_in_order(futures: Iterator[Future[CellResult]], at_once: int) -> Iterator[CellResult]:
-    ahead: deque[Future[CellResult]] = deque()
-    try:
-        for future in futures:
-            ahead.append(future)
-            while ahead and (len(ahead) >= at_once or ahead[0].done()):
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        for future in ahead:
-            future.cancel()
-
-
-def _results_as_done(futures: Iterator[Future[CellResult]], at_once: int) -> Iterator[CellResult]:
-    done: SimpleQueue[Future[CellResult]] = SimpleQueue()
-    ahead: set[Future[CellResult]] = set()
-    try:
-        for future in futures:
-            ahead.add(future)
-            future.add_done_callback(done.put)
-            while len(ahead) >= at_once or not done.empty():
-                finished = done.get()
-                ahead.remove(finished)
-                yield finished.result()
-        while ahead:
-            finished = done.get()
-            ahead.remove(finished)
-            yield finished.result()
-    finally:
-        for future in ahead:
-            future.cancel()
 
 
 def _check_options(
@@ -308,8 +270,19 @@ def _check_options(
         raise InputError(f"when_full is one of {get_args(WhenFull)}, not {when_full!r}")
 
 
-def _check_numbers(row: int | None, deadline_s: float | None) -> None:
-    if row is not None and not 0 <= row < 2**63:
-        raise InputError(f"row is 0 or more, {row} given")
-    if deadline_s is not None and not math.isfinite(deadline_s):
-        raise InputError(f"deadline_s is a number of seconds, {deadline_s} given")
+def _checked_row(row: int | None) -> int | None:
+    try:
+        number = None if row is None else operator.index(row)
+    except TypeError as error:
+        raise InputError(f"row is a whole number, {row!r} given") from error
+    if number is not None and not 0 <= number < 2**63:
+        raise InputError(f"row is 0 or more, {number} given")
+    return number
+
+
+def _due_s(deadline_s: float | None, now_s: float) -> float | None:
+    if deadline_s is None:
+        return None
+    if not is_number(deadline_s):
+        raise InputError(f"deadline_s is a number of seconds, {deadline_s!r} given")
+    return now_s + deadline_s

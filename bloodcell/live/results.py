@@ -6,12 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
 
-import numpy as np
-
 from bloodcell._core import REASONS
 from bloodcell.engine.batches import ScoreBatch
+from bloodcell.errors import EngineError
 from bloodcell.live.cells import Cell, CellResult
-from bloodcell.live.patients import OpenPatient
 from bloodcell.live.waiting import Waiting
 from bloodcell.scheme import Scheme
 from bloodcell.store import blast_probability
@@ -24,33 +22,51 @@ class Results:
         self, waiting: Waiting, scheme: Scheme, failed: Callable[[BaseException], None]
     ) -> None:
         self._waiting, self._scheme, self._failed = waiting, scheme, failed
+        self._codes = scheme.codes
 
     def put(self, batch: ScoreBatch) -> bool:
         """Count each cell whose result is still wanted, and set it; see ``Outlet.put``."""
-        now_s = time.monotonic()
-        cells: list[tuple[int, Cell]] = []
-        for place, cell in enumerate(self._waiting.returned(batch.rows)):
-            if cell is None:
-                continue
-            if cell.is_late(now_s):
-                settle(cell, cell.expired())
-            else:
-                cells.append((place, cell))
-        by_patient: dict[OpenPatient, list[int]] = defaultdict(list)
-        for at, (_, cell) in enumerate(cells):
-            by_patient[cell.patient].append(at)
-        for patient, own in by_patient.items():
-            rows = [row for at in own if (row := cells[at][1].row) is not None]
-            patient.count(rows, batch, [cells[at][0] for at in own])
-        results = _results(batch, cells, self._scheme)
-        for (_, cell), result in zip(cells, results, strict=True):
-            settle(cell, result)
+        returned = enumerate(self._waiting.returned(batch.rows))
+        cells = [(place, cell) for place, cell in returned if cell is not None]
+        outcomes: list[CellResult | BaseException] = []
+        try:
+            outcomes += self._counted(batch, cells)
+        except BaseException as error:
+            outcomes += [failure(error) for _ in cells]
+            raise
+        finally:
+            for (_, cell), outcome in zip(cells, outcomes, strict=True):
+                settle(cell, outcome)
         return True
+
+    def _counted(self, batch: ScoreBatch, cells: list[tuple[int, Cell]]) -> list[CellResult]:
+        now_s = time.monotonic()
+        called = batch.probabilities.argmax(axis=1).tolist()
+        blast = blast_probability(batch.probabilities, self._scheme).tolist()
+        results, by_patient = [], defaultdict(list)
+        for place, cell in cells:
+            if cell.is_late(now_s):
+                results.append(cell.expired())
+            else:
+                code = self._codes[called[place]]
+                results.append(_result(batch, place, cell, code, blast[place]))
+                by_patient[cell.patient].append((place, results[-1].row))
+        for patient, own in by_patient.items():
+            places, rows = zip(*own, strict=True)
+            patient.count(rows, batch, places)
+        return results
 
     def end(self, error: BaseException | None = None) -> None:
         """See ``Outlet.end``."""
         if error is not None:
             self._failed(error)
+
+
+def failure(error: BaseException) -> EngineError:
+    """What a cell is told of an error that ended the engine, in an object of its own."""
+    told = EngineError(f"the engine has failed: {error}")
+    told.__cause__ = error
+    return told
 
 
 def settle(cell: Cell, outcome: CellResult | BaseException) -> None:
@@ -64,30 +80,21 @@ def settle(cell: Cell, outcome: CellResult | BaseException) -> None:
     cell.patient.settle()
 
 
-def _results(batch: ScoreBatch, cells: list[tuple[int, Cell]], scheme: Scheme) -> list[CellResult]:
-    codes = scheme.codes
-    best = batch.probabilities.argmax(axis=1).tolist()
-    blast = blast_probability(batch.probabilities, scheme).tolist()
-    reasons, stained = batch.reasons.tolist(), batch.stained.tolist()
-    results = []
-    for place, cell in cells:
-        assert cell.row is not None
-        digest = batch.digests[place].tobytes() if batch.digests[place].any() else None
-        if reasons[place]:
-            why = REASONS[reasons[place]]
-            rejected = CellResult(cell.row, cell.patient.name, "rejected", why, digest=digest)
-            results.append(rejected)
-            continue
-        results.append(
-            CellResult(
-                cell.row,
-                cell.patient.name,
-                "scored",
-                cell_class=codes[best[place]],
-                blast_probability=blast[place],
-                probabilities=np.array(batch.probabilities[place]),
-                digest=digest,
-                stained=stained[place],
-            )
-        )
-    return results
+def _result(
+    batch: ScoreBatch, place: int, cell: Cell, code: str, blast_probability: float
+) -> CellResult:
+    assert cell.row is not None
+    digest = batch.digests[place].tobytes() if batch.digests[place].any() else None
+    if batch.reasons[place]:
+        why = REASONS[batch.reasons[place]]
+        return CellResult(cell.row, cell.patient.name, "rejected", why, digest=digest)
+    return CellResult(
+        cell.row,
+        cell.patient.name,
+        "scored",
+        cell_class=code,
+        blast_probability=blast_probability,
+        probabilities=batch.probabilities[place].copy(),
+        digest=digest,
+        stained=bool(batch.stained[place]),
+    )

@@ -31,6 +31,8 @@ class OnCpu:
     because: str
     """Why ``auto`` takes it, for ``run.json``."""
     largest_difference: float = FP32_DIFFERENCE
+    open_prompt: Callable[[Network, int, int], Backend] | None = None
+    """The same where cells come one by one, if another one then answers sooner."""
     spreads_a_call: bool = False
     """Whether one call at a time uses all threads; else each thread makes calls of its own."""
     why_not: Callable[[], str | None] = lambda: None
@@ -69,6 +71,12 @@ def _open_openvino(network: Network, threads: int, calls: int) -> Backend:
     from bloodcell.engine.backends.openvino import OpenVINOBackend
 
     return OpenVINOBackend(network, threads, calls)
+
+
+def _open_prompt_openvino(network: Network, threads: int, calls: int) -> Backend:
+    from bloodcell.engine.backends.openvino import OpenVINOBackend
+
+    return OpenVINOBackend(network, threads, calls, prompt=True)
 
 
 def _open_tensorrt(network: Network) -> DeviceBackend:
@@ -114,7 +122,11 @@ BACKENDS = {
         packages=(("openvino", "openvino"),),
         on_cpu=OnCpu(
             _open_openvino, "this CPU computes in bfloat16", BFLOAT16_DIFFERENCE,
+<<<<<<< HEAD
             why_not=_why_no_bfloat16, why_not_unasked=_why_bfloat16_is_slow,
+=======
+            open_prompt=_open_prompt_openvino, why_not=_why_no_bfloat16,
+>>>>>>> live
         ),
     ),
     REFERENCE: Row(packages=(), on_cpu=OnCpu(_open_onnxruntime, "it runs on the CPU")),
