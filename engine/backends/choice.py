@@ -122,11 +122,8 @@ BACKENDS = {
         packages=(("openvino", "openvino"),),
         on_cpu=OnCpu(
             _open_openvino, "this CPU computes in bfloat16", BFLOAT16_DIFFERENCE,
-<<<<<<< HEAD
-            why_not=_why_no_bfloat16, why_not_unasked=_why_bfloat16_is_slow,
-=======
             open_prompt=_open_prompt_openvino, why_not=_why_no_bfloat16,
->>>>>>> live
+            why_not_unasked=_why_bfloat16_is_slow,
         ),
     ),
     REFERENCE: Row(packages=(), on_cpu=OnCpu(_open_onnxruntime, "it runs on the CPU")),
