@@ -148,7 +148,8 @@ async def _model_metadata(service: Service, request: Any, _left_s: float | None)
 
 
 async def _model_infer(service: Service, request: Any, left_s: float | None) -> dict[str, Any]:
-    return _response(await service.infer(_request(request), left_s))
+    with service.taken():
+        return _response(await service.infer(_request(request), left_s))
 
 
 async def _status(service: Service, request: Any, _left_s: float | None) -> dict[str, Any]:

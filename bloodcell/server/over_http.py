@@ -115,10 +115,11 @@ class HttpServer:
         return web.json_response(about(self._service.model(*_model_of(request))))
 
     async def _infer(self, request: web.Request) -> web.Response:
-        body = await self._body(request)
-        read, behind = _split(body, request.headers.get(_HEADER_LENGTH))
-        asked, is_binary = _request(read, behind, *_model_of(request))
-        return _response(await self._service.infer(asked, None), is_binary)
+        with self._service.taken():
+            body = await self._body(request)
+            read, behind = _split(body, request.headers.get(_HEADER_LENGTH))
+            asked, is_binary = _request(read, behind, *_model_of(request))
+            return _response(await self._service.infer(asked, None), is_binary)
 
     async def _body(self, request: web.Request) -> bytes:
         """What was sent; Refusal if that is too much or no body, TimeoutError if it takes long."""
@@ -134,7 +135,8 @@ class HttpServer:
         return web.json_response(self._service.regions.listed(request.match_info.get("region", "")))
 
     async def _register(self, request: web.Request) -> web.Response:
-        read = _read(await self._body(request))
+        with self._service.taken():
+            read = _read(await self._body(request))
         key, offset, byte_size = read.get("key"), read.get("offset", 0), read.get("byte_size")
         if not (isinstance(key, str) and type(offset) is int and type(byte_size) is int):
             raise invalid("key is a name, offset and byte_size are whole numbers")

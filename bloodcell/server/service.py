@@ -120,6 +120,14 @@ class Service:
             self.metrics.requests.labels(protocol, call, code).inc()
             self.metrics.seconds.labels(protocol, call).observe(time.perf_counter() - began_s)
 
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Around a request with a body, from before that is read; Refusal if it is one too many."""
+        if self._is_stopping:
+            raise Refusal(Kind.STOPPING, "the server ends: it takes no more requests")
+        with self.admission.request():
+            yield
+
     def model(self, name: str, version: str = "") -> ServedModel:
         """The model of that name; Refusal if there is none, or while the engine is opened."""
         if not self._models:
@@ -134,20 +142,20 @@ class Service:
         return found
 
     async def infer(self, request: InferRequest, left_s: float | None) -> InferResponse:
-        """Have a model answer; ``left_s``: seconds until the client waits no more."""
-        if self._is_stopping:
-            raise Refusal(Kind.STOPPING, "the server ends: it takes no more requests")
+        """Have a model answer; ``left_s``: seconds until the client waits no more.
+
+        Inside ``taken``.
+        """
         model = self.model(request.model, request.version)
         await self.admission.pace()
-        with self.admission.request():
-            _check_parameters(request, model)
-            inputs = self._inputs(request, model)
-            wanted = _wanted(request, model)
-            given = await model.infer(
-                request.parameters, inputs, _timeout_s(request.parameters, left_s)
-            )
-            by_name = {one.name: one for one in given}
-            outputs = [self._put(by_name[one.name], one) for one in wanted]
+        _check_parameters(request, model)
+        inputs = self._inputs(request, model)
+        wanted = _wanted(request, model)
+        given = await model.infer(
+            request.parameters, inputs, _timeout_s(request.parameters, left_s)
+        )
+        by_name = {one.name: one for one in given}
+        outputs = [self._put(by_name[one.name], one) for one in wanted]
         return InferResponse(model.name, model.version, request.identifier, outputs)
 
     def _inputs(self, request: InferRequest, model: ServedModel) -> dict[str, Tensor]:

@@ -36,6 +36,10 @@ _WORDS = (
     "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset", "../../etc/passwd",
     "/dev/shm", "BYTES", "UINT8", "FP32", "é\U0001f9ea", "binary_data_size", "\0",
 )  # fmt: skip
+_PATHS = (
+    *["models/tiny/infer"] * 4, "models/patients/infer", "models/%2e%2e",
+    "systemsharedmemory/region/%2fr/register", "systemsharedmemory/unregister",
+)  # fmt: skip
 _JSON = (None, True, 0, -1, 1e308, 2**70, "", "tiny", [], {}, [[1], 2], {"a": [1]}, "\ud800")
 
 
@@ -170,8 +174,7 @@ def over_http(server: ServedEngine, images: list[bytes], count: int, seed: int) 
             headers[draw.choice(("Inference-Header-Content-Length", "Content-Encoding"))] = (
                 draw.choice(("gzip", "deflate", "-1", "9" * 30, "1"))
             )
-        path = draw.choice((*("models/tiny/infer",) * 4, "models/patients/infer", "models/%2e%2e",
-            "systemsharedmemory/region/%2fr/register", "systemsharedmemory/unregister"))  # fmt: skip
+        path = draw.choice(_PATHS)
         ends[one_over_http(server, path, draw.choice(_MUTATIONS)(body, draw), headers, draw)] += 1
     return ends
 

@@ -1,5 +1,6 @@
 """`bloodcell serve` in a process of its own, and what clients of both protocols need of it."""
 
+import os
 import re
 import signal
 import subprocess
@@ -21,7 +22,8 @@ class ServedEngine:
         words = [sys.executable, "-m", "bloodcell", "serve", "--grpc-port", "0", "--http-port", "0"]
         self.process = subprocess.Popen(
             [*before, *words, "--json", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True, **popen,
         )  # fmt: skip
         assert self.process.stderr
         self.said = self.process.stderr.readline()
@@ -48,7 +50,7 @@ class ServedEngine:
 
     def ended(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Exit status, output and what was said, after a signal."""
-        self.process.send_signal(number)
+        os.killpg(self.process.pid, number)
         return self.result()
 
     def result(self) -> tuple[int, str, str]:
@@ -59,8 +61,9 @@ class ServedEngine:
             return status, self.process.stdout.read(), self._rest.result()
 
     def kill(self) -> None:
-        self.process.kill()
-        self.result()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.result()
 
 
 def client_module(protocol: str) -> ModuleType:

@@ -200,6 +200,26 @@ def test_a_client_that_vanishes_takes_its_cells_with_it(waiting: ServedEngine) -
     assert all(found[given_up % protocol] for protocol in ("grpc", "http"))
 
 
+def test_a_body_that_is_still_coming_counts_as_a_request(tiny: Path) -> None:
+    server = ServedEngine("--model", tiny, "--backend", "onnxruntime", "--max-requests", "1")
+    with socket.create_connection(("127.0.0.1", server.ports["http"])) as slow:
+        slow.sendall(
+            b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+        )
+        client = server.client("grpc")
+
+        def is_refused() -> bool:
+            try:
+                client.infer("tiny", [pixels_input("grpc", PIXELS)])
+            except InferenceServerException as error:
+                return "1 requests are not answered yet" in str(error)
+            return False
+
+        until(is_refused)
+    until(lambda: not is_refused())
+    server.kill()
+
+
 def test_requests_are_bounded_in_number_and_rate() -> None:
     async def run() -> None:
         admission = Admission(Limits(1, requests=1, cells=1, requests_per_s=2.0))
