@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from bloodcell.engine.machine import computes_in_bfloat16
+from bloodcell.engine.machine import is_faster_in_bfloat16
 from bloodcell.errors import InputError
 from bloodcell.files import write_whole
 from bloodcell.metrics import auroc
@@ -231,8 +231,8 @@ def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Bfloat16 where it is safe, on a GPU and on a CPU that computes in it."""
-    capable = device.type == "cuda" or computes_in_bfloat16()
+    """Bfloat16 where it is safe, on a GPU and on a CPU that is faster in it."""
+    capable = device.type == "cuda" or is_faster_in_bfloat16()
     return torch.autocast(device.type, torch.bfloat16, enabled=capable)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bloodcell.engine.backends.contract import CPU, REFERENCE, USE_REFERENCE, Choice
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
-from bloodcell.engine.machine import computes_in_bfloat16
+from bloodcell.engine.machine import computes_in_bfloat16, is_faster_in_bfloat16
 from bloodcell.errors import EngineError, InputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class OnCpu:
     """Whether one call at a time uses all threads; else each thread makes calls of its own."""
     why_not: Callable[[], str | None] = lambda: None
     """What stands in the way although its packages are there; None if nothing does."""
+    why_not_unasked: Callable[[], str | None] = lambda: None
+    """Why ``auto`` leaves it although it can run; None if it does not."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,12 @@ def _why_no_bfloat16() -> str | None:
     return "this CPU does not compute in bfloat16, and in FP32 ONNX Runtime is as fast"
 
 
+def _why_bfloat16_is_slow() -> str | None:
+    if is_faster_in_bfloat16():
+        return None
+    return "on this CPU bfloat16 takes longer than FP32"
+
+
 def _why_no_torch_on_gpu() -> str | None:
     import torch
 
@@ -115,6 +123,7 @@ BACKENDS = {
         on_cpu=OnCpu(
             _open_openvino, "this CPU computes in bfloat16", BFLOAT16_DIFFERENCE,
             open_prompt=_open_prompt_openvino, why_not=_why_no_bfloat16,
+            why_not_unasked=_why_bfloat16_is_slow,
         ),
     ),
     REFERENCE: Row(packages=(), on_cpu=OnCpu(_open_onnxruntime, "it runs on the CPU")),
@@ -201,7 +210,7 @@ def _best_on_cpu(why_no_gpu: str) -> Choice:
     for name, row in BACKENDS.items():
         if row.on_cpu is None:
             continue
-        why_not = why_not_here(name)
+        why_not = why_not_here(name) or row.on_cpu.why_not_unasked()
         if why_not is None:
             return Choice(name, "; ".join([row.on_cpu.because, *against]), CPU)
         against.append(f"not {name}: {why_not}")

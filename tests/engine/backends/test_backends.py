@@ -42,10 +42,16 @@ def installed(monkeypatch: pytest.MonkeyPatch, **modules: bool) -> None:
 def test_without_a_gpu_auto_takes_what_suits_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "why_no_cuda", lambda: "no driver")
     monkeypatch.setattr(choice, "computes_in_bfloat16", lambda: True)
+    monkeypatch.setattr(choice, "is_faster_in_bfloat16", lambda: True)
     assert choose_backend("auto") == Choice(
         "openvino", "this CPU computes in bfloat16; no driver", "CPU"
     )
     assert choose_backend("onnxruntime") == Choice("onnxruntime", "asked for", "CPU")
+    monkeypatch.setattr(choice, "is_faster_in_bfloat16", lambda: False)
+    chosen = choose_backend("auto")
+    assert chosen.name == "onnxruntime"
+    assert chosen.why.endswith("not openvino: on this CPU bfloat16 takes longer than FP32")
+    assert choose_backend("openvino") == Choice("openvino", "asked for", "CPU")
     monkeypatch.setattr(choice, "computes_in_bfloat16", lambda: False)
     chosen = choose_backend("auto")
     assert (chosen.name, chosen.device) == ("onnxruntime", "CPU")
