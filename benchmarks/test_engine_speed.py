@@ -18,7 +18,8 @@ import pytest
 from sizes import cells
 
 import bloodcell
-from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.engine.backends.choice import choose_backend, why_not_here
+from bloodcell.engine.backends.self_test import golden_pixels
 from bloodcell.engine.lanes import Lanes, open_lanes
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.setup import Setup
@@ -125,3 +126,25 @@ def test_latency(both: Both, load: float) -> None:
     )
     if load == LOADS[0]:
         assert p99 <= bound_s
+
+
+def test_one_cell_by_openvino() -> None:
+    """Processor time of a cell alone, of the same where passes are whole, and of one in a pass."""
+    if why_not := why_not_here("openvino"):
+        pytest.skip(why_not)
+    from bloodcell.engine.backends.openvino import OpenVINOBackend
+
+    network = load_model().network
+    pixels = golden_pixels(network.input_px)[np.arange(16) % 4]
+    whole, prompt = (
+        OpenVINOBackend(network, threads=1, calls=1, prompt=prompt) for prompt in (False, True)
+    )
+    calls = {
+        "alone": (prompt, pixels[:1]),
+        "alone in a pass of 16": (whole, pixels[:1]),
+        "with 15 others": (whole, pixels),
+    }
+    for name, (backend, some) in calls.items():
+        backend.probabilities(some)
+        took_s = [timed(lambda b=backend, s=some: b.probabilities(s))[1] for _ in range(ROUNDS)]
+        print(f"\none cell {name}: {1000 * median(took_s) / len(some):.1f} ms")
