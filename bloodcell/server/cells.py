@@ -12,7 +12,7 @@ from bloodcell.server.messages import Parameters, Tensor, TensorKind
 from bloodcell.server.metrics import Metrics
 from bloodcell.server.patients import OpenPatients
 from bloodcell.server.refusals import invalid
-from bloodcell.server.tensors import of_floats, of_strings, pixels_of, strings_of
+from bloodcell.server.tensors import of_numbers, of_strings, pixels_of, strings_of
 
 if TYPE_CHECKING:
     from bloodcell.live import CellResult, Engine
@@ -38,6 +38,7 @@ class Cells:
         self._nobody = secrets.token_hex(16)
         count = len(self._classes)
         self.outputs = (
+            TensorKind("row", "INT64", (-1,)),
             TensorKind("status", "BYTES", (-1,)),
             TensorKind("reason", "BYTES", (-1,)),
             TensorKind("class", "BYTES", (-1,)),
@@ -88,12 +89,14 @@ class Cells:
             if result.probabilities is not None:
                 probabilities[place] = result.probabilities
                 blast[place] = result.blast_probability
+        rows = np.array([result.row for result in results], np.int64)
         return [
+            of_numbers("row", "INT64", rows),
             of_strings("status", [result.status for result in results]),
             of_strings("reason", [result.reason or "" for result in results]),
             of_strings("class", [result.cell_class or "" for result in results]),
-            of_floats("blast_probability", blast),
-            of_floats("probabilities", probabilities),
+            of_numbers("blast_probability", "FP32", blast),
+            of_numbers("probabilities", "FP32", probabilities),
             of_strings("class_names", self._classes),
         ]
 

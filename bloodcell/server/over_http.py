@@ -35,7 +35,7 @@ class HttpServer:
         self.port = port
         app = web.Application(client_max_size=service.admission.limits.request_bytes)
         app.add_routes(self._routes())
-        # Its log has what clients sent.
+        # Its log has tracebacks for what clients sent wrong, which are told them.
         silent = logging.getLogger(f"{__name__}.silent")
         silent.disabled = True
         self._runner = web.AppRunner(

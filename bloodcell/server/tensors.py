@@ -12,7 +12,7 @@ from bloodcell.server.messages import Tensor, TensorKind
 from bloodcell.server.refusals import invalid
 
 _LENGTH = struct.Struct("<I")
-_FLOAT = np.dtype("<f4")
+_NUMBERS: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "INT64": np.dtype("<i8")}
 
 
 def check(tensor: Tensor, kind: TensorKind) -> None:
@@ -63,16 +63,17 @@ def of_strings(name: str, values: Sequence[str]) -> Tensor:
     return Tensor(name, "BYTES", (len(values),), content)
 
 
-def of_floats(name: str, values: npt.NDArray[np.float32]) -> Tensor:
-    """An FP32 tensor of the array's shape."""
-    return Tensor(name, "FP32", values.shape, values.astype(_FLOAT, copy=False).tobytes())
+def of_numbers(name: str, datatype: str, values: npt.NDArray[np.generic]) -> Tensor:
+    """A tensor of the array's shape; ``datatype``: FP32 or INT64."""
+    content = values.astype(_NUMBERS[datatype], copy=False).tobytes()
+    return Tensor(name, datatype, values.shape, content)
 
 
 def as_json(tensor: Tensor) -> list[Any]:
     """The values of an output row by row, as JSON has them: null where there is no number (NaN)."""
     if tensor.datatype == "BYTES":
         return [value.decode() for value in strings_of(tensor)]
-    values = np.frombuffer(tensor.content, _FLOAT)
+    values = np.frombuffer(tensor.content, _NUMBERS[tensor.datatype])
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 

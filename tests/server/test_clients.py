@@ -65,7 +65,9 @@ def test_bytes_give_the_results_of_score_and_count_for_their_patient(
         own = [cell for cell in cells if cell["patient"] == patient]
         parameters = {"patient": f"{patient} by {protocol}", "row": own[0]["row"]}
         images = images_input(protocol, [cell["image"] for cell in own])
-        assert outputs(client.infer("tiny", [images], parameters=parameters)) == expected(own)
+        result = client.infer("tiny", [images], parameters=parameters)
+        assert outputs(result) == expected(own)
+        assert result.as_numpy("row").tolist() == [cell["row"] for cell in own]
         (row,) = (one for one in scored.patients.to_pylist() if one["patient"] == patient)
         asked = [patient_input(protocol, parameters["patient"])]
         for finish in (False, True):

@@ -31,7 +31,7 @@ PIXELS = np.zeros((1, 32, 32, 3), np.uint8)
 
 
 def test_what_was_taken_is_answered_before_it_ends(tiny: Path) -> None:
-    options = ("--model", tiny, "--backend", "torch", "--max-delay-ms", "3000")
+    options = ("--model", tiny, "--backend", "torch", "--max-delay-ms", "6000")
     server = ServedEngine(*options)
     client, answers = server.client("grpc"), SimpleQueue[Any]()
     asked = [pixels_input("grpc", PIXELS)]
