@@ -6,14 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 _PADS_ITSELF = {"Conv": 0.0, "MaxPool": -np.inf}
 """Operators that pad by themselves, and what with."""
+_OF_SHAPES = {"Cast", "Concat", "ConstantOfShape", "Reshape", "Slice", "Transpose", "Unsqueeze"}
+_SMALL = 64
+"""Values in a constant that says something of shapes."""
 
 
 def tidy(model: onnx.ModelProto) -> None:
     """Make constants initializers, and padding an attribute of the layer that it is for."""
     _constants_as_initializers(model.graph)
+    _fold_shapes(model)
     _fold_padding(model.graph)
     drop_unused(model.graph)
 
@@ -51,6 +56,36 @@ def _constants_as_initializers(graph: onnx.GraphProto) -> None:
         else:
             rest.append(node)
     _replace(graph.node, rest)
+
+
+def _fold_shapes(model: onnx.ModelProto) -> None:
+    """Compute what rests on small constants alone: torch writes what it pads as ten nodes."""
+    graph = model.graph
+    values = {
+        one.name: numpy_helper.to_array(one)
+        for one in graph.initializer
+        if np.prod(one.dims) <= _SMALL
+    }
+    rest = []
+    for node in graph.node:
+        is_small = node.op_type in _OF_SHAPES and all(name in values for name in node.input if name)
+        if not is_small:
+            rest.append(node)
+            continue
+        read = [name for name in node.input if name]
+        given = [helper.make_tensor_value_info(n, _type_of(values[n]), None) for n in read]
+        made = [helper.make_empty_tensor_value_info(name) for name in node.output]
+        alone = helper.make_graph([node], "alone", given, made)
+        own = helper.make_model(alone, opset_imports=model.opset_import)
+        inputs = {name: values[name] for name in read}
+        for name, value in zip(node.output, ReferenceEvaluator(own).run(None, inputs), strict=True):
+            values[name] = np.asarray(value)
+            graph.initializer.append(numpy_helper.from_array(values[name], name))
+    _replace(graph.node, rest)
+
+
+def _type_of(value: npt.NDArray[np.generic]) -> int:
+    return int(helper.np_dtype_to_tensor_dtype(value.dtype))
 
 
 def _fold_padding(graph: onnx.GraphProto) -> None:

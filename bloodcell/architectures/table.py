@@ -26,8 +26,8 @@ ARCHITECTURES: dict[str, Buildable] = {
     "matek2019": MATEK_2019,
     "vgg16": VGG16Architecture(),
     "vgg16_bn": VGG16Architecture(norms=True),
-    "vgg16_bn_quarter": VGG16Architecture(0.25, norms=True),
+    "vgg16_bn_eighth": VGG16Architecture(0.125, norms=True),
     "inception_v3": InceptionArchitecture(),
-    "inception_v3_quarter": InceptionArchitecture(0.25),
+    "inception_v3_eighth": InceptionArchitecture(0.125),
 }
 """ResNeXts named as Xie et al. name them: layers, cardinality x base width."""

@@ -1,6 +1,7 @@
 """The recipe: all that a training depends on besides the images, in one TOML file."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -54,6 +55,9 @@ Family: TypeAlias = Literal["lite0", "vit_s"]
 
 SIDE_MULTIPLE_PX: dict[Family, int] = {"lite0": 1, "vit_s": 14}
 """What a side of a view has to be a multiple of."""
+
+Head: TypeAlias = Literal["softmax", "svm"]
+"""What makes classes of features: the network's last layer, or a linear support vector machine."""
 
 Sampling: TypeAlias = Literal["cells", "classes"]
 """Every cell once an epoch, or every label equally often."""
@@ -128,6 +132,11 @@ class Recipe:
     course: Course
     stain_strength: Annotated[float, Field(ge=0)] = 1.0
     """How far views are stained otherwise; see ``augment``."""
+    weights: str | None = None
+    """A file of weights to start from, relative to the recipe: a state dict or safetensors, by the
+    network's own names, torchvision's or timm's. A last layer of other classes is left out."""
+    frozen: bool = False
+    """The network keeps these weights; only a support vector machine learns (``--head svm``)."""
     teacher: tuple[Teacher, ...] = ()
     doubts: Doubts | None = None
     source: tuple[Source, ...] = ()
@@ -164,6 +173,10 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
             f"{path}: unknown architecture {recipe.architecture!r}: known are "
             f"{', '.join(ARCHITECTURES)}"
         )
+    if recipe.weights:
+        recipe = replace(recipe, weights=str((path.parent / recipe.weights).resolve()))
+        if not Path(str(recipe.weights)).is_file():
+            raise InputError(f"{path}: weights: there is no file {recipe.weights}")
     _check_names(recipe, path)
     _check_last_views(recipe, path)
     _check_shares(recipe, path)

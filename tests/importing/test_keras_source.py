@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from helpers.foreign_networks import SIDE, description, keras_resnext
@@ -50,6 +51,9 @@ def test_mateks_network_with_sixteen_outputs(tmp_path: Path, suffix: str) -> Non
     made = imported(tmp_path, model, 'scheme = "lmu15"', MERGED, suffix=suffix)
     assert made.scheme.name == "lmu15"
     assert made.error_model is None
+    operators = {node.op_type for node in onnx.load(made.network.weights).graph.node}
+    assert operators == {"Add", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "LeakyRelu",
+                         "MaxPool", "Softplus", "Sub"}  # fmt: skip
     card = made.card["import"]
     assert card["merge"] == [{"column": 2, "into": 1}]
     assert card["largest_difference"]["probability"] < 1e-5

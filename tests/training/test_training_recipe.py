@@ -76,11 +76,12 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
 
 
 def test_every_shipped_recipe_names_a_network_that_can_be_built() -> None:
-    assert recipe_names() == ["resnext14", "resnext26", "resnext50", "two-sources"]
-    for name in recipe_names():
-        shipped = read_recipe(name)
-        assert shipped.architecture in ARCHITECTURES
-        assert shipped.validation.folds == 3
+    folds = {name: read_recipe(name).validation.folds for name in recipe_names()}
+    assert folds == {
+        "acevedo-inception-small": 2, "acevedo-vgg16-small": 2, "resnext14": 3, "resnext26": 3,
+        "resnext50": 3, "two-sources": 3,
+    }  # fmt: skip
+    assert {read_recipe(name).architecture for name in folds} <= set(ARCHITECTURES)
 
 
 def test_resnext50_is_the_published_one() -> None:
@@ -241,8 +242,6 @@ def test_labels_that_do_not_fit_are_refused(smears: Path, recipe: Path, tmp_path
     with pytest.raises(InputError, match="at least one batch of 64"):
         train(smears, smears / "labels.csv", out, recipe=recipe)
     recipe.write_text(TINY_RECIPE.replace('"jhu18"', '"pbc8"'))
-    with pytest.raises(InputError, match="'pbc8' has no blast class"):
-        train(smears, smears / "labels.csv", out, recipe=recipe)
     recipe.write_text(TINY_RECIPE.replace("resnext14_4x16d", "vgg19"))
     with pytest.raises(InputError, match="unknown architecture 'vgg19': known are resnext14_4x16d"):
         train(smears, smears / "labels.csv", out, recipe=recipe)
