@@ -13,6 +13,7 @@ from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.commands.calibrate import calibrate
 from bloodcell.commands.export import export
+from bloodcell.commands.export_triton import export_triton
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.commands.review import review
 from bloodcell.commands.training import audit_labels, train
@@ -34,7 +35,7 @@ def main() -> None:
     keep_library_caches_together()
 
 
-for _command in (audit_labels, calibrate, export, review, train):
+for _command in (audit_labels, calibrate, export, export_triton, review, train):
     main.add_command(_command)
 
 

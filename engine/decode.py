@@ -40,7 +40,14 @@ Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 Pixels = TypeVar("Pixels")
 
 
-def build_graph(
+def build_graph(preprocessing: Preprocessing, **options: Any) -> Any:
+    """Build the DALI pipeline of ``define_graph``, which is then ready to run."""
+    pipeline = define_graph(preprocessing, **options)
+    pipeline.build()
+    return pipeline
+
+
+def define_graph(
     preprocessing: Preprocessing,
     *,
     batch_size: int,
@@ -48,7 +55,7 @@ def build_graph(
     device_id: int | None = None,
     hardware_decoder: bool = False,
 ) -> Any:
-    """Build the DALI pipeline for ``preprocessing``; input ``encoded``, two outputs.
+    """Define the DALI pipeline for ``preprocessing``; input ``encoded``, two outputs.
 
     The pixels, and of these, as they are before they are normalised, samples for ``is_stained``.
 
@@ -89,9 +96,7 @@ def build_graph(
         # dynamic one hands its output over in stream order.
         exec_dynamic=on_gpu,
     )
-    pipeline = define(graph)()
-    pipeline.build()
-    return pipeline
+    return define(graph)()
 
 
 def cropped_and_resized(images: Any, preprocessing: Preprocessing) -> Any:
