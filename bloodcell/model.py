@@ -67,6 +67,11 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
             f"{folder / 'card.toml'}: the classes are not those of scheme {scheme.name!r} in its "
             f"order: {card['classes']} against {scheme.codes}"
         )
+    if card.get("label_map_sha256", scheme.label_map_sha256) != scheme.label_map_sha256:
+        raise ModelError(
+            f"{folder / 'card.toml'}: the network was made for another label map than that of "
+            f"scheme {scheme.name!r}: a class had another name or role. Make it anew"
+        )
     return Model(
         folder=folder,
         name=card["name"],

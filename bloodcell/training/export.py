@@ -51,6 +51,7 @@ def write_model_folder(
         "scheme": table.pop("scheme"),
         **_own_scheme(recipe, folder),
         "classes": scheme.codes,
+        "label_map_sha256": scheme.label_map_sha256,
         "weights_sha256": sha256_of(weights),
         "parameters": parameters_of(network),
         "gmacs": gmacs_of(network, recipe.preprocessing.input_px),
