@@ -14,6 +14,7 @@ from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.commands.calibrate import calibrate
 from bloodcell.commands.export import export
 from bloodcell.commands.export_triton import export_triton
+from bloodcell.commands.fetch_data import fetch_data
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.commands.review import review
 from bloodcell.commands.training import audit_labels, train
@@ -35,7 +36,7 @@ def main() -> None:
     keep_library_caches_together()
 
 
-for _command in (audit_labels, calibrate, export, export_triton, review, train):
+for _command in (audit_labels, calibrate, export, export_triton, fetch_data, review, train):
     main.add_command(_command)
 
 
