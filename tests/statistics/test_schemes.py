@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+from helpers.tiny_model import write_tiny_model
 
 import bloodcell
 from bloodcell.errors import ModelError
@@ -11,7 +12,6 @@ from bloodcell.model import load_model
 from bloodcell.paths import model_names
 from bloodcell.scheme import load_scheme, scheme_names
 from bloodcell.toml import read_toml
-from helpers.tiny_model import write_tiny_model
 
 
 def test_there_are_four() -> None:
