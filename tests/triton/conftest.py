@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+import bloodcell
 from bloodcell.triton import Options, export_triton
 
 
@@ -35,3 +38,16 @@ def schema() -> ModuleType:
     if not hasattr(module, "DESCRIPTOR"):
         spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def scored(
+    smears: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Path, npt.NDArray[np.float32]]:
+    """Path and probabilities of each drawn cell, by ``score`` with ONNX Runtime."""
+    out = tmp_path_factory.mktemp("by_score") / "run"
+    cells = bloodcell.score(smears, out, backend="onnxruntime").cells(["path", "probabilities"])
+    return {
+        smears / cell["path"]: np.array(cell["probabilities"], np.float32)
+        for cell in cells.to_pylist()
+    }

@@ -98,6 +98,10 @@ def test_what_lies_beside_has_those_names_and_shapes(
         assert configs[name].output[0].label_filename == "labels.txt"
 
 
+def test_the_pipeline_names_no_file_of_this_machine(repository: Path) -> None:
+    assert b".py" not in (repository / f"{MODEL}-decode/1/model.dali").read_bytes()
+
+
 def test_only_the_network_waits_for_other_requests(configs: dict[str, Any]) -> None:
     batching = {name: one.HasField("dynamic_batching") for name, one in configs.items()}
     assert batching == {MODEL: False, f"{MODEL}-decode": False, f"{MODEL}-network": True}

@@ -12,7 +12,6 @@ from helpers.tiny_onnx import CLASSES, tiny_onnx
 from nvidia.dali import Pipeline
 from onnx import TensorProto, helper
 
-import bloodcell
 from bloodcell._core import NEEDS_REWRITING, traits
 from bloodcell.engine.backends.onnx.file import read_onnx
 from bloodcell.engine.backends.onnx.probabilities import with_probabilities
@@ -21,17 +20,6 @@ from bloodcell.errors import ModelError
 
 MODEL = "jhu18-resnext26-160"
 Probabilities = npt.NDArray[np.float32]
-
-
-@pytest.fixture(scope="module")
-def scored(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Probabilities]:
-    """Path and probabilities of each drawn cell, by ``score`` with ONNX Runtime."""
-    out = tmp_path_factory.mktemp("by_score") / "run"
-    cells = bloodcell.score(smears, out, backend="onnxruntime").cells(["path", "probabilities"])
-    return {
-        smears / cell["path"]: np.array(cell["probabilities"], np.float32)
-        for cell in cells.to_pylist()
-    }
 
 
 class Served:
