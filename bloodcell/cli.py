@@ -15,6 +15,7 @@ from bloodcell.commands.calibrate import calibrate
 from bloodcell.commands.export import export
 from bloodcell.commands.export_triton import export_triton
 from bloodcell.commands.fetch_data import fetch_data
+from bloodcell.commands.importing import import_network
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.commands.review import review
 from bloodcell.commands.training import audit_labels, train
@@ -36,7 +37,16 @@ def main() -> None:
     keep_library_caches_together()
 
 
-for _command in (audit_labels, calibrate, export, export_triton, fetch_data, review, train):
+for _command in (
+    audit_labels,
+    calibrate,
+    export,
+    export_triton,
+    fetch_data,
+    import_network,
+    review,
+    train,
+):
     main.add_command(_command)
 
 

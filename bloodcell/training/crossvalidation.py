@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from bloodcell.architectures.network import CellNetwork
+from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.scheme import load_scheme
 from bloodcell.training.fit import Trainer, infer
 from bloodcell.training.lessons import lessons_of
 from bloodcell.training.losses import Loss, label_loss, taught_loss
 from bloodcell.training.recipe import Course, Recipe
-from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 from bloodcell.training.sources import KEPT_FOLD
 from bloodcell.training.task import Task
 
@@ -48,7 +49,7 @@ class Fitted:
     ``history``: one entry an epoch of each network and teacher, ``part`` naming it.
     """
 
-    network: ResNeXt
+    network: CellNetwork
     held_out_logits: torch.Tensor
     history: list[dict[str, Any]]
 
@@ -111,7 +112,7 @@ class CrossValidation:
 
     def _fit(
         self, part: str, folder: Path, task: Task, most: list[int]
-    ) -> tuple[ResNeXt, list[int]]:
+    ) -> tuple[CellNetwork, list[int]]:
         """Teachers first; returns the network, whose probabilities are those of its occurrence.
 
         ``most``: epochs of each teacher and of the network; returned are those that were best.
@@ -145,7 +146,7 @@ class CrossValidation:
         )  # fmt: skip
         network = trainer.fit().cpu()
         self._keep_history(part, trainer)
-        assert isinstance(network, ResNeXt)
+        assert isinstance(network, CellNetwork)
         network.raise_logits(task.lessons.occurrence)
         return network, [*epochs, trainer.best_epoch()]
 
@@ -163,7 +164,8 @@ class CrossValidation:
         self._history += [{"part": part, **entry} for entry in trainer.history]
 
 
-def new_network(recipe: Recipe) -> ResNeXt:
+def new_network(recipe: Recipe) -> CellNetwork:
     """The recipe's network with the random weights of its seed."""
     torch.manual_seed(recipe.seed)
-    return ResNeXt(ARCHITECTURES[recipe.architecture], len(load_scheme(recipe.scheme).classes))
+    classes = len(load_scheme(recipe.scheme).classes)
+    return ARCHITECTURES[recipe.architecture].build(classes, recipe.preprocessing.input_px)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
 from bloodcell.model import preprocessing_from_table
 from bloodcell.toml import read_toml
-from bloodcell.training.resnext import ARCHITECTURES, last_features_side
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -199,13 +199,17 @@ def _check_last_views(recipe: Recipe, path: Path) -> None:
 
     Padding is a large part of so small a map, and the network has learnt it at one size.
     """
+    last_rows = ARCHITECTURES[recipe.architecture].last_rows
     input_px, views_px = recipe.preprocessing.input_px, recipe.course.last_side_px
-    rows = last_features_side(input_px)
-    if last_features_side(views_px) != rows:
+    rows = last_rows(input_px)
+    if rows < 1:
+        raise InputError(f"{path}: input_px = {input_px} is too small for {recipe.architecture}")
+    if last_rows(views_px) != rows:
+        fit = [side for side in range(1, 2 * input_px + 64) if last_rows(side) == rows]
         raise InputError(
             f"{path}: course.last_side_px: views of {views_px} px end in a feature map of "
-            f"{last_features_side(views_px)} rows, input_px = {input_px} in one of {rows}, which "
-            f"the network would not have learnt: choose {32 * rows - 31} to {32 * rows} px"
+            f"{last_rows(views_px)} rows, input_px = {input_px} in one of {rows}, which "
+            f"the network would not have learnt: choose {fit[0]} to {fit[-1]} px"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
@@ -14,7 +15,6 @@ from bloodcell.training.crossvalidation import CrossValidation, Fitted, Material
 from bloodcell.training.export import recipe_table, write_model_folder
 from bloodcell.training.material import prepare
 from bloodcell.training.recipe import CardData, DataEntry, Recipe, Source, read_recipe
-from bloodcell.training.resnext import ARCHITECTURES
 from bloodcell.training.sources import KEPT_FOLD
 from bloodcell.training.validation import HeldOut, fit_calibration, held_out_cells, kept_figures
 
@@ -56,7 +56,7 @@ def train(
     material = prepare(chosen, data, out)
     labels_sha256 = [sha256_of(data / one.labels) for one in chosen.source]
     job = recipe_table(chosen) | {
-        "architecture": asdict(ARCHITECTURES[chosen.architecture]),
+        "architecture": asdict(ARCHITECTURES[chosen.architecture]),  # type: ignore[call-overload]
         "classes": classes.codes,
         "labels_sha256": labels_sha256,
     }

@@ -13,6 +13,8 @@ from helpers.lessons import cells_of, lessons_for
 from helpers.tiny_recipe import TINY, TINY_RECIPE
 
 import bloodcell
+from bloodcell.architectures.resnext import RESNEXT50_32X4D, ResNeXt
+from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
@@ -22,7 +24,6 @@ from bloodcell.training.cells import decode_pixels
 from bloodcell.training.crossvalidation import CrossValidation, Material
 from bloodcell.training.onnx_export import gmacs_of, parameters_of
 from bloodcell.training.recipe import Source, read_recipe, recipe_names
-from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
 from bloodcell.training.sources import SourceCells, deal_patients, read_source
 from bloodcell.training.task import Task
 
@@ -83,7 +84,7 @@ def test_every_shipped_recipe_names_a_network_that_can_be_built() -> None:
 
 
 def test_resnext50_is_the_published_one() -> None:
-    network = ResNeXt(ARCHITECTURES["resnext50_32x4d"], 1000)
+    network = ResNeXt(RESNEXT50_32X4D, 1000)
     # Xie et al. 2017 give 25.0 million and 4.2 thousand million at 224 px.
     assert parameters_of(network) == 25_028_904
     assert gmacs_of(network, 224) == pytest.approx(4.2, abs=0.1)
@@ -242,8 +243,8 @@ def test_labels_that_do_not_fit_are_refused(smears: Path, recipe: Path, tmp_path
     recipe.write_text(TINY_RECIPE.replace('"jhu18"', '"pbc8"'))
     with pytest.raises(InputError, match="'pbc8' has no blast class"):
         train(smears, smears / "labels.csv", out, recipe=recipe)
-    recipe.write_text(TINY_RECIPE.replace("resnext14_4x16d", "vgg16"))
-    with pytest.raises(InputError, match="unknown architecture 'vgg16': known are resnext14_4x16d"):
+    recipe.write_text(TINY_RECIPE.replace("resnext14_4x16d", "vgg19"))
+    with pytest.raises(InputError, match="unknown architecture 'vgg19': known are resnext14_4x16d"):
         train(smears, smears / "labels.csv", out, recipe=recipe)
 
 
