@@ -43,7 +43,14 @@ where the graph runs."""
 Pixels = TypeVar("Pixels")
 
 
-def build_graph(
+def build_graph(preprocessing: Preprocessing, **options: Any) -> Any:
+    """Build the DALI pipeline of ``define_graph``, which is then ready to run."""
+    pipeline = define_graph(preprocessing, **options)
+    pipeline.build()
+    return pipeline
+
+
+def define_graph(
     preprocessing: Preprocessing,
     *,
     batch_size: int,
@@ -52,7 +59,7 @@ def build_graph(
     hardware_decoder: bool = False,
     takes: Takes = "encoded",
 ) -> Any:
-    """Build the DALI pipeline for ``preprocessing``; one input, called as ``takes``, two outputs.
+    """Define the DALI pipeline for ``preprocessing``; one input, called as ``takes``, two outputs.
 
     The pixels, and of these, as they are before they are normalised, samples for ``is_stained``.
 
@@ -86,9 +93,7 @@ def build_graph(
         # dynamic one hands its output over in stream order.
         exec_dynamic=on_gpu,
     )
-    pipeline = define(graph)()
-    pipeline.build()
-    return pipeline
+    return define(graph)()
 
 
 def _images(takes: Takes, *, on_gpu: bool, hardware_decoder: bool) -> Any:
