@@ -57,11 +57,25 @@ def job_of(
     )
 
 
+def freeze(store: RunStore, source: Path, job: Job, watch: SourceWatch) -> dict[str, int]:
+    """Write the manifest of a run that is to begin; returns what was left out of it, by reason.
+
+    Raises InputError, and Stopped if the input goes away while its cells are listed.
+    """
+    left_out: dict[str, int] = {}
+    write_whole(
+        store.manifest_path,
+        lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
+    )
+    return left_out
+
+
 def begin_or_resume(
     store: RunStore,
     source: Path,
     job: Job,
     *,
+    left_out: dict[str, int] | None,
     model: Model,
     choice: Choice,
     counting: Counting,
@@ -70,8 +84,9 @@ def begin_or_resume(
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    Raises RunError if the folder's run is of another job, of other cells or of images that were
-    changed since, Stopped if the input goes away while its cells are listed or its images read.
+    ``left_out``: what ``freeze`` gave for a run that is to begin. Raises RunError if the folder's
+    run is of another job, of other cells or of images that were changed since, Stopped if the
+    input goes away while its images are read.
     """
     if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
@@ -79,11 +94,6 @@ def begin_or_resume(
         _refuse_other_cells(store, source, record, watch)
         images.refuse_changed(store, watch)
     else:
-        left_out: dict[str, int] = {}
-        write_whole(
-            store.manifest_path,
-            lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
-        )
         record = RunRecord(
             job=job,
             manifest_sha256=sha256_of(store.manifest_path),

@@ -48,8 +48,11 @@ class Session:
     retry_rejected: bool = False
     """Whether parts with cells that could not be read are scored anew."""
 
-    def run(self, record: RunRecord) -> RunRecord:
-        """Finish the run; returns ``record`` with its counts and figures. Raises Stopped."""
+    def run(self, record: RunRecord, stored: Callable[[pa.Table], object]) -> RunRecord:
+        """Finish the run; returns ``record`` with its counts and figures. Raises Stopped.
+
+        ``stored`` is given each part that is whole and on disk, kept or new, once.
+        """
         names = manifest.patient_names(self.store.manifest_path)
         cells = self.store.manifest_row_count()
         patient_counts = patients.PatientCounts(names, self.model.scheme)
@@ -60,6 +63,7 @@ class Session:
                 missing.append(part)
             else:
                 patient_counts.add_part(table)
+                stored(table)
                 done += table.num_rows
         if again := [part for part in missing if part in self.audit.parts]:
             # Before: whatever is under their names from now on was scored after this line.
@@ -69,6 +73,7 @@ class Session:
         started = time.monotonic()
         for table in self._score_parts(missing, done, cells, memory):
             patient_counts.add_part(table)
+            stored(table)
         elapsed_s = time.monotonic() - started
         patients.reconcile(patient_counts.accumulator, cells)
         self._write_patients(

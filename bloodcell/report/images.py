@@ -4,7 +4,6 @@ A page that is opened from a disk may load scripts and pictures, but no data. So
 patient are a script, and the page loads it once it is shown itself.
 """
 
-import base64
 import hashlib
 import heapq
 import io
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pybase64
 from PIL import Image
 
 from bloodcell._core import inspect
@@ -100,7 +100,7 @@ class ImagePack:
 
 
 def _as_line(row: int, kind: bytes, data: bytes) -> bytes:
-    return b'"%d":"data:image/%s;base64,%s"' % (row, kind, base64.b64encode(data))
+    return b'"%d":"data:image/%s;base64,%s"' % (row, kind, pybase64.b64encode(data))
 
 
 def images_of(root: Path, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:
