@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 from bloodcell import __version__, manifest
@@ -19,8 +19,12 @@ from bloodcell.shares import Counting, why_not_adjusted
 from bloodcell.source_watch import SourceWatch
 from bloodcell.store import RunStore
 
-_PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
-"""Besides these, bloodcell itself and what the backend was made of."""
+_PACKAGES_OF_RESULTS = {
+    "numpy": "numpy",
+    "nvidia-dali-cuda130": "nvidia.dali",
+    "pyarrow": "pyarrow",
+}
+"""And their modules; besides these, bloodcell itself and what the backend was made of."""
 
 
 def check_begun(store: RunStore, job: Job) -> None:
@@ -53,8 +57,16 @@ def job_of(
         device=choice.device,
         rows_per_part=rows_per_part,
         versions={"bloodcell": __version__}
-        | {name: metadata.version(name) for name in _PACKAGES_OF_RESULTS},
+        | {name: _version(name, module) for name, module in _PACKAGES_OF_RESULTS.items()},
     )
+
+
+def _version(package: str, module: str) -> str:
+    """Also of one that was copied and never installed, which has no metadata."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return str(import_module(module).__version__)
 
 
 def freeze(store: RunStore, source: Path, job: Job, watch: SourceWatch) -> dict[str, int]:

@@ -8,9 +8,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -29,20 +29,23 @@ DEPTH = 3
 
 @dataclass(frozen=True)
 class Pace:
-    """Of a pretended GPU; cells a second of each unit, 0 for at once."""
+    """Of a pretended GPU; cells/s of each unit, 0 for at once."""
 
     batch: int = 256
-    decoders: tuple[float, ...] = (0.0,)
-    """Of each lane's decoder."""
+    lanes: int = 1
+    decoder: float = 0.0
+    """Of one lane's decoder."""
+    engines: float = 0.0
+    """Of all decoders together."""
     network: float = 0.0
-    """Shared by the lanes."""
+    """Of the lanes together."""
 
 
 @contextmanager
 def workers_of(pace: Pace) -> Iterator[None]:
     """Workers that start in a block have lanes of this pace."""
     program, spawning._PROGRAM = spawning._PROGRAM, _PROGRAM
-    os.environ[_PACE] = json.dumps([pace.batch, pace.decoders, pace.network])
+    os.environ[_PACE] = json.dumps(asdict(pace))
     try:
         yield
     finally:
@@ -70,25 +73,26 @@ class Unit:
 class PacedLane:
     """Scores a cell by its row alone: what it gives does not depend on batch or lane."""
 
-    decoder: Unit
-    network: Unit
+    units: Sequence[Unit]
+    """What a batch passes through, one after the other."""
     probabilities: npt.NDArray[np.float32]
     depth: int = DEPTH
 
     def begin(self, batch: EncodedBatch) -> "_Begun":
-        cells = len(batch.rows)
-        decoded_at = self.decoder.done_at(cells, time.monotonic())
-        return _Begun(self, batch, self.network.done_at(cells, decoded_at))
+        done_s = time.monotonic()
+        for unit in self.units:
+            done_s = unit.done_at(len(batch.rows), done_s)
+        return _Begun(self, batch, done_s)
 
 
 @dataclass(frozen=True)
 class _Begun:
     lane: PacedLane
     batch: EncodedBatch
-    done_at: float
+    done_s: float
 
     def finish(self) -> ScoreBatch:
-        if (left_s := self.done_at - time.monotonic()) > 0:
+        if (left_s := self.done_s - time.monotonic()) > 0:
             time.sleep(left_s)
         batch = self.batch
         passed = batch.rows[batch.reasons == 0]
@@ -107,19 +111,22 @@ def drawn_probabilities(classes: int) -> npt.NDArray[np.float32]:
 
 
 def paced_lanes(pace: Pace, classes: int) -> list[Lane]:
-    network, probabilities = Unit(pace.network), drawn_probabilities(classes)
-    return [PacedLane(Unit(speed), network, probabilities) for speed in pace.decoders]
+    probabilities = drawn_probabilities(classes)
+    engines, network = Unit(pace.engines), Unit(pace.network)
+    return [
+        PacedLane([Unit(pace.decoder), engines, network], probabilities) for _ in range(pace.lanes)
+    ]
 
 
 def main() -> None:
     """As ``bloodcell.engine.worker.main``, with lanes of the pace in the environment."""
     from bloodcell.engine import worker
 
-    batch, decoders, network = json.loads(os.environ[_PACE])
-    pace = Pace(batch, tuple(decoders), network)
+    pace = Pace(**json.loads(os.environ[_PACE]))
 
     def open_lanes(setup: Setup) -> Lanes:
-        return Lanes(paced_lanes(pace, setup.network.class_count), batch, {"pace": "drawn"})
+        made_of = {"pace": "drawn"}
+        return Lanes(paced_lanes(pace, setup.network.class_count), pace.batch, made_of)
 
     lanes.open_lanes = open_lanes
     worker.main()
