@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from bloodcell import manifest, patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.device_memory import DeviceMemory
+from bloodcell.engine.jpeg_decoders import told
 from bloodcell.engine.scorer import Scorer
 from bloodcell.engine.source import batches_of
 from bloodcell.errors import RunError, Stopped
@@ -173,4 +174,12 @@ class Session:
             threads=self.threads,
             lanes=self.scorer.lane_count,
             device_memory_mib=memory.figures().get("device_memory_mib"),
+            jpeg_decoders=self._jpeg_decoders(),
         )
+
+    def _jpeg_decoders(self) -> str | None:
+        workers = len(self.scorer.devices)
+        if workers == 0:
+            return None
+        is_hardware = self.scorer.made_of["jpeg_decoder"] == "hardware"
+        return told(max(1, self.threads // workers), hardware_decoder=is_hardware)

@@ -88,14 +88,19 @@ def open_device_decoder(
     threads: int,
     stream: Any,
     hardware_decoder: bool,
+    float16: bool = False,
 ) -> DeviceDecoder:
-    """For the first GPU that this process sees; its pixels are ordered on ``stream``."""
+    """For the first GPU that this process sees; its pixels are ordered on ``stream``.
+
+    ``float16``: what it decodes on the GPU is rounded to that; the backend rounds the rest.
+    """
     graph = Graph(
         preprocessing,
         batch_size=batch_size,
         threads=threads,
         device_id=0,
         hardware_decoder=hardware_decoder,
+        float16=float16,
     )
 
     def run(encoded: Encoded) -> Any:
