@@ -52,13 +52,16 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+_LACKING = ("bloodcell", "pybase64", "tensorrt", "dali_cuda")
+"""Neither TensorRT-RTX nor what can be done without; of DALI no more than was copied."""
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """All libraries, and nothing that says that bloodcell is installed."""
     libraries = tmp_path_factory.mktemp("libraries")
     for package in Path(np.__file__).parents[1].iterdir():
-        # Nor TensorRT-RTX, nor what can be done without; of DALI no more than was copied.
-        if not any(name in package.name for name in ("bloodcell", "pybase64", "tensorrt", "dali_cuda")):
+        if not any(name in package.name for name in _LACKING):
             (libraries / package.name).symlink_to(package)
     nowhere = str(libraries / "no data")
     return {**os.environ, "PYTHONPATH": str(libraries), "BLOODCELL_DATA": nowhere}
