@@ -50,7 +50,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="after which it ends")
     parser.add_argument("--only", nargs="+", choices=NAMES, help="these parts, in their order")
     parser.add_argument("--part", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--roofline", action="store_true", help="print limits beside results")
     options = parser.parse_args(arguments)
+    if options.roofline:
+        from gpu import roofline
+
+        print(roofline.of_both_networks())
+        return 0
     if options.part:
         print_entries(*options.part)
         return 0
