@@ -121,7 +121,7 @@ def _work(session: Session, record: RunRecord) -> Run:
     try:
         counted_before = _patients_sha256(store)
         with report_ahead(store, record, session.model, session.counting) as ahead:
-            record = replace(session.run(record, ahead.add), state="done", finished=now())
+            record = replace(session.run(record, ahead), state="done", finished=now())
             prepared = ahead.prepared()
         run = Run(store.folder, record)
         if _patients_sha256(store) != counted_before:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from bloodcell.files import writing
 from bloodcell.manifest import patient_sizes
@@ -30,10 +31,8 @@ from bloodcell.shares import Counting
 from bloodcell.store import RunStore
 
 _MOST_WAITING = 1 << 16
-"""Cells of patients that are not whole yet: 11 MB. With more of them patients are mixed, or huge,
+"""Cells of patients that are not whole yet: 16 MB. With more of them patients are mixed, or huge,
 and what is left is done at the end."""
-_COLUMNS = ["row", "patient", "status", "reason", "class", "blast_probability", "probabilities"]
-_COLUMNS += ["stained"]
 _MOST_GROUPS = 4
 """Of patients that wait to be written; then storing waits too."""
 
@@ -74,10 +73,12 @@ class ReportAhead:
         self._store, self._record, self._model, self._counting = store, record, model, counting
         sizes = patient_sizes(store.manifest_path)
         self._names = pa.array(sorted(sizes), pa.string())
+        self._has_shards = "shard" in pq.read_schema(store.manifest_path).names
         self._missing = np.array([sizes[name] for name in sorted(sizes)], np.int64)
         self._waiting: list[pa.Table] = []
         self._writer = ThreadPoolExecutor(1)
         self._begun: deque[Future[None]] = deque()
+        self._rows: list[pa.Table] = []
         self._plans: list[pa.Table] = []
         self._surveys: list[tuple[npt.NDArray[np.int64], Survey]] = []
         # What a person has answered already is read from a run that is done.
@@ -92,7 +93,7 @@ class ReportAhead:
             return
         patient = pc.index_in(part["patient"], value_set=self._names).to_numpy()
         self._missing -= np.bincount(patient, minlength=len(self._missing))
-        self._waiting.append(part.select(_COLUMNS))
+        self._waiting.append(part)
         if (self._missing[patient] == 0).any():
             waiting = pa.concat_tables(self._waiting)
             patient = pc.index_in(waiting["patient"], value_set=self._names).to_numpy()
@@ -107,11 +108,17 @@ class ReportAhead:
         while len(self._begun) > _MOST_GROUPS:
             self._begun.popleft().result()
 
-    def prepared(self) -> Prepared | None:
-        """Waits until all is written; None if not all patients of the run are."""
+    def patients(self) -> pa.Table | None:
+        """See ``PartsTaker.patients``; waits until all images are written."""
         while self._begun:
             self._begun.popleft().result()
         if self._is_over or self._missing.any():
+            return None
+        return pa.concat_tables(self._rows).sort_by("patient").combine_chunks()
+
+    def prepared(self) -> Prepared | None:
+        """Likewise, what ``write_report`` takes."""
+        if self.patients() is None:
             return None
         plan = pa.concat_tables(self._plans)
         plan = plan.sort_by([("patient", "ascending"), ("order", "ascending")])
@@ -129,10 +136,11 @@ class ReportAhead:
         some = SomeOfRun(self._store.folder, self._record, rows, cells)
         plan = plan_review(some, CELLS_OF_A_ROUND)
         found = survey(some, names, plan["row"].to_numpy())
-        images = cells_of(some, found.shown["row"])
+        images = cells_of(some, found.shown["row"]) if self._has_shards else cells
         for own, place in enumerate(places.tolist()):
             shown = found.of(own)
             write_pack(some, place, shown, of_rows(images, shown))
+        self._rows.append(rows)
         self._plans.append(plan)
         self._surveys.append((places, found))
 
