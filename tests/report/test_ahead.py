@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers.drawn_runs import CELLS
+from helpers.tar_shards import pack
 
 import bloodcell
 from bloodcell import scoring
@@ -64,6 +65,16 @@ def test_so_has_one_of_a_run_that_was_stopped(
         )  # fmt: skip
     assert there == []
     run = bloodcell.score(smears, tmp_path / "run")
+    assert there == ["00001.js", "00002.js", "00003.js"]
+    assert contents(run) == written_at_the_end(run)
+
+
+def test_images_of_shards_are_written_ahead_too(
+    smears: Path, tmp_path: Path, there: list[str]
+) -> None:
+    files = sorted(smears.glob("*/*"))
+    pack(tmp_path / "in.tar", {str(one.relative_to(smears)): one.read_bytes() for one in files})
+    run = bloodcell.score(tmp_path / "in.tar", tmp_path / "run")
     assert there == ["00001.js", "00002.js", "00003.js"]
     assert contents(run) == written_at_the_end(run)
 
