@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bloodcell.errors import BloodcellError
 from bloodcell.files import writing
 from bloodcell.manifest import patient_sizes
 from bloodcell.model import Model
@@ -35,6 +36,8 @@ _MOST_WAITING = 1 << 16
 and what is left is done at the end."""
 _MOST_GROUPS = 4
 """Of patients that wait to be written; then storing waits too."""
+_MOST_TABLES = 64
+"""Small ones before they become one: each costs more than its rows."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,7 @@ class ReportAhead:
         self._is_over = (store.folder / "review").exists()
 
     def add(self, part: pa.Table) -> None:
-        """Take a stored part; waits while as many patients as may be are being written.
-
-        Raises what ``write_report`` raises.
-        """
+        """Take a stored part; waits while as many patients as may be are being written."""
         if self._is_over:
             return
         patient = pc.index_in(part["patient"], value_set=self._names).to_numpy()
@@ -104,14 +104,14 @@ class ReportAhead:
             self._begun.append(
                 self._writer.submit(self._write, np.unique(patient[is_whole]), whole)
             )
-        self._is_over = sum(table.num_rows for table in self._waiting) > _MOST_WAITING
-        while len(self._begun) > _MOST_GROUPS:
-            self._begun.popleft().result()
+        self._is_over |= sum(table.num_rows for table in self._waiting) > _MOST_WAITING
+        self._wait_for_all_but(_MOST_GROUPS)
+        if self._is_over:
+            self._waiting = []
 
     def patients(self) -> pa.Table | None:
         """See ``PartsTaker.patients``; waits until all images are written."""
-        while self._begun:
-            self._begun.popleft().result()
+        self._wait_for_all_but(0)
         if self._is_over or self._missing.any():
             return None
         return pa.concat_tables(self._rows).sort_by("patient").combine_chunks()
@@ -123,6 +123,15 @@ class ReportAhead:
         plan = pa.concat_tables(self._plans)
         plan = plan.sort_by([("patient", "ascending"), ("order", "ascending")])
         return Prepared(plan, joined(self._surveys, len(self._names)))
+
+    def _wait_for_all_but(self, groups: int) -> None:
+        while len(self._begun) > groups:
+            group = self._begun.popleft()
+            if isinstance(group.exception(), BloodcellError):
+                # A full disk, say. It is met again at the end, and said, with all cells scored.
+                self._is_over = True
+            else:
+                group.result()
 
     def close(self) -> None:
         """What has not begun is left undone."""
@@ -140,8 +149,10 @@ class ReportAhead:
         for own, place in enumerate(places.tolist()):
             shown = found.of(own)
             write_pack(some, place, shown, of_rows(images, shown))
-        self._rows.append(rows)
-        self._plans.append(plan)
+        for tables, table in ((self._rows, rows), (self._plans, plan)):
+            tables.append(table)
+            if len(tables) > _MOST_TABLES:
+                tables[:] = [pa.concat_tables(tables).combine_chunks()]
         self._surveys.append((places, found))
 
 

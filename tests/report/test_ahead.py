@@ -98,14 +98,14 @@ def test_patients_that_are_mixed_wait_up_to_a_bound(
     assert contents(run) == written_at_the_end(run)
 
 
-def test_a_disk_that_is_full_meanwhile_fails_the_run_in_its_own_words(
+def test_a_disk_that_is_full_meanwhile_is_said_when_all_cells_are_scored(
     smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise DiskError("cannot write images: no space left on device")
 
     monkeypatch.setattr(ImagePack, "write", full)
-    before = threading.active_count()
     with pytest.raises(DiskError, match="no space left"):
         bloodcell.score(smears, tmp_path / "run")
-    assert threading.active_count() <= before + 1  # templates may still be compiled
+    assert len(list((tmp_path / "run" / "cells").iterdir())) == 5
+    assert (tmp_path / "run" / "patients.parquet").is_file()
