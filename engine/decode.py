@@ -58,6 +58,7 @@ def define_graph(
     device_id: int | None = None,
     hardware_decoder: bool = False,
     takes: Takes = "encoded",
+    float16: bool = False,
 ) -> Any:
     """Define the DALI pipeline for ``preprocessing``; one input, called as ``takes``, two outputs.
 
@@ -67,6 +68,7 @@ def define_graph(
     depth is one because the stream overlaps decoding with the network by its own means.
     ``hardware_decoder``: of a GPU, for all JPEGs or for none. A share between would send an image
     to one or the other by its place in the batch, and its pixels would depend on its neighbours.
+    ``float16``: pixels rounded to it, for a network that would round them itself.
     """
     on_gpu = device_id is not None
 
@@ -75,7 +77,7 @@ def define_graph(
         resized = cropped_and_resized(images, preprocessing)
         pixels = fn.crop_mirror_normalize(
             resized,
-            dtype=types.FLOAT,
+            dtype=types.FLOAT16 if float16 else types.FLOAT,
             output_layout="CHW",
             mean=[255.0 * value for value in preprocessing.mean],
             std=[255.0 * value for value in preprocessing.std],

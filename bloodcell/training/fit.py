@@ -14,12 +14,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-<<<<<<< HEAD
-from bloodcell.engine.machine import is_faster_in_bfloat16
-=======
 from bloodcell.architectures.network import CellNetwork
-from bloodcell.engine.machine import computes_in_bfloat16
->>>>>>> import
+from bloodcell.engine.machine import is_faster_in_bfloat16
 from bloodcell.errors import InputError
 from bloodcell.files import write_whole
 from bloodcell.metrics import auroc
