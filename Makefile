@@ -38,8 +38,8 @@ check: .venv/.testing
 
 ctest: .venv/.testing
 	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
-	    -DBLOODCELL_BUILD_EXTENSION=OFF -DBLOODCELL_BUILD_TESTS=ON -DBLOODCELL_SANITIZE=ON \
-	    -DBLOODCELL_WARNINGS_AS_ERRORS=ON
+	    -DBLOODCELL_BUILD_EXTENSION=OFF -DBLOODCELL_BUILD_LIBRARY=ON -DBLOODCELL_BUILD_TESTS=ON \
+	    -DBLOODCELL_SANITIZE=ON -DBLOODCELL_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build build/ctest
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
 

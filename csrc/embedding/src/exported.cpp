@@ -17,14 +17,24 @@ namespace {
 
 using namespace bloodcell;
 
-// In ABI version 1; a later version of a struct may be larger, never smaller.
-constexpr std::size_t oldest_options = sizeof(bloodcell_model_options);
-constexpr std::size_t oldest_about = sizeof(bloodcell_model_about);
-constexpr std::size_t oldest_class = sizeof(bloodcell_class);
-constexpr std::size_t oldest_header = sizeof(bloodcell_header);
-constexpr std::size_t oldest_report = sizeof(bloodcell_report);
-constexpr std::size_t oldest_review_input = sizeof(bloodcell_review_input);
-constexpr std::size_t oldest_reviewed = sizeof(bloodcell_reviewed);
+// Bytes that a struct had in the first version of the ABI: a caller that knows fewer is none. Structs
+// may grow at their end; those without a struct_size may not.
+constexpr std::size_t oldest_options = 48;
+constexpr std::size_t oldest_about = 72;
+constexpr std::size_t oldest_class = 40;
+constexpr std::size_t oldest_header = 32;
+constexpr std::size_t oldest_report = 256;
+constexpr std::size_t oldest_review_input = 64;
+constexpr std::size_t oldest_reviewed = 80;
+static_assert(sizeof(bloodcell_model_options) >= oldest_options);
+static_assert(sizeof(bloodcell_model_about) >= oldest_about);
+static_assert(sizeof(bloodcell_class) >= oldest_class);
+static_assert(sizeof(bloodcell_header) >= oldest_header);
+static_assert(sizeof(bloodcell_report) >= oldest_report);
+static_assert(sizeof(bloodcell_review_input) >= oldest_review_input);
+static_assert(sizeof(bloodcell_reviewed) >= oldest_reviewed);
+static_assert(sizeof(bloodcell_image) == 32 && sizeof(bloodcell_cell) == 24 &&
+              sizeof(bloodcell_answer) == 16);
 
 static_assert(BLOODCELL_REASONS == reason_count);
 

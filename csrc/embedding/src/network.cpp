@@ -32,8 +32,11 @@ void forward_log(void*, OrtLoggingLevel severity, const char*, const char*, cons
 const OrtApiBase& load(const std::string& library) {
     static std::mutex mutex;
     const std::lock_guard<std::mutex> lock(mutex);
-    // It reads the variable when it is loaded. Not replaced: whoever set it has decided.
-    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+    // It reads the variable when it is loaded. Threads that read others meanwhile may be disturbed,
+    // so it is set once.
+    constexpr const char* telemetry = "ORT_DISABLE_TELEMETRY";
+    const char* const is_disabled = std::getenv(telemetry);
+    if (is_disabled == nullptr || is_disabled != std::string("1")) setenv(telemetry, "1", 1);
     void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) {
         throw Failure(BLOODCELL_NO_RUNTIME,
