@@ -18,6 +18,7 @@ from bloodcell.commands.fetch_data import fetch_data
 from bloodcell.commands.importing import import_network
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.commands.review import review
+from bloodcell.commands.serve import serve
 from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.first_look import check_given
@@ -45,6 +46,7 @@ for _command in (
     fetch_data,
     import_network,
     review,
+    serve,
     train,
 ):
     main.add_command(_command)
