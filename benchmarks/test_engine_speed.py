@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ import pytest
 from sizes import cells
 
 import bloodcell
+from bloodcell.bench.stand_in import write_stand_in
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.engine.backends.self_test import golden_pixels
 from bloodcell.engine.lanes import Lanes, open_lanes
@@ -53,23 +55,39 @@ class Both:
 
     def by_engine(self) -> np.ndarray:
         """The same by the engine."""
-        results = self.engine.stream((image, "A") for image in self.images)
+        numbered = ((image, "A", row) for row, image in enumerate(self.images))
+        results = sorted(self.engine.stream(numbered, in_order=False), key=lambda one: one.row)
         return np.array([result.probabilities for result in results])
+
+
+@contextmanager
+def side_by_side(manifest: Path, table: pa.Table, folder: Path | None) -> Iterator[Both]:
+    """Both with the model in ``folder``, the default one for None."""
+    table = pa.concat_tables([table] * -(-CELLS // table.num_rows)).slice(0, CELLS)
+    table = table.set_column(table.column_names.index("row"), "row", pa.array(range(CELLS)))
+    images = [(manifest.parent / path).read_bytes() for path in table["path"].to_pylist()]
+    model, choice = load_model(folder), choose_backend("auto")
+    setup = Setup(choice, model.network, model.preprocessing, manifest.parent, None, usable_cores())
+    opened = open_lanes(setup)
+    with bloodcell.Engine(folder, max_delay_ms=MAX_DELAY_MS) as engine:
+        print(f"\n{CELLS} cells, {choice.name}, {len(opened.lanes)} lanes")
+        yield Both(manifest.parent, table, images, opened, engine)
 
 
 @pytest.fixture(scope="module")
 def both(manifest: Path, table: pa.Table) -> Iterator[Both]:
-    table = pa.concat_tables([table] * -(-CELLS // table.num_rows)).slice(0, CELLS)
-    table = table.set_column(table.column_names.index("row"), "row", pa.array(range(CELLS)))
-    images = [(manifest.parent / path).read_bytes() for path in table["path"].to_pylist()]
-    model = load_model()
-    choice = choose_backend("auto")
-    opened = open_lanes(
-        Setup(choice, model.network, model.preprocessing, manifest.parent, None, usable_cores())
-    )
-    with bloodcell.Engine(max_delay_ms=MAX_DELAY_MS) as engine:
-        print(f"\n{CELLS} cells, {choice.name}, {len(opened.lanes)} lanes")
-        yield Both(manifest.parent, table, images, opened, engine)
+    with side_by_side(manifest, table, None) as both:
+        yield both
+
+
+def test_what_the_engine_costs_a_cell(manifest: Path, table: pa.Table, tmp_path: Path) -> None:
+    """By a network that costs next to nothing: what is around it, in processor time."""
+    with side_by_side(manifest, table, write_stand_in(tmp_path / "model")) as both:
+        turns = both.by_loop, both.by_engine
+        assert [len(turn()) for turn in turns] == [CELLS, CELLS]
+        took = [[1e6 * timed(turn)[1] / CELLS for turn in turns] for _ in range(ROUNDS)]
+    loop, engine = np.median(took, axis=0)
+    print(f"\nloop {loop:.0f}, engine {engine:.0f} microseconds a cell")
 
 
 def test_throughput(both: Both) -> None:

@@ -370,6 +370,25 @@ def curve_features(histogram: NDArray[np.int64]) -> NDArray[np.float64]:
     are 0.
     """
 
+LEAST_SURPRISE: Final[float]
+"""In standard deviations below what was foretold: answers of a lower log score contradict it."""
+
+def sample_share(
+    *,
+    cells: NDArray[np.int64],
+    seen: NDArray[np.int64],
+    blasts: NDArray[np.int64],
+    others: NDArray[np.int64],
+    known: int,
+    known_blasts: int,
+) -> np.void:
+    """The share that a stratified sample gives by itself; `Sample` in review/sample.py.
+
+    Four int64 (H,) of 0 or more. Returns the float64 fields ``share``, ``low``, ``high`` and
+    ``bands`` (4,), NaN if no leukocyte is left. Raises ValueError unless in each stratum blasts and
+    others are at most those seen, and these at most the cells.
+    """
+
 @final
 class RecalibrationPrior:
     """How patients' own calibration curves differ; ``recalibration.hpp`` in csrc/statistics.

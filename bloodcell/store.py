@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from bloodcell.digests import DIGEST_BYTES, digest_column
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
-from bloodcell.locks import held
+from bloodcell.locks import LOCK, held
 from bloodcell.manifest import row_group_count
 from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
 from bloodcell.scheme import Scheme
@@ -59,14 +59,30 @@ class RunStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, made if missing, against a second scorer; RunError if it is held."""
+        """Hold the folder, made if missing, against a second scorer; RunError if it is held.
+
+        One that was made for it is gone afterwards if no run was begun in it.
+        """
+        was_there = self.folder.exists()
         with writing(self.folder):
             self._cells.mkdir(parents=True, exist_ok=True)
         with held(self.folder):
             with writing(self.folder):
                 for path in left_over(self.folder):
                     path.unlink()
-            yield
+            try:
+                yield
+            finally:
+                if not (was_there or self.is_begun):
+                    self._remove_what_precedes_a_run()
+
+    def _remove_what_precedes_a_run(self) -> None:
+        # While the lock is held, so that nobody else has begun; what is not ours stays.
+        with suppress(OSError):
+            self.manifest_path.unlink(missing_ok=True)
+            self._cells.rmdir()
+            (self.folder / LOCK).unlink()
+            self.folder.rmdir()
 
     def rows_of(self, part: int) -> pa.Table:
         """The manifest's rows of one part."""

@@ -43,7 +43,14 @@ where the graph runs."""
 Pixels = TypeVar("Pixels")
 
 
-def build_graph(
+def build_graph(preprocessing: Preprocessing, **options: Any) -> Any:
+    """Build the DALI pipeline of ``define_graph``, which is then ready to run."""
+    pipeline = define_graph(preprocessing, **options)
+    pipeline.build()
+    return pipeline
+
+
+def define_graph(
     preprocessing: Preprocessing,
     *,
     batch_size: int,
@@ -51,8 +58,9 @@ def build_graph(
     device_id: int | None = None,
     hardware_decoder: bool = False,
     takes: Takes = "encoded",
+    float16: bool = False,
 ) -> Any:
-    """Build the DALI pipeline for ``preprocessing``; one input, called as ``takes``, two outputs.
+    """Define the DALI pipeline for ``preprocessing``; one input, called as ``takes``, two outputs.
 
     The pixels, and of these, as they are before they are normalised, samples for ``is_stained``.
 
@@ -60,6 +68,7 @@ def build_graph(
     depth is one because the stream overlaps decoding with the network by its own means.
     ``hardware_decoder``: of a GPU, for all JPEGs or for none. A share between would send an image
     to one or the other by its place in the batch, and its pixels would depend on its neighbours.
+    ``float16``: pixels rounded to it, for a network that would round them itself.
     """
     on_gpu = device_id is not None
 
@@ -68,7 +77,7 @@ def build_graph(
         resized = cropped_and_resized(images, preprocessing)
         pixels = fn.crop_mirror_normalize(
             resized,
-            dtype=types.FLOAT,
+            dtype=types.FLOAT16 if float16 else types.FLOAT,
             output_layout="CHW",
             mean=[255.0 * value for value in preprocessing.mean],
             std=[255.0 * value for value in preprocessing.std],
@@ -86,9 +95,7 @@ def build_graph(
         # dynamic one hands its output over in stream order.
         exec_dynamic=on_gpu,
     )
-    pipeline = define(graph)()
-    pipeline.build()
-    return pipeline
+    return define(graph)()
 
 
 def _images(takes: Takes, *, on_gpu: bool, hardware_decoder: bool) -> Any:

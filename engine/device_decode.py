@@ -102,8 +102,13 @@ def open_device_decoder(
     threads: int,
     stream: Any,
     hardware_decoder: bool,
+    float16: bool = False,
 ) -> DeviceDecoder:
-    """For the first GPU that this process sees; its pixels are ordered on ``stream``."""
+    """For the first GPU that this process sees; its pixels are ordered on ``stream``.
+
+    ``float16``: what it decodes or resizes on the GPU is rounded to that; the backend rounds the
+    rest.
+    """
 
     def graph(takes: Takes) -> Graph:
         return Graph(
@@ -113,6 +118,7 @@ def open_device_decoder(
             threads=threads,
             device_id=0,
             hardware_decoder=hardware_decoder,
+            float16=float16,
         )
 
     decoding, resizing = (

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bloodcell.engine.backends.choice import BACKENDS
-from bloodcell.engine.backends.contract import Backend
+from bloodcell.engine.backends.contract import IN_FLIGHT, PENDING, Backend, DeviceBackend
 from bloodcell.engine.backends.opening import open_backend, open_device_backend
 from bloodcell.engine.batches import Batch, ScoreBatch, scored_batch
 from bloodcell.engine.decode import Decoder
+from bloodcell.engine.jpeg_decoders import decoder_count
 from bloodcell.engine.setup import Setup
 
 _HOST_BATCH = 32
@@ -90,7 +91,7 @@ def open_lanes(setup: Setup) -> Lanes:
 
     Raises ModelError or EngineError if the network cannot be opened or fails its self-test.
     """
-    return _open_device_lane(setup) if setup.choice.on_gpu else _open_host_lanes(setup)
+    return _open_device_lanes(setup) if setup.choice.on_gpu else _open_host_lanes(setup)
 
 
 def _open_host_lanes(setup: Setup) -> Lanes:
@@ -106,19 +107,31 @@ def _open_host_lanes(setup: Setup) -> Lanes:
     return Lanes(lanes, batch_size, backend.pass_cells, backend.made_of)
 
 
-def _open_device_lane(setup: Setup) -> Lanes:
+def _open_device_lanes(setup: Setup) -> Lanes:
+    backend = open_device_backend(setup.choice, setup.network, setup.threads)
+    batch_size = min(setup.batch_size or backend.largest_batch, backend.largest_batch)
+    jpeg_decoder = "hardware" if setup.hardware_decoder else "CUDA"
+    made_of = backend.made_of | {"jpeg_decoder": jpeg_decoder}
+    lanes = device_lanes(setup, backend, batch_size)
+    return Lanes(lanes, batch_size, backend.pass_cells, made_of)
+
+
+def device_lanes(setup: Setup, backend: DeviceBackend, batch_size: int) -> list[Lane]:
+    """Lanes with a decoder each that feed one network; they share out the setup's threads."""
     from bloodcell.engine.device_decode import open_device_decoder
     from bloodcell.engine.device_lane import DeviceLane
 
-    backend = open_device_backend(setup.choice, setup.network, setup.threads)
-    batch_size = min(setup.batch_size or backend.largest_batch, backend.largest_batch)
-    decoder = open_device_decoder(
-        setup.preprocessing,
-        batch_size=batch_size,
-        threads=setup.threads,
-        stream=backend.stream,
-        hardware_decoder=setup.hardware_decoder,
-    )
-    jpeg_decoder = "hardware" if setup.hardware_decoder else "CUDA"
-    made_of = backend.made_of | {"jpeg_decoder": jpeg_decoder}
-    return Lanes([DeviceLane(decoder, backend)], batch_size, backend.pass_cells, made_of)
+    count = decoder_count(setup.threads)
+    decoders = [
+        open_device_decoder(
+            setup.preprocessing,
+            batch_size=batch_size,
+            threads=setup.threads // count,
+            stream=backend.stream,
+            hardware_decoder=setup.hardware_decoder,
+            float16=backend.takes_float16,
+        )
+        for _ in range(count)
+    ]
+    depth = min(IN_FLIGHT, PENDING // count)
+    return [DeviceLane(decoder, backend, depth) for decoder in decoders]

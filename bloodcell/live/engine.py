@@ -87,7 +87,7 @@ class Engine:
         in_flight = sum(lane.depth for lane in opened.lanes) * opened.batch_size
         self.max_waiting = max_waiting or 2 * in_flight
         """Cells that may wait for a lane."""
-        self._at_once = 2 * in_flight
+        self._at_once = in_flight + self.max_waiting
         self._waiting = Waiting(
             Limits(opened.batch_size, opened.pass_cells, max_delay_s, self.max_waiting)
         )
@@ -120,8 +120,8 @@ class Engine:
         ``image``: the bytes of an encoded file (``bytes``, ``bytearray``, ``memoryview``), RGB as
         a uint8 array (height, width, 3) of NumPy or of whatever has ``__dlpack__``, where the
         backend is on a GPU also in its memory. It is copied. ``row``: a number of one's own, 0 or
-        more, by default a running one. ``deadline_s``: seconds from now
-        after which the result is ``expired`` and the cell not counted.
+        more, by default a running one. ``deadline_s``: seconds from now after which the result
+        is ``expired`` and the cell not counted.
 
         Raises InputError for what is no image by type or shape, and for a patient that is
         finished; BusyError; EngineError once the engine is closed or has failed.
@@ -134,8 +134,9 @@ class Engine:
         """Score tuples ``(image, patient)``, with ``row`` and ``deadline_s`` behind as one likes.
 
         Their results come in their order, or with ``in_order=False`` as they are done. The tuples
-        are taken in the caller's thread, ahead by as many as keep the lanes busy; where the
-        engine is full it waits. Raises what ``submit`` raises; once closed, the rest is cancelled.
+        are taken in the caller's thread, ahead by as many as may wait and be scored at once; where
+        the engine is full it waits. Raises what ``submit`` raises; once it is closed, the rest is
+        cancelled.
         """
         given = results_in_order if in_order else results_as_done
         return given((self._submit(*one, block=True) for one in cells), self._at_once)

@@ -43,6 +43,8 @@ COMMANDS = {
     "report": "bloodcell report {run}",
     "review plan": "bloodcell review plan {run}",
     "review apply": "bloodcell review apply {run} {answers} --reviewer A",
+    "export to triton": "bloodcell export-triton jhu18-resnext26-160 --to {out}/repository",
+    "fetch-data, not run": "bloodcell fetch-data acevedo2019 --to {out}/data",
     "verify": "bloodcell verify {run}",
     "train": "bloodcell train {cells} --labels {cells}/labels.csv --recipe {recipe} --out {out}/m",
     "build": "bloodcell build jhu18-resnext26-160",

@@ -10,6 +10,7 @@ from helpers.lessons import cells_of, lessons_for
 from helpers.tiny_recipe import TINY
 from torch import nn
 
+from bloodcell.architectures.resnext import ResNeXt
 from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
@@ -17,7 +18,6 @@ from bloodcell.training.fit import Trainer, mixed_precision, parameter_groups
 from bloodcell.training.lessons import class_weights
 from bloodcell.training.losses import Batch, label_loss, taught_loss
 from bloodcell.training.recipe import Course
-from bloodcell.training.resnext import ResNeXt
 from bloodcell.training.task import Task
 from bloodcell.training.validation import HeldOut, calibrated_by_others, fit_calibration
 
