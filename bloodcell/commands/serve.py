@@ -19,8 +19,13 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
 @click.option("--backend", type=click.Choice(BACKEND_NAMES), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
-@click.option("--profile", type=click.Choice(["blood", "marrow"]), default="blood")
-@click.option("--blast-equivalents", type=click.Choice(["none", "aml", "apl"]), default="none")
+@click.option(
+    "--profile", type=click.Choice(["blood", "marrow"]), default="blood", show_default=True
+)
+@click.option(
+    "--blast-equivalents", type=click.Choice(["none", "aml", "apl"]), default="none",
+    show_default=True,
+)  # fmt: skip
 @click.option(
     "--max-delay-ms", type=FiniteRange(min=0), default=20.0, show_default=True,
     help="How long a cell may wait for others while the network is free.",
