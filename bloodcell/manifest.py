@@ -72,11 +72,17 @@ def row_group_count(manifest: Path) -> int:
 
 def patient_names(manifest: Path) -> pa.Array:
     """Distinct patients in ascending order; a patient's index is its place in this array."""
-    names: set[str] = set()
+    return pa.array(sorted(patient_sizes(manifest)), pa.string())
+
+
+def patient_sizes(manifest: Path) -> Counter[str]:
+    """How many cells each patient has."""
+    sizes: Counter[str] = Counter()
     with pq.ParquetFile(manifest) as file:
         for batch in file.iter_batches(columns=["patient"]):
-            names.update(pc.unique(batch["patient"]).to_pylist())
-    return pa.array(sorted(names), pa.string())
+            names, counts = pc.value_counts(batch["patient"]).flatten()
+            sizes.update(dict(zip(names.to_pylist(), counts.to_pylist(), strict=True)))
+    return sizes
 
 
 def _checked_batches(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:

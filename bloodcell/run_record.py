@@ -74,6 +74,8 @@ class SessionFigures:
     """Batches worked on side by side, in all workers together."""
     device_memory_mib: dict[str, list[int]] | None = None
     """Of each GPU, by its UUID: in use after the first batch and at the end."""
+    jpeg_decoders: str | None = None
+    """On a GPU: what each worker took, and why."""
 
 
 @dataclass(frozen=True)

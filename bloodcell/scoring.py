@@ -1,7 +1,8 @@
 """The main job: a manifest in, a run folder out, resumable at every part."""
 
 import threading
-from contextlib import closing, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
@@ -17,9 +18,9 @@ from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
-from bloodcell.job import begin_or_resume, check_begun, job_of, now
+from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.model import Model, load_model
-from bloodcell.report import load_templates, write_report
+from bloodcell.report import load_templates, report_ahead, write_report
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
@@ -79,13 +80,19 @@ def score(
     watch = SourceWatch(setup.root)
     # While the worker starts, a core is idle.
     threading.Thread(target=load_templates).start()
-    with closing(open_scorer(setup, workers, stop)) as scorer, store.locked():
+    with ExitStack() as at_end:
+        at_end.enter_context(store.locked())
+        # The worker loads and proves the network on another core than this one lists cells on.
+        listing = at_end.enter_context(ThreadPoolExecutor(1))
+        frozen = None if store.is_begun else listing.submit(freeze, store, source, job, watch)
+        scorer = at_end.enter_context(closing(open_scorer(setup, workers, stop)))
         _refuse_if_stopped(stop)
         job = replace(job, versions=job.versions | scorer.made_of)
         record = begin_or_resume(
             store,
             source,
             job,
+            left_out=frozen.result() if frozen else None,
             model=loaded,
             choice=choice,
             counting=counting,
@@ -113,12 +120,14 @@ def _work(session: Session, record: RunRecord) -> Run:
     store = session.store
     try:
         counted_before = _patients_sha256(store)
-        record = replace(session.run(record), state="done", finished=now())
+        with report_ahead(store, record, session.model, session.counting) as ahead:
+            record = replace(session.run(record, ahead), state="done", finished=now())
+            prepared = ahead.prepared()
         run = Run(store.folder, record)
         if _patients_sha256(store) != counted_before:
             # A plan of other results: its strata are others.
             plan_path(run).unlink(missing_ok=True)
-        write_report(run)
+        write_report(run, prepared=prepared)
         assert record.counts is not None
         session.audit.append(
             "finish", **asdict(record.counts), patients_sha256=sha256_of(store.patients_path)

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 from bloodcell import manifest, patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.device_memory import DeviceMemory
+from bloodcell.engine.jpeg_decoders import told
 from bloodcell.engine.scorer import Scorer
 from bloodcell.engine.source import batches_of
 from bloodcell.errors import RunError, Stopped
@@ -29,6 +32,16 @@ _LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with (cells done, cells in all) after every batch."""
+
+
+class PartsTaker(Protocol):
+    """Works on parts while others are scored."""
+
+    def add(self, part: pa.Table) -> None:
+        """Take a part that is whole and on disk; may wait."""
+
+    def patients(self) -> pa.Table | None:
+        """What ``patient_table`` says of all patients, if all of them are known."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +61,11 @@ class Session:
     retry_rejected: bool = False
     """Whether parts with cells that could not be read are scored anew."""
 
-    def run(self, record: RunRecord) -> RunRecord:
-        """Finish the run; returns ``record`` with its counts and figures. Raises Stopped."""
+    def run(self, record: RunRecord, taker: PartsTaker) -> RunRecord:
+        """Finish the run; returns ``record`` with its counts and figures. Raises Stopped.
+
+        ``taker`` is given each part that is whole and on disk, kept or new, once.
+        """
         names = manifest.patient_names(self.store.manifest_path)
         cells = self.store.manifest_row_count()
         patient_counts = patients.PatientCounts(names, self.model.scheme)
@@ -60,6 +76,7 @@ class Session:
                 missing.append(part)
             else:
                 patient_counts.add_part(table)
+                taker.add(table)
                 done += table.num_rows
         if again := [part for part in missing if part in self.audit.parts]:
             # Before: whatever is under their names from now on was scored after this line.
@@ -69,11 +86,10 @@ class Session:
         started = time.monotonic()
         for table in self._score_parts(missing, done, cells, memory):
             patient_counts.add_part(table)
+            taker.add(table)
         elapsed_s = time.monotonic() - started
         patients.reconcile(patient_counts.accumulator, cells)
-        self._write_patients(
-            patients.patient_table(patient_counts, self.model, self.counting, self.threads)
-        )
+        self._write_patients(self._patient_table(patient_counts, taker))
         # A call for which nothing was left keeps the figures of the one that did the work.
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
         repeated = repeated_images(self.store, names)
@@ -146,6 +162,14 @@ class Session:
             begun[part] = PartAssembler(rows, self.model.scheme)
             yield from batches_of(rows, self.scorer.batch_size)
 
+    def _patient_table(self, counts: patients.PatientCounts, taker: PartsTaker) -> pa.Table:
+        known = taker.patients()
+        if known is None:
+            return patients.patient_table(counts, self.model, self.counting, self.threads)
+        if not np.array_equal(known["scored"].to_numpy(), counts.accumulator.scored):
+            raise RunError("patients counted one by one have other cells than counted together")
+        return known
+
     def _write_patients(self, table: pa.Table) -> None:
         write_whole(self.store.patients_path, lambda path: pq.write_table(table, path))
         csv = patients.as_csv(table)
@@ -168,4 +192,12 @@ class Session:
             threads=self.threads,
             lanes=self.scorer.lane_count,
             device_memory_mib=memory.figures().get("device_memory_mib"),
+            jpeg_decoders=self._jpeg_decoders(),
         )
+
+    def _jpeg_decoders(self) -> str | None:
+        workers = len(self.scorer.devices)
+        if workers == 0:
+            return None
+        is_hardware = self.scorer.made_of["jpeg_decoder"] == "hardware"
+        return told(max(1, self.threads // workers), hardware_decoder=is_hardware)

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ from bloodcell.digests import DIGEST_BYTES, digest_column
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
-from bloodcell.locks import held
+from bloodcell.locks import LOCK, held
 from bloodcell.manifest import row_group_count
 from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
 from bloodcell.scheme import Scheme
@@ -58,14 +59,30 @@ class RunStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, made if missing, against a second scorer; RunError if it is held."""
+        """Hold the folder, made if missing, against a second scorer; RunError if it is held.
+
+        One that was made for it is gone afterwards if no run was begun in it.
+        """
+        was_there = self.folder.exists()
         with writing(self.folder):
             self._cells.mkdir(parents=True, exist_ok=True)
         with held(self.folder):
             with writing(self.folder):
                 for path in left_over(self.folder):
                     path.unlink()
-            yield
+            try:
+                yield
+            finally:
+                if not (was_there or self.is_begun):
+                    self._remove_what_precedes_a_run()
+
+    def _remove_what_precedes_a_run(self) -> None:
+        # While the lock is held, so that nobody else has begun; what is not ours stays.
+        with suppress(OSError):
+            self.manifest_path.unlink(missing_ok=True)
+            self._cells.rmdir()
+            (self.folder / LOCK).unlink()
+            self.folder.rmdir()
 
     def rows_of(self, part: int) -> pa.Table:
         """The manifest's rows of one part."""
@@ -132,6 +149,15 @@ def _refuse_without_digests(path: Path, table: pa.Table) -> None:
         )
 
 
+def blast_probability(
+    probabilities: npt.NDArray[np.float32], scheme: Scheme
+) -> npt.NDArray[np.float32]:
+    """Of each cell (N, C) the sum over the scheme's blast classes, (N,)."""
+    blast = probabilities[:, scheme.is_blast].sum(axis=1, dtype=np.float32)
+    # Rounding each class may lift the sum of several a step above one.
+    return np.asarray(np.minimum(blast, np.float32(1)), np.float32)
+
+
 class PartAssembler:
     """Collects the scored batches of one part, in any order; ``manifest`` holds its rows."""
 
@@ -163,7 +189,7 @@ class PartAssembler:
         rejected = self.reasons != 0
         codes = self._scheme.codes
         best = self._probabilities.argmax(axis=1).astype(np.int32)
-        blast = self._probabilities[:, self._scheme.is_blast].sum(axis=1, dtype=np.float32)
+        blast = blast_probability(self._probabilities, self._scheme)
         reason = pa.array(self.reasons.astype(np.int32), mask=~rejected)
         columns = [
             self.rows["row"],
@@ -172,8 +198,7 @@ class PartAssembler:
             pc.if_else(pa.array(rejected), "rejected", "scored"),
             pa.array(REASONS).take(reason),
             pa.array(codes).take(pa.array(best, mask=rejected)),
-            # Rounding each class may lift the sum of several a step above one.
-            pa.array(np.minimum(blast, np.float32(1)), mask=rejected),
+            pa.array(blast, mask=rejected),
             # A list of nulls, not a null list: Arrow before 26 cannot read that from Parquet.
             pa.FixedSizeListArray.from_arrays(
                 pa.array(self._probabilities.ravel(), mask=np.repeat(rejected, len(codes))),

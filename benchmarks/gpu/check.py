@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Timer
@@ -32,22 +32,31 @@ TREE = Path(__file__).resolve().parents[2]
 RESULTS = TREE / "benchmarks" / "results"
 PROGRAM = TREE / "benchmarks" / "gpu"
 NO_GPU = 5
-SECONDS = 480
+SECONDS = 540
 """By default: such a machine may be lent for ten minutes."""
-TESTS_SHARE = 0.4
+TESTS = "tests"
+"""The part that is pytest's."""
+NAMES = tuple(part.name for part in PARTS)
 LEAST_S = 10.0
 """With less time left no further part is begun."""
 PACKAGES = (
     "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "cupy", "pynvml", "nvidia.dali", "torch",
-    "onnx", "onnxruntime", "numpy", "pyarrow", "pytest",
+    "onnx", "onnxruntime", "numpy", "pyarrow", "pybase64", "pytest",
 )  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Test and measure bloodcell on this GPU.")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="after which it ends")
-    parser.add_argument("--part", nargs=2, metavar=("NAME", "FOLDER"), help="this part alone")
+    parser.add_argument("--only", nargs="+", choices=NAMES, help="these parts, in their order")
+    parser.add_argument("--part", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--roofline", action="store_true", help="print limits beside results")
     options = parser.parse_args(arguments)
+    if options.roofline:
+        from gpu import roofline
+
+        print(roofline.of_both_networks())
+        return 0
     if options.part:
         print_entries(*options.part)
         return 0
@@ -56,28 +65,36 @@ def main(arguments: list[str]) -> int:
         print(f"gpu-check: {reason}; nothing was run or written", file=sys.stderr)
         return NO_GPU
     result = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), **environment()}
-    path = RESULTS / f"{file_name(result['gpu']['name'])}.json"
-    extension = ensure_extension()
-    result["tests"] = extension or run_tests(TESTS_SHARE * (deadline - time.monotonic()))
+    path = RESULTS / f"{file_name(result['gpu']['name'], result['versions'])}.json"
+    result["tests"] = ensure_extension() or "left out"
     keep(path, result)
-    measure(path, result, deadline)
+    measure(path, result, deadline, options.only or NAMES)
     print(f"gpu-check: tests: {result['tests']}; figures: {path}")
     return 0 if str(result["tests"]).startswith("passed") else 1
 
 
-def measure(path: Path, result: dict[str, Any], deadline: float) -> None:
-    """Measure part by part until ``deadline``, keeping every entry as soon as it is there."""
-    result["left_out"] = []
+def measure(
+    path: Path, result: dict[str, Any], deadline: float, names: Collection[str] = NAMES
+) -> None:
+    """Test and measure part by part until ``deadline``, keeping every entry as soon as it is there.
+
+    Without the extension the tests are not tried: ``result`` says why.
+    """
+    result["left_out"] = [part.name for part in PARTS if part.name not in names]
     with tempfile.TemporaryDirectory() as folder:
-        for part in PARTS:
-            left_s = deadline - time.monotonic()
-            if left_s < LEAST_S:
+        for part in [part for part in PARTS if part.name in names]:
+            limit_s = min(deadline - time.monotonic(), part.most_s)
+            if limit_s < LEAST_S:
                 result["left_out"].append(part.name)
-                continue
-            for entry in entries_of(part.name, folder, min(left_s, part.most_s)):
-                result.setdefault(part.key, []).append(entry)
-                keep(path, result | compared(result))
-                print(json.dumps(entry), flush=True)
+            elif part.name == TESTS:
+                if result["tests"] == "left out":
+                    result |= run_tests(limit_s)
+            else:
+                for entry in entries_of(part.name, folder, limit_s):
+                    result.setdefault(part.key, []).append(entry)
+                    keep(path, result | compared(result))
+                    print(json.dumps(entry), flush=True)
+            keep(path, result)
     result |= compared(result)
     keep(path, result)
 
@@ -187,10 +204,12 @@ def ensure_extension() -> str | None:
     return None if version_of("bloodcell._core") else "not run: the built extension does not load"
 
 
-def run_tests(limit_s: float) -> str:
-    """All tests marked ``gpu``, in a process of their own; its summary."""
+def run_tests(limit_s: float) -> dict[str, Any]:
+    """All tests marked ``gpu``, in a process of their own: ``tests``, its summary, and
+    ``tests_not_passed``, a line each, with the reason of what was skipped.
+    """
     if not version_of("pytest"):
-        return "not run: pytest is not importable"
+        return {"tests": "not run: pytest is not importable"}
     # Only the files that hold some: others may import what a GPU machine lacks.
     files = [f for f in sorted((TREE / "tests").rglob("test_*.py")) if "mark.gpu" in f.read_text()]
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *files]
@@ -199,15 +218,20 @@ def run_tests(limit_s: float) -> str:
             command, cwd=TREE, check=False, capture_output=True, text=True, timeout=limit_s
         )
     except subprocess.TimeoutExpired:
-        return f"failed: not done within {limit_s:.0f} s"
+        return {"tests": f"failed: not done within {limit_s:.0f} s"}
     print(done.stdout)
     lines = done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no output"]
-    return f"{'passed' if done.returncode == 0 else 'failed'}: {lines[-1]}"
+    return {
+        "tests": f"{'passed' if done.returncode == 0 else 'failed'}: {lines[-1]}",
+        "tests_not_passed": [line for line in lines if line.startswith(("SKIPPED", "FAILED"))],
+    }
 
 
-def file_name(gpu: str) -> str:
-    """``NVIDIA H200`` to ``nvidia-h200``."""
-    return re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-")
+def file_name(gpu: str, versions: Mapping[str, str]) -> str:
+    """``NVIDIA H200`` to ``nvidia-h200``; TensorRT's figures lie beside torch's."""
+    tensorrt = versions.get("tensorrt")
+    named = f"{gpu} tensorrt {tensorrt}" if tensorrt else gpu
+    return re.sub(r"[^a-z0-9.]+", "-", named.lower()).strip("-")
 
 
 def keep(path: Path, result: dict[str, Any]) -> None:

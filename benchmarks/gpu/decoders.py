@@ -4,6 +4,7 @@ Measured on the network's input: after cropping and resizing, which are done whe
 decoded.
 """
 
+import io
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from bloodcell.bench.sample import pixels_on_host
 from bloodcell.engine.batches import EncodedBatch
@@ -23,6 +27,10 @@ from bloodcell.model import load_model
 from gpu.inputs import SHIPPED
 
 _JPEG_FIRST_BYTE = 0xFF
+_SAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+"""As Pillow numbers them."""
+
+Bytes = npt.NDArray[np.uint8]
 
 
 def open_and_compare(source: Path, hardware_decoder: bool) -> dict[str, Any]:
@@ -58,7 +66,8 @@ def decoders_differ(
     """
     scale = 255 * np.array(host.preprocessing.std, np.float32)[:, None, None]
     cells = jpegs = refused = one_alone = 0
-    largest = [0.0]
+    largest: list[float] = []
+    kinds: list[str] = []
     for batch in batches:
         on_device, on_host = device.decode_batch(batch), host.decode_batch(batch)
         stream.synchronize()
@@ -68,6 +77,7 @@ def decoders_differ(
             pixels_on_host(images)[both[images.reasons == 0]] for images in (on_device, on_host)
         )
         largest += (scale * np.abs(pixels - expected_pixels)).max(axis=(1, 2, 3)).tolist()
+        kinds += [jpeg_kind(_image(batch, place)) for place in np.flatnonzero(both).tolist()]
         cells += int(both.sum())
         one_alone += int((decoded != expected).sum())
         is_jpeg = batch.buffer[batch.offsets[np.flatnonzero(decoded)]] == _JPEG_FIRST_BYTE
@@ -79,6 +89,34 @@ def decoders_differ(
         "jpegs": jpegs,
         "jpegs_refused_by_gpu": refused,
         "decoded_by_one_alone": one_alone,
-        "largest_difference_levels": round(max(largest), 2),
-        "median_of_the_cells_largest_levels": round(float(np.median(largest[1:])), 2),
+        **_levels(largest),
+        "by_kind": {
+            kind: _levels([one for one, own in zip(largest, kinds, strict=True) if own == kind])
+            for kind in sorted(set(kinds))
+        },
     }
+
+
+def _levels(largest: list[float]) -> dict[str, float]:
+    return {
+        "largest_difference_levels": round(max(largest, default=0.0), 2),
+        "median_of_the_cells_largest_levels": round(float(np.median(largest or [0.0])), 2),
+    }
+
+
+def _image(batch: EncodedBatch, place: int) -> Bytes:
+    return batch.buffer[batch.offsets[place] : batch.offsets[place + 1]]
+
+
+def jpeg_kind(image: Bytes) -> str:
+    """What decides how alike two decoders are: chroma, and whether it is progressive.
+
+    ``4:4:4``, ``4:2:0``, ``gray``, ``CMYK``; ``no JPEG`` of any other format.
+    """
+    with Image.open(io.BytesIO(image.tobytes())) as header:
+        if not isinstance(header, JpegImageFile):
+            return "no JPEG"
+        if header.mode != "RGB":
+            return {"L": "gray"}.get(header.mode, header.mode)
+        sampling = _SAMPLING.get(get_sampling(header), "other chroma")
+        return f"{sampling} progressive" if "progressive" in header.info else sampling

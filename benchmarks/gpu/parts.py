@@ -82,34 +82,56 @@ def networks_alone(folder: Path) -> Iterator[Entry]:
     yield from networks.measure_all(measured, importable, networks.BATCHES)
 
 
+def networks_at_once(folder: Path) -> Iterator[Entry]:
+    """TensorRT and torch in FP16 at the batch that runs have: the ratio that counts most."""
+    importable, lacking = networks.candidates()
+    yield from ({"failed": what} for what in lacking)
+    in_half = [candidate for candidate in importable if candidate.precision == "float16"]
+    for named in (networks.random_resnext50(folder), *networks.shipped_networks()):
+        yield from networks.measure_all([named], in_half, networks.BATCHES[:1])
+
+
+def trials(folder: Path) -> Iterator[Entry]:
+    """What might be faster without TensorRT, through the gate of accuracy."""
+    from gpu.trials import trials
+
+    yield from trials(folder)
+
+
+def tests(_folder: Path) -> Iterator[Entry]:
+    """Run by `check.py`, not here: pytest is a process of its own."""
+    raise NotImplementedError
+
+
 def arithmetic(_folder: Path) -> Iterator[Entry]:
     """What a large matrix product reaches, by precision."""
     yield networks.gemm_tflops()
 
 
 _BY_DEFAULT = [Case(SHIPPED), Case(RESNEXT50)]
-_OPTIONS = [
-    Case(RESNEXT50, hardware_decoder=True),
-    *(Case(network, "tiff") for network in (SHIPPED, RESNEXT50)),
-    Case(SHIPPED, hardware_decoder=True),
-]
+_HARDWARE = [Case(network, hardware_decoder=True) for network in (SHIPPED, RESNEXT50)]
+_TIFF = [Case(network, "tiff") for network in (SHIPPED, RESNEXT50)]
 _BATCHES = [
     Case(network, asked_batch=batch) for batch in (64, 1024) for network in (RESNEXT50, SHIPPED)
 ]
 
 PARTS = [
-    Part("shipped", "end_to_end", 150, partial(end_to_end, cases=_BY_DEFAULT[:1])),
-    Part("resnext50", "end_to_end", 200, partial(end_to_end, cases=_BY_DEFAULT[1:])),
-    Part("decoders", "decoders", 60, decoders),
+    Part("shipped", "end_to_end", 70, partial(end_to_end, cases=_BY_DEFAULT[:1])),
+    Part("resnext50", "end_to_end", 80, partial(end_to_end, cases=_BY_DEFAULT[1:])),
+    Part("networks_at_once", "networks", 150, networks_at_once),
+    Part("tests", "tests", 150, tests),
+    Part("hardware_decoder", "end_to_end", 80, partial(end_to_end, cases=_HARDWARE)),
+    Part("decoders", "decoders", 40, decoders),
+    Part("arithmetic", "gemm_tflops", 30, arithmetic),
+    Part("trials", "trials", 150, trials),
+    Part("profile", "profile", 60, partial(end_to_end, cases=_BY_DEFAULT, profiled=True)),
+    Part("tiff", "end_to_end", 100, partial(end_to_end, cases=_TIFF)),
     Part("peers", "peers", 200, partial(peers, names=READY_PEERS)),
-    Part("options", "end_to_end", 200, partial(end_to_end, cases=_OPTIONS)),
-    Part("profile", "profile", 100, partial(end_to_end, cases=_BY_DEFAULT, profiled=True)),
     Part("batches", "end_to_end", 600, partial(end_to_end, cases=_BATCHES)),
-    Part("arithmetic", "gemm_tflops", 60, arithmetic),
     Part("compiled_peers", "peers", 600, partial(peers, names=COMPILED_PEERS)),
     Part("networks", "networks", 3600, networks_alone),
 ]
-"""The most important first: time may not suffice for all."""
+"""The most important first, each with its own limit: time may not suffice for all."""
 
 
 def print_entries(name: str, folder: str) -> None:

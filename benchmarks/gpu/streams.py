@@ -11,9 +11,8 @@ import numpy as np
 from bloodcell.bench.sample import Images, Subject, open_subject, setup_for
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.cuda import first_device
-from bloodcell.engine.device_decode import DeviceBatch, open_device_decoder
-from bloodcell.engine.device_lane import DeviceLane
-from bloodcell.engine.lanes import Lanes, open_lanes
+from bloodcell.engine.device_decode import DeviceBatch
+from bloodcell.engine.lanes import Lanes, device_lanes, open_lanes
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import EngineError
@@ -50,6 +49,7 @@ def _speeds(case: Case, folder: Path) -> Entry:
         "kib_a_cell": round(encoded_bytes / sample.cells / 1024, 1),
         "network_takes_pixels_from": pixels_on(sample.images),
         "threads": setup.threads,
+        "lanes": len(subject.opened.lanes),
         **speeds(subject),
         "copies": attempted(partial(copies, subject)),
     }
@@ -94,11 +94,5 @@ def _lanes(setup: Setup) -> Lanes:
         return open_lanes(setup)
     open_network = {"tensorrt": open_tensorrt, "torch": open_torch}[setup.choice.name]
     backend: Any = open_network(setup.network, setup.batch_size)
-    decoder = open_device_decoder(
-        setup.preprocessing,
-        batch_size=setup.batch_size,
-        threads=setup.threads,
-        stream=backend.stream,
-        hardware_decoder=setup.hardware_decoder,
-    )
-    return Lanes([DeviceLane(decoder, backend)], setup.batch_size, backend.made_of)
+    lanes = device_lanes(setup, backend, setup.batch_size)
+    return Lanes(lanes, setup.batch_size, backend.pass_cells, backend.made_of)

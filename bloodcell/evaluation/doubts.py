@@ -14,7 +14,7 @@ from bloodcell.evaluation.join import AS_THEY_ARE, labels_by_row
 from bloodcell.files import write_whole, writing
 from bloodcell.label_doubts import label_doubts
 from bloodcell.report.images import images_of
-from bloodcell.report.writing import cells_of, images_root
+from bloodcell.report.packs import cells_of, images_root
 from bloodcell.run import Run
 
 COLUMNS = ("path", "patient", "label", "called", "doubt", "label_probability", "called_probability")

@@ -11,6 +11,7 @@ from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
 from bloodcell.report.counting import cells_counted_by_hand
 from bloodcell.report.gallery import Cells, Survey
+from bloodcell.report.packs import page_name
 from bloodcell.report.readings import readings
 from bloodcell.report.reviews import Reviews
 from bloodcell.review.leukocytes import counted_scheme, log_odds_in_review, stratum_of
@@ -243,8 +244,3 @@ def _estimate(row: Mapping[str, Any], name: str = "blast_percent") -> Estimate:
 
 def _percent(part: int, whole: int) -> float | None:
     return 100 * part / whole if whole else None
-
-
-def page_name(place: int) -> str:
-    """How files of the patient at ``place`` are called: by number, for a name may be anything."""
-    return f"{place + 1:05d}"

@@ -1,6 +1,6 @@
 """Which cells a patient's page shows: a bounded number, of each class the doubtful ones first."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,20 @@ def survey(
             shown = _most_doubtful([shown, *waiting], limits, scheme, wanted_rows)
             waiting = []
     return Survey(_most_doubtful([shown, *waiting], limits, scheme, wanted_rows), rejected, strata)
+
+
+def joined(pieces: Sequence[tuple[npt.NDArray[np.int64], Survey]], patients: int) -> Survey:
+    """One survey of those of some patients each, at these places (p,) among all ``patients``."""
+    rejected = np.zeros((patients, len(REASONS)), np.int64)
+    strata = np.zeros((patients, STRATA), np.int64)
+    shown = [np.empty(0, _CELL)]
+    for places, piece in pieces:
+        rejected[places], strata[places] = piece.rejected, piece.strata
+        cells = piece.shown.copy()
+        cells["patient"] = places[cells["patient"]]
+        shown.append(cells)
+    together = np.concatenate(shown)
+    return Survey(together[np.argsort(together["patient"], kind="stable")], rejected, strata)
 
 
 def _limits(run: Run, scheme: Scheme) -> npt.NDArray[np.int64]:

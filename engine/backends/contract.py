@@ -22,7 +22,10 @@ REFERENCE = "onnxruntime"
 USE_REFERENCE = f"Use the backend {REFERENCE}"
 """What to do where another backend cannot be used."""
 IN_FLIGHT = 3
-"""Batches that may be begun on a GPU and not taken back: one copied up, one computed, one down."""
+"""Batches that a lane may have begun on a GPU and not taken back: one copied up, one computed, one
+down."""
+PENDING = 6
+"""Batches that all lanes of a GPU together may have begun; each has pinned memory of its own."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class Backend(Protocol):
         """Number of classes C."""
 
     @property
+    def pass_cells(self) -> int:
+        """Cells that it computes at once: fewer take as long. 1 where each takes its own time."""
+
+    @property
     def made_of(self) -> dict[str, str]:
         """Versions and digests, by name, that its results depend on besides the network."""
 
@@ -82,7 +89,8 @@ class Part:
     """Which of the batch's cells, ascending, (n,)."""
     pixels: Any
     """float32 (n, 3, input_px, input_px): a NumPy array, or device memory by
-    ``__cuda_array_interface__`` that is valid in the order of the backend's stream."""
+    ``__cuda_array_interface__`` that is valid in the order of the backend's stream; float16 in
+    device memory where the backend ``takes_float16``."""
 
 
 class Pending(Protocol):
@@ -91,12 +99,12 @@ class Pending(Protocol):
     def probabilities(self) -> npt.NDArray[np.float32]:
         """Wait for them, on the host, (N, C). Raises EngineError if the GPU failed.
 
-        Pending batches are asked in the order they began, each once.
+        Pending batches of a lane are asked in the order they began, each once.
         """
 
 
 class DeviceBackend(Backend, Protocol):
-    """A backend whose work is ordered on one stream of a GPU."""
+    """A backend whose work is ordered on one stream of a GPU, for any number of threads."""
 
     @property
     def largest_batch(self) -> int:
@@ -106,8 +114,12 @@ class DeviceBackend(Backend, Protocol):
     def stream(self) -> Any:
         """The stream, as DALI takes it."""
 
+    @property
+    def takes_float16(self) -> bool:
+        """Whether it rounds pixels to float16, so that they may come so."""
+
     def begin(self, parts: Sequence[Part], count: int) -> Pending:
         """Tell the GPU to score the ``count`` cells of ``parts``, without waiting for it.
 
-        At most ``IN_FLIGHT`` may be pending. Raises EngineError.
+        At most ``PENDING`` may be pending. Raises EngineError.
         """

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.engine.backends.contract import IN_FLIGHT, Part
+from bloodcell.engine.backends.contract import Part
 from bloodcell.engine.backends.passes import chunks
 
 
@@ -39,11 +42,18 @@ class OneSizeBackend(ABC):
     made_of: dict[str, str]
     stream: Any
     """See ``DeviceBackend.stream``."""
+    takes_float16 = False
+    """See ``DeviceBackend.takes_float16``."""
     _pixels: Any
-    """The network's input on the device, float32 (largest_batch, 3, input_px, input_px)."""
+    """The network's input on the device, float32 (largest_batch, 3, input_px, input_px), or
+    float16 where the network ``takes_float16``."""
     _slots: list[Slot]
-    """``IN_FLIGHT`` of them."""
-    _begun = 0
+    """``PENDING`` of them."""
+
+    @property
+    def pass_cells(self) -> int:
+        """See ``Backend.pass_cells``."""
+        return self.largest_batch
 
     @abstractmethod
     def _as_array(self, pixels: Any) -> Any:
@@ -75,14 +85,25 @@ class OneSizeBackend(ABC):
 
     def begin(self, parts: Sequence[Part], count: int) -> Begun:
         """See ``DeviceBackend.begin``."""
-        # The one whose batch was begun longest ago: that one has been waited for.
-        slot = self._slots[self._begun % IN_FLIGHT]
-        self._begun += 1
-        with self._failing_in_one_line(), self._on_stream():
+        # One input for all lanes: nothing of another's batch may come between filling and launch.
+        with self._one_at_a_time, self._failing_in_one_line(), self._on_stream():
+            slot = self._free.popleft()
             self._fill(parts, count, slot)
             self._launch(slot)
             slot.done.record(self.stream)
         return Begun(self, slot, count)
+
+    def release(self, slot: Slot) -> None:
+        """Let another batch have ``slot``, whose own has been waited for and read."""
+        self._free.append(slot)
+
+    @cached_property
+    def _free(self) -> deque[Slot]:
+        return deque(self._slots)
+
+    @cached_property
+    def _one_at_a_time(self) -> Lock:
+        return Lock()
 
     def wait(self, slot: Slot) -> None:
         """Until the probabilities of ``slot`` are on the host."""
@@ -115,7 +136,9 @@ class Begun:
     def probabilities(self) -> npt.NDArray[np.float32]:
         """See ``Pending.probabilities``."""
         self.backend.wait(self.slot)
-        return np.array(np.asarray(self.slot.probabilities)[: self.count])
+        probabilities = np.array(np.asarray(self.slot.probabilities)[: self.count])
+        self.backend.release(self.slot)
+        return probabilities
 
 
 def contiguous_runs(places: npt.NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:

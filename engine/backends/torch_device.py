@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bloodcell.engine.backends.contract import IN_FLIGHT, USE_REFERENCE, Network
+from bloodcell.engine.backends.contract import PENDING, USE_REFERENCE, Network
 from bloodcell.engine.backends.device import OneSizeBackend, Slot
 from bloodcell.engine.backends.onnx.module import OnnxModule
 from bloodcell.engine.probabilities import PROBABILITY_STEP
@@ -27,6 +27,7 @@ class TorchDeviceBackend(OneSizeBackend):
         self.class_count = network.class_count
         self.largest_batch = largest_batch
         self.made_of = {"torch": str(torch.__version__)}
+        self.takes_float16 = float16
         self._dtype = torch.float16 if float16 else torch.float32
         self._temperature = network.temperature
         module = OnnxModule(network.weights.read_bytes()).eval()
@@ -58,14 +59,14 @@ class TorchDeviceBackend(OneSizeBackend):
         rows = self.largest_batch
         self._module = module.to(self._dtype).to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self._pixels = torch.zeros(rows, 3, side, side, device="cuda")
+        self._pixels = torch.zeros(rows, 3, side, side, device="cuda", dtype=self._dtype)
         self._slots = [
             Slot(
-                torch.zeros(rows, 3, side, side, pin_memory=True),
+                torch.zeros(rows, 3, side, side, pin_memory=True, dtype=self._dtype),
                 torch.zeros(rows, self.class_count, pin_memory=True),
                 torch.cuda.Event(blocking=True),  # type: ignore[no-untyped-call]
             )
-            for _ in range(IN_FLIGHT)
+            for _ in range(PENDING)
         ]
         self._graph = torch.cuda.CUDAGraph()
         # torch wants a few runs first, in which libraries choose and allocate.

@@ -51,6 +51,10 @@ class IOptimizationProfile:
 class BuilderFlag:
     TF32: ClassVar[BuilderFlag]
 
+class TacticSource:
+    EDGE_MASK_CONVOLUTIONS: ClassVar[TacticSource]
+    JIT_CONVOLUTIONS: ClassVar[TacticSource]
+
 class ComputeCapability:
     CURRENT: ClassVar[ComputeCapability]
 
@@ -64,6 +68,7 @@ class IBuilderConfig:
         self, compute_capability: ComputeCapability, index: SupportsInt
     ) -> bool: ...
     def set_flag(self, flag: BuilderFlag) -> None: ...
+    def set_tactic_sources(self, tactic_sources: SupportsInt) -> bool: ...
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool: ...
 
 class Builder:

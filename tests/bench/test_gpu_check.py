@@ -35,7 +35,7 @@ def on_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(check, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(check, "why_no_cuda", lambda: None)
     monkeypatch.setattr(check, "first_device", lambda: device)
-    monkeypatch.setattr(check, "run_tests", lambda _limit_s: "failed: 1 failed, 4 passed")
+    monkeypatch.setattr(check, "run_tests", lambda _: {"tests": "failed: 1 failed, 4 passed"})
     return tmp_path / "results" / "nvidia-test-9.json"
 
 
@@ -51,11 +51,14 @@ def test_what_was_measured_is_written_as_it_comes(
             written_before.append(json.loads(on_a_gpu.read_text()))
             yield entry
 
-    parts = [Part("streams", "end_to_end", 20, iter), Part("peers", "peers", 20, iter)]
+    named = [("streams", "end_to_end"), (check.TESTS, check.TESTS), ("peers", "peers")]
+    parts = [Part(name, key, 20, iter) for name, key in named]
+    monkeypatch.setattr(check, "NAMES", ["streams", check.TESTS, "peers"])
     monkeypatch.setattr(check, "PARTS", parts)
     monkeypatch.setattr(check, "entries_of", entries_of)
     assert check.main([]) == 1  # a test failed
     assert "end_to_end" not in written_before[0]
+    assert [before["tests"][:6] for before in written_before] == ["left o", "failed", "failed"]
     assert [before["end_to_end"] for before in written_before[1:]] == [[STREAM]] * 2
     written = json.loads(on_a_gpu.read_text())
     assert written["gpu"] == {"name": "NVIDIA Test 9", "compute_capability": "9.0"}
@@ -196,4 +199,8 @@ def test_the_shipped_network_is_read_without_the_extension() -> None:
 
 
 def test_a_gpus_file_name() -> None:
-    assert check.file_name("NVIDIA GeForce RTX 4090") == "nvidia-geforce-rtx-4090"
+    assert check.file_name("NVIDIA GeForce RTX 4090", {}) == "nvidia-geforce-rtx-4090"
+    both = {"torch": "2.11", "tensorrt": "8.6.0"}
+    assert check.file_name("NVIDIA H100 80GB HBM3", both) == (
+        "nvidia-h100-80gb-hbm3-tensorrt-8.6.0"
+    )

@@ -93,10 +93,18 @@ def test_decoders_are_compared_in_levels(smears: Path) -> None:
         return (pixels - three_levels_of_green).view(fake_gpu.Array), samples
 
     difference = decoders_differ(
-        DeviceDecoder(decode, host), host, encoded_batches(smears, 16), fake_gpu.Stream(True)
+        DeviceDecoder(decode, host, decode),
+        host,
+        encoded_batches(smears, 16),
+        fake_gpu.Stream(True),
     )
     assert difference["cells"] == 72
     assert 0 < difference["jpegs_refused_by_gpu"] == difference["jpegs"] - len(jpegs)
     assert difference["decoded_by_one_alone"] == 0
     assert difference["largest_difference_levels"] == pytest.approx(3, abs=0.01)
     assert difference["median_of_the_cells_largest_levels"] < 3
+    by_kind = {
+        kind: one["largest_difference_levels"] for kind, one in difference["by_kind"].items()
+    }
+    assert by_kind.keys() == {"4:4:4", "4:4:4 progressive", "4:2:0", "gray", "CMYK", "no JPEG"}
+    assert (by_kind["no JPEG"], by_kind["4:4:4"]) == (0, pytest.approx(3, abs=0.01))

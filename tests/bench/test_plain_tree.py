@@ -20,10 +20,40 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the compiled extension in it, as it would be built there."""
     tree = tmp_path_factory.mktemp("plain") / "tree"
     ignored = shutil.ignore_patterns("__pycache__", "results")
-    for folder in ("bloodcell", "engine", "benchmarks"):
+    for folder in ("bloodcell", "engine", "benchmarks", "tests"):
         shutil.copytree(TREE / folder, tree / folder, symlinks=True, ignore=ignored)
+    shutil.copy(TREE / "pyproject.toml", tree)
     shutil.copy(_core.__file__, tree / "bloodcell")
     return tree
+
+
+_DRIVER = r"""
+#include <string.h>
+int cuInit(unsigned flags) { return 0; }
+int cuDriverGetVersion(int *version) { *version = 13000; return 0; }
+int cuDeviceGetCount(int *count) { *count = 1; return 0; }
+int cuDeviceGetName(char *name, int size, int device) {
+    strncpy(name, "Stand-in 9", size);
+    return 0;
+}
+int cuDeviceGetUuid(unsigned char *bytes, int device) { memset(bytes, 7, 16); return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) { *value = 9; return 0; }
+"""
+"""What `cuda.py` asks of a driver, and nothing that anything could be computed with."""
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a driver that says there is a GPU."""
+    folder = tmp_path_factory.mktemp("driver")
+    (folder / "driver.c").write_text(_DRIVER)
+    command = ["cc", "-shared", "-fPIC", "-o", folder / "libcuda.so.1", folder / "driver.c"]
+    subprocess.run(command, check=True)
+    return folder
+
+
+_LACKING = ("bloodcell", "pybase64", "tensorrt", "dali_cuda")
+"""Neither TensorRT-RTX nor what can be done without; of DALI no more than was copied."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +61,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """All libraries, and nothing that says that bloodcell is installed."""
     libraries = tmp_path_factory.mktemp("libraries")
     for package in Path(np.__file__).parents[1].iterdir():
-        if "bloodcell" not in package.name:
+        if not any(name in package.name for name in _LACKING):
             (libraries / package.name).symlink_to(package)
     nowhere = str(libraries / "no data")
     return {**os.environ, "PYTHONPATH": str(libraries), "BLOODCELL_DATA": nowhere}
@@ -76,3 +106,22 @@ def test_a_part_is_measured(tree: Path, environment: dict[str, str], tmp_path: P
     entry = json.loads(done.stdout)
     assert entry["cells_per_s"]["end_to_end"]["median"] > 0, entry
     assert entry["images"] == "drawn, 40 x 40 px"
+
+
+@pytest.mark.skipif(why_no_cuda() is None, reason="there is a GPU: it would be measured")
+def test_with_a_driver_alone_gpu_check_passes_and_says_what_was_skipped_and_why(
+    tree: Path, environment: dict[str, str], driver: Path, tmp_path: Path
+) -> None:
+    environment = environment | {"LD_LIBRARY_PATH": str(driver)}
+    done = run(environment, tmp_path, tree / "benchmarks" / "gpu", "--only", "tests")
+    assert done.returncode == 0, done.stderr
+    (path,) = (tree / "benchmarks" / "results").iterdir()
+    written = json.loads(path.read_text())
+    shutil.rmtree(path.parent)
+    assert written["gpu"]["name"] == "Stand-in 9"
+    assert written["tests"].startswith("passed: ")
+    assert " failed" not in written["tests"]
+    reasons = " ".join(written["tests_not_passed"])
+    for package in ("tensorrt", "CuPy", "torch"):
+        assert package in reasons
+    assert "shipped" in written["left_out"]

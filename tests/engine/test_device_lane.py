@@ -3,68 +3,33 @@
 ``pretended_gpu`` stands in for CUDA; what is marked ``gpu`` runs on a real one.
 """
 
-from collections.abc import Callable
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from helpers import fake_gpu
+from helpers.device_decoders import BATCH, PREPROCESSING, SIDE, device_decoder, is_jpeg
 from helpers.tiny_onnx import CLASSES, tiny_onnx
 
 import bloodcell
 from bloodcell._core import REASONS
+from bloodcell.bench.sample import in_order
+from bloodcell.engine import device_decode
 from bloodcell.engine.backends.choice import choose_backend
-from bloodcell.engine.backends.contract import Network
+from bloodcell.engine.backends.contract import PENDING, Choice, Network, Part
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch
-from bloodcell.engine.decode import Decoder, Encoded, UndecodableError
-from bloodcell.engine.device_decode import DeviceDecoder, open_device_decoder
+from bloodcell.engine.decode import Decoder, Graph
 from bloodcell.engine.device_lane import DeviceLane
-from bloodcell.engine.lanes import HostLane, Lane
-from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.jpeg_decoders import decoder_count, told
+from bloodcell.engine.lanes import HostLane, Lane, device_lanes
+from bloodcell.engine.rewriting import encoded_images
+from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream
-from bloodcell.model import load_model
-
-SIDE = 8
-PREPROCESSING = Preprocessing(SIDE, 0.9, "linear", True, (0.8, 0.7, 0.7), (0.2, 0.2, 0.1))
-BATCH = 8
-
-
-def is_jpeg(image: np.ndarray) -> bool:
-    return bytes(image[:2]) == b"\xff\xd8"
-
-
-class InDeviceMemory:
-    """What DALI has on a GPU: an array once it is copied."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
-
-    def as_cpu(self) -> np.ndarray:
-        return self._array
-
-
-def gpu_that_refuses(refused: Callable[[np.ndarray], bool]) -> Callable[[Encoded], object]:
-    """Decodes as the CPU does, into device memory, and names, as DALI does, what it refuses."""
-    decoder = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
-
-    def run(encoded: Encoded) -> object:
-        assert all(is_jpeg(image) for image in encoded), "only JPEGs are the GPU's"
-        pixels, samples, decoded = decoder.decode(encoded)
-        for place, image in enumerate(encoded):
-            if refused(image) or not decoded[place]:
-                raise UndecodableError(place)
-        return pixels.view(fake_gpu.Array), InDeviceMemory(samples)
-
-    return run
-
-
-def device_decoder(refused: Callable[[np.ndarray], bool]) -> DeviceDecoder:
-    host = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
-    return DeviceDecoder(gpu_that_refuses(refused), host)
 
 
 def encoded_batches(smears: Path, run: bloodcell.Run) -> list[EncodedBatch]:
@@ -135,26 +100,85 @@ def test_the_same_loop_scores_on_a_device_as_on_the_cpu(
         np.testing.assert_allclose(by_device.probabilities, by_host.probabilities, atol=2e-5)
 
 
-@pytest.mark.gpu
-def test_on_a_gpu_jpegs_decode_nearly_as_on_the_cpu(smears: Path, run: bloodcell.Run) -> None:
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
-    preprocessing = load_model().preprocessing
-    stream = cupy.cuda.Stream(non_blocking=True)
-    decoder = open_device_decoder(
-        preprocessing, batch_size=BATCH, threads=4, stream=stream, hardware_decoder=False
+@pytest.mark.usefixtures("pretended_gpu")
+def test_any_number_of_decoders_feeds_one_network_to_the_same_bytes(
+    smears: Path, run: bloodcell.Run, tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(tiny_onnx(SIDE))
+    network = Network(tmp_path / "model.onnx", SIDE, CLASSES, 1.0)
+    backend = TensorRTBackend(network, PlanOptions(BATCH, precision="float32"))
+    rows, results = run.cells(["row", "path"]), []
+    for lane_count, cells in product((1, 2, 3), (1, 3, BATCH)):
+        lanes: list[Lane] = [
+            DeviceLane(
+                device_decoder(lambda image: len(image) % 2 == 0), backend, PENDING // lane_count
+            )
+            for _ in range(lane_count)
+        ]
+        encoded = read_files(smears, batches_of(rows, cells))
+        results.append(in_order(score_stream(encoded, lanes)))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other.reasons, results[0].reasons)
+        np.testing.assert_array_equal(other.probabilities, results[0].probabilities)
+        np.testing.assert_array_equal(other.stained, results[0].stained)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_slot_is_free_again_only_when_it_was_read(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(tiny_onnx(SIDE))
+    network = Network(tmp_path / "model.onnx", SIDE, CLASSES, 1.0)
+    backend = TensorRTBackend(network, PlanOptions(2, precision="float32"))
+    pixels = np.random.default_rng(1).standard_normal((PENDING + 1, 3, SIDE, SIDE), np.float32)
+    one_each = [[Part(np.array([0]), pixels[[place]])] for place in range(PENDING + 1)]
+    pending = [backend.begin(parts, 1) for parts in one_each[:PENDING]]
+    # The last lane is quickest: its slot, and no other, goes to the next batch.
+    of_the_last = pending.pop()
+    scored = {PENDING - 1: of_the_last.probabilities()}
+    pending.append(backend.begin(one_each[PENDING], 1))
+    assert pending[-1].slot is of_the_last.slot
+    for place, one in zip((*range(PENDING - 1), PENDING), pending, strict=True):
+        scored[place] = one.probabilities()
+    for place, expected in enumerate(backend.probabilities(pixels)):
+        np.testing.assert_array_equal(scored[place][0], expected)
+
+
+@pytest.mark.parametrize(
+    ("threads", "decoders"), [(1, 1), (7, 1), (8, 2), (12, 3), (16, 3), (128, 3)]
+)
+def test_decoders_are_as_many_as_threads_can_feed(threads: int, decoders: int) -> None:
+    assert decoder_count(threads) == decoders
+    said = told(threads, hardware_decoder=False)
+    assert said.startswith(f"{decoders} side by side on its CUDA" if decoders > 1 else "1 on its")
+    assert "as asked for" in told(threads, hardware_decoder=True)
+
+
+def test_a_gpu_gets_a_lane_a_decoder_and_shares_the_threads_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        device_decode, "open_device_decoder", lambda *_, **options: opened.append(options)
     )
-    host = Decoder(preprocessing, batch_size=BATCH, threads=4)
-    jpegs = pa.compute.match_substring(run.cells(["path"])["path"], ".jp")
-    rows = run.cells(["row", "path"]).filter(jpegs)
-    for batch in read_files(smears, batches_of(rows, BATCH)):
-        expected, decoded = host.decode_batch(batch), decoder.decode_batch(batch)
-        (part,) = decoded.parts
-        assert not isinstance(part.pixels, np.ndarray)
-        with stream:
-            pixels = cupy.asnumpy(cupy.asarray(part.pixels))
-        # A few levels of 255, in units of the standard deviation. An H100 differed by 10 on drawn
-        # images, and by 2 on real ones: which drawn kind it is has not been found out.
-        assert np.abs(pixels - expected.pixels).max() < 8 / 255 / min(preprocessing.std)
+    backend = SimpleNamespace(stream="its stream", takes_float16=True)
+    network = Network(tmp_path, SIDE, CLASSES, 1.0)
+    setup = Setup(Choice("torch", "", "GPU"), network, PREPROCESSING, tmp_path, None, 16)
+    lanes = device_lanes(setup, backend, 64)  # type: ignore[arg-type]
+    assert [lane.depth for lane in lanes] == [2, 2, 2]
+    assert opened == 3 * [
+        {"batch_size": 64, "threads": 5, "stream": "its stream", "hardware_decoder": False,
+         "float16": True},
+    ]  # fmt: skip
+
+
+def test_float16_pixels_are_float32_ones_rounded(smears: Path, run: bloodcell.Run) -> None:
+    """So a network that computes in FP16 gives the same bits for either."""
+    encoded = encoded_images(encoded_batches(smears, run)[0])[1]
+    wide, half = (
+        Graph(PREPROCESSING, batch_size=BATCH, threads=1, float16=float16).run(encoded)[0]
+        for float16 in (False, True)
+    )
+    expected = np.asarray(wide.as_tensor()).astype(np.float16)
+    np.testing.assert_array_equal(np.asarray(half.as_tensor()), expected)
 
 
 @pytest.mark.gpu

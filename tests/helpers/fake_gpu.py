@@ -4,6 +4,7 @@ It shows that the order of calls, the padding and the errors are right, never th
 """
 
 import ctypes
+import threading
 import types
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -60,35 +61,36 @@ class Stream:
     """
 
     ptr = 7
-    current: "Stream | None" = None
+    _of_thread = threading.local()
 
     def __init__(self, non_blocking: bool) -> None:
         assert non_blocking
+        self._in_order = threading.RLock()
         self._recorded: list[Callable[[], None]] | None = None
         self._waiting: list[Callable[[], None]] = []
 
     def __enter__(self) -> None:
-        Stream.current = self
+        Stream._of_thread.current = self
 
     def __exit__(self, *_: object) -> None:
-        Stream.current = None
+        Stream._of_thread.current = None
 
     @classmethod
     def do_now_or_later(cls, call: Callable[[], None]) -> None:
-        if cls.current is None:
+        current = getattr(cls._of_thread, "current", None)
+        if current is None:
             call()
         else:
-            cls.current.do(call)
+            current.do(call)
 
     def do(self, call: Callable[[], None]) -> None:
         (self._waiting if self._recorded is None else self._recorded).append(call)
 
     def do_all_until(self, last: Callable[[], None] | None) -> None:
-        while self._waiting:
-            call = self._waiting.pop(0)
-            call()
-            if call is last:
-                return
+        """Whoever waits does it; two threads never two things at once, nor out of order."""
+        with self._in_order:
+            while self._waiting and (last is None or last in self._waiting):
+                self._waiting.pop(0)()
 
     def synchronize(self) -> None:
         assert self._recorded is None, "a synchronisation breaks a capture"
@@ -112,8 +114,7 @@ class Event:
         stream.do(self._marker)
 
     def synchronize(self) -> None:
-        if self._marker in self._stream._waiting:
-            self._stream.do_all_until(self._marker)
+        self._stream.do_all_until(self._marker)
 
 
 class RawKernel:
@@ -223,8 +224,12 @@ def fake_cupy() -> types.ModuleType:
             raise MemoryError("Out of memory allocating\n1 byte")
         return np.zeros(shape, dtype).view(Array)
 
+    def array(given: Any, order: str) -> Array:
+        return np.array(given, order=order).view(Array)  # type: ignore[call-overload]
+
     cuda = types.SimpleNamespace(
         Stream=Stream,
+        get_current_stream=lambda: Stream(non_blocking=True),
         Event=Event,
         runtime=types.SimpleNamespace(CUDARuntimeError=CudaError),
         driver=types.SimpleNamespace(CUDADriverError=CudaError),
@@ -232,6 +237,7 @@ def fake_cupy() -> types.ModuleType:
     )
     return _module(
         "cupy", cuda=cuda, ndarray=Array, zeros=zeros, RawKernel=RawKernel, asarray=asarray,
+        array=array,
         from_dlpack=lambda given: asarray(np.from_dlpack(given)),
     )  # fmt: skip
 

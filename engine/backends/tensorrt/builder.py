@@ -77,6 +77,7 @@ def build_plan(
     if not float16:
         # FP32 is to mean FP32; TensorRT would use TF32 where the GPU has it.
         config.clear_flag(api.BuilderFlag.TF32)
+    _set_tactic_sources(flavour, config)
     _add_profile(builder, config, network, largest_batch, log)
     plan = builder.build_serialized_network(network, config)
     del parser  # owns the weights that the network refers to until here
@@ -136,6 +137,13 @@ def _add_profile(
         ) from error
     if not accepted:
         raise EngineError(f"TensorRT refused the shapes {smallest} to {largest}: {log.said()}")
+
+
+def _set_tactic_sources(flavour: Flavour, config: trt.IBuilderConfig) -> None:
+    sources = [getattr(flavour.module.TacticSource, name) for name in flavour.tactic_sources]
+    if sources and not config.set_tactic_sources(sum(1 << int(source) for source in sources)):
+        names = ", ".join(flavour.tactic_sources)
+        raise EngineError(f"{flavour.name} {flavour.version} refuses kernels of {names} alone")
 
 
 def _set_target(api: Any, config: trt.IBuilderConfig, target: str) -> None:

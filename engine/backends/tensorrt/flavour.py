@@ -15,6 +15,10 @@ from bloodcell.errors import EngineError, PackageError
 _MODULES = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
 """In this order; the last is what the wheels of TensorRT-RTX on PyPI hold."""
 
+_OF_ITS_OWN = ("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS")
+"""Without CUBLAS, CUBLAS_LT and CUDNN, which 8.6 loads in versions of CUDA 11 or 12 that nothing
+else here needs; later versions have them off by themselves."""
+
 
 @dataclass(frozen=True)
 class Flavour:
@@ -29,6 +33,8 @@ class Flavour:
     """FP16 is a flag of the builder, and the network stays FP32; else the network says it."""
     compiles_at_load: bool
     """Plans hold no timed kernels: the GPU's are compiled at load and kept in a runtime cache."""
+    tactic_sources: tuple[str, ...] = ()
+    """Names of the ``TacticSource`` that kernels may come from; none: TensorRT's default."""
 
 
 def flavour_of(module: ModuleType) -> Flavour:
@@ -40,7 +46,7 @@ def flavour_of(module: ModuleType) -> Flavour:
     if numbers < (8, 6):
         raise EngineError(f"TensorRT {version} is too old: 8.6 or newer is needed")
     if numbers < (10, 0):
-        return Flavour("TensorRT", version, module, ("EXPLICIT_BATCH",), True, False)
+        return Flavour("TensorRT", version, module, ("EXPLICIT_BATCH",), True, False, _OF_ITS_OWN)
     # From 11 on every network is strongly typed, and the flag is ignored.
     flags = ("STRONGLY_TYPED",) if numbers < (11, 0) else ()
     return Flavour("TensorRT", version, module, flags, False, False)

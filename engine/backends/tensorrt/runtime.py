@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bloodcell.caches import user_cache
-from bloodcell.engine.backends.contract import IN_FLIGHT, Network
+from bloodcell.engine.backends.contract import PENDING, Network
 from bloodcell.engine.backends.cuda import driver_version, first_device, why_no_cuda
 from bloodcell.engine.backends.device import OneSizeBackend, Slot
 from bloodcell.engine.backends.tensorrt import kernel
@@ -106,7 +106,7 @@ class TensorRTBackend(OneSizeBackend):
                 cupyx.empty_pinned(self._logits.shape, np.float32),
                 cupy.cuda.Event(block=True, disable_timing=True),
             )
-            for _ in range(IN_FLIGHT)
+            for _ in range(PENDING)
         ]
         self._softmax = cupy.RawKernel(kernel.SOURCE, kernel.NAME)
         self._open_engine(flavour)

@@ -67,6 +67,30 @@ def test_the_shipped_network_becomes_an_fp16_plan(rtx: Flavour) -> None:
     assert built.timings == b""
 
 
+def test_kernels_come_from_the_sources_of_the_flavour(
+    rtx: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By real bindings of the same interface: 8.6 itself needs a GPU to build."""
+    taken: list[int] = []
+    config = rtx.module.IBuilderConfig
+    real = config.set_tactic_sources
+
+    def noting(self: object, tactic_sources: int) -> bool:
+        taken.append(tactic_sources)
+        return bool(real(self, tactic_sources))
+
+    monkeypatch.setattr(config, "set_tactic_sources", noting)
+    own = replace(rtx, tactic_sources=flavour_of(pretended("8.6.1")).tactic_sources)
+    for flavour in (rtx, own):
+        build_plan(flavour, tiny_onnx(), largest_batch=4, float16=False, target=TARGET)
+    names = rtx.module.TacticSource
+    both = (1 << int(names.EDGE_MASK_CONVOLUTIONS)) | (1 << int(names.JIT_CONVOLUTIONS))
+    assert taken == [both]
+    monkeypatch.setattr(config, "set_tactic_sources", lambda *_: False)
+    with pytest.raises(EngineError, match="refuses kernels of EDGE_MASK_CONVOLUTIONS, JIT"):
+        build_plan(own, tiny_onnx(), largest_batch=4, float16=False, target=TARGET)
+
+
 @pytest.mark.parametrize(
     ("onnx_bytes", "batch", "target", "says"),
     [
@@ -187,6 +211,9 @@ def test_versions_differ_as_stated(
     flavour = flavour_of(pretended(version, name))
     assert flavour.network_flags == flags
     assert (flavour.fp16_flag, flavour.compiles_at_load) == (fp16_flag, compiles_at_load)
+    # cuBLAS and cuDNN are 8.6's alone to switch off.
+    own = ("EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS") if fp16_flag else ()
+    assert flavour.tactic_sources == own
 
 
 def test_an_old_tensorrt_is_refused() -> None:

@@ -21,7 +21,8 @@ from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.self_test import prove
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend, plan
 from bloodcell.engine.backends.tensorrt.builder import Built
-from bloodcell.errors import EngineError, ModelError
+from bloodcell.engine.backends.tensorrt.flavour import installed_flavour
+from bloodcell.errors import BloodcellError, EngineError, ModelError
 from bloodcell.model import load_model
 from bloodcell.paths import DEFAULT_MODEL
 
@@ -207,10 +208,14 @@ def test_a_network_that_is_none_is_refused_before_it_is_built(
 
 @pytest.fixture
 def cupy() -> Any:
-    """CuPy; what needs it is skipped where it or TensorRT cannot be imported."""
+    """CuPy; what needs it is skipped, with the reason, where it or TensorRT cannot be loaded."""
     if why_not := why_not_here("tensorrt"):
         pytest.skip(why_not)
-    return import_module("cupy")
+    try:
+        installed_flavour()
+        return import_module("cupy")
+    except (BloodcellError, ImportError) as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.gpu

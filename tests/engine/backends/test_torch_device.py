@@ -11,7 +11,7 @@ import torch
 from helpers.networks import normal_pixels
 from helpers.tiny_onnx import CLASSES, tiny_onnx
 
-from bloodcell.engine.backends.contract import IN_FLIGHT, Network, Part
+from bloodcell.engine.backends.contract import PENDING, Network, Part
 from bloodcell.engine.backends.device import Slot
 from bloodcell.engine.backends.onnx.module import OnnxModule
 from bloodcell.engine.backends.torch import TorchBackend
@@ -32,7 +32,7 @@ class OnTheCpu(TorchDeviceBackend):
         event = SimpleNamespace(record=lambda _stream: None, synchronize=lambda: None)
         self._slots = [
             Slot(torch.zeros_like(self._pixels), torch.zeros_like(self._on_device), event)
-            for _ in range(IN_FLIGHT)
+            for _ in range(PENDING)
         ]
         self._graph = SimpleNamespace(replay=lambda: self._on_device.copy_(self._compute()))
 
