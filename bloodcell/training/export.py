@@ -61,6 +61,7 @@ def write_model_folder(
         "preprocessing": table.pop("preprocessing"),
         "calibration": {
             "temperature": calibration.temperature,
+            "pixels": "dali",
             "offsets_in_weights": [round(float(o), 4) for o in calibration.offsets],
             "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
             "patient; the figures there are by the calibration of the other patients",

@@ -79,6 +79,7 @@ void test_card() {
     const Card card = read_card(card_text, "card.toml");
     CHECK(card.preprocessing.input_px == 8 && card.preprocessing.std[0] == 1);
     CHECK(card.temperature == 1.5 && !card.error_model && card.calibrated_on == "dali");
+    CHECK(read_card(with("mean = [0.5, ", "mean = [0, "), "").preprocessing.mean[0] == 0);
     CHECK(read_card(with("temperature = 1.5", "temperature = 2\npixels = \"bloodcell\""), "")
               .calibrated_on == "bloodcell");
 }
@@ -91,6 +92,7 @@ void test_card_refusals() {
     CHECK(refuses_card(with("region = 0.7", "region = 0.7\ncrop = 1"), "preprocessing.crop"));
     CHECK(refuses_card(with("\"linear\"", "\"lanczos3\""), "'lanczos3' is not implemented"));
     CHECK(refuses_card(with("mean = [0.5, ", "mean = ["), "preprocessing.mean"));
+    CHECK(refuses_card(with("std = [1, ", "std = [0, "), "preprocessing.std"));
     CHECK(refuses_card(with("temperature = 1.5", "temperature = nan"), "calibration.temperature"));
     CHECK(refuses_card(card_text + "[error_model]\ntail = 1", "error_model.blast_shape"));
 }
@@ -113,6 +115,9 @@ void test_schemes() {
     CHECK(failure_of([&] {
               read_scheme(two + "rolle = \"blast\"", "s.toml", "s");
           }).find("s.toml: class A has the entry 'rolle'") == 0);
+    CHECK(failure_of([&] {
+              read_scheme("label_map_sha256 = \"00\"\n" + two, "s.toml", "s");
+          }).find("s.toml: its label map") == 0);
     const Scheme own = read_scheme(two, "s.toml", "s");
     CHECK(!failure_of([&] { roles_of(own, {"blood", "apl", 10}); }).empty());
 }

@@ -61,6 +61,7 @@ def weights_of(onnx: bytes) -> Callable[[Path], None]:
         (card_with("name =", "name"), "is not valid TOML"),
         (card_with('scheme = "jhu18"', 'scheme = "none"'), "scheme 'none'"),
         (card_with('scheme = "jhu18"', 'scheme = "lmu15"'), "classes are not those of scheme"),
+        (card_with("version =", 'label_map_sha256 = "00"\nversion ='), "another label map"),
         (card_with("antialias = true", "antialias = 1"), "preprocessing.antialias"),
         (card_with('"linear"', '"cubic"'), "'cubic' is not implemented in this library"),
         (card_with("input_px = 8", "input_px = 9"), "takes [N, 3, 8, 8]"),

@@ -9,11 +9,13 @@ namespace bloodcell {
 
 namespace {
 
-std::array<double, 3> rgb_of(const Entry& entry) {
+std::array<double, 3> rgb_of(const Entry& entry, bool may_be_zero) {
     std::array<double, 3> values{};
     const auto numbers = numbers_of(entry, values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
-        if (!(numbers[i] > 0)) refuse(entry, "numbers above 0 are");
+        if (numbers[i] < 0 || (numbers[i] == 0 && !may_be_zero)) {
+            refuse(entry, may_be_zero ? "numbers of 0 or more are" : "numbers above 0 are");
+        }
         values[i] = numbers[i];
     }
     return values;
@@ -33,8 +35,9 @@ Preprocessing preprocessing_of(const toml::table& table) {
     if (positive_of(side) < 1 || positive_of(side) > 4096) refuse(side, "1 to 4096 is");
     if (positive_of(region) > 1) refuse(region, "at most 1 is");
     return {static_cast<int>(positive_of(side)), positive_of(region),
-            truth_of(entry_of(table, "antialias", name)), rgb_of(entry_of(table, "mean", name)),
-            rgb_of(entry_of(table, "std", name))};
+            truth_of(entry_of(table, "antialias", name)),
+            rgb_of(entry_of(table, "mean", name), true),
+            rgb_of(entry_of(table, "std", name), false)};
 }
 
 Shape shape_of(const Entry& entry) {
@@ -100,7 +103,7 @@ ErrorModel error_model_of(const toml::table& table) {
 Card card_of(const toml::table& table) {
     const toml::table& calibration = table_of(entry_of(table, "calibration"));
     Card card{text_of(entry_of(table, "name")), text_of(entry_of(table, "version")),
-              text_of(entry_of(table, "scheme")), std::nullopt,
+              text_of(entry_of(table, "scheme")), std::nullopt, std::nullopt,
               texts_of(entry_of(table, "classes")), text_of(entry_of(table, "weights_sha256")),
               preprocessing_of(table_of(entry_of(table, "preprocessing"))),
               positive_of(entry_of(calibration, "temperature", "calibration")),
@@ -112,6 +115,9 @@ Card card_of(const toml::table& table) {
     }
     if (table.contains("scheme_sha256")) {
         card.scheme_sha256 = text_of(entry_of(table, "scheme_sha256"));
+    }
+    if (table.contains("label_map_sha256")) {
+        card.label_map_sha256 = text_of(entry_of(table, "label_map_sha256"));
     }
     if (table.contains("error_model")) {
         card.error_model = error_model_of(table_of(entry_of(table, "error_model")));

@@ -27,7 +27,8 @@ struct Card {
     std::string name;
     std::string version;
     std::string scheme;
-    std::optional<std::string> scheme_sha256;  // of the user's own scheme
+    std::optional<std::string> scheme_sha256;     // of the user's own scheme
+    std::optional<std::string> label_map_sha256;  // of the scheme it was made for
     std::vector<std::string> classes;
     std::string weights_sha256;
     Preprocessing preprocessing;

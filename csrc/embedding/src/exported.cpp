@@ -17,8 +17,8 @@ namespace {
 
 using namespace bloodcell;
 
-// Bytes that a struct had in the first version of the ABI: a caller that knows fewer is none. Structs
-// may grow at their end; those without a struct_size may not.
+// Bytes that a struct had in the first version of the ABI: a caller that knows fewer is none.
+// Structs may grow at their end; those without a struct_size may not.
 constexpr std::size_t oldest_options = 48;
 constexpr std::size_t oldest_about = 72;
 constexpr std::size_t oldest_class = 40;

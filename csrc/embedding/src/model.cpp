@@ -59,6 +59,12 @@ Scheme checked_scheme(const std::string& folder, const Card& card) {
         throw bad_model(folder + "/card.toml: the classes are not those of scheme '" + scheme.name +
                         "' in its order");
     }
+    if (card.label_map_sha256 && *card.label_map_sha256 != scheme.label_map_sha256()) {
+        throw bad_model(folder +
+                        "/card.toml: the network was made for another label map than that "
+                        "of scheme '" +
+                        scheme.name + "': a class had another name or role");
+    }
     return scheme;
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "failure.hpp"
+#include "sha256.hpp"
 #include "toml_reading.hpp"
 
 namespace bloodcell {
@@ -47,6 +48,14 @@ std::vector<std::string> Scheme::codes() const {
     return codes;
 }
 
+std::string Scheme::label_map_sha256() const {
+    std::string lines;
+    for (const CellClass& one : classes) {
+        lines += one.code + "\t" + one.name + "\t" + one.role + "\n";
+    }
+    return sha256_of(lines);
+}
+
 Scheme read_scheme(std::string_view text, const std::string& file, const std::string& name) {
     const toml::table table = parsed_toml(text, file);
     try {
@@ -60,6 +69,13 @@ Scheme read_scheme(std::string_view text, const std::string& file, const std::st
         }
         if (scheme.classes.empty() || scheme.classes.size() > 255) {
             throw bad_model("1 to 255 classes are expected");
+        }
+        // A code that stands for another cell swaps a diagnosis, and looks right in every table.
+        if (table.contains("label_map_sha256") &&
+            text_of(entry_of(table, "label_map_sha256")) != scheme.label_map_sha256()) {
+            throw bad_model(
+                "its label map is not the one that label_map_sha256 says: a class was "
+                "renamed, moved or given another role. Take the file anew");
         }
         return scheme;
     } catch (const Failure& failure) {

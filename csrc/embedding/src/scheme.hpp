@@ -21,6 +21,8 @@ struct Scheme {
     std::vector<CellClass> classes;
 
     std::vector<std::string> codes() const;
+    // Digest of what each output means: code, name and role of all classes, in order.
+    std::string label_map_sha256() const;
 };
 
 // What is counted; docs/statistics.md.
