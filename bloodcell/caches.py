@@ -6,6 +6,7 @@ from pathlib import Path
 _OF_LIBRARIES = {
     "CUDA_CACHE_PATH": "cuda",
     "CUPY_CACHE_DIR": "cupy",
+    "KERAS_HOME": "keras",
     "MPLCONFIGDIR": "matplotlib",
     "TORCHINDUCTOR_CACHE_DIR": "torch",
 }

@@ -1,5 +1,6 @@
 """The main job: a manifest in, a run folder out, resumable at every part."""
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
@@ -24,11 +25,13 @@ from bloodcell.report import load_templates, report_ahead, write_report
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
-from bloodcell.scheme import Equivalents, Specimen
+from bloodcell.scheme import Equivalents, Scheme, Specimen
 from bloodcell.session import Progress, Session
 from bloodcell.shares import Counting
 from bloodcell.source_watch import SourceWatch
 from bloodcell.store import ROWS_PER_PART, RunStore
+
+_LOG = logging.getLogger(__name__)
 
 
 def score(
@@ -72,6 +75,7 @@ def score(
     progress = progress or (lambda _done, _cells: None)
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
+    _warn_of_another_specimen(loaded.scheme, profile)
     loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
     job = job_of(source, loaded, choice, counting, rows_per_part=ROWS_PER_PART)
     check_begun(store, job)
@@ -186,6 +190,14 @@ def _setup(
         threads=threads or usable_cores(),
         hardware_decoder=hardware_decoder,
     )
+
+
+def _warn_of_another_specimen(scheme: Scheme, profile: Specimen) -> None:
+    if scheme.specimen != profile:
+        _LOG.warning(
+            "the classes of %s are those of %s, this run counts as %s: was --profile %s meant?",
+            scheme.name, scheme.specimen, profile, scheme.specimen,
+        )  # fmt: skip
 
 
 def _check_counts(**counts: int | None) -> None:

@@ -95,6 +95,22 @@ def test_a_merged_network_scores_by_every_backend(tmp_path: Path, backend: str) 
     )  # fmt: skip
 
 
+def test_a_merged_network_can_be_made_float16_for_tensorrt(tmp_path: Path) -> None:
+    import onnxruntime
+
+    from bloodcell.engine.backends.onnx.fp16 import to_float16
+
+    made = imported(tmp_path, 16, *MATEK, 'channel_order = "BGR"')
+    weights = made.network.weights.read_bytes()
+    pixels = golden_images(made.preprocessing)
+    rows = [
+        onnxruntime.InferenceSession(one).run(None, {"pixels": pixels})[0]
+        for one in (weights, to_float16(weights))
+    ]
+    assert rows[0].shape == rows[1].shape == (6, 15)
+    assert np.abs(rows[0] - rows[1]).max() < 0.05
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -219,3 +235,21 @@ def test_a_wrong_description_is_refused_by_entry(tmp_path: Path, line: str, mess
         imported(tmp_path, 16, line)
     with pytest.raises(InputError, match="neither a file nor one of acevedo2019-inception"):
         read_description("nobody2018")
+
+
+def test_marrow_counted_as_blood_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    imported(tmp_path, 21, scheme="bm21")
+    (tmp_path / "cells" / "p").mkdir(parents=True)
+    image = np.random.default_rng(0).integers(60, 200, (40, 40, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "cells" / "p" / "a.png")
+    said = []
+    for profile in ("blood", "marrow"):
+        caplog.clear()
+        bloodcell.score(
+            tmp_path / "cells", tmp_path / profile, model=tmp_path / "model",
+            backend="onnxruntime", profile=profile,  # type: ignore[arg-type]
+        )  # fmt: skip
+        said.append("bm21 are those of marrow, this run counts as blood" in caplog.text)
+    assert said == [True, False]
