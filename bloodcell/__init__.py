@@ -1,13 +1,14 @@
 """Scores images of single blood cells for leukaemia blasts. Research use only.
 
-``score`` runs a job, ``open_run`` opens a finished one. Both are loaded when first used, so that
-``import bloodcell`` and ``bloodcell --help`` cost nothing.
+``score`` runs a job, ``open_run`` opens a finished one, ``Engine`` scores cells from memory. They
+are loaded when first used, so that ``import bloodcell`` and ``bloodcell --help`` cost nothing.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from bloodcell.errors import (
     BloodcellError,
+    BusyError,
     DiskError,
     EngineError,
     InputError,
@@ -18,6 +19,7 @@ from bloodcell.errors import (
 )
 
 if TYPE_CHECKING:
+    from bloodcell.live import CellResult, Engine
     from bloodcell.run import Run, open_run
     from bloodcell.scoring import score
 
@@ -26,7 +28,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BloodcellError",
+    "BusyError",
+    "CellResult",
     "DiskError",
+    "Engine",
     "EngineError",
     "InputError",
     "ModelError",
@@ -38,7 +43,13 @@ __all__ = [
     "score",
 ]
 
-_HOME = {"Run": "bloodcell.run", "open_run": "bloodcell.run", "score": "bloodcell.scoring"}
+_HOME = {
+    "CellResult": "bloodcell.live",
+    "Engine": "bloodcell.live",
+    "Run": "bloodcell.run",
+    "open_run": "bloodcell.run",
+    "score": "bloodcell.scoring",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ Arrays must be NumPy arrays, C-contiguous and of exactly the dtype named; nothin
 One of another dtype, or what is no array, is a TypeError everywhere.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Final, Literal, final
 
 import numpy as np
@@ -15,6 +16,10 @@ from typing_extensions import Buffer
 REASONS: tuple[str, ...]
 """The words for why a cell was rejected, indexed by the numbers below; "" first, not rejected."""
 
+LEAST_SIDE_PX: int
+"""An image with a shorter side, in pixels, is ``too_small``."""
+LARGEST_SIDE_PX: int
+"""One with a longer side is ``too_large``."""
 NEEDS_REWRITING: int
 """A bit of what ``traits`` gives: DALI does not get the image right, Pillow does."""
 IS_DEEP: int
@@ -116,6 +121,22 @@ def read_ranges(
         ValueError: The shards' offsets do not ascend from 0 on within ``shard_bytes``, or the
             ranges are not one a shard.
         OSError, MemoryError: As `read_files`.
+    """
+
+def read_memory(
+    images: Sequence[bytes],
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Take a batch of images that are in memory as `read_files` takes those of files.
+
+    Args:
+        images: The encoded files, N of them.
+
+    Returns:
+        As `read_files`; a rejected image has no bytes there, and a digest as it would in a file.
+
+    Raises:
+        TypeError: One of them is not of the type ``bytes``.
+        MemoryError: As `read_files`.
     """
 
 def digest(data: Buffer | NDArray[np.uint8]) -> bytes:
@@ -347,6 +368,25 @@ def curve_features(histogram: NDArray[np.int64]) -> NDArray[np.float64]:
 
     ``histogram``: int64 (64,), of one patient. Raises ValueError if a count is negative or all
     are 0.
+    """
+
+LEAST_SURPRISE: Final[float]
+"""In standard deviations below what was foretold: answers of a lower log score contradict it."""
+
+def sample_share(
+    *,
+    cells: NDArray[np.int64],
+    seen: NDArray[np.int64],
+    blasts: NDArray[np.int64],
+    others: NDArray[np.int64],
+    known: int,
+    known_blasts: int,
+) -> np.void:
+    """The share that a stratified sample gives by itself; `Sample` in review/sample.py.
+
+    Four int64 (H,) of 0 or more. Returns the float64 fields ``share``, ``low``, ``high`` and
+    ``bands`` (4,), NaN if no leukocyte is left. Raises ValueError unless in each stratum blasts and
+    others are at most those seen, and these at most the cells.
     """
 
 @final

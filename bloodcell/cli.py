@@ -13,8 +13,12 @@ from bloodcell.caches import keep_library_caches_together
 from bloodcell.command import FiniteRange, Shown, command, pairs, progress_of
 from bloodcell.commands.calibrate import calibrate
 from bloodcell.commands.export import export
+from bloodcell.commands.export_triton import export_triton
+from bloodcell.commands.fetch_data import fetch_data
+from bloodcell.commands.importing import import_network
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.commands.review import review
+from bloodcell.commands.serve import serve
 from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.first_look import check_given
@@ -34,7 +38,17 @@ def main() -> None:
     keep_library_caches_together()
 
 
-for _command in (audit_labels, calibrate, export, review, train):
+for _command in (
+    audit_labels,
+    calibrate,
+    export,
+    export_triton,
+    fetch_data,
+    import_network,
+    review,
+    serve,
+    train,
+):
     main.add_command(_command)
 
 
@@ -125,11 +139,21 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
 @label_map_options
 @click.option(
+    "--as", "paper", metavar="PAPER",
+    help="The tables of a paper, too: matek2019, matek2021, acevedo2019, or your own TOML.",
+)  # fmt: skip
+@click.option(
     "--doubts", is_flag=True, help="List and show the labels that the run contradicts, too."
 )
 @command
 def evaluate(
-    run: Path, labels: Path, label_map: Path | None, ignore_class: tuple[str, ...], doubts: bool
+    run: Path,
+    *,
+    labels: Path,
+    label_map: Path | None,
+    ignore_class: tuple[str, ...],
+    paper: str | None,
+    doubts: bool,
 ) -> Shown:
     """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
     check_run(run)
@@ -138,20 +162,31 @@ def evaluate(
     from bloodcell.evaluation import evaluate as run_evaluation
     from bloodcell.evaluation import write_evaluation
     from bloodcell.labels import read_label_map
+    from bloodcell.printed_bands import print_bands
+    from bloodcell.printed_paper import print_paper
+    from bloodcell.published import read_paper
     from bloodcell.run import open_run
 
+    beside = read_paper(paper) if paper else None
     opened, meant = open_run(run), read_label_map(label_map, ignore_class)
-    figures = run_evaluation(opened, labels, meant)
+    figures = run_evaluation(opened, labels, meant, beside)
     folder = write_evaluation(opened, figures)
+
+    def show_figures() -> None:
+        print_evaluation(figures, folder)
+        print_bands(figures)
+        if beside:
+            print_paper(figures["paper"], figures["profile"])
+
     if not doubts:
-        return Shown(figures, lambda: print_evaluation(figures, folder))
+        return Shown(figures, show_figures)
     from bloodcell.evaluation.doubts import write_doubts
     from bloodcell.printed_doubts import print_doubts
 
     doubted = write_doubts(opened, labels, meant)
 
     def show() -> None:
-        print_evaluation(figures, folder)
+        show_figures()
         print_doubts(doubted, folder)
 
     return Shown({**figures, "doubts": doubted.to_pylist()}, show)

@@ -5,6 +5,7 @@ BloodcellError                  base; the message is one a user can act on
 ├── ModelError                  a model folder that may not be used
 ├── RunError                    a run folder that cannot be used as asked
 ├── EngineError                 decoding or the network failed as a whole
+├── BusyError                   an engine has as many cells waiting as it may hold
 ├── PackageError                a package that this needs is not installed
 ├── DiskError                   a file cannot be written whole
 └── Stopped                     asked to stop; what is done is kept, the run can be resumed
@@ -31,6 +32,10 @@ class RunError(BloodcellError):
 
 class EngineError(BloodcellError):
     """The backend or the decoder cannot work at all (never raised for one bad image)."""
+
+
+class BusyError(BloodcellError):
+    """An engine has as many cells waiting as it may hold: submit the cell again later."""
 
 
 class PackageError(BloodcellError):

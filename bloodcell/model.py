@@ -1,5 +1,6 @@
 """Model folders: a card that says everything about a network, and its weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -67,6 +68,11 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
             f"{folder / 'card.toml'}: the classes are not those of scheme {scheme.name!r} in its "
             f"order: {card['classes']} against {scheme.codes}"
         )
+    if card.get("label_map_sha256", scheme.label_map_sha256) != scheme.label_map_sha256:
+        raise ModelError(
+            f"{folder / 'card.toml'}: the network was made for another label map than that of "
+            f"scheme {scheme.name!r}: a class had another name or role. Make it anew"
+        )
     return Model(
         folder=folder,
         name=card["name"],
@@ -101,21 +107,29 @@ def preprocessing_from_table(table: Any) -> Preprocessing:
         region=region,
         interpolation=table["interpolation"],
         antialias=table["antialias"],
-        mean=_rgb(table["mean"], "preprocessing.mean"),
-        std=_rgb(table["std"], "preprocessing.std"),
+        mean=_rgb(table["mean"], "preprocessing.mean", _not_negative),
+        std=_rgb(table["std"], "preprocessing.std", _positive),
     )
 
 
-def _rgb(values: Any, name: str) -> tuple[float, float, float]:
+def _rgb(
+    values: Any, name: str, checked: Callable[[Any, str], float]
+) -> tuple[float, float, float]:
     if not isinstance(values, list) or len(values) != 3:
         raise ValueError(f"{name} is {values!r}, three values for R, G, B are expected")
-    red, green, blue = (_positive(value, name) for value in values)
+    red, green, blue = (checked(value, name) for value in values)
     return red, green, blue
 
 
 def _positive(value: Any, name: str) -> float:
     if not (is_number(value) and value > 0):
         raise ValueError(f"{name} is {value!r}, a number above 0 is expected")
+    return float(value)
+
+
+def _not_negative(value: Any, name: str) -> float:
+    if not (is_number(value) and value >= 0):
+        raise ValueError(f"{name} is {value!r}, a number of 0 or more is expected")
     return float(value)
 
 

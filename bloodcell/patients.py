@@ -35,17 +35,28 @@ class PatientCounts:
         rejected = pc.equal(part["status"], "rejected")
         scored = part.filter(pc.invert(rejected))
         classes = part.schema.field("probabilities").type.list_size
-        self.accumulator.add(
+        self.add_scored(
             patient.filter(pc.invert(rejected)).to_numpy(),
             scored["row"].to_numpy(),
             scored["probabilities"].combine_chunks().flatten().to_numpy().reshape(-1, classes),
+            stained=np.array(scored["stained"], np.bool_),
         )
         reasons = pc.index_in(part["reason"].filter(rejected), value_set=pa.array(REASONS))
         self.accumulator.reject(
             patient.filter(rejected).to_numpy(), reasons.to_numpy().astype(np.uint8)
         )
-        lacking = patient.filter(pc.invert(part["stained"])).to_numpy()
-        self.unstained += np.bincount(lacking, minlength=len(self.names))
+
+    def add_scored(
+        self,
+        patient: npt.NDArray[np.int32],
+        row: npt.NDArray[np.int64],
+        probabilities: npt.NDArray[np.float32],
+        *,
+        stained: npt.NDArray[np.bool_],
+    ) -> None:
+        """Add N scored cells: places in ``names``, rows, (N, C), and whether each is stained."""
+        self.accumulator.add(patient, row, probabilities)
+        self.unstained += np.bincount(patient[~stained], minlength=len(self.names))
 
     def counts(self, cells: int) -> Counts:
         """What they come to for a run of ``cells``."""

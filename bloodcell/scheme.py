@@ -1,6 +1,7 @@
 """Classification schemes: which classes there are and what each counts as."""
 
-from dataclasses import dataclass, fields, replace
+import hashlib
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal, TypeAlias, get_args
@@ -46,6 +47,12 @@ class Scheme:
     letters: tuple[tuple[str, str], ...] = ()
     """Of each class the letter that stands for it in a review, and its code, in the order of a
     differential: blasts, granulocytes by maturity, monocytes, lymphocytes, the rest."""
+    specimen: Specimen = "blood"
+    """What the smears are of for which the scheme was made."""
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Codes that its source tells from all others as one, by the group's name: ``atypical``."""
+    tolerated: tuple[tuple[str, str], ...] = ()
+    """Pairs of codes of which its source lets either pass for the other, both ways."""
     erythroid_counted: bool = False
     """Whether the denominator takes in erythroid cells, as in bone marrow."""
 
@@ -68,6 +75,12 @@ class Scheme:
     def codes(self) -> list[str]:
         """The classes' codes, in order."""
         return [cell_class.code for cell_class in self.classes]
+
+    @property
+    def label_map_sha256(self) -> str:
+        """Digest of what each output means: code, name and role of all classes, in order."""
+        lines = "".join(f"{c.code}\t{c.name}\t{c.role}\n" for c in self.classes)
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     @property
     def differential_order(self) -> list[int]:
@@ -151,7 +164,40 @@ def read_scheme(path: Path, name: str) -> Scheme:
         raise ModelError(f"{path}: [letters] names each class once, under a letter of its own")
     if odd := [letter for letter, _ in letters if letter not in set(ascii_uppercase)]:
         raise ModelError(f"{path}: [letters] are A to Z, not {odd}")
-    return Scheme(name, title, source, classes, letters)
+    scheme = Scheme(name, title, source, classes, letters, **_groupings(path, table, classes))
+    _check_label_map(path, scheme, table.get("label_map_sha256"))
+    return scheme
+
+
+def _groupings(path: Path, table: dict[str, Any], classes: tuple[CellClass, ...]) -> dict[str, Any]:
+    """``specimen``, ``groups`` and ``tolerated`` of a scheme's table, all optional."""
+    specimen = table.get("specimen", "blood")
+    if specimen not in get_args(Specimen):
+        raise ModelError(f"{path}: specimen is {specimen!r}, not one of {get_args(Specimen)}")
+    try:
+        groups = {name: tuple(codes) for name, codes in table.get("groups", {}).items()}
+        tolerated = tuple((one, other) for one, other in table.get("tolerated", []))
+    except (AttributeError, TypeError, ValueError) as fault:
+        raise ModelError(
+            f"{path}: [groups] are lists of codes by name, tolerated a list of pairs of codes"
+        ) from fault
+    named = {code for codes in (*groups.values(), *tolerated) for code in codes}
+    if unknown := sorted(named - {c.code for c in classes}):
+        raise ModelError(f"{path}: [groups] or tolerated have {unknown}, which are no classes")
+    return {"specimen": specimen, "groups": groups, "tolerated": tolerated}
+
+
+def _check_label_map(path: Path, scheme: Scheme, stated: str | None) -> None:
+    """ModelError unless codes, names and roles are those that the file's digest was taken of.
+
+    A code that stands for another cell swaps a diagnosis, and looks right in every table.
+    """
+    if stated is not None and stated != scheme.label_map_sha256:
+        raise ModelError(
+            f"{path}: its label map (code, name and role of each class, in order) has SHA-256 "
+            f"{scheme.label_map_sha256}, label_map_sha256 says {stated}: a class was renamed, "
+            "moved or given another role. Take the file anew"
+        )
 
 
 def _equivalents_of(entry: dict[str, Any]) -> tuple[Profile, ...]:

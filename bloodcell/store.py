@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -148,6 +149,15 @@ def _refuse_without_digests(path: Path, table: pa.Table) -> None:
         )
 
 
+def blast_probability(
+    probabilities: npt.NDArray[np.float32], scheme: Scheme
+) -> npt.NDArray[np.float32]:
+    """Of each cell (N, C) the sum over the scheme's blast classes, (N,)."""
+    blast = probabilities[:, scheme.is_blast].sum(axis=1, dtype=np.float32)
+    # Rounding each class may lift the sum of several a step above one.
+    return np.asarray(np.minimum(blast, np.float32(1)), np.float32)
+
+
 class PartAssembler:
     """Collects the scored batches of one part, in any order; ``manifest`` holds its rows."""
 
@@ -179,7 +189,7 @@ class PartAssembler:
         rejected = self.reasons != 0
         codes = self._scheme.codes
         best = self._probabilities.argmax(axis=1).astype(np.int32)
-        blast = self._probabilities[:, self._scheme.is_blast].sum(axis=1, dtype=np.float32)
+        blast = blast_probability(self._probabilities, self._scheme)
         reason = pa.array(self.reasons.astype(np.int32), mask=~rejected)
         columns = [
             self.rows["row"],
@@ -188,8 +198,7 @@ class PartAssembler:
             pc.if_else(pa.array(rejected), "rejected", "scored"),
             pa.array(REASONS).take(reason),
             pa.array(codes).take(pa.array(best, mask=rejected)),
-            # Rounding each class may lift the sum of several a step above one.
-            pa.array(np.minimum(blast, np.float32(1)), mask=rejected),
+            pa.array(blast, mask=rejected),
             # A list of nulls, not a null list: Arrow before 26 cannot read that from Parquet.
             pa.FixedSizeListArray.from_arrays(
                 pa.array(self._probabilities.ravel(), mask=np.repeat(rejected, len(codes))),

@@ -45,9 +45,9 @@ def stop_on_signals() -> Iterator[None]:
 
 @contextmanager
 def as_command() -> Iterator[None]:
-    """What a command runs in; never for a library. ``score`` is stopped in good order."""
+    """What a command runs in; never for a library. Long ones are stopped in good order."""
     _keep_streams_open()
-    with stop_on_signals() if sys.argv[1:2] == ["score"] else nullcontext():
+    with stop_on_signals() if sys.argv[1:2] in (["score"], ["fetch-data"]) else nullcontext():
         yield
 
 

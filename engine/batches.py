@@ -1,9 +1,11 @@
-"""What passes between the engine's stages: three kinds of batch, each carrying its row numbers.
+"""What passes between the engine's stages: batches, each carrying its row numbers.
 
 No stage may rely on order: a row number travels with its cell from the source to the store.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,26 @@ class EncodedBatch:
 
 
 @dataclass(frozen=True)
+class DecodedBatch:
+    """N images that come as pixels, of which D have sides that the gate lets pass."""
+
+    rows: npt.NDArray[np.int64]
+    reasons: npt.NDArray[np.uint8]
+    """(N,); D of them are 0."""
+    images: Sequence[Any]
+    """RGB, each uint8 (height, width, 3), of the cells with reason 0, in the order of rows. NumPy
+    arrays or, all of them, device memory by ``__cuda_array_interface__``."""
+    digests: npt.NDArray[np.uint8]
+    """Of each image's pixels, row by row, (N, 16); zeros for one in device memory."""
+    on_device: bool = False
+    """Whether they lie in device memory."""
+
+
+Batch: TypeAlias = EncodedBatch | DecodedBatch
+"""What a lane takes."""
+
+
+@dataclass(frozen=True)
 class ImageBatch:
     """The pixels of those D of N cells that could be decoded."""
 
@@ -49,7 +71,7 @@ class ScoreBatch:
     probabilities: npt.NDArray[np.float32]
     """(N, C), calibrated, multiples of 2**-16; NaN where the cell was rejected."""
     digests: npt.NDArray[np.uint8]
-    """As of the ``EncodedBatch``, (N, 16)."""
+    """As of the batch that was taken, (N, 16)."""
     stained: npt.NDArray[np.bool_]
     """See ``is_stained``, (N,); false where the cell was rejected."""
 

@@ -1,15 +1,15 @@
-"""Encoded bytes to normalised pixels: the one DALI graph of scoring and training."""
+"""Images to normalised pixels: the one DALI graph of scoring and training."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from nvidia.dali import fn, pipeline_def, types
 
 from bloodcell._core import REASONS
-from bloodcell.engine.batches import EncodedBatch, ImageBatch
+from bloodcell.engine.batches import Batch, DecodedBatch, ImageBatch
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import CORRUPT, passed_images
 from bloodcell.engine.staining import SAMPLES_PER_SIDE, is_stained
@@ -37,19 +37,30 @@ _WATCHED = 1024
 
 Encoded: TypeAlias = Sequence[npt.NDArray[np.uint8]]
 """The bytes of each image."""
+Takes: TypeAlias = Literal["encoded", "decoded", "decoded_on_device"]
+"""What a graph is given: encoded bytes uint8 (B,), or RGB uint8 (height, width, 3), on the host or
+where the graph runs."""
 Pixels = TypeVar("Pixels")
 
 
-def build_graph(
+def build_graph(preprocessing: Preprocessing, **options: Any) -> Any:
+    """Build the DALI pipeline of ``define_graph``, which is then ready to run."""
+    pipeline = define_graph(preprocessing, **options)
+    pipeline.build()
+    return pipeline
+
+
+def define_graph(
     preprocessing: Preprocessing,
     *,
     batch_size: int,
     threads: int,
     device_id: int | None = None,
     hardware_decoder: bool = False,
+    takes: Takes = "encoded",
     float16: bool = False,
 ) -> Any:
-    """Build the DALI pipeline for ``preprocessing``; input ``encoded``, two outputs.
+    """Define the DALI pipeline for ``preprocessing``; one input, called as ``takes``, two outputs.
 
     The pixels, and of these, as they are before they are normalised, samples for ``is_stained``.
 
@@ -62,14 +73,7 @@ def build_graph(
     on_gpu = device_id is not None
 
     def graph() -> Any:
-        encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
-        images = fn.decoders.image(
-            encoded,
-            device="mixed" if on_gpu else "cpu",
-            # RGB, never ANY_DATA: a gray JPEG decoded with ANY_DATA corrupts the heap.
-            output_type=types.RGB,
-            hw_decoder_load=1.0 if hardware_decoder else 0.0,
-        )
+        images = _images(takes, on_gpu=on_gpu, hardware_decoder=hardware_decoder)
         resized = cropped_and_resized(images, preprocessing)
         pixels = fn.crop_mirror_normalize(
             resized,
@@ -91,9 +95,22 @@ def build_graph(
         # dynamic one hands its output over in stream order.
         exec_dynamic=on_gpu,
     )
-    pipeline = define(graph)()
-    pipeline.build()
-    return pipeline
+    return define(graph)()
+
+
+def _images(takes: Takes, *, on_gpu: bool, hardware_decoder: bool) -> Any:
+    """DALI's operators up to RGB pixels as the image has them."""
+    if takes == "encoded":
+        return fn.decoders.image(
+            fn.external_source(name=takes, dtype=types.UINT8, ndim=1),
+            device="mixed" if on_gpu else "cpu",
+            # RGB, never ANY_DATA: a gray JPEG decoded with ANY_DATA corrupts the heap.
+            output_type=types.RGB,
+            hw_decoder_load=1.0 if hardware_decoder else 0.0,
+        )
+    device = "gpu" if takes == "decoded_on_device" else "cpu"
+    images = fn.external_source(name=takes, dtype=types.UINT8, ndim=3, layout="HWC", device=device)
+    return images.gpu() if on_gpu and device == "cpu" else images
 
 
 def cropped_and_resized(images: Any, preprocessing: Preprocessing) -> Any:
@@ -113,20 +130,22 @@ def cropped_and_resized(images: Any, preprocessing: Preprocessing) -> Any:
 class Graph:
     """The DALI pipeline of ``build_graph``, built when it is needed and anew after a failure."""
 
-    def __init__(self, preprocessing: Preprocessing, **options: Any) -> None:
-        self._preprocessing, self._options = preprocessing, options
+    def __init__(
+        self, preprocessing: Preprocessing, *, takes: Takes = "encoded", **options: Any
+    ) -> None:
+        self._preprocessing, self._takes, self._options = preprocessing, takes, options
         self._pipeline: Any = None
 
-    def run(self, encoded: Encoded, stream: Any = None) -> Any:
+    def run(self, images: Sequence[Any], stream: Any = None) -> Any:
         """DALI's outputs, pixels and samples, for at most a batch of images.
 
         On a GPU they are ordered on ``stream`` and not waited for. Raises UndecodableError if an
         image cannot be decoded, EngineError if anything else fails.
         """
         if self._pipeline is None:
-            self._pipeline = build_graph(self._preprocessing, **self._options)
+            self._pipeline = build_graph(self._preprocessing, takes=self._takes, **self._options)
         try:
-            pixels, samples = self._pipeline.run(stream, encoded=list(encoded))
+            pixels, samples = self._pipeline.run(stream, **{self._takes: list(images)})
         except RuntimeError as error:
             # The pipeline is dead, which one image did.
             self._pipeline = None
@@ -184,10 +203,16 @@ class Decoder:
     def __init__(self, preprocessing: Preprocessing, *, batch_size: int, threads: int) -> None:
         self.preprocessing = preprocessing
         self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
+        self._resizing = Graph(
+            preprocessing, takes="decoded", batch_size=batch_size, threads=threads
+        )
         self._few, self._to_watch = _FEW * threads, 0
 
-    def decode_batch(self, batch: EncodedBatch) -> ImageBatch:
+    def decode_batch(self, batch: Batch) -> ImageBatch:
         """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
+        if isinstance(batch, DecodedBatch):
+            pixels, samples = self.resize(batch.images)
+            return ImageBatch(batch.rows, batch.reasons, pixels, is_stained(samples))
         images = passed_images(batch)
         reasons = images.reasons
         pixels, samples, why_not = self.decode_passed(images.encoded, images.is_deep)
@@ -209,6 +234,16 @@ class Decoder:
             reasons[np.flatnonzero(decoded)[lacks_white]] = REASONS.index("unsupported")
             pixels, samples = pixels[~lacks_white], samples[~lacks_white]
         return pixels, samples, reasons
+
+    def resize(
+        self, images: Sequence[npt.NDArray[np.uint8]]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Pixels and samples, as ``decode``, of up to ``batch_size`` decoded images."""
+        if not images:
+            return self.decode([])[:2]
+        # Copies, as there.
+        pixels, samples = (np.array(one.as_tensor()) for one in self._resizing.run(images))
+        return pixels, samples
 
     def _brightest(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The highest level of each image, (D,), on a scale of 0 to 1."""

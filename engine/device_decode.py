@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bloodcell.engine.backends.contract import Part
-from bloodcell.engine.batches import EncodedBatch
-from bloodcell.engine.decode import Decoder, Encoded, Graph, decoded_groups
+from bloodcell.engine.batches import Batch, DecodedBatch
+from bloodcell.engine.decode import Decoder, Encoded, Graph, Takes, decoded_groups
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import passed_images
 from bloodcell.engine.staining import is_stained
@@ -50,11 +50,18 @@ class DeviceDecoder:
     CPU until decoding it on a GPU has been measured and found right (docs/gpu.md).
     """
 
-    def __init__(self, run_on_gpu: Callable[[Encoded], Any], host: Decoder) -> None:
-        self._run_on_gpu, self._host = run_on_gpu, host
+    def __init__(
+        self,
+        run_on_gpu: Callable[[Encoded], Any],
+        host: Decoder,
+        resize_on_gpu: Callable[[DecodedBatch], Any],
+    ) -> None:
+        self._run_on_gpu, self._host, self._resize_on_gpu = run_on_gpu, host, resize_on_gpu
 
-    def decode_batch(self, batch: EncodedBatch) -> DeviceBatch:
+    def decode_batch(self, batch: Batch) -> DeviceBatch:
         """Decode what passed the gate; what neither decoder takes becomes ``corrupt``."""
+        if isinstance(batch, DecodedBatch):
+            return self._resized(batch)
         images = passed_images(batch)
         reasons, encoded = images.reasons, images.encoded
         is_jpeg = np.array([image[0] == _JPEG_FIRST_BYTE for image in encoded], np.bool_)
@@ -80,6 +87,13 @@ class DeviceDecoder:
         parts = [Part(place[chosen], pixels) for chosen, pixels, _ in groups]
         return DeviceBatch(batch.rows, reasons, parts, [samples for *_, samples in groups])
 
+    def _resized(self, batch: DecodedBatch) -> DeviceBatch:
+        if not batch.images:
+            return DeviceBatch(batch.rows, batch.reasons, [], [])
+        pixels, samples = self._resize_on_gpu(batch)
+        part = Part(np.arange(len(batch.images)), pixels)
+        return DeviceBatch(batch.rows, batch.reasons, [part], [samples])
+
 
 def open_device_decoder(
     preprocessing: Preprocessing,
@@ -92,19 +106,32 @@ def open_device_decoder(
 ) -> DeviceDecoder:
     """For the first GPU that this process sees; its pixels are ordered on ``stream``.
 
-    ``float16``: what it decodes on the GPU is rounded to that; the backend rounds the rest.
+    ``float16``: what it decodes or resizes on the GPU is rounded to that; the backend rounds the
+    rest.
     """
-    graph = Graph(
-        preprocessing,
-        batch_size=batch_size,
-        threads=threads,
-        device_id=0,
-        hardware_decoder=hardware_decoder,
-        float16=float16,
+
+    def graph(takes: Takes) -> Graph:
+        return Graph(
+            preprocessing,
+            takes=takes,
+            batch_size=batch_size,
+            threads=threads,
+            device_id=0,
+            hardware_decoder=hardware_decoder,
+            float16=float16,
+        )
+
+    decoding, resizing = (
+        graph("encoded"),
+        {False: graph("decoded"), True: graph("decoded_on_device")},
     )
 
     def run(encoded: Encoded) -> Any:
-        return [output.as_tensor() for output in graph.run(encoded, stream)]
+        return [output.as_tensor() for output in decoding.run(encoded, stream)]
+
+    def resize(batch: DecodedBatch) -> Any:
+        outputs = resizing[batch.on_device].run(batch.images, stream)
+        return [output.as_tensor() for output in outputs]
 
     host = Decoder(preprocessing, batch_size=batch_size, threads=threads)
-    return DeviceDecoder(run, host)
+    return DeviceDecoder(run, host, resize)

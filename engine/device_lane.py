@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bloodcell.engine.backends.contract import IN_FLIGHT, DeviceBackend, Pending
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
+from bloodcell.engine.batches import Batch, ScoreBatch, scored_batch
 from bloodcell.engine.device_decode import DeviceBatch, DeviceDecoder
 
 
@@ -18,7 +18,7 @@ class DeviceLane:
     backend: DeviceBackend
     depth: int = IN_FLIGHT
 
-    def begin(self, batch: EncodedBatch) -> "DeviceBegun":
+    def begin(self, batch: Batch) -> "DeviceBegun":
         """See ``Lane.begin``."""
         images = self.decoder.decode_batch(batch)
         count = int((images.reasons == 0).sum())

@@ -7,7 +7,7 @@ from typing import Protocol
 from bloodcell.engine.backends.choice import BACKENDS
 from bloodcell.engine.backends.contract import IN_FLIGHT, PENDING, Backend, DeviceBackend
 from bloodcell.engine.backends.opening import open_backend, open_device_backend
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
+from bloodcell.engine.batches import Batch, ScoreBatch, scored_batch
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.jpeg_decoders import decoder_count
 from bloodcell.engine.setup import Setup
@@ -30,7 +30,7 @@ class Lane(Protocol):
     def depth(self) -> int:
         """How many batches may be in flight: begun, not finished."""
 
-    def begin(self, batch: EncodedBatch) -> Begun:
+    def begin(self, batch: Batch) -> Begun:
         """Take on a batch. Raises EngineError if decoding or the network fails as a whole."""
 
 
@@ -57,7 +57,7 @@ class HostLane:
     backend: Backend
     depth: int = 1
 
-    def begin(self, batch: EncodedBatch) -> Scored:
+    def begin(self, batch: Batch) -> Scored:
         """See ``Lane.begin``."""
         images = self.decoder.decode_batch(batch)
         decoded = self.backend.probabilities(images.pixels) if len(images.pixels) else None
@@ -80,6 +80,8 @@ class Lanes:
     lanes: Sequence[Lane]
     batch_size: int
     """Most cells of a batch that a lane may begin."""
+    pass_cells: int
+    """See ``Backend.pass_cells``."""
     made_of: dict[str, str]
     """Versions, digests and choices, by name, that results depend on."""
 
@@ -97,12 +99,12 @@ def _open_host_lanes(setup: Setup) -> Lanes:
     count = 1 if on_cpu and on_cpu.spreads_a_call else setup.threads
     threads = setup.threads // count
     batch_size = setup.batch_size or _HOST_BATCH
-    backend = open_backend(setup.choice, setup.network, threads, calls=count)
+    backend = open_backend(setup.choice, setup.network, threads, count, prompt=setup.prompt)
     lanes = [
         HostLane(Decoder(setup.preprocessing, batch_size=batch_size, threads=threads), backend)
         for _ in range(count)
     ]
-    return Lanes(lanes, batch_size, backend.made_of)
+    return Lanes(lanes, batch_size, backend.pass_cells, backend.made_of)
 
 
 def _open_device_lanes(setup: Setup) -> Lanes:
@@ -110,7 +112,8 @@ def _open_device_lanes(setup: Setup) -> Lanes:
     batch_size = min(setup.batch_size or backend.largest_batch, backend.largest_batch)
     jpeg_decoder = "hardware" if setup.hardware_decoder else "CUDA"
     made_of = backend.made_of | {"jpeg_decoder": jpeg_decoder}
-    return Lanes(device_lanes(setup, backend, batch_size), batch_size, made_of)
+    lanes = device_lanes(setup, backend, batch_size)
+    return Lanes(lanes, batch_size, backend.pass_cells, made_of)
 
 
 def device_lanes(setup: Setup, backend: DeviceBackend, batch_size: int) -> list[Lane]:

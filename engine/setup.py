@@ -9,7 +9,10 @@ from bloodcell.engine.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Setup:
-    """All that scoring needs to know; of it, batch size and threads never change a result."""
+    """All that scoring needs to know.
+
+    Of it, batch size, threads and promptness never change a result.
+    """
 
     choice: Choice
     network: Network
@@ -22,3 +25,5 @@ class Setup:
     """CPU threads."""
     hardware_decoder: bool = False
     """Of a GPU, for all JPEGs: other pixels than without, by a level or two."""
+    prompt: bool = False
+    """Whether cells come one by one and are waited for, and not by the thousand."""

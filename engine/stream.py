@@ -1,12 +1,36 @@
-"""The loop, one for all devices: encoded batches in, scored batches out, lanes side by side."""
+"""The loop, one for all devices: batches of images in, scored ones out, lanes side by side."""
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Protocol
 
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.batches import Batch, EncodedBatch, ScoreBatch
 from bloodcell.engine.channel import Channel
 from bloodcell.engine.lanes import Begun, Lane
+
+
+class Supply(Protocol):
+    """What lanes take their batches from; a ``Channel`` is one."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Itself."""
+
+    def __next__(self) -> Batch:
+        """A batch, each to one lane; blocks while there is none."""
+
+    def is_idle(self) -> bool:
+        """Whether the next one would have to be waited for."""
+
+
+class Outlet(Protocol):
+    """What lanes give their scored batches to; a ``Channel`` is one."""
+
+    def put(self, item: ScoreBatch) -> bool:
+        """Take a batch; False once nobody wants any more."""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """A lane has failed."""
 
 
 def score_stream(encoded: Iterable[EncodedBatch], lanes: Sequence[Lane]) -> Generator[ScoreBatch]:
@@ -83,17 +107,21 @@ def _read(encoded: Iterable[EncodedBatch], read: Channel[EncodedBatch]) -> None:
 def _work(
     read: Channel[EncodedBatch], lane: Lane, scored: Channel[ScoreBatch], at_work: _Countdown
 ) -> None:
+    run_lane(read, lane, scored)
+    at_work()
+
+
+def run_lane(supply: Supply, lane: Lane, scored: Outlet) -> None:
+    """Score what ``supply`` gives on ``lane`` until it ends; for a thread of the lane's own."""
     in_flight: deque[Begun] = deque()
     try:
-        for batch in read:
+        for batch in supply:
             in_flight.append(lane.begin(batch))
             # What is done must not wait for a source that has nothing to give.
-            while in_flight and (len(in_flight) == lane.depth or read.is_idle()):
+            while in_flight and (len(in_flight) == lane.depth or supply.is_idle()):
                 if not scored.put(in_flight.popleft().finish()):
                     return
         for begun in in_flight:
             scored.put(begun.finish())
     except BaseException as error:
         scored.end(error)
-    finally:
-        at_work()

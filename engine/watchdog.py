@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.batches import Batch, ScoreBatch
 from bloodcell.engine.lanes import Begun, Lane
 
 _PATIENCE_S = 60.0
@@ -65,7 +65,7 @@ class WatchedLane:
         """See ``Lane.depth``."""
         return self.lane.depth
 
-    def begin(self, batch: EncodedBatch) -> "_WatchedBegun":
+    def begin(self, batch: Batch) -> "_WatchedBegun":
         """See ``Lane.begin``."""
         cells = len(batch.rows)
         with self.watchdog.watching(cells):

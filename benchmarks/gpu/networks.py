@@ -108,11 +108,11 @@ def random_resnext50(folder: Path, input_px: int = 224) -> NamedNetwork:
     """A ResNeXt-50 32x4d with random weights, as ONNX in ``folder``: for speed alone."""
     import torch
 
+    from bloodcell.architectures.resnext import RESNEXT50_32X4D, Block, ResNeXt
     from bloodcell.training.onnx_export import gmacs_of, write_onnx
-    from bloodcell.training.resnext import ARCHITECTURES, Block, ResNeXt
 
     torch.manual_seed(0)
-    module = ResNeXt(ARCHITECTURES["resnext50_32x4d"], classes=18)
+    module = ResNeXt(RESNEXT50_32X4D, classes=18)
     for block in module.modules():
         if isinstance(block, Block):
             # A new block is its shortcut, its branch all zeros; and arithmetic on zeros is faster.

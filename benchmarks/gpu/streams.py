@@ -95,4 +95,4 @@ def _lanes(setup: Setup) -> Lanes:
     open_network = {"tensorrt": open_tensorrt, "torch": open_torch}[setup.choice.name]
     backend: Any = open_network(setup.network, setup.batch_size)
     lanes = device_lanes(setup, backend, setup.batch_size)
-    return Lanes(lanes, setup.batch_size, backend.made_of)
+    return Lanes(lanes, setup.batch_size, backend.pass_cells, backend.made_of)

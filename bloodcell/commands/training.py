@@ -39,6 +39,10 @@ def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
     "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
     help="All options of a training: one that comes with bloodcell, or your own file.",
 )  # fmt: skip
+@click.option(
+    "--head", type=click.Choice(["softmax", "svm"]), default="softmax", show_default=True,
+    help="svm: a linear support vector machine on the features of the trained network.",
+)  # fmt: skip
 @click.option("--data-source", help="For the card: where the images are from.")
 @click.option("--data-licence", help="For the card: their licence state.")
 @click.option("--data-limits", help="For the card: what they lack.")

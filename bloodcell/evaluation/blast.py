@@ -32,7 +32,7 @@ def blast_figures(cells: Joined) -> dict[str, Any]:
         "specificity": _mean(~reached[~is_blast]),
         "leukocytes": _called_blast(cells, cells.true.is_leukocyte),
         "leukocytes_not_blast": _called_blast(cells, cells.true.is_leukocyte & ~is_blast),
-        "roc": _roc(probability, is_blast),
+        "roc": roc_points(probability, is_blast),
         "reliability": _reliability(probability, is_blast),
     }
 
@@ -72,13 +72,13 @@ def _called_blast(cells: Joined, among: npt.NDArray[np.bool_]) -> dict[str, Any]
     }
 
 
-def _roc(
-    probability: npt.NDArray[np.float64], is_blast: npt.NDArray[np.bool_]
+def roc_points(
+    probability: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]
 ) -> list[dict[str, float | None]]:
-    """Corners of the ROC curve; empty unless there are blasts and others."""
-    if is_blast.all() or not is_blast.any():
+    """Corners of the ROC curve, both (N,); empty unless there are positives and others."""
+    if positive.all() or not positive.any():
         return []
-    points = np.stack(metrics.roc_curve(probability, is_blast), axis=1)
+    points = np.stack(metrics.roc_curve(probability, positive), axis=1)
     kept = np.unique(np.linspace(0, len(points) - 1, _ROC_POINTS).round().astype(np.int64))
     return [
         {

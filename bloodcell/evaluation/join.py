@@ -39,6 +39,10 @@ class Joined:
     cells: dict[str, int]
     """How many cells were ``labelled``, of these ``rejected``, how many were ``unlabelled``; how
     many ``labels_not_in_run`` there were, and ``labels_left_out`` because they were to be."""
+    row: npt.NDArray[np.int64] | None = None
+    """Which cells of the run they are; None for held-out cells of a training, which are of none."""
+    fold: npt.NDArray[np.str_] | None = None
+    """What the labels' column ``fold`` says; None if there is no such column."""
 
     @property
     def true(self) -> Counted:
@@ -70,7 +74,7 @@ def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE)
     used = mapped(labels, label_map)
     truth = labels_by_row(run, labels_csv, label_map)
     label_scheme = _scheme_of(sorted({row["class"] for row in used}), run_scheme, labels_csv)
-    table = run.cells(["patient", "class", "blast_probability"]).to_pydict()
+    table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
     scored = [row for row in truth if table["class"][row] is not None]
     return Joined(
         patient=np.array([table["patient"][row] for row in scored], np.str_),
@@ -86,7 +90,23 @@ def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE)
             "labels_not_in_run": len(used) - len(truth),
             "labels_left_out": len(labels) - len(used),
         },
+        row=np.array(scored, np.int64),
+        fold=_folds(labels, [table["path"][row] for row in scored], labels_csv),
     )
+
+
+def _folds(
+    labels: Sequence[dict[str, str]], paths: Sequence[str], labels_csv: Path
+) -> npt.NDArray[np.str_] | None:
+    if "fold" not in labels[0]:
+        return None
+    by_path = {spelling(row["path"]): row["fold"] for row in labels}
+    folds = [by_path[spelling(path)] for path in paths]
+    if not all(folds):
+        raise InputError(
+            f"{labels_csv}: {folds.count('')} cells have no fold; fill the column or leave it out"
+        )
+    return np.array(folds, np.str_)
 
 
 def labels_by_row(

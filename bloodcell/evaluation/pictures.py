@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,25 @@ def draw_roc(figures: dict[str, Any]) -> Figure | None:
     axes.plot(alarms, hits, color=BLUE, label=figures["model"])
     called = f"called at probability {blast['threshold']} and more"
     axes.plot(1 - blast["specificity"], blast["sensitivity"], "o", color=ORANGE, label=called)
+    axes.legend(loc="lower right", frameon=False, fontsize=8)
+    return figure
+
+
+def draw_groups(figures: dict[str, Any]) -> Figure | None:
+    """The ROC curve of each group of a paper's form; None where there is none to draw."""
+    rows = [row for row in figures.get("paper", {}).get("groups", []) if row["roc"]]
+    if not rows:
+        return None
+    figure = new_figure(5, 5.2)
+    axes = figure.subplots()
+    title = f"{figures['model']}\nas {figures['paper']['title']}"
+    alarm_rate = "false-positive rate (share of the other cells)"
+    label_axes(axes, title, alarm_rate, "sensitivity (share of the group's cells)")
+    _diagonal(axes, 1, "chance")
+    for row, color in zip(rows, itertools.cycle((BLUE, ORANGE)), strict=False):
+        label = f"{row['group']}: AUROC {row['auroc']:.3f}, {_number_of(row['n'], 'cell')}"
+        alarms = [point["false_positive_rate"] for point in row["roc"]]
+        axes.plot(alarms, [point["sensitivity"] for point in row["roc"]], color=color, label=label)
     axes.legend(loc="lower right", frameon=False, fontsize=8)
     return figure
 
@@ -155,6 +175,7 @@ def _confusion_title(figures: dict[str, Any]) -> str:
 
 PICTURES: dict[str, Callable[[dict[str, Any]], Figure | None]] = {
     "roc.svg": draw_roc,
+    "groups.svg": draw_groups,
     "reliability.svg": draw_reliability,
     "shares.svg": draw_shares,
     "confusion.svg": draw_confusion,

@@ -1,20 +1,17 @@
 """What the answers of a review make of a patient's share."""
 
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal
 
 import pyarrow as pa
 
+from bloodcell._core import LEAST_SURPRISE
 from bloodcell.review.patient import PatientReview, reviews
 from bloodcell.review.sample import SampleShare, sample_share
 from bloodcell.run import Run
 from bloodcell.shares import ADJUSTED, BANDS
 
 Basis = Literal["model", "sample"]
-
-LEAST_SURPRISE = -3.0
-"""In standard deviations below what was foretold: answers of a lower log score contradict it."""
 
 _SCHEMA = pa.schema(
     [
@@ -75,18 +72,7 @@ def reviewed_share(review: PatientReview) -> ReviewedShare:
 
 
 def _of_sample(sample: SampleShare) -> ReviewedShare:
-    """Bands are of two half normal distributions that end the interval at .025 and .975."""
-
-    def below(share: float) -> float:
-        distance = share - sample.share
-        side = sample.high - sample.share if distance > 0 else sample.share - sample.low
-        if side == 0:
-            return float(distance > 0)
-        return NormalDist().cdf(1.96 * distance / side)
-
-    five, ten, twenty = (below(line) for line in (0.05, 0.10, 0.20))
-    bands = (five, ten - five, twenty - ten, 1 - twenty)
-    return ReviewedShare(sample.share, sample.low, sample.high, bands, "sample")
+    return ReviewedShare(sample.share, sample.low, sample.high, sample.bands, "sample")
 
 
 def _row(name: str, review: PatientReview, share: ReviewedShare) -> dict[str, object]:

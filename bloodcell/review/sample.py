@@ -1,15 +1,15 @@
 """The share that a stratified sample gives by itself: no network is trusted.
 
-The report's script computes the same; docs/statistics.md states the formulas.
+The report's script computes the same; docs/statistics.md states the formulas, and
+``sample_share.hpp`` in csrc/statistics has them.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell._core import clopper_pearson
+from bloodcell import _core
 
 Counts = npt.NDArray[np.int64]
 
@@ -39,33 +39,24 @@ class Sample:
 
 @dataclass(frozen=True)
 class SampleShare:
-    """Shares of 0 to 1, the interval of 95 %."""
+    """Shares of 0 to 1, the interval of 95 %; NaN if no leukocyte is left."""
 
     share: float
     low: float
     high: float
+    bands: tuple[float, ...]
+    """Chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more."""
 
 
 def sample_share(sample: Sample) -> SampleShare:
-    """Share of blasts and its interval; NaN if no leukocyte is left.
-
-    Each stratum's share has its exact interval (Clopper & Pearson 1934); strata of which no
-    leukocyte was seen are one, all blasts or none. Distances from the centre are added in squares
-    (MOVER; Zou & Donner 2008, Statist. Med. 27:1693), each times sqrt(unseen / all) for a finite
-    stratum.
-    """
-    counted = sample.blasts + sample.others
-    unseen = (sample.cells - sample.seen) * sample.leukocyte_share
-    leukocytes = counted + unseen
-    total = sample.known + leukocytes.sum()
-    if not total > 0:
-        return SampleShare(np.nan, np.nan, np.nan)
-    looked_at = counted > 0
-    share = np.where(looked_at, sample.blasts / np.maximum(counted, 1), 0.5)
-    interval = clopper_pearson(sample.blasts, counted)
-    weight = np.sqrt(leukocytes * unseen)[looked_at]
-    below, above = (np.abs(share - interval[end])[looked_at] for end in ("low", "high"))
-    unknown = unseen[~looked_at].sum() / 2
-    centre = float((sample.known_blasts + (leukocytes * share).sum()) / total)
-    low, high = (math.hypot(unknown, *(weight * distance)) / total for distance in (below, above))
-    return SampleShare(centre, max(centre - low, 0.0), min(centre + high, 1.0))
+    """Share of blasts, its interval and bands, by the arithmetic of `csrc/statistics`."""
+    core = _core.sample_share(
+        cells=sample.cells,
+        seen=sample.seen,
+        blasts=sample.blasts,
+        others=sample.others,
+        known=sample.known,
+        known_blasts=sample.known_blasts,
+    )
+    share, low, high = (float(core[name]) for name in ("share", "low", "high"))
+    return SampleShare(share, low, high, tuple(map(float, core["bands"])))

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from bloodcell.architectures.network import CellNetwork
+from bloodcell.architectures.published import fill, read_state_dict
+from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.scheme import load_scheme
 from bloodcell.training.fit import Trainer, infer
 from bloodcell.training.lessons import lessons_of
 from bloodcell.training.losses import Loss, label_loss, taught_loss
-from bloodcell.training.recipe import Course, Recipe
-from bloodcell.training.resnext import ARCHITECTURES, ResNeXt
+from bloodcell.training.recipe import Course, Head, Recipe
 from bloodcell.training.sources import KEPT_FOLD
 from bloodcell.training.task import Task
 
@@ -48,7 +50,7 @@ class Fitted:
     ``history``: one entry an epoch of each network and teacher, ``part`` naming it.
     """
 
-    network: ResNeXt
+    network: CellNetwork
     held_out_logits: torch.Tensor
     history: list[dict[str, Any]]
 
@@ -66,8 +68,11 @@ class CrossValidation:
         recipe: Recipe,
         job: dict[str, Any],
         steps_done: Callable[[int], None],
+        *,
+        head: Head = "softmax",
     ) -> None:
         self._folder, self._material, self._recipe = folder, material, recipe
+        self._head = head
         self._job, self._steps_done = job, steps_done
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._history: list[dict[str, Any]] = []
@@ -111,7 +116,7 @@ class CrossValidation:
 
     def _fit(
         self, part: str, folder: Path, task: Task, most: list[int]
-    ) -> tuple[ResNeXt, list[int]]:
+    ) -> tuple[CellNetwork, list[int]]:
         """Teachers first; returns the network, whose probabilities are those of its occurrence.
 
         ``most``: epochs of each teacher and of the network; returned are those that were best.
@@ -134,6 +139,11 @@ class CrossValidation:
             teachers.append(teaching.fit())
             epochs.append(teaching.best_epoch())
             self._keep_history(f"{part} teacher {teacher.network}", teaching)
+        if recipe.frozen:
+            frozen = new_network(recipe)
+            frozen.eval()
+            self._give_head(frozen, task)
+            return frozen, [1] * len(most)
         _LOG.info("%s: training the network", part)
         loss = label_loss(lessons, recipe.course.label_smoothing)
         if teachers:
@@ -145,9 +155,22 @@ class CrossValidation:
         )  # fmt: skip
         network = trainer.fit().cpu()
         self._keep_history(part, trainer)
-        assert isinstance(network, ResNeXt)
-        network.raise_logits(task.lessons.occurrence)
+        assert isinstance(network, CellNetwork)
+        self._give_head(network, task)
         return network, [*epochs, trainer.best_epoch()]
+
+    def _give_head(self, network: CellNetwork, task: Task) -> None:
+        """Make its logits those of the classes' occurrence, or a support vector machine's."""
+        if self._head == "softmax":
+            network.raise_logits(task.lessons.occurrence)
+            return
+        from bloodcell.training.svm import fit_svm_head
+
+        _LOG.info("fitting a support vector machine to %d cells", len(task.training))
+        is_single = task.cells.label_sets.sum(1)[task.cells.labels[task.training]] == 1
+        rows = task.training[is_single]
+        labels, trust = task.cells.labels[rows], task.trust[rows]
+        fit_svm_head(network, self._material.pixels_of, rows, labels, trust)
 
     def _trainer(
         self, folder: Path, network: nn.Module, *, task: Task, course: Course, epochs: int,
@@ -163,7 +186,12 @@ class CrossValidation:
         self._history += [{"part": part, **entry} for entry in trainer.history]
 
 
-def new_network(recipe: Recipe) -> ResNeXt:
+def new_network(recipe: Recipe) -> CellNetwork:
     """The recipe's network with the random weights of its seed."""
     torch.manual_seed(recipe.seed)
-    return ResNeXt(ARCHITECTURES[recipe.architecture], len(load_scheme(recipe.scheme).classes))
+    classes = len(load_scheme(recipe.scheme).classes)
+    network = ARCHITECTURES[recipe.architecture].build(classes, recipe.preprocessing.input_px)
+    if recipe.weights:
+        path = Path(recipe.weights)
+        fill(network, read_state_dict(path), path, any_head=True)
+    return network

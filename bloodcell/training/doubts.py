@@ -50,7 +50,7 @@ class Evidence:
     """int64 (M,), ascending: the cells that have features."""
     features: list[torch.Tensor]
     """float16 (M, F) of each family."""
-    blast_index: int
+    blast_index: int | None
 
 
 def rows_with_evidence(cells: Cells, may_be_learnt: torch.Tensor) -> torch.Tensor:

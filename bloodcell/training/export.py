@@ -20,7 +20,7 @@ from bloodcell.plots import save_svg
 from bloodcell.scheme import OWN_SCHEME, Scheme, load_scheme, scheme_names
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
-from bloodcell.training.recipe import Recipe
+from bloodcell.training.recipe import Head, Recipe
 from bloodcell.training.validation import Calibration, held_out_error_model, held_out_figures
 
 
@@ -36,12 +36,14 @@ def write_model_folder(
     held_out: Joined,
     kept: dict[str, dict[str, Any]],
     history: list[dict[str, Any]],
+    head: Head = "softmax",
 ) -> None:
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's.
 
     ``sources``: what the card states of each besides its part of the recipe; ``patients``: those of
     the first; ``kept``: of others, by name, what ``kept_figures`` says.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.onnx"
     export_onnx(network, recipe.preprocessing.input_px, weights)
     table = recipe_table(recipe)
@@ -51,6 +53,7 @@ def write_model_folder(
         "scheme": table.pop("scheme"),
         **_own_scheme(recipe, folder),
         "classes": scheme.codes,
+        "label_map_sha256": scheme.label_map_sha256,
         "weights_sha256": sha256_of(weights),
         "parameters": parameters_of(network),
         "gmacs": gmacs_of(network, recipe.preprocessing.input_px),
@@ -62,7 +65,7 @@ def write_model_folder(
             "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
             "patient; the figures there are by the calibration of the other patients",
         },
-        "training": {**table, "torch": torch.__version__, "patients": patients},
+        "training": {**table, "head": head, "torch": torch.__version__, "patients": patients},
         **card_tables(held_out, recipe.validation.folds),
     }
     for entry, more in zip(table["source"], sources, strict=True):
@@ -70,9 +73,10 @@ def write_model_folder(
     if kept:
         card["metrics"]["kept"] = kept
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
-    _write_history(folder / "training.csv", history)
     write_held_out(folder, held_out)
-    save_svg(draw_curves(history, folder.name), folder / "training.svg")
+    if history:
+        _write_history(folder / "training.csv", history)
+        save_svg(draw_curves(history, folder.name), folder / "training.svg")
 
 
 def _own_scheme(recipe: Recipe, folder: Path) -> dict[str, str]:
@@ -88,6 +92,8 @@ def recipe_table(recipe: Recipe) -> dict[str, Any]:
     """The recipe as TOML has it, without where the sources' files lie."""
     table: dict[str, Any] = asdict(recipe, dict_factory=_without_none)
     table["scheme"] = load_scheme(recipe.scheme).name
+    if recipe.weights:
+        table["weights"] = Path(recipe.weights).name
     for source in table["source"]:
         del source["images"], source["labels"]
     return table

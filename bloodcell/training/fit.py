@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from bloodcell.engine.machine import computes_in_bfloat16
+from bloodcell.architectures.network import CellNetwork
+from bloodcell.engine.machine import is_faster_in_bfloat16
 from bloodcell.errors import InputError
 from bloodcell.files import write_whole
 from bloodcell.metrics import auroc
@@ -156,12 +157,15 @@ class Trainer:
         log_probabilities = torch.log_softmax(logits, 1)
         of_label = log_probabilities.masked_fill(~label_sets, -torch.inf).logsumexp(1)
         is_right = label_sets.gather(1, logits.argmax(1, keepdim=True))
-        blasts = log_probabilities[:, task.blast_index].numpy()
-        return {
+        figures = {
             "validation_loss": float(-of_label.mean()),
             "accuracy": float(is_right.float().mean()),
-            "blast_auroc": auroc(blasts, label_sets[:, task.blast_index].numpy()),
         }
+        if task.blast_index is None:
+            return figures
+        blasts = log_probabilities[:, task.blast_index].numpy()
+        is_blast = label_sets[:, task.blast_index].numpy()
+        return figures | {"blast_auroc": auroc(blasts, is_blast)}
 
     def _save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -231,9 +235,23 @@ def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """Bfloat16 where it is safe, on a GPU and on a CPU that computes in it."""
-    capable = device.type == "cuda" or computes_in_bfloat16()
+    """Bfloat16 where it is safe, on a GPU and on a CPU that is faster in it."""
+    capable = device.type == "cuda" or is_faster_in_bfloat16()
     return torch.autocast(device.type, torch.bfloat16, enabled=capable)
+
+
+def penultimate_features(network: CellNetwork, pixels: torch.Tensor) -> torch.Tensor:
+    """What the last layer sees of ``pixels`` (N, 3, H, W): float32 (N, F), on the CPU."""
+
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, there: torch.Tensor) -> torch.Tensor:
+            return network.penultimate(there)
+
+    return infer(Features(), pixels)
 
 
 def infer(network: nn.Module, pixels: torch.Tensor, batch_size: int = 64) -> torch.Tensor:

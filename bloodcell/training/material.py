@@ -72,17 +72,16 @@ def evidence_of(
     return Evidence(cells, rows, features, blast_index_of(load_scheme(recipe.scheme)))
 
 
-def blast_index_of(scheme: Scheme) -> int:
-    """The blast class whose ranking is followed: the scheme's first; InputError without any."""
+def blast_index_of(scheme: Scheme) -> int | None:
+    """The blast class whose ranking is followed: the scheme's first; None without any."""
     for number, cell_class in enumerate(scheme.classes):
         if cell_class.role == "blast":
             return number
-    raise InputError(f"scheme {scheme.name!r} has no blast class to train for")
+    return None
 
 
 def prepare(recipe: Recipe, data: Path, out: Path) -> Material:
     """Read, deal and decode all cells. Raises InputError, PackageError."""
-    blast_index_of(load_scheme(recipe.scheme))
     _check_encoders(recipe)
     sources, cells = read_sources(recipe, data)
     fold_of_cell = folds_of(sources, cells, recipe)

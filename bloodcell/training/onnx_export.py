@@ -51,6 +51,17 @@ def write_onnx(network: nn.Module, example: torch.Tensor, path: Path) -> None:
             output_names=["logits"],
             dynamic_axes={"pixels": {0: "batch"}, "logits": {0: "batch"}},
         )
+    _tidy(path)
+
+
+def _tidy(path: Path) -> None:
+    import onnx
+
+    from bloodcell.architectures.onnx_graph import tidy
+
+    model = onnx.load(path)
+    tidy(model)
+    onnx.save(model, path)
 
 
 def halve_without_ceiling(path: Path) -> None:

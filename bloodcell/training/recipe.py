@@ -1,17 +1,18 @@
 """The recipe: all that a training depends on besides the images, in one TOML file."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
 from bloodcell.model import preprocessing_from_table
 from bloodcell.toml import read_toml
-from bloodcell.training.resnext import ARCHITECTURES, last_features_side
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -54,6 +55,9 @@ Family: TypeAlias = Literal["lite0", "vit_s"]
 
 SIDE_MULTIPLE_PX: dict[Family, int] = {"lite0": 1, "vit_s": 14}
 """What a side of a view has to be a multiple of."""
+
+Head: TypeAlias = Literal["softmax", "svm"]
+"""What makes classes of features: the network's last layer, or a linear support vector machine."""
 
 Sampling: TypeAlias = Literal["cells", "classes"]
 """Every cell once an epoch, or every label equally often."""
@@ -128,6 +132,11 @@ class Recipe:
     course: Course
     stain_strength: Annotated[float, Field(ge=0)] = 1.0
     """How far views are stained otherwise; see ``augment``."""
+    weights: str | None = None
+    """A file of weights to start from, relative to the recipe: a state dict or safetensors, by the
+    network's own names, torchvision's or timm's. A last layer of other classes is left out."""
+    frozen: bool = False
+    """The network keeps these weights; only a support vector machine learns (``--head svm``)."""
     teacher: tuple[Teacher, ...] = ()
     doubts: Doubts | None = None
     source: tuple[Source, ...] = ()
@@ -164,6 +173,10 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
             f"{path}: unknown architecture {recipe.architecture!r}: known are "
             f"{', '.join(ARCHITECTURES)}"
         )
+    if recipe.weights:
+        recipe = replace(recipe, weights=str((path.parent / recipe.weights).resolve()))
+        if not Path(str(recipe.weights)).is_file():
+            raise InputError(f"{path}: weights: there is no file {recipe.weights}")
     _check_names(recipe, path)
     _check_last_views(recipe, path)
     _check_shares(recipe, path)
@@ -199,13 +212,17 @@ def _check_last_views(recipe: Recipe, path: Path) -> None:
 
     Padding is a large part of so small a map, and the network has learnt it at one size.
     """
+    last_rows = ARCHITECTURES[recipe.architecture].last_rows
     input_px, views_px = recipe.preprocessing.input_px, recipe.course.last_side_px
-    rows = last_features_side(input_px)
-    if last_features_side(views_px) != rows:
+    rows = last_rows(input_px)
+    if rows < 1:
+        raise InputError(f"{path}: input_px = {input_px} is too small for {recipe.architecture}")
+    if last_rows(views_px) != rows:
+        fit = [side for side in range(1, 2 * input_px + 64) if last_rows(side) == rows]
         raise InputError(
             f"{path}: course.last_side_px: views of {views_px} px end in a feature map of "
-            f"{last_features_side(views_px)} rows, input_px = {input_px} in one of {rows}, which "
-            f"the network would not have learnt: choose {32 * rows - 31} to {32 * rows} px"
+            f"{last_rows(views_px)} rows, input_px = {input_px} in one of {rows}, which "
+            f"the network would not have learnt: choose {fit[0]} to {fit[-1]} px"
         )
 
 

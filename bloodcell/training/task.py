@@ -36,7 +36,8 @@ class Task:
     region: float
     """Of the canvas, which a network sees."""
     stain_strength: float
-    blast_index: int
+    blast_index: int | None
+    """The class whose ranking is followed, if the scheme has blasts."""
 
     def normalised(self, canvas: torch.Tensor) -> torch.Tensor:
         """Bytes (N, 3, S, S) as a network sees colours, float32, on their device."""

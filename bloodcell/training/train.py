@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
+from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.training.crossvalidation import CrossValidation, Fitted, Material
 from bloodcell.training.export import recipe_table, write_model_folder
 from bloodcell.training.material import prepare
-from bloodcell.training.recipe import CardData, DataEntry, Recipe, Source, read_recipe
-from bloodcell.training.resnext import ARCHITECTURES
+from bloodcell.training.recipe import CardData, DataEntry, Head, Recipe, Source, read_recipe
 from bloodcell.training.sources import KEPT_FOLD
 from bloodcell.training.validation import HeldOut, fit_calibration, held_out_cells, kept_figures
 
@@ -29,6 +29,7 @@ def train(
     data_source: str | None = None,
     data_licence: str | None = None,
     data_limits: str | None = None,
+    head: Head = "softmax",
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -41,7 +42,10 @@ def train(
     best, calibrate and give the error model. The network that is kept learns from all patients. A
     second call on the same ``out`` continues after the last whole epoch. The card says of
     ``labels``' images what ``data_source`` (where they are from), ``data_licence`` and
-    ``data_limits`` (what they lack) say, by default that it is not stated. ``progress`` is called
+    ``data_limits`` (what they lack) say, by default that it is not stated. ``head``: ``svm``
+    fits a linear support vector machine to the features of the network, which is trained as
+    without; a folder that was trained with one head can be copied and finished with another.
+    ``progress`` is called
     with batches done and in all. Raises InputError, ModelError, DiskError.
     """
     if threads:
@@ -52,16 +56,20 @@ def train(
         scheme,
         {"source": data_source, "licence": data_licence, "limits": data_limits},
     )
+    if chosen.frozen and head == "softmax":
+        raise InputError("the recipe freezes the network: nothing would learn without --head svm")
     classes = load_scheme(chosen.scheme)
     material = prepare(chosen, data, out)
     labels_sha256 = [sha256_of(data / one.labels) for one in chosen.source]
     job = recipe_table(chosen) | {
-        "architecture": asdict(ARCHITECTURES[chosen.architecture]),
+        "architecture": asdict(ARCHITECTURES[chosen.architecture]),  # type: ignore[call-overload]
         "classes": classes.codes,
         "labels_sha256": labels_sha256,
     }
+    if chosen.weights:
+        job["weights_sha256"] = sha256_of(Path(chosen.weights))
     count = _counting_batches(progress or (lambda *_: None), material, chosen)
-    fitted = CrossValidation(out, material, chosen, job, count).run()
+    fitted = CrossValidation(out, material, chosen, job, count, head=head).run()
     known = _held_out(material, fitted)
     calibration = fit_calibration(known)
     fitted.network.raise_logits(calibration.offsets)
@@ -79,6 +87,7 @@ def train(
         held_out=held_out_cells(known, classes),
         kept=_kept(material, fitted.held_out_logits + calibration.offsets, chosen, classes),
         history=fitted.history,
+        head=head,
     )
 
 

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -101,6 +102,21 @@ py::tuple read_ranges(const std::string& root, const py::object& shard_offsets,
         [&] { return bloodcell::read_ranges(root, shards.column(), ranges, Limits{}); });
 }
 
+py::tuple read_memory(const py::sequence& images) {
+    std::vector<py::bytes> held;  // a list could be changed by another thread
+    std::vector<bloodcell::Bytes> views;
+    for (const py::handle image : images) {
+        if (!py::isinstance<py::bytes>(image)) {
+            throw py::type_error(std::string("images: expected bytes, found ") +
+                                 Py_TYPE(image.ptr())->tp_name);
+        }
+        held.push_back(py::reinterpret_borrow<py::bytes>(image));
+        const std::string_view bytes = held.back();
+        views.push_back({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    }
+    return batch_of([&] { return bloodcell::read_memory(views, Limits{}); });
+}
+
 ByteArray gate(const py::object& buffer, const py::object& offsets_array) {
     const std::uint8_t* bytes = view<std::uint8_t>("buffer", buffer, {-1});
     const std::vector<std::int64_t> offsets =
@@ -189,6 +205,8 @@ void translate_system_error(std::exception_ptr pointer) {
 void register_images(py::module_& module) {
     py::register_local_exception_translator(translate_system_error);
     module.attr("REASONS") = reason_tuple();
+    module.attr("LEAST_SIDE_PX") = Limits{}.min_side_px;
+    module.attr("LARGEST_SIDE_PX") = Limits{}.max_side_px;
     module.attr("NEEDS_REWRITING") = static_cast<int>(needs_rewriting);
     module.attr("IS_DEEP") = static_cast<int>(is_deep);
     module.attr("IS_PACKED") = static_cast<int>(is_packed);
@@ -206,6 +224,7 @@ void register_images(py::module_& module) {
                py::arg("path_bytes"));
     module.def("read_ranges", &read_ranges, py::arg("root"), py::arg("shard_offsets"),
                py::arg("shard_bytes"), py::arg("range_offsets"), py::arg("range_sizes"));
+    module.def("read_memory", &read_memory, py::arg("images"));
     module.def("digest", &digest, py::arg("data"));
     module.def("gate", &gate, py::arg("buffer"), py::arg("offsets"));
     module.def("traits", &traits, py::arg("buffer"), py::arg("offsets"));

@@ -9,6 +9,7 @@
 #include "bindings.hpp"
 #include "bloodcell/review_plan.hpp"
 #include "bloodcell/reviewed_share.hpp"
+#include "bloodcell/sample_share.hpp"
 #include "histograms.hpp"
 
 namespace py = pybind11;
@@ -19,6 +20,7 @@ using bloodcell::blast_bins;
 using bloodcell::Recalibration;
 using bloodcell::RecalibrationPrior;
 using bloodcell::ReviewedShare;
+using bloodcell::SampleShare;
 using bloodcell::strata;
 
 constexpr auto bins = static_cast<py::ssize_t>(blast_bins);
@@ -132,6 +134,28 @@ py::array_t<std::uint8_t> next_strata(const RecalibrationPrior& prior, const py:
     return result;
 }
 
+py::object sample_share(const py::object& cells, const py::object& seen, const py::object& blasts,
+                        const py::object& others, std::int64_t known, std::int64_t known_blasts) {
+    const auto* cell_counts = view<std::int64_t>("cells", cells, {-1});
+    const py::ssize_t count = length_of(cells);
+    const auto* seen_counts = view<std::int64_t>("seen", seen, {count});
+    const auto* blast_counts = view<std::int64_t>("blasts", blasts, {count});
+    const auto* other_counts = view<std::int64_t>("others", others, {count});
+    std::vector<bloodcell::Stratum> drawn;
+    for (py::ssize_t h = 0; h < count; ++h) {
+        drawn.push_back({cell_counts[h], seen_counts[h], blast_counts[h], other_counts[h]});
+        if (blast_counts[h] >= 0 && other_counts[h] >= 0 && seen_counts[h] <= cell_counts[h] &&
+            blast_counts[h] + other_counts[h] <= seen_counts[h]) {
+            continue;
+        }
+        throw py::value_error("expected blasts + others <= seen <= cells in stratum " +
+                              std::to_string(h));
+    }
+    py::array_t<SampleShare> result(1);
+    *result.mutable_data() = bloodcell::sample_share(drawn, known, known_blasts);
+    return result[py::int_(0)];
+}
+
 py::array_t<double> curves() {
     py::array_t<double> result({curve_count, py::ssize_t{2}});
     auto places = result.mutable_unchecked<2>();
@@ -172,6 +196,10 @@ py::array_t<double> inner_edges() {
 
 void register_review(py::module_& module) {
     PYBIND11_NUMPY_DTYPE(ReviewedShare, share, low, high, bands, surprise);
+    PYBIND11_NUMPY_DTYPE(SampleShare, share, low, high, bands);
+    module.attr("LEAST_SURPRISE") = bloodcell::least_surprise;
+    module.def("sample_share", &sample_share, py::kw_only(), py::arg("cells"), py::arg("seen"),
+               py::arg("blasts"), py::arg("others"), py::arg("known"), py::arg("known_blasts"));
     module.attr("SHARE_ESTIMATE") = py::dtype::of<ReviewedShare>();
     module.attr("STRATUM_EDGES") = inner_edges();
     module.attr("CURVE_FREEDOM") = bloodcell::curve_freedom;

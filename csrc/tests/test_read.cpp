@@ -234,6 +234,29 @@ void large_ranges_are_not_read() {
     CHECK(image_at(batch, 1) == image('a'));
 }
 
+// The same of each as in a file, with the limit on what is taken at all.
+void images_from_memory() {
+    const std::string cut = image('x').substr(0, 700), large = image('b') + "behind";
+    const std::vector<std::string> given = {image('a'), cut,       "", "a text of some length",
+                                            large,      image('a')};
+    const Folder folder;
+    std::vector<std::string> names;
+    std::vector<bloodcell::Bytes> views;
+    for (const std::string& one : given) {
+        names.push_back(std::to_string(names.size()));
+        folder.write(names.back(), one);
+        views.push_back({reinterpret_cast<const std::uint8_t*>(one.data()), one.size()});
+    }
+    views[2].data = nullptr;
+    bloodcell::Limits limits;
+    limits.max_file_bytes = image('a').size();
+    const EncodedBatch expected = read(folder.root().string(), names, limits);
+    const EncodedBatch batch = bloodcell::read_memory(views, limits);
+    CHECK(batch.reasons == expected.reasons && batch.offsets == expected.offsets);
+    CHECK(batch.digests == expected.digests && batch.digests[4] == Digest{});
+    CHECK(reason_at(batch, 4) == Reason::too_large && image_at(batch, 5) == image('a'));
+}
+
 void images_in_memory() {
     const std::string bytes = image('a') + image('b');
     const auto size = static_cast<std::int64_t>(image('a').size());
@@ -247,7 +270,8 @@ void images_in_memory() {
 }
 
 void an_empty_batch() {
-    for (const EncodedBatch& batch : {read("/", {}), read_shards("/", {})}) {
+    for (const EncodedBatch& batch :
+         {read("/", {}), read_shards("/", {}), bloodcell::read_memory({}, {})}) {
         CHECK(batch.offsets.size() == 1 && batch.offsets[0] == 0 && batch.reasons.empty());
         CHECK(batch.digests.empty());
     }
@@ -263,6 +287,7 @@ int main() {
     the_buffer_grows();
     ranges_of_shards();
     large_ranges_are_not_read();
+    images_from_memory();
     images_in_memory();
     an_empty_batch();
     return check_result();

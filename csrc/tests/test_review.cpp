@@ -5,6 +5,7 @@
 
 #include "bloodcell/review_plan.hpp"
 #include "bloodcell/reviewed_share.hpp"
+#include "bloodcell/sample_share.hpp"
 #include "check.hpp"
 
 using namespace bloodcell;
@@ -100,6 +101,17 @@ void test_the_next_cells_are_where_answers_tell_most() {
     CHECK(next_strata(patient, unseen(counts).data(), {}, waiting, drawn, 20).size() == 3);
 }
 
+// Ten of ten answered: half are blasts, and nothing is left to doubt but what nobody looked at.
+void test_a_sample_alone() {
+    const SampleShare seen = sample_share({{10, 10, 5, 5}}, 0, 0);
+    CHECK(seen.share == 0.5 && seen.low == 0.5 && seen.high == 0.5 && seen.bands[3] == 1);
+    const SampleShare unknown = sample_share({{10, 10, 5, 5}, {10, 0, 0, 0}}, 0, 0);
+    CHECK(unknown.share == 0.5 && unknown.low == 0.25 && unknown.high == 0.75);
+    const SampleShare known = sample_share({{10, 10, 0, 10}}, 10, 10);
+    CHECK(known.share == 0.5);
+    CHECK(std::isnan(sample_share({{10, 10, 0, 0}}, 0, 0).share));  // none is a leukocyte
+}
+
 void test_refusals() {
     CHECK(refusal([] { prior().check(); }).empty());
     RecalibrationPrior bad = prior();
@@ -121,6 +133,7 @@ int main() {
     test_all_cells_seen_leave_no_doubt();
     test_contradicting_answers_are_a_surprise();
     test_the_next_cells_are_where_answers_tell_most();
+    test_a_sample_alone();
     test_refusals();
     return check_result();
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bloodcell.engine.backends.contract import CPU, REFERENCE, USE_REFERENCE, Choice
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
-from bloodcell.engine.machine import computes_in_bfloat16
+from bloodcell.engine.machine import computes_in_bfloat16, is_faster_in_bfloat16
 from bloodcell.errors import EngineError, InputError
 
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ class OnCpu:
     because: str
     """Why ``auto`` takes it, for ``run.json``."""
     largest_difference: float = FP32_DIFFERENCE
+    open_prompt: Callable[[Network, int, int], Backend] | None = None
+    """The same where cells come one by one, if another one then answers sooner."""
     spreads_a_call: bool = False
     """Whether one call at a time uses all threads; else each thread makes calls of its own."""
     why_not: Callable[[], str | None] = lambda: None
     """What stands in the way although its packages are there; None if nothing does."""
+    why_not_unasked: Callable[[], str | None] = lambda: None
+    """Why ``auto`` leaves it although it can run; None if it does not."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,12 @@ def _open_openvino(network: Network, threads: int, calls: int) -> Backend:
     return OpenVINOBackend(network, threads, calls)
 
 
+def _open_prompt_openvino(network: Network, threads: int, calls: int) -> Backend:
+    from bloodcell.engine.backends.openvino import OpenVINOBackend
+
+    return OpenVINOBackend(network, threads, calls, prompt=True)
+
+
 def _open_tensorrt(network: Network) -> DeviceBackend:
     from bloodcell.engine.backends.tensorrt import TensorRTBackend
 
@@ -93,6 +103,12 @@ def _why_no_bfloat16() -> str | None:
     return "this CPU does not compute in bfloat16, and in FP32 ONNX Runtime is as fast"
 
 
+def _why_bfloat16_is_slow() -> str | None:
+    if is_faster_in_bfloat16():
+        return None
+    return "on this CPU bfloat16 takes longer than FP32"
+
+
 def _why_no_torch_on_gpu() -> str | None:
     import torch
 
@@ -106,7 +122,8 @@ BACKENDS = {
         packages=(("openvino", "openvino"),),
         on_cpu=OnCpu(
             _open_openvino, "this CPU computes in bfloat16", BFLOAT16_DIFFERENCE,
-            why_not=_why_no_bfloat16,
+            open_prompt=_open_prompt_openvino, why_not=_why_no_bfloat16,
+            why_not_unasked=_why_bfloat16_is_slow,
         ),
     ),
     REFERENCE: Row(packages=(), on_cpu=OnCpu(_open_onnxruntime, "it runs on the CPU")),
@@ -193,7 +210,7 @@ def _best_on_cpu(why_no_gpu: str) -> Choice:
     for name, row in BACKENDS.items():
         if row.on_cpu is None:
             continue
-        why_not = why_not_here(name)
+        why_not = why_not_here(name) or row.on_cpu.why_not_unasked()
         if why_not is None:
             return Choice(name, "; ".join([row.on_cpu.because, *against]), CPU)
         against.append(f"not {name}: {why_not}")

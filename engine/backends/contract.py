@@ -65,6 +65,10 @@ class Backend(Protocol):
         """Number of classes C."""
 
     @property
+    def pass_cells(self) -> int:
+        """Cells that it computes at once: fewer take as long. 1 where each takes its own time."""
+
+    @property
     def made_of(self) -> dict[str, str]:
         """Versions and digests, by name, that its results depend on besides the network."""
 

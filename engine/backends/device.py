@@ -50,6 +50,11 @@ class OneSizeBackend(ABC):
     _slots: list[Slot]
     """``PENDING`` of them."""
 
+    @property
+    def pass_cells(self) -> int:
+        """See ``Backend.pass_cells``."""
+        return self.largest_batch
+
     @abstractmethod
     def _as_array(self, pixels: Any) -> Any:
         """A part's pixels as the library's array; NumPy's as they are."""

@@ -24,6 +24,8 @@ class OnnxRuntimeBackend:
     Raises ModelError if the file is no ONNX network or its shapes differ from the card's.
     """
 
+    pass_cells = 1
+
     def __init__(self, network: Network, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

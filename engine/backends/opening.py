@@ -17,10 +17,13 @@ _CPU_CELLS = 18
 """Cells in the self-test's largest batch on a CPU: more than a backend takes in one pass."""
 
 
-def open_backend(choice: Choice, network: Network, threads: int, calls: int = 1) -> Backend:
+def open_backend(
+    choice: Choice, network: Network, threads: int, calls: int = 1, *, prompt: bool = False
+) -> Backend:
     """Load ``network`` and prove it.
 
-    ``threads``: CPU threads of a call; ``calls``: as many threads may call it at a time.
+    ``threads``: CPU threads of a call; ``calls``: as many threads may call it at a time;
+    ``prompt``: see ``Setup.prompt``.
     Raises ModelError for a network that its card does not describe or the backend does not know,
     and EngineError if the backend cannot be loaded or fails its self-test.
     """
@@ -32,7 +35,8 @@ def open_backend(choice: Choice, network: Network, threads: int, calls: int = 1)
     # First, for every backend: it also holds the file against its card.
     reference = OnnxRuntimeBackend(network, threads)
     is_reference = choice.name == REFERENCE
-    opened = reference if is_reference else on_cpu.open(network, threads, calls)
+    open_other = (prompt and on_cpu.open_prompt) or on_cpu.open
+    opened = reference if is_reference else open_other(network, threads, calls)
     prove(
         opened,
         None if is_reference else reference,

@@ -22,6 +22,8 @@ class TorchBackend:
     an operator that ``OnnxModule`` does not know.
     """
 
+    pass_cells = _PASS_CELLS
+
     def __init__(self, network: Network, threads: int) -> None:
         self.class_count = network.class_count
         self.made_of = {"torch": str(torch.__version__)}

@@ -73,8 +73,8 @@ def on_device(setup: Setup, manifest: Path, pretended_gpu: list[int]) -> Subject
 
     backend = TensorRTBackend(setup.network, PlanOptions(BATCH, precision="float32"))
     assert pretended_gpu == [BATCH]
-    lane = DeviceLane(DeviceDecoder(decode, host), backend)
-    return open_subject(manifest, setup, Lanes([lane], BATCH, {}))
+    lane = DeviceLane(DeviceDecoder(decode, host, decode), backend)
+    return open_subject(manifest, setup, Lanes([lane], BATCH, BATCH, {}))
 
 
 @pytest.mark.parametrize("device", ["subject", "on_device"])

@@ -93,7 +93,10 @@ def test_decoders_are_compared_in_levels(smears: Path) -> None:
         return (pixels - three_levels_of_green).view(fake_gpu.Array), samples
 
     difference = decoders_differ(
-        DeviceDecoder(decode, host), host, encoded_batches(smears, 16), fake_gpu.Stream(True)
+        DeviceDecoder(decode, host, decode),
+        host,
+        encoded_batches(smears, 16),
+        fake_gpu.Stream(True),
     )
     assert difference["cells"] == 72
     assert 0 < difference["jpegs_refused_by_gpu"] == difference["jpegs"] - len(jpegs)

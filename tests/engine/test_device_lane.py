@@ -4,7 +4,6 @@
 """
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import fake_gpu
+from helpers.device_decoders import BATCH, PREPROCESSING, SIDE, device_decoder, is_jpeg
 from helpers.tiny_onnx import CLASSES, tiny_onnx
 
 import bloodcell
@@ -25,54 +25,14 @@ from bloodcell.engine.backends.contract import PENDING, Choice, Network, Part
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch
-from bloodcell.engine.decode import Decoder, Encoded, Graph, UndecodableError
-from bloodcell.engine.device_decode import DeviceDecoder
+from bloodcell.engine.decode import Decoder, Graph
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.jpeg_decoders import decoder_count, told
 from bloodcell.engine.lanes import HostLane, Lane, device_lanes
-from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream
-
-SIDE = 8
-PREPROCESSING = Preprocessing(SIDE, 0.9, "linear", True, (0.8, 0.7, 0.7), (0.2, 0.2, 0.1))
-BATCH = 8
-
-
-def is_jpeg(image: np.ndarray) -> bool:
-    return bytes(image[:2]) == b"\xff\xd8"
-
-
-class InDeviceMemory:
-    """What DALI has on a GPU: an array once it is copied."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
-
-    def as_cpu(self) -> np.ndarray:
-        return self._array
-
-
-def gpu_that_refuses(refused: Callable[[np.ndarray], bool]) -> Callable[[Encoded], object]:
-    """Decodes as the CPU does, into device memory, and names, as DALI does, what it refuses."""
-    decoder = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
-
-    def run(encoded: Encoded) -> object:
-        assert all(is_jpeg(image) for image in encoded), "only JPEGs are the GPU's"
-        pixels, samples, decoded = decoder.decode(encoded)
-        for place, image in enumerate(encoded):
-            if refused(image) or not decoded[place]:
-                raise UndecodableError(place)
-        return pixels.view(fake_gpu.Array), InDeviceMemory(samples)
-
-    return run
-
-
-def device_decoder(refused: Callable[[np.ndarray], bool]) -> DeviceDecoder:
-    host = Decoder(PREPROCESSING, batch_size=BATCH, threads=1)
-    return DeviceDecoder(gpu_that_refuses(refused), host)
 
 
 def encoded_batches(smears: Path, run: bloodcell.Run) -> list[EncodedBatch]:

@@ -1,6 +1,31 @@
 """What a process that only scores does about its memory, in one of its own."""
 
+from pathlib import Path
+
+import pytest
 from helpers.own_process import printed_by
+
+from bloodcell.engine import machine
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "computes", "is_faster"),
+    [
+        ("GenuineIntel", "avx512f", False, False),
+        ("GenuineIntel", "avx512f avx512_bf16", True, False),
+        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16", True, True),
+        ("AuthenticAMD", "avx512f avx512_bf16", True, True),
+        ("AuthenticAMD", "avx2", False, False),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_faster_not_wherever_it_can_be_computed(
+    vendor: str, flags: str, computes: bool, is_faster: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags}\n"
+    monkeypatch.setattr(Path, "read_text", lambda _: cpuinfo)
+    assert machine.computes_in_bfloat16.__wrapped__() is computes
+    monkeypatch.setattr(machine, "computes_in_bfloat16", lambda: computes)
+    assert machine.is_faster_in_bfloat16.__wrapped__() is is_faster
 
 
 def test_freed_memory_is_shared_by_all_threads() -> None:

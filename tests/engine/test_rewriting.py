@@ -96,7 +96,10 @@ def test_on_a_gpu_a_rewritten_jpeg_is_the_hosts() -> None:
 
     names = ["jpeg_stray_text_before_scan", "png_rgb_10", "png_rgb", "tiff_gray_alpha_tiles"]
     batch: EncodedBatch = gated([PICTURES[name].data for name in names])
-    expected, decoded = host.decode_batch(batch), DeviceDecoder(no_gpu, host).decode_batch(batch)
+    expected, decoded = (
+        host.decode_batch(batch),
+        DeviceDecoder(no_gpu, host, no_gpu).decode_batch(batch),
+    )
     np.testing.assert_array_equal(decoded.reasons, expected.reasons)
     (part,) = decoded.parts
     np.testing.assert_array_equal(part.places, [0, 1, 2])

@@ -224,8 +224,12 @@ def fake_cupy() -> types.ModuleType:
             raise MemoryError("Out of memory allocating\n1 byte")
         return np.zeros(shape, dtype).view(Array)
 
+    def array(given: Any, order: str) -> Array:
+        return np.array(given, order=order).view(Array)  # type: ignore[call-overload]
+
     cuda = types.SimpleNamespace(
         Stream=Stream,
+        get_current_stream=lambda: Stream(non_blocking=True),
         Event=Event,
         runtime=types.SimpleNamespace(CUDARuntimeError=CudaError),
         driver=types.SimpleNamespace(CUDADriverError=CudaError),
@@ -233,6 +237,7 @@ def fake_cupy() -> types.ModuleType:
     )
     return _module(
         "cupy", cuda=cuda, ndarray=Array, zeros=zeros, RawKernel=RawKernel, asarray=asarray,
+        array=array,
         from_dlpack=lambda given: asarray(np.from_dlpack(given)),
     )  # fmt: skip
 

@@ -22,12 +22,12 @@ def random_resnext(folder: Path, input_px: int, blocks: tuple[int, int, int, int
     """
     import torch
 
+    from bloodcell.architectures.resnext import RESNEXT50_32X4D, Block, ResNeXt
     from bloodcell.training.onnx_export import export_onnx
-    from bloodcell.training.resnext import ARCHITECTURES, Block, ResNeXt
 
     torch.manual_seed(0)
     classes = 5
-    network = ResNeXt(replace(ARCHITECTURES["resnext50_32x4d"], blocks=blocks), classes)
+    network = ResNeXt(replace(RESNEXT50_32X4D, blocks=blocks), classes)
     for block in network.modules():
         if isinstance(block, Block):
             torch.nn.init.constant_(block.residual[-1].weight, 0.5)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -12,9 +13,11 @@ from helpers.tiny_onnx import tiny_onnx
 INPUT_PX = 8
 
 
-def write_tiny_model(folder: Path, scheme: str) -> Path:
+def write_tiny_model(folder: Path, scheme: str, **preprocessing: Any) -> Path:
+    """``preprocessing``: entries that are not as in the default model's card."""
     classes = load_scheme(scheme).codes
-    weights = tiny_onnx(INPUT_PX, len(classes))
+    own = load_model().card["preprocessing"] | {"input_px": INPUT_PX} | preprocessing
+    weights = tiny_onnx(own["input_px"], len(classes))
     card = {
         "name": "tiny",
         "version": "0",
@@ -22,7 +25,7 @@ def write_tiny_model(folder: Path, scheme: str) -> Path:
         "classes": classes,
         "intended_use": "Tests.",
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "preprocessing": load_model().card["preprocessing"] | {"input_px": INPUT_PX},
+        "preprocessing": own,
         "calibration": {"temperature": 1.0},
     }
     folder.mkdir()

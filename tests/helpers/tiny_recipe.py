@@ -1,6 +1,6 @@
 """A recipe that trains in seconds: a teacher and a network, one epoch each, at 64 px."""
 
-from bloodcell.training.resnext import Architecture
+from bloodcell.architectures.resnext import Architecture
 
 TINY = Architecture((1, 1, 1, 1), 2, 2, output_channels=8, stem_channels=4)
 """Far smaller than any architecture that a recipe may name."""

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bloodcell import _core
+from bloodcell.engine.source import string_buffers
 
 WIDTH, HEIGHT = 24, 18
 pattern = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -230,6 +231,25 @@ def test_the_arrays_own_their_memory(tmp_path: Path) -> None:
 
 
 # --- memory
+
+
+def test_images_in_memory_are_taken_as_files_are(tmp_path: Path) -> None:
+    good = list(IMAGES.values())
+    images = [good[0], b"", b"note", good[1][:-9], *good[2:], bytes(_core.LARGEST_SIDE_PX)]
+    for number, image in enumerate(images):
+        (tmp_path / str(number)).write_bytes(image)
+    column = pa.array([str(number) for number in range(len(images))], pa.large_string())
+    of_files = _core.read_files(str(tmp_path), *string_buffers(column))
+    for ours, theirs in zip(_core.read_memory(images), of_files, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_is_no_bytes_is_refused() -> None:
+    for wrong in ([bytearray(b"a")], [np.zeros(3, np.uint8)], ["text"]):
+        with pytest.raises(TypeError, match="images: expected bytes, found"):
+            _core.read_memory(wrong)  # type: ignore[arg-type]
+    buffer, offsets, *_ = _core.read_memory([])
+    assert (len(buffer), offsets.tolist()) == (0, [0])
 
 
 def test_gate_judges_each_image_of_a_buffer() -> None:

@@ -6,6 +6,7 @@ Temporary files are allowed if none is left.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from helpers.reviews import answers_of, saved
 from helpers.served import Served
+from helpers.served_engine import ServedEngine, images_input
+from helpers.tiny_model import write_tiny_model
 from helpers.tiny_recipe import TINY_RECIPE
 
 import bloodcell
@@ -40,6 +43,8 @@ COMMANDS = {
     "report": "bloodcell report {run}",
     "review plan": "bloodcell review plan {run}",
     "review apply": "bloodcell review apply {run} {answers} --reviewer A",
+    "export to triton": "bloodcell export-triton jhu18-resnext26-160 --to {out}/repository",
+    "fetch-data, not run": "bloodcell fetch-data acevedo2019 --to {out}/data",
     "verify": "bloodcell verify {run}",
     "train": "bloodcell train {cells} --labels {cells}/labels.csv --recipe {recipe} --out {out}/m",
     "build": "bloodcell build jhu18-resnext26-160",
@@ -111,6 +116,41 @@ def test_a_served_report_is_on_this_machine_alone(
     assert addresses
     assert [line for line in addresses if 'inet_addr("127.0.0.1")' not in line] == []
     assert [line for line in calls if re.search(r"(?:connect|sendto)\(.*AF_INET", line)] == []
+
+
+def test_a_served_engine_listens_on_this_machine_alone_and_writes_nothing(
+    strace: str, smears: Path, tmp_path: Path
+) -> None:
+    home, log = tmp_path / "home", tmp_path / "calls"
+    home.mkdir()
+    model = write_tiny_model(tmp_path / "model", "pbc8")
+    traced = ("-e", "trace=%network,openat,creat,mkdir,mkdirat")
+    trace = ("-f", "-qq", "--seccomp-bpf", "-s", "400", "-o", str(log), *traced)
+    served = ServedEngine(
+        "--model", model, "--backend", "onnxruntime", before=(strace, *trace),
+        env=os.environ | {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    try:
+        image = next(smears.glob("*/*.jpg")).read_bytes()
+        for protocol in ("grpc", "http"):
+            asked = [images_input(protocol, [image])]
+            given = served.client(protocol).infer("tiny", asked, parameters={"patient": "P"})
+            assert given.as_numpy("status").tolist() == [b"scored"]
+        assert served.metrics()
+        assert served.ended(signal.SIGINT)[0] == 0
+    finally:
+        served.kill()
+    calls = log.read_text(errors="replace")
+    addresses = [line for line in calls.splitlines() if "sa_family=AF_INET" in line]
+    assert addresses
+    # To ::1 gRPC binds a socket for a moment, to see whether there is IPv6.
+    loopback = ('127.0.0.1"', '"::1"')
+    assert [line for line in addresses if not any(one in line for one in loopback)] == []
+    assert re.findall(r"(?:connect|sendto)\(.*AF_INET.*", calls) == []
+    allowed = (f"{home}/.cache/bloodcell", "/dev/", "/proc/")
+    assert {path for path in made_files(calls) if not path.startswith(allowed)} <= {
+        f"{home}/.cache"
+    }
 
 
 def made_files(calls: str) -> list[str]:

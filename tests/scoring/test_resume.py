@@ -211,9 +211,12 @@ def test_logits_that_are_no_numbers_stop_the_run(
     class Overflowing:
         """The real backend after its self-test; the last cell of each batch has no numbers."""
 
-        def __init__(self, choice: Choice, network: Network, threads: int, calls: int) -> None:
-            self._opened = real(choice, network, threads, calls)
+        def __init__(
+            self, choice: Choice, network: Network, threads: int, calls: int, *, prompt: bool
+        ) -> None:
+            self._opened = real(choice, network, threads, calls, prompt=prompt)
             self.class_count = self._opened.class_count
+            self.pass_cells = self._opened.pass_cells
             self.made_of = self._opened.made_of
 
         def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+import tomli_w
+from helpers.tiny_model import write_tiny_model
 
+import bloodcell
 from bloodcell.errors import ModelError
 from bloodcell.model import load_model
 from bloodcell.paths import model_names
 from bloodcell.scheme import load_scheme, scheme_names
+from bloodcell.toml import read_toml
 
 
 def test_there_are_four() -> None:
@@ -34,6 +38,50 @@ def test_myo_is_the_myeloblast_and_myb_the_myelocyte() -> None:
     names = {c.code: c.name for c in load_scheme("lmu15").classes}
     assert names["MYO"] == "Myeloblast"
     assert names["MYB"] == "Myelocyte"
+
+
+def test_a_swapped_label_map_is_refused(tmp_path: Path) -> None:
+    shipped = (Path(bloodcell.__file__).parent / "schemes" / "lmu15.toml").read_text("utf-8")
+    swapped = shipped.replace('"Myeloblast"', '"?"').replace('"Myelocyte"', '"Myeloblast"')
+    (tmp_path / "mine.toml").write_text(swapped.replace('"?"', '"Myelocyte"'), "utf-8")
+    with pytest.raises(ModelError, match="a class was renamed, moved or given another role"):
+        load_scheme(str(tmp_path / "mine.toml"))
+
+
+def test_the_label_map_is_code_name_and_role_in_order() -> None:
+    assert load_scheme("pbc8").label_map_sha256 == (
+        "b6637b4e171a0b0eeb7fd5afb1a7033be308cbaf3933a2f1b419d0b5fa28abd5"
+    )
+    digests = {load_scheme(name).label_map_sha256 for name in scheme_names()}
+    assert len(digests) == len(scheme_names())
+
+
+def test_groupings_of_the_papers() -> None:
+    lmu15, bm21, pbc8 = (load_scheme(name) for name in ("lmu15", "bm21", "pbc8"))
+    assert set(lmu15.groups["blast"]) == {"MYO", "MOB"}
+    assert set(lmu15.groups["atypical"]) == {"LYA", "EBO", "MOB", "MYO", "MYB", "MMZ", "PMO"}
+    assert [s.specimen for s in (lmu15, bm21, pbc8)] == ["blood", "marrow", "blood"]
+    assert ("NGS", "NGB") in bm21.tolerated
+    assert ("PEB", "EBO") in bm21.tolerated
+    # In the paper's Table 1 these have the same figures, strict and tolerant.
+    alike = {"MON", "EOS", "BAS", "PLM", "KSC", "OTH", "ART", "NIF", "ABE", "FGC"}
+    assert alike == set(bm21.codes) - {code for pair in bm21.tolerated for code in pair}
+    assert pbc8.groups == {}
+
+
+def test_marrow_counts_erythroid_cells_and_blood_does_not() -> None:
+    bm21 = load_scheme("bm21")
+    counted = {
+        specimen: {
+            c.code
+            for c, is_counted in zip(bm21.classes, scheme.is_leukocyte, strict=True)
+            if is_counted
+        }
+        for specimen in ("blood", "marrow")
+        for scheme in [bm21.counted_as(specimen, "none")]
+    }
+    assert counted["marrow"] - counted["blood"] == {"EBO", "PEB"}
+    assert set(bm21.codes) - counted["marrow"] == {"ART", "KSC", "NIF", "OTH"}
 
 
 def test_outside_the_denominator() -> None:
@@ -155,6 +203,10 @@ def test_a_scheme_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("two.toml", OWN.replace("leukocyte", "white"), "have a role other than"),
         ("two.toml", OWN.replace("title", "titel"), "is no scheme: it lacks 'title'"),
         ("two.toml", 'title = "a"\nsource = "b"\n', "is no scheme: it lacks 'class'"),
+        ("two.toml", 'specimen = "bone"\n' + OWN, "specimen is 'bone', not one of"),
+        ("two.toml", OWN + '[groups]\nodd = ["C"]\n', r"have \['C'\], which are no classes"),
+        ("two.toml", 'tolerated = [["A"]]\n' + OWN, "tolerated a list of pairs of codes"),
+        ("two.toml", 'label_map_sha256 = "0"\n' + OWN, "label_map_sha256 says 0"),
         ("two.toml", OWN + 'blast_equivalent = "aml"\n', "blast_equivalent is a list of"),
         ("two.toml", OWN + 'blast_equivalent = ["AML"]\n', "blast_equivalent is a list of"),
         ("two.toml", OWN + 'blast_equivalnt = ["aml"]\n', "entries .*, which mean nothing"),
@@ -166,3 +218,16 @@ def test_a_scheme_of_ones_own_at_fault_is_refused(
     (tmp_path / name).write_text(content)
     with pytest.raises(ModelError, match=message):
         load_scheme(str(tmp_path / name))
+
+
+def test_a_card_made_for_another_label_map_is_refused(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model", "lmu15")
+    card = folder / "card.toml"
+    table = read_toml(card, ModelError)
+    table["label_map_sha256"] = load_scheme("lmu15").label_map_sha256
+    card.write_text(tomli_w.dumps(table), "utf-8")
+    assert load_model(folder).scheme.name == "lmu15"
+    table["label_map_sha256"] = load_scheme("bm21").label_map_sha256
+    card.write_text(tomli_w.dumps(table), "utf-8")
+    with pytest.raises(ModelError, match="made for another label map than that of scheme 'lmu15'"):
+        load_model(folder)

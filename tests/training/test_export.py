@@ -9,8 +9,8 @@ import pytest
 import torch
 from helpers.tiny_recipe import TINY
 
+from bloodcell.architectures.resnext import ResNeXt
 from bloodcell.training.onnx_export import export_onnx
-from bloodcell.training.resnext import ResNeXt
 
 
 @pytest.mark.parametrize(("input_px", "rounded_up"), [(64, [0, 0, 0]), (56, [0, 1, 0])])

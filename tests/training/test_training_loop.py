@@ -10,6 +10,7 @@ from helpers.lessons import cells_of, lessons_for
 from helpers.tiny_recipe import TINY
 from torch import nn
 
+from bloodcell.architectures.resnext import ResNeXt
 from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
@@ -17,7 +18,6 @@ from bloodcell.training.fit import Trainer, mixed_precision, parameter_groups
 from bloodcell.training.lessons import class_weights
 from bloodcell.training.losses import Batch, label_loss, taught_loss
 from bloodcell.training.recipe import Course
-from bloodcell.training.resnext import ResNeXt
 from bloodcell.training.task import Task
 from bloodcell.training.validation import HeldOut, calibrated_by_others, fit_calibration
 
@@ -297,14 +297,14 @@ def test_labels_that_are_not_trusted_do_not_calibrate() -> None:
     assert share == pytest.approx(0.1 / 1.1, abs=0.02)
 
 
-@pytest.mark.parametrize("capable", [True, False])
-def test_a_cpu_trains_in_bfloat16_only_if_it_computes_in_it(
-    capable: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("faster", [True, False])
+def test_a_cpu_trains_in_bfloat16_only_if_it_is_faster_in_it(
+    faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit, "computes_in_bfloat16", lambda: capable)
+    monkeypatch.setattr(fit, "is_faster_in_bfloat16", lambda: faster)
     layer, x = nn.Conv2d(3, 4, 1), torch.zeros(1, 3, 2, 2)
     with mixed_precision(torch.device("cpu")):
-        assert layer(x).dtype == (torch.bfloat16 if capable else torch.float32)
+        assert layer(x).dtype == (torch.bfloat16 if faster else torch.float32)
 
 
 def test_the_teachers_depthwise_convolutions_stay_in_float32() -> None:

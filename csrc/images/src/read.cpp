@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <new>
 #include <optional>
 #include <system_error>
@@ -138,18 +139,27 @@ private:
     std::uint64_t size_ = 0;
 };
 
-// Leaves the bytes of a good image in the buffer, and nothing of a bad one.
-Reason read_image(File& file, std::uint64_t offset, std::uint64_t size, const Limits& limits,
-                  ByteBuffer& buffer, Digest& digest) {
+// Leaves the bytes of a good image, which fill(target) writes, in the buffer, and nothing of a bad
+// one.
+template <typename Fill>
+Reason take_image(std::uint64_t size, const Limits& limits, ByteBuffer& buffer, Digest& digest,
+                  const Fill& fill) {
     if (size > limits.max_file_bytes) return Reason::too_large;
     const auto count = static_cast<std::size_t>(size);
     std::uint8_t* const target = buffer.make_room(count);
-    const Reason failure = file.read(offset, target, count);
+    const Reason failure = fill(target);
     if (failure != Reason::none) return failure;
     if (count > 0) digest = digest_of(target, count);
     const Reason reason = inspect(target, count, limits).reason;
     if (reason == Reason::none) buffer.take(count);
     return reason;
+}
+
+Reason read_image(File& file, std::uint64_t offset, std::uint64_t size, const Limits& limits,
+                  ByteBuffer& buffer, Digest& digest) {
+    return take_image(size, limits, buffer, digest, [&](std::uint8_t* target) {
+        return file.read(offset, target, static_cast<std::size_t>(size));
+    });
 }
 
 Reason read_whole(File& file, const Limits& limits, ByteBuffer& buffer, Digest& digest) {
@@ -236,6 +246,16 @@ EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
             read_range(*shard, ranges.offset[i], ranges.size[i], limits, buffer, digest);
         refuse_file_system(shard->error_of_file_system(), i, shards.count, readable);
         return reason;
+    });
+}
+
+EncodedBatch read_memory(const std::vector<Bytes>& images, const Limits& limits) {
+    return read_each(images.size(), [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
+        const Bytes& image = images[i];
+        return take_image(image.size, limits, buffer, digest, [&](std::uint8_t* target) {
+            if (image.size > 0) std::memcpy(target, image.data, image.size);
+            return Reason::none;
+        });
     });
 }
 

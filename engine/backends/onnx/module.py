@@ -1,4 +1,4 @@
-"""A network's ONNX file as a torch module: the operators of an exported ResNeXt and no others."""
+"""A network's ONNX file as a torch module: the operators of convolutional networks, no others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,41 +89,59 @@ def _is_default(name: str, value: Any) -> bool:
     return bool(value == {"auto_pad": b"NOTSET", "storage_order": 0}.get(name))
 
 
-def _padding(attributes: Attributes) -> list[int]:
+def _even_padding(attributes: Attributes) -> tuple[list[int], list[int]]:
+    """What a layer of torch pads on both sides alike, and what must be padded before it.
+
+    The second as ``functional.pad`` takes it, empty if there is nothing.
+    """
     top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
-    if (top, left) != (bottom, right):
-        raise ModelError(
-            f"the torch backend pads all sides alike, not {attributes['pads']}. {USE_REFERENCE}"
-        )
-    return [top, left]
+    if (top, left) == (bottom, right):
+        return [top, left], []
+    return [0, 0], [left, right, top, bottom]
 
 
 def _convolution(attributes: Attributes) -> Compute:
+    padding, before = _even_padding(attributes)
     options = {
         "stride": attributes.get("strides", [1, 1]),
-        "padding": _padding(attributes),
+        "padding": padding,
         "dilation": attributes.get("dilations", [1, 1]),
         "groups": attributes.get("group", 1),
     }
+    if before:
+        return lambda x, weight, bias=None: functional.conv2d(
+            functional.pad(x, before), weight, bias, **options
+        )
     return lambda x, weight, bias=None: functional.conv2d(x, weight, bias, **options)
 
 
 def _maximum(attributes: Attributes) -> Compute:
+    padding, before = _even_padding(attributes)
     options = {
         "kernel_size": attributes["kernel_shape"],
         "stride": attributes.get("strides", [1, 1]),
-        "padding": _padding(attributes),
+        "padding": padding,
         "dilation": attributes.get("dilations", [1, 1]),
         "ceil_mode": bool(attributes.get("ceil_mode", 0)),
     }
+    if before:
+        return lambda x: functional.max_pool2d(
+            functional.pad(x, before, value=-torch.inf), **options
+        )
     return lambda x: functional.max_pool2d(x, **options)
 
 
 def _average(attributes: Attributes) -> Compute:
+    padding, before = _even_padding(attributes)
+    if before:
+        raise ModelError(
+            f"the torch backend averages with all sides padded alike, not {attributes['pads']}. "
+            f"{USE_REFERENCE}"
+        )
     options = {
         "kernel_size": attributes["kernel_shape"],
         "stride": attributes.get("strides", [1, 1]),
-        "padding": _padding(attributes),
+        "padding": padding,
         "ceil_mode": bool(attributes.get("ceil_mode", 0)),
         "count_include_pad": bool(attributes.get("count_include_pad", 0)),
     }
@@ -147,16 +165,35 @@ def _linear(attributes: Attributes) -> Compute:
     return functional.linear
 
 
+def _concatenation(attributes: Attributes) -> Compute:
+    return lambda *parts: torch.cat(parts, attributes["axis"])
+
+
+def _leaky(attributes: Attributes) -> Compute:
+    slope = attributes.get("alpha", 0.01)
+    return lambda x: functional.leaky_relu(x, slope)
+
+
+def _transposition(attributes: Attributes) -> Compute:
+    order = list(attributes["perm"])
+    return lambda x: x.permute(order)
+
+
 _POOL = {"kernel_shape", "strides", "pads", "ceil_mode"}
 _OPERATORS: dict[str, tuple[Callable[[Attributes], Compute], set[str]]] = {
     "Add": (lambda _: torch.add, set()),
     "AveragePool": (_average, _POOL | {"count_include_pad"}),
+    "Concat": (_concatenation, {"axis"}),
     "Conv": (_convolution, {"kernel_shape", "strides", "pads", "dilations", "group"}),
     "Flatten": (_flatten, {"axis"}),
     "Gemm": (_linear, {"alpha", "beta", "transB"}),
     "GlobalAveragePool": (lambda _: lambda x: x.mean((2, 3), keepdim=True), set()),
     "Identity": (lambda _: lambda x: x, set()),
+    "LeakyRelu": (_leaky, {"alpha"}),
     "MaxPool": (_maximum, _POOL | {"dilations"}),
     "Relu": (lambda _: torch.relu, set()),
+    "Softplus": (lambda _: functional.softplus, set()),
+    "Sub": (lambda _: torch.sub, set()),
+    "Transpose": (_transposition, {"perm"}),
 }
 """How to make each operator of its attributes, and which attributes it knows."""

@@ -41,6 +41,31 @@ def test_openvino_agrees_within_bfloat16_and_neither_batches_nor_calls_change_a_
             assert np.array_equal(at_once, by_openvino[order])
 
 
+@pytest.mark.parametrize("is_alike", [True, False])
+def test_few_cells_go_one_by_one_where_that_changes_no_bit(
+    is_alike: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = load_model().network
+    pixels = normal_pixels(29, network.input_px)
+    expected = OpenVINOBackend(network, threads=1, calls=1).probabilities(pixels)
+    if not is_alike:
+        monkeypatch.setattr(OpenVINOBackend, "_is_alike", lambda *_: False)
+    prompt = OpenVINOBackend(network, threads=1, calls=1, prompt=True)
+    assert prompt.pass_cells == (1 if is_alike else 16)
+    sizes: list[int] = []
+    logits = prompt._logits
+
+    def noting(compiled: object, some: np.ndarray, pass_cells: int) -> np.ndarray:
+        sizes.extend([pass_cells] * -(-len(some) // pass_cells))
+        return logits(compiled, some, pass_cells)
+
+    monkeypatch.setattr(prompt, "_logits", noting)
+    for count in (1, 11, 12, 16, 18, 29):
+        np.testing.assert_array_equal(prompt.probabilities(pixels[:count]), expected[:count])
+    by_size = {size: sizes.count(size) for size in set(sizes)}
+    assert by_size == ({1: 1 + 11 + 2, 16: 1 + 1 + 1 + 2} if is_alike else {16: 1 + 1 + 1 + 1 + 4})
+
+
 def test_openvino_refuses_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = load_model().network
     with pytest.raises(EngineError, match=r"OpenVINO failed on 16 cells: .*size"):

@@ -79,6 +79,16 @@ struct ByteRanges {
 EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
                          const ByteRanges& ranges, const Limits& limits);
 
+// The bytes of one image in memory; borrowed. `data` may be null if `size` is 0.
+struct Bytes {
+    const std::uint8_t* data;
+    std::size_t size;
+};
+
+// Takes a batch of images that are in memory as read_files takes those of files: gate, digests and
+// limits are the same. Throws std::bad_alloc.
+EncodedBatch read_memory(const std::vector<Bytes>& images, const Limits& limits);
+
 // Gates images that are in memory already: image i is buffer[offsets[i]] to buffer[offsets[i+1]].
 std::vector<std::uint8_t> gate_encoded(const std::uint8_t* buffer, const std::int64_t* offsets,
                                        std::size_t count, const Limits& limits);

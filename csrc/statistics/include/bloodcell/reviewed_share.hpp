@@ -7,6 +7,10 @@
 
 namespace bloodcell {
 
+// In standard deviations below what was foretold: answers that surprise more contradict the model,
+// and the share is that of the sample alone.
+inline constexpr double least_surprise = -3.0;
+
 struct ReviewedShare {
     double share;  // the posterior's median
     double low;    // and quantiles .025 and .975

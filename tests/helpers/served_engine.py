@@ -1,0 +1,104 @@
+"""`bloodcell serve` in a process of its own, and what clients of both protocols need of it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.request import urlopen
+
+import numpy as np
+
+
+class ServedEngine:
+    def __init__(self, *options: str | Path, before: tuple[str, ...] = (), **popen: Any) -> None:
+        """``before``: words of a program that runs it."""
+        words = [sys.executable, "-m", "bloodcell", "serve", "--grpc-port", "0", "--http-port", "0"]
+        self.process = subprocess.Popen(
+            [*before, *words, "--json", *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True, **popen,
+        )  # fmt: skip
+        assert self.process.stderr
+        self.said = self.process.stderr.readline()
+        found = re.fullmatch(r"serving (\S+): gRPC \S+:(\d+), HTTP \S+:(\d+)\n", self.said)
+        assert found, self.said + self.process.stderr.read()
+        self.model = found[1]
+        # Decoders say on standard error what they think of images; a full pipe would stop them.
+        self._rest = ThreadPoolExecutor(1).submit(self.process.stderr.read)
+        self.ports = {"grpc": int(found[2]), "http": int(found[3])}
+
+    def client(self, protocol: str, **options: Any) -> Any:
+        """tritonclient's."""
+        module = client_module(protocol)
+        return module.InferenceServerClient(f"127.0.0.1:{self.ports[protocol]}", **options)
+
+    def metrics(self) -> dict[str, float]:
+        """Values by name and labels."""
+        with urlopen(f"http://127.0.0.1:{self.ports['http']}/metrics") as answer:
+            text = answer.read().decode()
+        return {
+            name: float(value)
+            for name, value in re.findall(r"^(bloodcell_\S+) (\S+)$", text, re.MULTILINE)
+        }
+
+    def ended(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        """Exit status, output and what was said, after a signal."""
+        os.killpg(self.process.pid, number)
+        return self.result()
+
+    def result(self) -> tuple[int, str, str]:
+        """Exit status, output and what was said, once it has ended."""
+        assert self.process.stdout
+        with self.process:
+            status = self.process.wait(timeout=60)
+            return status, self.process.stdout.read(), self._rest.result()
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.result()
+
+
+def client_module(protocol: str) -> ModuleType:
+    """``tritonclient.grpc`` or ``tritonclient.http``."""
+    if protocol == "grpc":
+        import tritonclient.grpc as module
+    else:
+        import tritonclient.http as module
+    return module
+
+
+def images_input(protocol: str, images: list[bytes]) -> Any:
+    """Encoded images as a client's input."""
+    tensor = client_module(protocol).InferInput("image_bytes", [len(images)], "BYTES")
+    tensor.set_data_from_numpy(np.array(images, dtype=object))
+    return tensor
+
+
+def pixels_input(protocol: str, pixels: np.ndarray) -> Any:
+    """RGB (N, height, width, 3) as a client's input."""
+    tensor = client_module(protocol).InferInput("image", pixels.shape, "UINT8")
+    tensor.set_data_from_numpy(pixels)
+    return tensor
+
+
+def patient_input(protocol: str, name: str) -> Any:
+    """A patient's name as a client's input."""
+    tensor = client_module(protocol).InferInput("patient", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([name.encode()], dtype=object))
+    return tensor
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what has to come; a minute at most."""
+    end_s = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)

@@ -1,0 +1,147 @@
+"""A server begins ready or not at all, and ends in good order."""
+
+import re
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers.served_engine import (
+    ServedEngine,
+    client_module,
+    patient_input,
+    pixels_input,
+    until,
+)
+from tritonclient.utils import InferenceServerException
+
+from bloodcell.cli import main
+from bloodcell.engine.decode import Decoder
+from bloodcell.errors import EngineError
+from bloodcell.server.life import Options, serve
+from bloodcell.server.limits import Limits
+
+PIXELS = np.zeros((1, 32, 32, 3), np.uint8)
+
+
+def test_what_was_taken_is_answered_before_it_ends(tiny: Path) -> None:
+    options = ("--model", tiny, "--backend", "torch", "--max-delay-ms", "3000")
+    server = ServedEngine(*options)
+    client, answers = server.client("grpc"), SimpleQueue[Any]()
+    asked = [pixels_input("grpc", PIXELS)]
+    client.async_infer(
+        "tiny", asked, lambda result, error: answers.put((result, error)),
+        parameters={"patient": "P"},
+    )  # fmt: skip
+    until(lambda: server.metrics()["bloodcell_cells_without_result"] == 1)
+    server.process.send_signal(signal.SIGTERM)
+    until(lambda: not is_ready(server))
+    with pytest.raises(InferenceServerException) as caught:
+        client.infer("tiny", asked)
+    assert caught.value.status() == "StatusCode.UNAVAILABLE"
+    result, error = answers.get(timeout=60)
+    assert error is None
+    assert result.as_numpy("status").tolist() == [b"scored"]
+    status, out, said = server.result()
+    assert (status, said) == (0, "")
+    assert '"patients not finished": 1' in out
+
+
+def is_ready(server: ServedEngine) -> bool:
+    try:
+        return bool(server.client("http").is_server_ready())
+    except OSError:
+        return False
+
+
+def test_nothing_that_is_shown_names_a_patient_and_an_open_stream_holds_no_server(
+    tiny: Path,
+) -> None:
+    server = ServedEngine("--model", tiny, "--backend", "onnxruntime", "-v")
+    for protocol in ("grpc", "http"):
+        client = server.client(protocol)
+        asked = [pixels_input(protocol, PIXELS)]
+        client.infer("tiny", asked, parameters={"patient": "Fernandez"})
+        client.infer("patients", [patient_input(protocol, "Fernandez")])
+        with pytest.raises(InferenceServerException, match="Okonkwo"):
+            client.infer("patients", [patient_input(protocol, "Okonkwo")])
+    with socket.create_connection(("127.0.0.1", server.ports["http"])) as raw:
+        raw.sendall(b"Fernandez Okonkwo\r\n\r\n")
+        assert raw.recv(1000)
+    streaming, answers = server.client("grpc"), SimpleQueue[Any]()
+    streaming.start_stream(lambda result, error: answers.put((result, error)))
+    streaming.async_stream_infer(
+        "tiny", [pixels_input("grpc", PIXELS)], parameters={"patient": "Fernandez"}
+    )
+    assert answers.get(timeout=60)[1] is None
+    metrics = str(server.metrics())
+    status, out, said = server.ended()
+    assert status == 0
+    assert 'code="INVALID"' in metrics
+    for text in (metrics, out, said):
+        assert "Fernandez" not in text
+        assert "Okonkwo" not in text
+
+
+def invoked(*options: str | Path) -> tuple[int, str]:
+    words = ["serve", "--grpc-port", "0", "--http-port", "0", *map(str, options)]
+    done = CliRunner().invoke(main, words)
+    return done.exit_code, done.stderr
+
+
+def test_two_servers_do_not_share_a_port(served: ServedEngine) -> None:
+    for protocol, port in served.ports.items():
+        option = f"--{protocol}-port"
+        status, said = invoked(option, str(port))
+        assert (status, f"choose another {option}" in said) == (1, True), said
+
+
+def test_options_that_do_not_fit_are_told_in_a_line(tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    short.write_text("secret\n", encoding="ascii")
+    long.write_text("x" * 32, encoding="ascii")
+    for options, says in (
+        (("--host", "0.0.0.0"), "--token-file is needed"),
+        (("--token-file", tmp_path / "none"), "cannot read the token"),
+        (("--token-file", short), "16 or more signs"),
+        (("--tls-key", short), "belong together"),
+        (("--tls-key", short, "--tls-certificate", short), "cannot use the certificate"),
+        (("--host", "192.0.2.1", "--token-file", long), "cannot listen"),
+        (("--model", tmp_path / "none"), "unknown model"),
+    ):
+        status, said = invoked(*options)
+        assert (status, says in said, said.count("\n")) == (1, True, 1), said
+
+
+def test_an_engine_that_fails_ends_the_server(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, so that the decoder can be made to fail once the server is ready."""
+    lines, stop = SimpleQueue[str](), threading.Event()
+    options = Options(
+        str(tiny), "onnxruntime", 1, "blood", "none", 0.0, "127.0.0.1", 0, 0, None, None, None,
+        Limits(10**6, 10, 10, None),
+    )  # fmt: skip
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(serve, options, stop, lines.put)
+        try:
+            (port,) = re.findall(r"gRPC 127\.0\.0\.1:(\d+)", lines.get(timeout=60))
+            monkeypatch.setattr(Decoder, "decode_batch", fail)
+            client = client_module("grpc").InferenceServerClient(f"127.0.0.1:{port}")
+            with pytest.raises(InferenceServerException, match="the GPU is lost") as caught:
+                client.infer("tiny", [pixels_input("grpc", PIXELS)])
+            assert caught.value.status() == "StatusCode.INTERNAL"
+            until(ended.done)
+        finally:
+            stop.set()
+        with pytest.raises(EngineError, match="the GPU is lost"):
+            ended.result(timeout=60)
+    assert EngineError.exit_status == 1
+
+
+def fail(*_: object, **_named: object) -> None:
+    raise EngineError("the GPU is lost")
