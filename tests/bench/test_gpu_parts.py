@@ -1,5 +1,6 @@
 """The parts of gpu-check, on the CPU's lanes."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,16 @@ def test_images_that_are_rejected_are_no_input(
         streams.opened(Case("stand-in"), tmp_path)
 
 
-def test_the_random_network_is_a_model_like_any_other(tmp_path: Path) -> None:
+def test_the_random_network_is_a_model_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = inputs.model_of(RESNEXT50, tmp_path, input_px=32)
-    assert inputs.model_of(RESNEXT50, tmp_path) == folder == str(tmp_path / RESNEXT50)
+    again = inputs.model_of(RESNEXT50, tmp_path, input_px=32)
+    assert again == folder == str(tmp_path / RESNEXT50)
+    # Of the size that is measured it stays in the tree, for a Python that could not make it.
+    monkeypatch.setattr(inputs, "KEPT", tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert inputs.model_of(RESNEXT50, tmp_path / "another") == folder
     model = load_model(folder)
     assert model.name == "ResNeXt-50 32x4d, random weights, 32 px"
     assert model.card["gmacs"] > 0
