@@ -12,6 +12,8 @@ IMAGE_PX = 400
 """Sides of drawn images, as the scanner of the LMU writes them."""
 _DISTINCT = 180
 _OF_ALL_KINDS = 256
+INPUT_PX = 224
+KEPT = TREE / "build" / "gpu-check"
 SHIPPED, RESNEXT50 = "jhu18-resnext26-160", "resnext50_32x4d"
 
 
@@ -25,11 +27,15 @@ class Case:
     asked_batch: int | None = None
 
 
-def model_of(name: str, folder: Path, input_px: int = 224) -> str:
-    """Its name, or its folder if it has random weights."""
+def model_of(name: str, folder: Path, input_px: int = INPUT_PX) -> str:
+    """Its name, or its folder if it has random weights.
+
+    That one needs torch to be made, and stays in the tree: a Python without torch, as TensorRT 8.6
+    may want one, takes what another has made.
+    """
     if name == SHIPPED:
         return name
-    made = folder / name
+    made = (KEPT if input_px == INPUT_PX else folder) / name
     if not (made / "card.toml").is_file():
         from bloodcell.bench.stand_in import write_random_model
 

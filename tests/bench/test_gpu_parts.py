@@ -1,5 +1,6 @@
 """The parts of gpu-check, on the CPU's lanes."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,16 @@ def test_images_that_are_rejected_are_no_input(
         streams.opened(Case("stand-in"), tmp_path)
 
 
-def test_the_random_network_is_a_model_like_any_other(tmp_path: Path) -> None:
+def test_the_random_network_is_a_model_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = inputs.model_of(RESNEXT50, tmp_path, input_px=32)
-    assert inputs.model_of(RESNEXT50, tmp_path) == folder == str(tmp_path / RESNEXT50)
+    again = inputs.model_of(RESNEXT50, tmp_path, input_px=32)
+    assert again == folder == str(tmp_path / RESNEXT50)
+    # Of the size that is measured it stays in the tree, for a Python that could not make it.
+    monkeypatch.setattr(inputs, "KEPT", tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert inputs.model_of(RESNEXT50, tmp_path / "another") == folder
     model = load_model(folder)
     assert model.name == "ResNeXt-50 32x4d, random weights, 32 px"
     assert model.card["gmacs"] > 0
@@ -75,3 +83,30 @@ def test_the_random_network_is_a_model_like_any_other(tmp_path: Path) -> None:
     one, other = OnnxRuntimeBackend(model.network, threads=1).probabilities(pixels)
     # Its branches count: two inputs are not scored alike.
     assert (one != other).any()
+
+
+def test_both_networks_are_measured_at_the_batch_of_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = inputs.model_of(RESNEXT50, tmp_path, input_px=32)
+    names: list[str] = []
+
+    def without_torch(name: str, _folder: Path) -> str:
+        names.append(name)
+        if name == RESNEXT50:
+            raise ImportError("no torch")
+        return made
+
+    sources = {"host": lambda pixels: pixels}
+    cpu = networks.Candidate(
+        "onnxruntime", "float16", lambda network, _batch: OnnxRuntimeBackend(network, 1), sources
+    )
+    monkeypatch.setattr(parts, "model_of", without_torch)
+    monkeypatch.setattr(networks, "candidates", lambda: ([cpu], ["tensorrt not installed"]))
+    monkeypatch.setattr(networks, "BATCHES", (2, 64))
+    monkeypatch.setattr(networks, "REPEAT_S", 0.001)
+    lacking, measured, failed = parts.networks_at_once(tmp_path)
+    assert names == [inputs.SHIPPED, RESNEXT50]
+    assert lacking == {"failed": "tensorrt not installed"}
+    assert (measured["batch"], measured["gmacs"] > 0) == (2, True)
+    assert failed == {"network": RESNEXT50, "failed": "ImportError: no torch"}

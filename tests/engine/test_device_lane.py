@@ -3,9 +3,12 @@
 ``pretended_gpu`` stands in for CUDA; what is marked ``gpu`` runs on a real one.
 """
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +124,34 @@ def test_any_number_of_decoders_feeds_one_network_to_the_same_bytes(
         np.testing.assert_array_equal(other.reasons, results[0].reasons)
         np.testing.assert_array_equal(other.probabilities, results[0].probabilities)
         np.testing.assert_array_equal(other.stained, results[0].stained)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_no_lane_fills_the_input_between_anothers_filling_and_launch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(tiny_onnx(SIDE))
+    network = Network(tmp_path / "model.onnx", SIDE, CLASSES, 1.0)
+    backend, did = TensorRTBackend(network, PlanOptions(2, precision="float32")), []
+    fill, launch = TensorRTBackend._fill, TensorRTBackend._launch
+
+    def slow_fill(self: TensorRTBackend, parts: Any, count: int, slot: Any) -> None:
+        did.append(slot)
+        fill(self, parts, count, slot)
+        time.sleep(0.02)
+
+    def noting_launch(self: TensorRTBackend, slot: Any) -> None:
+        did.append(slot)
+        launch(self, slot)
+
+    monkeypatch.setattr(TensorRTBackend, "_fill", slow_fill)
+    monkeypatch.setattr(TensorRTBackend, "_launch", noting_launch)
+    part = Part(np.array([0]), np.zeros((1, 3, SIDE, SIDE), np.float32))
+    with ThreadPoolExecutor(PENDING) as lanes:
+        list(lanes.map(lambda _: backend.begin([part], 1), range(PENDING)))
+    filled, launched = did[::2], did[1::2]
+    assert len(filled) == PENDING
+    assert all(one is other for one, other in zip(filled, launched, strict=True))
 
 
 @pytest.mark.usefixtures("pretended_gpu")
