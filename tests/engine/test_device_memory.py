@@ -4,6 +4,7 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.local_scorer import LocalScorer
@@ -66,10 +67,14 @@ def test_a_run_states_it(
     assert nvml.ever == 0
 
     class OnGpu(LocalScorer):
-        devices = property(lambda _self: GPUS[:1], lambda _self, _devices: None)  # type: ignore[assignment]
+        def __init__(self, *setup_workers_and_stop: Any) -> None:
+            super().__init__(*setup_workers_and_stop)
+            self.devices = GPUS[:1]
+            self.made_of = {**self.made_of, "jpeg_decoder": "CUDA"}
 
     monkeypatch.setattr("bloodcell.scoring.open_scorer", OnGpu)
     on_gpu = bloodcell.score(smears, tmp_path / "gpu", batch_size=5)
+    assert on_gpu.about["session"]["jpeg_decoders"].startswith("1 on its CUDA cores")
     assert on_gpu.about["session"]["device_memory_mib"] == {"GPU-0000-0": [101, 102]}
 
 

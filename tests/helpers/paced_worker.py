@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import psutil
 import numpy.typing as npt
 
 from bloodcell.engine import lanes, spawning
@@ -51,6 +52,12 @@ def workers_of(pace: Pace) -> Iterator[None]:
     finally:
         spawning._PROGRAM = program
         del os.environ[_PACE]
+
+
+def paced_workers() -> list[psutil.Process]:
+    """Those that this process has now."""
+    children = psutil.Process().children()
+    return [child for child in children if _PROGRAM in child.cmdline()]
 
 
 @dataclass
@@ -126,7 +133,8 @@ def main() -> None:
 
     def open_lanes(setup: Setup) -> Lanes:
         made_of = {"pace": "drawn"}
-        return Lanes(paced_lanes(pace, setup.network.class_count), pace.batch, made_of)
+        paced = paced_lanes(pace, setup.network.class_count)
+        return Lanes(paced, pace.batch, pass_cells=1, made_of=made_of)
 
     lanes.open_lanes = open_lanes
     worker.main()

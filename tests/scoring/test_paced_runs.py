@@ -6,10 +6,9 @@ What its lanes answer depends on a cell's row alone; that they do so is tests/en
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 from helpers.drawn_runs import CELLS, digests
-from helpers.paced_worker import Pace, workers_of
+from helpers.paced_worker import Pace, paced_workers, workers_of
 
 import bloodcell
 from bloodcell.errors import Stopped
@@ -52,8 +51,8 @@ def test_neither_does_a_killed_worker_or_a_stop(
     def disturb(done: int, _cells: int) -> None:
         if done > CELLS // 3 and not killed.is_set():
             killed.set()
-            for process in psutil.Process().children():
-                process.kill()
+            for worker in paced_workers():
+                worker.kill()
         if done > 2 * CELLS // 3:
             stop.set()
 

@@ -3,6 +3,8 @@
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from helpers.served_engine import (
     ServedEngine,
     client_module,
@@ -21,7 +22,6 @@ from helpers.served_engine import (
 )
 from tritonclient.utils import InferenceServerException
 
-from bloodcell.cli import main
 from bloodcell.engine.decode import Decoder
 from bloodcell.errors import EngineError
 from bloodcell.server.life import Options, serve
@@ -89,16 +89,25 @@ def test_nothing_that_is_shown_names_a_patient_and_an_open_stream_holds_no_serve
         assert "Okonkwo" not in text
 
 
-def invoked(*options: str | Path) -> tuple[int, str]:
-    words = ["serve", "--grpc-port", "0", "--http-port", "0", *map(str, options)]
-    done = CliRunner().invoke(main, words)
-    return done.exit_code, done.stderr
+def told(commands: list[tuple[str | Path, ...]]) -> list[tuple[int, str]]:
+    """Status and standard error of a server with each of these options, side by side.
+
+    In processes of their own, for a browser may have left an event loop running in this one.
+    """
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bloodcell", "serve", "--grpc-port", "0", "--http-port", "0",
+             *map(str, options)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for options in commands
+    ]  # fmt: skip
+    return [(one.wait(), said) for one in started for said in one.communicate(timeout=120)[1:]]
 
 
 def test_two_servers_do_not_share_a_port(served: ServedEngine) -> None:
-    for protocol, port in served.ports.items():
-        option = f"--{protocol}-port"
-        status, said = invoked(option, str(port))
+    ports = {f"--{protocol}-port": str(port) for protocol, port in served.ports.items()}
+    for option, (status, said) in zip(ports, told(list(ports.items())), strict=True):
         assert (status, f"choose another {option}" in said) == (1, True), said
 
 
@@ -106,16 +115,16 @@ def test_options_that_do_not_fit_are_told_in_a_line(tmp_path: Path) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
     short.write_text("secret\n", encoding="ascii")
     long.write_text("x" * 32, encoding="ascii")
-    for options, says in (
-        (("--host", "0.0.0.0"), "--token-file is needed"),
-        (("--token-file", tmp_path / "none"), "cannot read the token"),
-        (("--token-file", short), "16 or more signs"),
-        (("--tls-key", short), "belong together"),
-        (("--tls-key", short, "--tls-certificate", short), "cannot use the certificate"),
-        (("--host", "192.0.2.1", "--token-file", long), "cannot listen"),
-        (("--model", tmp_path / "none"), "unknown model"),
-    ):
-        status, said = invoked(*options)
+    expected: dict[tuple[str | Path, ...], str] = {
+        ("--host", "0.0.0.0"): "--token-file is needed",
+        ("--token-file", tmp_path / "none"): "cannot read the token",
+        ("--token-file", short): "16 or more signs",
+        ("--tls-key", short): "belong together",
+        ("--tls-key", short, "--tls-certificate", short): "cannot use the certificate",
+        ("--host", "192.0.2.1", "--token-file", long): "cannot listen",
+        ("--model", tmp_path / "none"): "unknown model",
+    }
+    for says, (status, said) in zip(expected.values(), told(list(expected)), strict=True):
         assert (status, says in said, said.count("\n")) == (1, True, 1), said
 
 
