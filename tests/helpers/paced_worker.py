@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
-import psutil
 import numpy.typing as npt
+import psutil
 
 from bloodcell.engine import lanes, spawning
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch, scored_batch
