@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.errors import InputError
 from bloodcell.model import preprocessing_from_table
-from bloodcell.toml import read_toml
+from bloodcell.shipped_toml import read_shipped, shipped_names
 
 _FOLDER = Path(__file__).parent / "descriptions"
 _STRICT = ConfigDict(extra="forbid")
@@ -52,7 +51,7 @@ class Description:
 
 def description_names() -> list[str]:
     """Names of the descriptions that come with bloodcell, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+    return shipped_names(_FOLDER)
 
 
 def read_description(name_or_file: str | Path) -> Description:
@@ -60,16 +59,4 @@ def read_description(name_or_file: str | Path) -> Description:
 
     Raises InputError naming the file and every entry that is missing, unknown or out of range.
     """
-    path = Path(name_or_file)
-    if str(name_or_file) in description_names():
-        path = _FOLDER / f"{name_or_file}.toml"
-    elif not path.is_file():
-        raise InputError(
-            f"unknown description {str(name_or_file)!r}: neither a file nor one of "
-            f"{', '.join(description_names())}"
-        )
-    try:
-        return TypeAdapter(Description).validate_python(read_toml(path, InputError))
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise InputError(f"{path}: {'; '.join(faults)}") from None
+    return read_shipped("description", _FOLDER, name_or_file, Description)[1]

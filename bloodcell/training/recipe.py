@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import InputError
 from bloodcell.model import preprocessing_from_table
-from bloodcell.toml import read_toml
+from bloodcell.shipped_toml import read_shipped, shipped_names
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -146,7 +146,7 @@ class Recipe:
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with bloodcell, sorted."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+    return shipped_names(RECIPES)
 
 
 def read_recipe(name_or_file: str | Path) -> Recipe:
@@ -154,20 +154,7 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
 
     Raises InputError naming the file and every entry that is missing, unknown or out of range.
     """
-    path = Path(name_or_file)
-    if str(name_or_file) in recipe_names():
-        path = RECIPES / f"{name_or_file}.toml"
-    elif not path.is_file():
-        raise InputError(
-            f"unknown recipe {str(name_or_file)!r}: neither a file nor one of "
-            f"{', '.join(recipe_names())}"
-        )
-    table = read_toml(path, InputError)
-    try:
-        recipe = TypeAdapter(Recipe).validate_python(table)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise InputError(f"{path}: {'; '.join(faults)}") from None
+    path, recipe = read_shipped("recipe", RECIPES, name_or_file, Recipe)
     if recipe.architecture not in ARCHITECTURES:
         raise InputError(
             f"{path}: unknown architecture {recipe.architecture!r}: known are "
