@@ -55,7 +55,10 @@ def in_fresh_process(task: str, **options: Any) -> dict[str, Any]:
     words = [sys.executable, "-m", __name__, task, json.dumps(options)]
     # The monotonic clock is the machine's: another process reads the same.
     words.append(str(time.monotonic()))
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    # In a session of its own: Ctrl-C is for this process, which ends it and keeps what it measured.
+    done = subprocess.run(
+        words, check=False, capture_output=True, text=True, start_new_session=True
+    )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [_ended_by(done.returncode)]
         raise EngineError(f"{task} in a process of its own: {lines[-1]}")

@@ -104,7 +104,7 @@ def test_an_interrupted_run_prints_what_was_measured(smears: Path, tmp_path: Pat
             break
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does for Ctrl-C
     printed, errors = process.communicate(timeout=60)
-    assert process.returncode == 4
+    assert process.returncode == 4, errors
     assert "bloodcell-bench: interrupted" in errors
     assert "Traceback" not in errors
     assert "decode" in printed
