@@ -21,6 +21,7 @@ from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.model import Model, load_model
+from bloodcell.part_scorer import MachinePartScorer
 from bloodcell.report import load_templates, report_ahead, write_report
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
@@ -107,11 +108,9 @@ def score(
             store=store,
             model=loaded,
             counting=counting,
-            scorer=scorer,
-            rows_per_part=ROWS_PER_PART,
+            scorer=MachinePartScorer(scorer, loaded.scheme, ROWS_PER_PART, stop),
             threads=setup.threads,
             progress=progress,
-            stop=stop,
             watch=watch,
             audit=_audit_of(store, job),
             retry_rejected=retry_rejected,
