@@ -15,11 +15,12 @@ from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import RunError
 from bloodcell.scheme import Scheme
 
-_OF_MANIFEST = ["row", "patient", "path"]
+OF_MANIFEST = ["row", "patient", "path"]
+"""What a part's table has of the manifest."""
 _OF_SCORES = [
     "status", "reason", "class", "blast_probability", "probabilities", "digest", "stained",
 ]  # fmt: skip
-PART_COLUMNS = _OF_MANIFEST + _OF_SCORES
+PART_COLUMNS = OF_MANIFEST + _OF_SCORES
 """Of a part's table, in their order."""
 
 _NOT_SCORED = 255
@@ -109,7 +110,7 @@ class PartAssembler:
 
     def table(self) -> pa.Table:
         """The part as it is stored."""
-        columns = {name: self.rows[name] for name in _OF_MANIFEST}
+        columns = {name: self.rows[name] for name in OF_MANIFEST}
         table = pa.table(columns | score_columns(self._scores, self._scheme)).combine_chunks()
         return table.replace_schema_metadata({_CLASSES: json.dumps(self._scheme.codes)})
 

@@ -11,7 +11,7 @@ from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
 from bloodcell.locks import LOCK, held
 from bloodcell.manifest import row_group_count
-from bloodcell.parts import PART_COLUMNS
+from bloodcell.parts import OF_MANIFEST, PART_COLUMNS
 from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
 
 ROWS_PER_PART = 4096
@@ -106,10 +106,8 @@ class RunStore:
         with reading(path, _REDO), pq.ParquetFile(path) as file:
             table = file.read()
         _refuse_without_digests(path, table)
-        own = ["row", "patient", "path"]
-        if table.schema.names != PART_COLUMNS or table.select(own) != self.rows_of(part).select(
-            own
-        ):
+        rows = self.rows_of(part).select(OF_MANIFEST)
+        if table.schema.names != PART_COLUMNS or table.select(OF_MANIFEST) != rows:
             raise RunError(f"{path} does not hold the rows that belong there: {_REDO}")
         return table
 
