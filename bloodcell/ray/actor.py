@@ -5,18 +5,17 @@ thread of its own: worker processes end with the thread that started them.
 """
 
 import logging
-import os
 import pickle
 import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from bloodcell._core import REASONS
+from bloodcell.engine.memory_file import memory_file
 from bloodcell.engine.source import read_files
 from bloodcell.engine.worker_messages import Logged, Ready
 from bloodcell.errors import BloodcellError, EngineError, InputError
@@ -84,7 +83,7 @@ class NodeScorer:
             setup = replace(
                 task.setup,
                 threads=threads,
-                network=replace(task.setup.network, weights=_in_memory(weights)),
+                network=replace(task.setup.network, weights=memory_file("model.onnx", weights)),
             )
             self._score(replace(task, setup=setup))
         except BloodcellError as error:
@@ -144,14 +143,6 @@ class _Teller(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._actor.say(Logged(record.name, record.levelno, record.getMessage()))
-
-
-def _in_memory(content: bytes) -> Path:
-    """A file that only this process and those it starts can name, and that is gone with it."""
-    descriptor = os.memfd_create("model.onnx")
-    with os.fdopen(descriptor, "wb", closefd=False) as file:
-        file.write(content)
-    return Path(f"/proc/{os.getpid()}/fd/{descriptor}")
 
 
 def _refuse_other_input(root: Any, proof: Proof) -> None:
