@@ -6,7 +6,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from helpers.ray_nodes import Nodes
 
 import bloodcell
 from bloodcell.ray import score_dataset
