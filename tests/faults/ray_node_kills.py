@@ -25,7 +25,7 @@ from kills import new_bench
 
 
 def main() -> None:
-    """Kill as often as asked; prints counts, exits 1 if a row is lost or double, or bytes differ."""
+    """Kill as often as asked; prints counts, exits 1 if a row is lost, double or other."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--cells", type=int, default=6000)

@@ -39,9 +39,9 @@ class Nodes:
     def __exit__(self, *_error: object) -> None:
         self._cluster.shutdown()
 
-    def add(self) -> Any:
-        """A node of one CPU."""
-        return self._add(num_cpus=1)
+    def add(self, cpus: int = 1) -> Any:
+        """A node that stays until it is killed."""
+        return self._add(num_cpus=cpus)
 
     def kill(self, node: Any) -> None:
         """End a node and all that runs there, as a power cut does."""
