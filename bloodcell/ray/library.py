@@ -1,6 +1,7 @@
 """Ray itself: loaded without its reports, reached without its lines on the terminal."""
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -39,9 +40,7 @@ def load_ray() -> Any:
 
 def check_address(on: str) -> None:
     """InputError if ``on`` names no place to score."""
-    if on != ON_RAY and not on.removeprefix(_WITH_ADDRESS).rpartition(":")[2].isdigit():
-        raise InputError(f"on is ray or ray://HOST:PORT, {on!r} given")
-    if on != ON_RAY and not on.startswith(_WITH_ADDRESS):
+    if on != ON_RAY and not re.fullmatch(rf"{_WITH_ADDRESS}.+:\d+", on):
         raise InputError(f"on is ray or ray://HOST:PORT, {on!r} given")
 
 

@@ -128,7 +128,7 @@ class RayPartScorer:
                         of_part,
                         message.reasons,
                         message.content,
-                        pq.read_table(pa.BufferReader(message.content)),
+                        pq.ParquetFile(pa.BufferReader(message.content)).read(),
                     )
             at_work = sum(table.num_rows for table in rows.values())
             begun = sum(member.begun_cells for member in self._crew.ready)

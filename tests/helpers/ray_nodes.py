@@ -10,7 +10,7 @@ from typing import Any
 
 _OBJECT_STORE_BYTES = 80 << 20
 _MOST_STARTS = 4
-_STARTED = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_agent_register_timeout_ms": "120000"}
+_STARTED = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
 
 def _free_port() -> int:

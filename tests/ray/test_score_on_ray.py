@@ -114,5 +114,3 @@ def test_an_address_without_a_cluster_is_one_line(
     with pytest.raises(bloodcell.EngineError, match="no Ray cluster can be used at 127") as error:
         bloodcell.score(smears, tmp_path / "run", on="ray")
     assert "\n" not in str(error.value)
-    with pytest.raises(bloodcell.InputError, match="on is ray or ray://HOST:PORT"):
-        bloodcell.score(smears, tmp_path / "run", on="dask")
