@@ -13,11 +13,12 @@ from bloodcell.bench.sample import drawn_part
 from bloodcell.digests import digest_array
 from bloodcell.files import sha256_of
 from bloodcell.model import load_model
+from bloodcell.parts import PartAssembler, part_content
 from bloodcell.patients import PatientCounts, patient_table
 from bloodcell.run import Run
 from bloodcell.run_record import Counts, write_record
 from bloodcell.shares import Counting
-from bloodcell.store import ROWS_PER_PART, PartAssembler, RunStore
+from bloodcell.store import ROWS_PER_PART, RunStore
 
 
 def drawn_night(folder: Path, cells: int, patients: int) -> Run:
@@ -43,7 +44,7 @@ def drawn_night(folder: Path, cells: int, patients: int) -> Run:
                 digests=digests[numbers[is_there] % len(digests)],
             ))  # fmt: skip
         table = assembler.table()
-        store.write_part(part, table)
+        store.write_part(part, part_content(table))
         patient_counts.add_part(table)
     job = record.job
     counting = Counting(job.profile, job.blast_equivalents, job.interval_width)

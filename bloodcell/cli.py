@@ -73,6 +73,10 @@ for _command in (
     help="Processes  [default: one a GPU; on the CPU one in all]",
 )  # fmt: skip
 @click.option(
+    "--on", metavar="ray[://HOST:PORT]",
+    help="Score on the nodes of a Ray cluster; --workers is then the most actors.",
+)  # fmt: skip
+@click.option(
     "--hardware-decoder", is_flag=True, help="Decode JPEGs by the GPU's own decoder circuit."
 )
 @click.option(
@@ -109,7 +113,7 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
     )  # fmt: skip
     from bloodcell.engine.spawning import spawned_ahead
 
-    with spawned_ahead():
+    with nullcontext() if options["on"] else spawned_ahead():
         from bloodcell import repeated_images, unstained
         from bloodcell.console import print_patients
         from bloodcell.engine.machine import keep_memory_flat

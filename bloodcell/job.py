@@ -56,9 +56,14 @@ def job_of(
         backend=choice.name,
         device=choice.device,
         rows_per_part=rows_per_part,
-        versions={"bloodcell": __version__}
-        | {name: _version(name, module) for name, module in _PACKAGES_OF_RESULTS.items()},
+        versions=versions_here(),
     )
+
+
+def versions_here() -> dict[str, str]:
+    """Of what results depend on here, without what a backend is made of."""
+    packages = _PACKAGES_OF_RESULTS.items()
+    return {"bloodcell": __version__} | {name: _version(name, of) for name, of in packages}
 
 
 def _version(package: str, module: str) -> str:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bloodcell import manifest
 from bloodcell.audit import AuditLog
@@ -21,6 +21,9 @@ from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.model import Model, load_model
+from bloodcell.part_scorer import MachinePartScorer, PartScorer
+from bloodcell.ray.library import check_address, connected
+from bloodcell.ray.scorer import RayPartScorer, choose_on
 from bloodcell.report import load_templates, report_ahead, write_report
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
@@ -43,6 +46,7 @@ def score(
     batch_size: int | None = None,
     threads: int | None = None,
     workers: int | None = None,
+    on: str | None = None,
     hardware_decoder: bool = False,
     profile: Specimen = "blood",
     blast_equivalents: Equivalents = "none",
@@ -58,7 +62,9 @@ def score(
     them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
     ``threads``: CPU threads, all usable ones by default.
     ``workers``: processes, by default one a GPU, on the CPU one; none is this one, so an image that
-    ends or stalls a decoder costs a cell and not the run. ``batch_size``: most
+    ends or stalls a decoder costs a cell and not the run. ``on``: ``ray`` or ``ray://HOST:PORT``
+    scores on the nodes of a Ray cluster (docs/ray.md); ``workers`` is then the most actors, each of
+    ``threads`` CPUs, by default one a GPU, or a node with all of its CPUs. ``batch_size``: most
     cells a batch, by default 32 on the CPU and on a GPU what its network takes at once. None of
     these changes the result. ``hardware_decoder``: of a GPU, for all JPEGs. ``profile`` says what
     the denominator is, ``blast_equivalents`` which classes count as blasts besides the scheme's
@@ -70,26 +76,33 @@ def score(
     call takes it up again.
     """
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
+    if on is not None:
+        check_address(on)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store, stop = Path(input), RunStore(Path(out)), stop or threading.Event()
     progress = progress or (lambda _done, _cells: None)
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
-    choice, loaded = _choose(backend, hardware_decoder), load_model(model)
-    _warn_of_another_specimen(loaded.scheme, profile)
-    loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
-    job = job_of(source, loaded, choice, counting, rows_per_part=ROWS_PER_PART)
-    check_begun(store, job)
-    setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder)
-    _refuse_if_stopped(stop)
-    watch = SourceWatch(setup.root)
-    # While the worker starts, a core is idle.
-    threading.Thread(target=load_templates).start()
     with ExitStack() as at_end:
+        ray = at_end.enter_context(connected(on, threads)) if on else None
+        choice, loaded = _choose(backend, hardware_decoder, ray), load_model(model)
+        _warn_of_another_specimen(loaded.scheme, profile)
+        loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
+        job = job_of(source, loaded, choice, counting, rows_per_part=ROWS_PER_PART)
+        check_begun(store, job)
+        setup = _setup(
+            choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder
+        )
+        _refuse_if_stopped(stop)
+        watch = SourceWatch(setup.root)
+        # While the worker starts, a core is idle.
+        threading.Thread(target=load_templates).start()
         at_end.enter_context(store.locked())
         # The worker loads and proves the network on another core than this one lists cells on.
         listing = at_end.enter_context(ThreadPoolExecutor(1))
         frozen = None if store.is_begun else listing.submit(freeze, store, source, job, watch)
-        scorer = at_end.enter_context(closing(open_scorer(setup, workers, stop)))
+        scorer = at_end.enter_context(
+            closing(_open(setup, loaded.scheme, workers, stop, ray=ray, threads=threads))
+        )
         _refuse_if_stopped(stop)
         job = replace(job, versions=job.versions | scorer.made_of)
         record = begin_or_resume(
@@ -108,10 +121,8 @@ def score(
             model=loaded,
             counting=counting,
             scorer=scorer,
-            rows_per_part=ROWS_PER_PART,
             threads=setup.threads,
             progress=progress,
-            stop=stop,
             watch=watch,
             audit=_audit_of(store, job),
             retry_rejected=retry_rejected,
@@ -165,8 +176,31 @@ def _refuse_if_stopped(stop: threading.Event) -> None:
         raise Stopped("stopped before a cell was scored: the same command begins or continues")
 
 
-def _choose(backend: str, hardware_decoder: bool) -> Choice:
-    choice = choose_backend(backend)
+def _open(
+    setup: Setup,
+    scheme: Scheme,
+    workers: int | None,
+    stop: threading.Event,
+    *,
+    ray: Any,
+    threads: int | None,
+) -> PartScorer:
+    """Who scores: worker processes of this machine or, where it is given, a cluster of ``ray``."""
+    if ray is None:
+        return MachinePartScorer(open_scorer(setup, workers, stop), scheme, ROWS_PER_PART, stop)
+    return RayPartScorer(
+        ray,
+        setup,
+        scheme,
+        rows_per_part=ROWS_PER_PART,
+        threads=threads,
+        workers=workers,
+        stop=stop,
+    )
+
+
+def _choose(backend: str, hardware_decoder: bool, ray: Any) -> Choice:
+    choice = choose_on(ray, backend) if ray else choose_backend(backend)
     if hardware_decoder and not choice.on_gpu:
         raise InputError(f"a hardware decoder needs a GPU, this run is on the CPU: {choice.why}")
     return choice

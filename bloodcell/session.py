@@ -1,7 +1,7 @@
 """One process's work on a run: score the parts that are missing, then count the patients."""
 
+import hashlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,16 +17,15 @@ from bloodcell import manifest, patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.device_memory import DeviceMemory
 from bloodcell.engine.jpeg_decoders import told
-from bloodcell.engine.scorer import Scorer
-from bloodcell.engine.source import batches_of
 from bloodcell.errors import RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model
+from bloodcell.part_scorer import PartScorer
 from bloodcell.repeated_images import repeated_images
 from bloodcell.run_record import RunRecord, SessionFigures
 from bloodcell.shares import Counting
 from bloodcell.source_watch import NOT_READ, SourceWatch
-from bloodcell.store import PartAssembler, RunStore
+from bloodcell.store import RunStore
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,11 +50,9 @@ class Session:
     store: RunStore
     model: Model
     counting: Counting
-    scorer: Scorer
-    rows_per_part: int
+    scorer: PartScorer
     threads: int
     progress: Progress
-    stop: threading.Event
     watch: SourceWatch
     audit: AuditLog
     retry_rejected: bool = False
@@ -111,7 +108,7 @@ class Session:
             return None
         logged = self.audit.parts.get(part)
         if logged is None:  # a kill came between
-            self._log_part(part, table)
+            self._log_part(part, table, sha256_of(self.store.part_path(part)))
         elif logged != sha256_of(self.store.part_path(part)):
             raise RunError(
                 f"{self.store.part_path(part)} was changed since it was written: delete it and "
@@ -123,44 +120,33 @@ class Session:
         self, parts: list[int], done: int, cells: int, memory: DeviceMemory
     ) -> Iterator[pa.Table]:
         """Score and write ``parts``; yields each as it becomes whole."""
-        begun: dict[int, PartAssembler] = {}
         kept = done
-        with closing(self.scorer.score(self._tables(parts, begun), self.audit.append)) as batches:
-            for batch in batches:
-                memory.note_first_batch()
-                part = int(batch.rows[0]) // self.rows_per_part
-                begun[part].add(batch)
-                done += len(batch.rows)
-                self.progress(done, cells)
-                if begun[part].complete:
-                    whole = begun.pop(part)
-                    self.watch.confirm(whole.rows, whole.reasons)
-                    table = whole.table()
-                    self.store.write_part(part, table)
-                    self._log_part(part, table)
-                    kept += table.num_rows
-                    yield table
-                if self.stop.is_set():
-                    break
-        if done < cells:
+
+        def tell(scored: int) -> None:
+            memory.note_first_batch()
+            self.progress(done + scored, cells)
+
+        scoring = self.scorer.score(parts, self.store.rows_of, self.audit.append, tell)
+        with closing(scoring) as scored:
+            for part in scored:
+                self.watch.confirm(part.rows, part.reasons)
+                self.store.write_part(part.number, part.content)
+                digest = hashlib.sha256(part.content).hexdigest()
+                self._log_part(part.number, part.table, digest)
+                kept += part.rows.num_rows
+                yield part.table
+        if kept < cells:
             raise Stopped(self._stopped_message(kept, cells))
 
-    def _log_part(self, part: int, table: pa.Table) -> None:
+    def _log_part(self, part: int, table: pa.Table, sha256: str) -> None:
         rejected = table["reason"].drop_null().value_counts().to_pylist()
         self.audit.append(
             "part",
             part=part,
-            sha256=sha256_of(self.store.part_path(part)),
+            sha256=sha256,
             cells=table.num_rows,
             rejected={one["values"]: one["counts"] for one in rejected},
         )
-
-    def _tables(self, parts: list[int], begun: dict[int, PartAssembler]) -> Iterator[pa.Table]:
-        """Batches of rows, none across two parts; each part is begun before its first batch."""
-        for part in parts:
-            rows = self.store.rows_of(part)
-            begun[part] = PartAssembler(rows, self.model.scheme)
-            yield from batches_of(rows, self.scorer.batch_size)
 
     def _patient_table(self, counts: patients.PatientCounts, taker: PartsTaker) -> pa.Table:
         known = taker.patients()

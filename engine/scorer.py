@@ -32,11 +32,13 @@ class Scorer(Protocol):
     def batch_size(self) -> int:
         """Most rows of a table."""
 
-    def score(self, tables: Iterable[pa.Table], note: Note) -> Generator[ScoreBatch]:
+    def score(self, tables: Iterable[pa.Table | None], note: Note) -> Generator[ScoreBatch]:
         """Score ``tables`` (columns ``row`` int64, ``path`` string; at most ``batch_size`` rows).
 
-        One batch a table, in any order, but not all where it is to stop. ``note`` is told
-        ``restart`` when a worker was lost, and ``blame`` of a row that ends workers. Closing the
+        One batch a table, in any order, but not all where it is to stop. A None among them:
+        there are no more for now; it ends when nothing is at work, and until then asks again.
+        ``note`` is told ``restart`` when a worker was lost, and ``blame`` of a row that ends
+        workers. Closing the
         generator ends what it started. Raises EngineError if decoding or the network fails as a
         whole.
         """

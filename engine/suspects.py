@@ -16,7 +16,7 @@ by a person or for want of memory, or an earlier image may have left it damaged.
 class Waiting:
     """Tables that no worker has: single rows under suspicion first, then what is still to come."""
 
-    def __init__(self, tables: Iterable[pa.Table]) -> None:
+    def __init__(self, tables: Iterable[pa.Table | None]) -> None:
         self._tables = iter(tables)
         self._suspects: deque[pa.Table] = deque()
         self._suspected: set[int] = set()

@@ -9,6 +9,14 @@ from types import ModuleType
 _OPENVINO_REPORTER = "openvino_telemetry"
 
 
+def keep_ray_from_reporting() -> None:
+    """Call this before Ray is imported: it reads the variable then, and so do processes it starts.
+
+    A cluster that others started reports, or not, as they have told it.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+
 @contextmanager
 def without_telemetry() -> Iterator[None]:
     """Import ONNX Runtime or OpenVINO inside this.

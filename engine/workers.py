@@ -75,7 +75,9 @@ class WorkerScorer:
             raise
         self._first_ready = ready[0]
 
-    def score(self, tables: Iterable[pa.Table], note: Note = _not_noted) -> Generator[ScoreBatch]:
+    def score(
+        self, tables: Iterable[pa.Table | None], note: Note = _not_noted
+    ) -> Generator[ScoreBatch]:
         """See ``Scorer.score``. A row that ends workers by itself comes back as rejected.
 
         Raises EngineError when workers cannot be started, or end whatever they are given. Ends

@@ -28,8 +28,9 @@ from bloodcell.engine.lanes import HostLane
 from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.source import read_files
 from bloodcell.model import load_model
+from bloodcell.parts import PartAssembler, part_content
 from bloodcell.patients import PatientCounts
-from bloodcell.store import PartAssembler, RunStore
+from bloodcell.store import RunStore
 
 
 def stages_of(subject: Subject, part: Part, scratch: Path) -> list[Stage]:
@@ -156,7 +157,7 @@ def store_stage(part: Part, folder: Path) -> Stage:
     store = RunStore(folder)
 
     def write(part: Part) -> Path:
-        store.write_part(0, assembled(part))
+        store.write_part(0, part_content(assembled(part)))
         return store.part_path(0)
 
     return Stage(

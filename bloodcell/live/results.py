@@ -11,8 +11,8 @@ from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import EngineError
 from bloodcell.live.cells import Cell, CellResult
 from bloodcell.live.waiting import Waiting
+from bloodcell.parts import blast_probability
 from bloodcell.scheme import Scheme
-from bloodcell.store import blast_probability
 
 
 class Results:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bloodcell import repeated_images as module
 from bloodcell.cli import main
 from bloodcell.digests import digest_column
+from bloodcell.parts import part_content
 from bloodcell.repeated_images import repeated_images, told
 from bloodcell.run_record import Repeat, RepeatedImages, Repeats
 from bloodcell.store import RunStore
@@ -94,7 +95,8 @@ def store_of(cells: list[Cell], folder: Path) -> RunStore:
     pq.write_table(table, store.manifest_path, row_group_size=ROWS_PER_PART)
     (folder / "cells").mkdir()
     for part in range(-(-len(cells) // ROWS_PER_PART)):
-        store.write_part(part, table.slice(part * ROWS_PER_PART, ROWS_PER_PART))
+        rows = table.slice(part * ROWS_PER_PART, ROWS_PER_PART)
+        store.write_part(part, part_content(rows))
     return store
 
 

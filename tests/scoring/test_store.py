@@ -15,8 +15,8 @@ from bloodcell.digests import digest_array
 from bloodcell.engine.batches import ScoreBatch
 from bloodcell.errors import DiskError, RunError
 from bloodcell.files import write_whole
+from bloodcell.parts import PartAssembler
 from bloodcell.scheme import load_scheme
-from bloodcell.store import PartAssembler
 
 SCHEME = load_scheme("pbc8")
 MISSING = REASONS.index("missing")

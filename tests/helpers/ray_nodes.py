@@ -1,0 +1,70 @@
+"""A Ray cluster of several nodes on this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_OBJECT_STORE_BYTES = 80 << 20
+_MOST_STARTS = 4
+_STARTED = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Nodes:
+    """A head without CPUs, to which the driver connects, and nodes that may be killed."""
+
+    def __init__(self, *, client: bool = False) -> None:
+        os.environ.update(_STARTED)
+        from ray.cluster_utils import Cluster
+
+        self._cluster: Any = Cluster()
+        self.client_address = f"ray://127.0.0.1:{_free_port()}" if client else ""
+        """Of Ray's client protocol, if that was asked for."""
+        port = {"ray_client_server_port": int(self.client_address.split(":")[-1])} if client else {}
+        self._add(num_cpus=0, include_dashboard=False, **port)
+        self.address: str = self._cluster.address
+
+    def __enter__(self) -> "Nodes":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._cluster.shutdown()
+
+    def add(self, cpus: int = 1) -> Any:
+        """A node that stays until it is killed."""
+        return self._add(num_cpus=cpus)
+
+    def kill(self, node: Any) -> None:
+        """End a node and all that runs there, as a power cut does."""
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def _add(self, **options: Any) -> Any:
+        for _ in range(_MOST_STARTS - 1):
+            # On a busy machine a node may not be up within the 30 s that Ray gives it.
+            with suppress(Exception):
+                return self._cluster.add_node(object_store_memory=_OBJECT_STORE_BYTES, **options)
+        return self._cluster.add_node(object_store_memory=_OBJECT_STORE_BYTES, **options)
+
+
+def started_command(*words: str | Path, rows_per_part: int) -> "subprocess.Popen[str]":
+    """``bloodcell WORDS`` in a process of its own, with smaller parts."""
+    program = (
+        f"import sys; from bloodcell import scoring; scoring.ROWS_PER_PART = {rows_per_part};"
+        f"sys.argv = {['bloodcell', *map(str, words)]};"
+        "from bloodcell.__main__ import main; main()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
