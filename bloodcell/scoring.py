@@ -21,7 +21,7 @@ from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.model import Model, load_model
-from bloodcell.report import load_templates, report_ahead, write_report
+from bloodcell.report import report_ahead, write_report
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
@@ -82,8 +82,6 @@ def score(
     setup = _setup(choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder)
     _refuse_if_stopped(stop)
     watch = SourceWatch(setup.root)
-    # While the worker starts, a core is idle.
-    threading.Thread(target=load_templates).start()
     with ExitStack() as at_end:
         at_end.enter_context(store.locked())
         # The worker loads and proves the network on another core than this one lists cells on.
@@ -126,12 +124,11 @@ def _work(session: Session, record: RunRecord) -> Run:
         counted_before = _patients_sha256(store)
         with report_ahead(store, record, session.model, session.counting) as ahead:
             record = replace(session.run(record, ahead), state="done", finished=now())
-            prepared = ahead.prepared()
-        run = Run(store.folder, record)
-        if _patients_sha256(store) != counted_before:
-            # A plan of other results: its strata are others.
-            plan_path(run).unlink(missing_ok=True)
-        write_report(run, prepared=prepared)
+            run = Run(store.folder, record)
+            if _patients_sha256(store) != counted_before:
+                # A plan of other results: its strata are others.
+                plan_path(run).unlink(missing_ok=True)
+            write_report(run, prepared=ahead.prepared())
         assert record.counts is not None
         session.audit.append(
             "finish", **asdict(record.counts), patients_sha256=sha256_of(store.patients_path)
