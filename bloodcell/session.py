@@ -92,10 +92,11 @@ class Session:
             taker.add(table)
         elapsed_s = time.monotonic() - started
         patients.reconcile(patient_counts.accumulator, cells)
+        # Before `taker` is asked, which may still be at work on the last patients.
+        repeated = repeated_images(self.store, names, first_halves)
         self._write_patients(self._patient_table(patient_counts, taker))
         # A call for which nothing was left keeps the figures of the one that did the work.
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
-        repeated = repeated_images(self.store, names, first_halves)
         return replace(
             record,
             counts=patient_counts.counts(cells),
