@@ -19,20 +19,47 @@ _Words = npt.NDArray[np.uint64]
 _Indices = npt.NDArray[np.int64]
 
 
-def repeated_images(store: RunStore, patients: pa.Array) -> RepeatedImages | None:
+class FirstHalves:
+    """The first half of each scored cell's digest; ``cells`` of them at most."""
+
+    def __init__(self, cells: int) -> None:
+        self._halves, self._count = np.empty(cells, np.uint64), 0
+
+    def add(self, part: pa.Table) -> None:
+        """Take a part, whole or its columns ``digest`` and ``status``; in any order."""
+        digests = digest_array(_scored(part.select(["digest", "status"]))["digest"])
+        until = self._count + len(digests)
+        self._halves[self._count : until] = digests.view(np.uint64)[:, 0]
+        self._count = until
+
+    def that_occur_again(self) -> _Words:
+        """Ascending, each once."""
+        halves = self._halves[: self._count]
+        halves.sort()
+        return np.unique(halves[1:][halves[1:] == halves[:-1]])
+
+
+def repeated_images(
+    store: RunStore, patients: pa.Array, first_halves: FirstHalves | None = None
+) -> RepeatedImages | None:
     """What a run whose parts are all there scored more than once; None if nothing.
 
-    ``patients``: the run's, in ascending order. In memory is the first half of each digest; those
-    that are equal in it are compared whole. Of equal images the first in the manifest's order is
-    the one that others repeat, so the result does not depend on who scored what. Rejected cells
-    count nowhere: the same text file beside every patient's images is no slide mislabelled.
+    ``patients``: the run's, in ascending order; ``first_halves``: of all its parts, by default
+    read from them. Digests that are equal in it are compared whole. Of equal images the first in
+    the manifest's order is the one that others repeat, so the result does not depend on who scored
+    what. Rejected cells count nowhere: the same text file beside every patient's images is no slide
+    mislabelled.
     """
-    suspects = _halves_that_occur_again(store)
+    if first_halves is None:
+        first_halves = FirstHalves(store.manifest_row_count())
+        for part in store.finished_parts():
+            first_halves.add(store.read_columns(part, ["digest", "status"]))
+    suspects = first_halves.that_occur_again()
     if len(suspects) == 0:
         return None
     search = _Search(suspects, patients)
     for part in store.finished_parts():
-        search.add(_scored(store, part, ["row", "patient", "path", "digest"]))
+        search.add(_scored(store.read_columns(part, ["row", "patient", "digest", "status"])))
     return search.result(store)
 
 
@@ -69,20 +96,8 @@ def _named(repeat: Repeat) -> str:
     )
 
 
-def _scored(store: RunStore, part: int, columns: list[str]) -> pa.Table:
-    table = store.read_columns(part, [*columns, "status"])
-    return table.filter(pc.equal(table["status"], "scored"))
-
-
-def _halves_that_occur_again(store: RunStore) -> _Words:
-    halves, count = np.empty(store.manifest_row_count(), np.uint64), 0
-    for part in store.finished_parts():
-        digests = digest_array(_scored(store, part, ["digest"])["digest"])
-        halves[count : count + len(digests)] = digests.view(np.uint64)[:, 0]
-        count += len(digests)
-    halves = halves[:count]
-    halves.sort()
-    return np.unique(halves[1:][halves[1:] == halves[:-1]])
+def _scored(part: pa.Table) -> pa.Table:
+    return part.filter(pc.equal(part["status"], "scored"))
 
 
 class _Search:
@@ -106,7 +121,7 @@ class _Search:
         self._other_half[suspects] = other_half[at]
         is_equal = self._other_half[suspect] == other_half
         again = is_equal & (self._first_row[suspect] != row)
-        self._note(part.filter(pa.array(again)), suspect[again], patient[again])
+        self._note(row[again], suspect[again], patient[again])
 
     def result(self, store: RunStore) -> RepeatedImages | None:
         if self._between.cells + self._within.cells == 0:
@@ -123,16 +138,16 @@ class _Search:
         is_suspect = self._suspects[place] == halves[:, 0]
         return part.filter(pa.array(is_suspect)), halves[is_suspect, 1], place[is_suspect]
 
-    def _note(self, again: pa.Table, suspect: _Indices, patient: _Indices) -> None:
+    def _note(self, rows: _Indices, suspect: _Indices, patient: _Indices) -> None:
         """Count cells whose image was there before by the two patients."""
         first_patient, first_row = self._first_patient[suspect], self._first_row[suspect]
         pair = first_patient * len(self._patients) + patient
         _, at, cells = np.unique(pair, return_index=True, return_counts=True)
         for place in np.argsort(at):
-            row = at[place]
-            pairs = self._within if first_patient[row] == patient[row] else self._between
-            example = _Example(int(first_row[row]), again["path"][int(row)].as_py())
-            pairs.add((int(first_patient[row]), int(patient[row])), int(cells[place]), example)
+            one = at[place]
+            pairs = self._within if first_patient[one] == patient[one] else self._between
+            example = _Example(int(first_row[one]), int(rows[one]))
+            pairs.add((int(first_patient[one]), int(patient[one])), int(cells[place]), example)
 
 
 @dataclass
@@ -140,7 +155,7 @@ class _Example:
     """The first cells of a pair of patients that are equal, and how many are."""
 
     first_row: int
-    path: str
+    row: int
     cells: int = 0
 
 
@@ -157,15 +172,17 @@ class _Pairs:
             self.examples.setdefault(pair, example).cells += cells
 
     def told(self, store: RunStore, patients: pa.Array) -> Repeats:
+        examples = self.examples.values()
+        path = store.paths_of({row for one in examples for row in (one.row, one.first_row)})
         return Repeats(
             self.cells,
             tuple(
                 Repeat(
                     patients[patient].as_py(),
-                    example.path,
+                    path[example.row],
                     example.cells,
                     patients[first].as_py(),
-                    store.path_of(example.first_row),
+                    path[example.first_row],
                 )
                 for (first, patient), example in self.examples.items()
             ),

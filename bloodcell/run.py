@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class Run:
         """What ``run.json`` holds, as a plain dictionary."""
         return self.record.entries()
 
-    @property
+    @cached_property
     def scheme(self) -> Scheme:
         """The scheme of its classes; one of the user's own is what ``run.json`` says of it."""
         name = self.record.scheme

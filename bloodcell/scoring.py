@@ -24,7 +24,7 @@ from bloodcell.model import Model, load_model
 from bloodcell.part_scorer import MachinePartScorer, PartScorer
 from bloodcell.ray.library import check_address, connected
 from bloodcell.ray.scorer import RayPartScorer, choose_on
-from bloodcell.report import load_templates, report_ahead, write_report
+from bloodcell.report import report_ahead, write_report
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_record import Job, RunRecord, write_record
@@ -94,8 +94,6 @@ def score(
         )
         _refuse_if_stopped(stop)
         watch = SourceWatch(setup.root)
-        # While the worker starts, a core is idle.
-        threading.Thread(target=load_templates).start()
         at_end.enter_context(store.locked())
         # The worker loads and proves the network on another core than this one lists cells on.
         listing = at_end.enter_context(ThreadPoolExecutor(1))
@@ -137,12 +135,11 @@ def _work(session: Session, record: RunRecord) -> Run:
         counted_before = _patients_sha256(store)
         with report_ahead(store, record, session.model, session.counting) as ahead:
             record = replace(session.run(record, ahead), state="done", finished=now())
-            prepared = ahead.prepared()
-        run = Run(store.folder, record)
-        if _patients_sha256(store) != counted_before:
-            # A plan of other results: its strata are others.
-            plan_path(run).unlink(missing_ok=True)
-        write_report(run, prepared=prepared)
+            run = Run(store.folder, record)
+            if _patients_sha256(store) != counted_before:
+                # A plan of other results: its strata are others.
+                plan_path(run).unlink(missing_ok=True)
+            write_report(run, prepared=ahead.prepared())
         assert record.counts is not None
         session.audit.append(
             "finish", **asdict(record.counts), patients_sha256=sha256_of(store.patients_path)

@@ -21,7 +21,7 @@ from bloodcell.errors import RunError, Stopped
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.model import Model
 from bloodcell.part_scorer import PartScorer
-from bloodcell.repeated_images import repeated_images
+from bloodcell.repeated_images import FirstHalves, repeated_images
 from bloodcell.run_record import RunRecord, SessionFigures
 from bloodcell.shares import Counting
 from bloodcell.source_watch import NOT_READ, SourceWatch
@@ -66,6 +66,7 @@ class Session:
         names = manifest.patient_names(self.store.manifest_path)
         cells = self.store.manifest_row_count()
         patient_counts = patients.PatientCounts(names, self.model.scheme)
+        first_halves = FirstHalves(cells)
         missing, done = [], 0
         for part in range(manifest.row_group_count(self.store.manifest_path)):
             table = self._kept_part(part)
@@ -73,6 +74,7 @@ class Session:
                 missing.append(part)
             else:
                 patient_counts.add_part(table)
+                first_halves.add(table)
                 taker.add(table)
                 done += table.num_rows
         if again := [part for part in missing if part in self.audit.parts]:
@@ -83,13 +85,15 @@ class Session:
         started = time.monotonic()
         for table in self._score_parts(missing, done, cells, memory):
             patient_counts.add_part(table)
+            first_halves.add(table)
             taker.add(table)
         elapsed_s = time.monotonic() - started
         patients.reconcile(patient_counts.accumulator, cells)
+        # Before `taker` is asked, which may still be at work on the last patients.
+        repeated = repeated_images(self.store, names, first_halves)
         self._write_patients(self._patient_table(patient_counts, taker))
         # A call for which nothing was left keeps the figures of the one that did the work.
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
-        repeated = repeated_images(self.store, names)
         return replace(
             record,
             counts=patient_counts.counts(cells),

@@ -1,7 +1,8 @@
 """The run folder on disk: every file is there whole or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,11 +91,15 @@ class RunStore:
         parts = range(row_group_count(self.manifest_path))
         return [part for part in parts if self.part_path(part).exists()]
 
-    def path_of(self, row: int) -> str:
-        """The path of a cell of the manifest."""
-        rows_per_part = pq.read_metadata(self.manifest_path).row_group(0).num_rows
-        path: str = self.rows_of(row // rows_per_part)["path"][row % rows_per_part].as_py()
-        return path
+    def paths_of(self, rows: Collection[int]) -> dict[int, str]:
+        """The paths of some cells of the manifest, by row."""
+        paths: dict[int, str] = {}
+        with pq.ParquetFile(self.manifest_path) as file:
+            rows_per_part = file.metadata.row_group(0).num_rows
+            for part, own in groupby(sorted(rows), lambda row: row // rows_per_part):
+                column = file.read_row_group(part, ["path"])["path"]
+                paths |= {row: column[row % rows_per_part].as_py() for row in own}
+        return paths
 
     def parts(self) -> list[Path]:
         """The finished parts, in row order."""

@@ -1,15 +1,15 @@
-"""Writes images of the report while a run is still scored: most of a report's work is they.
+"""Writes the report while a run is still scored, but for what only its end says.
 
-A patient whose cells are all stored is planned, surveyed and packed by the very functions that do
-it for the whole run, so a report is the same with or without. What cannot be done ahead, because
-patients are mixed or a run was taken up, is done at the end.
+A patient whose cells are all stored is planned, surveyed and packed, and its page drafted, by the
+very functions that do it for the whole run, so a report is the same with or without. What cannot be
+done ahead, because patients are mixed or a run was taken up, is done at the end.
 """
 
 from collections import deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,12 @@ from bloodcell.files import writing
 from bloodcell.manifest import patient_sizes
 from bloodcell.model import Model
 from bloodcell.patients import PatientCounts, patient_table
+from bloodcell.report.content import Content
+from bloodcell.report.drafts import Drafts
 from bloodcell.report.gallery import Survey, joined, survey
 from bloodcell.report.packs import cells_of, of_rows, write_pack
+from bloodcell.report.pages import load_templates, patient_page
+from bloodcell.report.reviews import Reviews
 from bloodcell.review import CELLS_OF_A_ROUND
 from bloodcell.review.plan import plan_review
 from bloodcell.run import Run
@@ -61,10 +65,11 @@ class SomeOfRun(Run):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What was found of all patients of a run; their images are written."""
+    """What was found of all patients of a run; their images are written, their pages drafted."""
 
     plan: pa.Table
     survey: Survey
+    drafts: Drafts
 
 
 class ReportAhead:
@@ -73,13 +78,17 @@ class ReportAhead:
     def __init__(
         self, store: RunStore, record: RunRecord, model: Model, counting: Counting
     ) -> None:
-        self._store, self._record, self._model, self._counting = store, record, model, counting
+        self._store, self._model, self._counting = store, model, counting
+        self._drafts = Drafts(store.folder / "report")
+        self._record = replace(record, finished=self._drafts.stand_in.finished)
         sizes = patient_sizes(store.manifest_path)
         self._names = pa.array(sorted(sizes), pa.string())
         self._has_shards = "shard" in pq.read_schema(store.manifest_path).names
         self._missing = np.array([sizes[name] for name in sorted(sizes)], np.int64)
         self._waiting: list[pa.Table] = []
         self._writer = ThreadPoolExecutor(1)
+        # While the first cells are scored, a core is idle.
+        self._writer.submit(load_templates)
         self._begun: deque[Future[None]] = deque()
         self._rows: list[pa.Table] = []
         self._plans: list[pa.Table] = []
@@ -122,7 +131,7 @@ class ReportAhead:
             return None
         plan = pa.concat_tables(self._plans)
         plan = plan.sort_by([("patient", "ascending"), ("order", "ascending")])
-        return Prepared(plan, joined(self._surveys, len(self._names)))
+        return Prepared(plan, joined(self._surveys, len(self._names)), self._drafts)
 
     def _wait_for_all_but(self, groups: int) -> None:
         while len(self._begun) > groups:
@@ -136,6 +145,7 @@ class ReportAhead:
     def close(self) -> None:
         """What has not begun is left undone."""
         self._writer.shutdown(cancel_futures=True)
+        self._drafts.close()
 
     def _write(self, places: npt.NDArray[np.int64], cells: pa.Table) -> None:
         names = self._names.take(pa.array(places))
@@ -146,9 +156,15 @@ class ReportAhead:
         plan = plan_review(some, CELLS_OF_A_ROUND)
         found = survey(some, names, plan["row"].to_numpy())
         images = cells_of(some, found.shown["row"]) if self._has_shards else cells
+        stand_in = self._drafts.stand_in
+        reviews = Reviews(stand_in.run_identity, stand_in.plan_identity, plan)
+        content = Content(some, reviews, found, places.tolist(), len(self._names))
         for own, place in enumerate(places.tolist()):
             shown = found.of(own)
-            write_pack(some, place, shown, of_rows(images, shown))
+            own_cells = of_rows(images, shown)
+            write_pack(some, place, shown, own_cells)
+            page = patient_page(content, own, own_cells, stand_in.repeated)
+            self._drafts.add(place, page)
         for tables, table in ((self._rows, rows), (self._plans, plan)):
             tables.append(table)
             if len(tables) > _MOST_TABLES:
@@ -160,7 +176,7 @@ class ReportAhead:
 def report_ahead(
     store: RunStore, record: RunRecord, model: Model, counting: Counting
 ) -> Iterator[ReportAhead]:
-    """One for a run whose folder is held, closed at the end of a block."""
+    """One for a run whose folder is held, closed at the end of a block with what it prepared."""
     with writing(store.folder):
         (store.folder / "report" / "images").mkdir(parents=True, exist_ok=True)
     ahead = ReportAhead(store, record, model, counting)

@@ -1,11 +1,12 @@
 """What the pages of a report say, from the run's own tables: no number is made here twice."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
@@ -48,14 +49,26 @@ class Estimate:
 
 
 class Content:
-    """What the pages of one run say."""
+    """What the pages of one run say, or of those of its patients that ``run`` has.
 
-    def __init__(self, run: Run, reviews: Reviews, survey: Survey) -> None:
+    These then have ``places`` among the ``patients`` of the whole run.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        reviews: Reviews,
+        survey: Survey,
+        places: Sequence[int] | None = None,
+        patients: int | None = None,
+    ) -> None:
         self._run, self._survey = run, survey
         self.reviews = reviews
         self.scheme = counted_scheme(run)
         self._letters = {code: letter for letter, code in self.scheme.letters}
         self.rows: list[dict[str, Any]] = run.patients.to_pylist()
+        self._places = range(len(self.rows)) if places is None else places
+        self._last = (len(self.rows) if patients is None else patients) - 1
         reviewed = [_estimate(self.reviews.of(row["patient"])) for row in self.rows]
         self._best = [
             one if one.is_given else _estimate(row)
@@ -71,7 +84,6 @@ class Content:
         return {
             "record": record,
             "job": job,
-            "counts": self._run.counts,
             "denominator": _DENOMINATORS[job.profile],
             "rests_on": None if record.why_not_adjusted else record.error_model,
             "bands": readings(job.profile),
@@ -97,6 +109,7 @@ class Content:
             "patients": [row["patient"] for row in self.rows],
         }
         return {
+            "counts": self._run.counts,
             "patients": patients,
             "totals": totals,
             "not_adjusted": not_adjusted,
@@ -112,23 +125,20 @@ class Content:
     def patient(self, place: int, paths: dict[int, str]) -> dict[str, Any]:
         """What the page of the patient at ``place`` says; ``paths`` of the cells that it shows."""
         row, cells = self.rows[place], self._survey.of(place)
-        rejected = self._survey.rejected[place]
+        rejected, number = self._survey.rejected[place], self._places[place]
         is_rejected = cells["class_index"] == len(self.scheme.codes)
         return self._summary(place) | {
-            "before": page_name(place - 1) if place else None,
-            "after": page_name(place + 1) if place + 1 < len(self.rows) else None,
+            "before": page_name(number - 1) if number else None,
+            "after": page_name(number + 1) if number < self._last else None,
             "naive": _estimate(row, "blast_percent_naive"),
-            "differential": self._differential(place, counted=True),
-            "outside": self._differential(place, counted=False),
+            "differential": self._differential(place, self._counted),
+            "outside": self._differential(place, self._outside),
             "rejected_by_reason": {
                 REASONS[i]: int(n) for i, n in enumerate(rejected) if n and REASONS[i]
             },
             "rejected_cells": [
                 {"row": cell["row"], "path": paths[cell["row"]], "reason": REASONS[cell["reason"]]}
                 for cell in cells[is_rejected]
-            ],
-            "repeated": [
-                *repeated_images.told_of(self._run.record.repeated_images, row["patient"])
             ],
             "shown": int((~is_rejected).sum()),
             "data": self._data(place, cells[~is_rejected], paths),
@@ -148,7 +158,7 @@ class Content:
         return {
             "row": row,
             "name": row["patient"],
-            "page": page_name(place),
+            "page": page_name(self._places[place]),
             "is_adjusted": row["adjustment"] == IS_ADJUSTED,
             "lacks_stain": bool(unstained.lacks_stain(row["unstained"], row["scored"])),
             "adjusted": adjusted,
@@ -167,13 +177,28 @@ class Content:
             "disputed": len(self.reviews.disputed(row["patient"])),
         }
 
-    def _classes(self, *, counted: bool) -> list[CellClass]:
-        in_order = [self.scheme.classes[place] for place in self.scheme.differential_order]
-        is_counted = dict(zip(self.scheme.codes, self.scheme.is_leukocyte, strict=True))
-        return [c for c in in_order if is_counted[c.code] == counted]
+    @cached_property
+    def _counted(self) -> list[CellClass]:
+        """Classes in the denominator, in the order of a differential."""
+        is_counted = self.scheme.is_leukocyte
+        order = self.scheme.differential_order
+        return [self.scheme.classes[place] for place in order if is_counted[place]]
 
-    def _differential(self, place: int, *, counted: bool) -> list[dict[str, Any]]:
-        """What the page says of each class in or outside the denominator."""
+    @cached_property
+    def _outside(self) -> list[CellClass]:
+        """The others."""
+        is_counted = self.scheme.is_leukocyte
+        order = self.scheme.differential_order
+        return [self.scheme.classes[place] for place in order if not is_counted[place]]
+
+    @cached_property
+    def _class_places(self) -> npt.NDArray[np.int64]:
+        """Where the script of a page has each of the network's classes."""
+        codes = [one.code for one in self._counted + self._outside]
+        return np.array([codes.index(code) for code in self.scheme.codes])
+
+    def _differential(self, place: int, classes: list[CellClass]) -> list[dict[str, Any]]:
+        """What the page says of each of ``classes``."""
         row = self.rows[place]
         review = self.reviews.of(row["patient"])
         leukocytes = sum(row[f"n_{c.code}"] for c in self.scheme.classes if c.role in _LEUKOCYTE)
@@ -188,45 +213,49 @@ class Content:
                 "percent": _percent(row[column], row["denominator"]),
                 "per_100": _percent(row[column], leukocytes),
             }
-            for one in self._classes(counted=counted)
+            for one in classes
             for column in [f"n_{one.code}"]
         ]
 
     def _data(self, place: int, cells: Cells, paths: dict[int, str]) -> dict[str, Any]:
         """What the page's script works with."""
         name = self.rows[place]["patient"]
-        classes = self._classes(counted=True) + self._classes(counted=False)
-        places = [[c.code for c in classes].index(code) for code in self.scheme.codes]
-        is_counted = dict(zip(self.scheme.codes, self.scheme.is_leukocyte.tolist(), strict=True))
         order = {planned["row"]: planned["order"] for planned in self.reviews.plan_of(name)}
         strata = stratum_of(log_odds_in_review(cells["blast_probability"]))
         return {
             "run": self.reviews.run_identity,
             "plan": self.reviews.plan_identity,
             "patient": name,
-            "page": page_name(place),
+            "page": page_name(self._places[place]),
             "classes": [
                 {
                     "code": c.code,
                     "name": c.name,
                     "letter": self._letters[c.code],
                     "blast": c.role == "blast",
-                    "counted": is_counted[c.code],
+                    "counted": is_counted,
                     "n": self.rows[place][f"n_{c.code}"],
                 }
+                for classes, is_counted in ((self._counted, True), (self._outside, False))
                 for c in classes
             ],
             "strata": self._survey.strata[place].tolist(),
             "cells": [
                 {
-                    "row": int(cell["row"]),
-                    "class": places[cell["class_index"]],
-                    "blast": round(float(cell["blast_probability"]), 4),
-                    "stratum": int(stratum),
-                    "order": order.get(int(cell["row"]), 0),
-                    "path": paths[int(cell["row"])],
+                    "row": row,
+                    "class": class_place,
+                    "blast": round(blast, 4),
+                    "stratum": stratum,
+                    "order": order.get(row, 0),
+                    "path": paths[row],
                 }
-                for cell, stratum in zip(cells, strata, strict=True)
+                for row, class_place, blast, stratum in zip(
+                    cells["row"].tolist(),
+                    self._class_places[cells["class_index"]].tolist(),
+                    cells["blast_probability"].tolist(),
+                    strata.tolist(),
+                    strict=True,
+                )
             ],
             "applied": self.reviews.answers_of(name),
             "disputed": self.reviews.disputed(name),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +50,12 @@ class Survey:
 
     def of(self, patient: int) -> Cells:
         """The shown cells of one patient."""
-        first, last = np.searchsorted(self.shown["patient"], [patient, patient + 1])
-        return self.shown[first:last]
+        return self.shown[self._starts[patient] : self._starts[patient + 1]]
+
+    @cached_property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """Where each patient's shown cells begin, and the last one's end, (P + 1,)."""
+        return np.searchsorted(self.shown["patient"], np.arange(len(self.rejected) + 1))
 
 
 def survey(

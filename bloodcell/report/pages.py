@@ -6,11 +6,14 @@ Who writes them syncs their folders.
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
+import pyarrow as pa
 
+from bloodcell import repeated_images
 from bloodcell.files import write_whole
+from bloodcell.report.content import Content
+from bloodcell.run_record import RepeatedImages
 
 _HERE = Path(__file__).parent
 
@@ -32,9 +35,32 @@ def load_templates() -> jinja2.Environment:
     return templates
 
 
-def write_page(path: Path, template: jinja2.Template, content: dict[str, Any]) -> None:
+def overview_page(content: Content) -> bytes:
+    """``index.html``."""
+    template = load_templates().get_template("index.html.jinja")
+    return template.render(content.shared | content.overview()).encode()
+
+
+def repeated_section(repeated: RepeatedImages | None, patient: str) -> str:
+    """What the page of ``patient`` says of images that are there more than once."""
+    lines = list(repeated_images.told_of(repeated, patient))
+    return load_templates().get_template("repeated.jinja").render(repeated=lines)
+
+
+def patient_page(content: Content, place: int, cells: pa.Table, repeated: str) -> bytes:
+    """The page of the patient at ``place`` in ``content``.
+
+    ``cells``: those that it shows; ``repeated``: see ``repeated_section``.
+    """
+    paths = dict(zip(cells["row"].to_pylist(), cells["path"].to_pylist(), strict=True))
+    template = load_templates().get_template("patient.html.jinja")
+    said = content.shared | content.patient(place, paths)
+    return template.render(said, repeated=repeated).encode()
+
+
+def write_page(path: Path, page: bytes) -> None:
     """Write a page, unless it is there; DiskError if the disk refuses."""
-    _write_unless_there(path, template.render(content).encode())
+    _write_unless_there(path, page)
 
 
 def write_assets(folder: Path) -> bool:

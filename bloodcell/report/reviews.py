@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from bloodcell.review.answers import run_identity
 from bloodcell.review.folder import reviewed_cells, reviewed_patients
@@ -13,13 +14,22 @@ from bloodcell.run import Run
 
 
 class Reviews:
-    """The tables below ``review`` of one run, by patient; empty where nothing was reviewed."""
+    """The tables below ``review`` of one run, by patient; empty where nothing was reviewed.
 
-    def __init__(self, run: Run) -> None:
-        self.run_identity, self.plan_identity = run_identity(run), plan_identity(run)
-        self._plan = _by_patient(read_plan(run).to_pylist())
-        self._results = reviewed_patients(run)
-        cells = reviewed_cells(run)
+    ``plan``, ``cells``: as the files of these names; ``results``: see ``reviewed_patients``.
+    """
+
+    def __init__(
+        self,
+        run_identity: str,
+        plan_identity: str,
+        plan: pa.Table,
+        results: dict[str, dict[str, Any]] | None = None,
+        cells: pa.Table | None = None,
+    ) -> None:
+        self.run_identity, self.plan_identity = run_identity, plan_identity
+        self._plan = _by_patient(plan.to_pylist())
+        self._results = results or {}
         self._answers = _by_patient(cells.to_pylist() if cells else [])
 
     def of(self, patient: str) -> dict[str, Any]:
@@ -51,6 +61,17 @@ class Reviews:
     @cached_property
     def _answered_rows(self) -> set[int]:
         return {answer["row"] for answers in self._answers.values() for answer in answers}
+
+
+def reviews_of(run: Run) -> Reviews:
+    """Those that the run's folder has; RunError if a file is damaged."""
+    return Reviews(
+        run_identity(run),
+        plan_identity(run),
+        read_plan(run),
+        reviewed_patients(run),
+        reviewed_cells(run),
+    )
 
 
 def _by_patient(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Images of a report are written while a run is scored, and the report is the same for it."""
+"""A report is written while a run is scored, and is the same for it."""
 
 import shutil
 import threading
@@ -13,7 +13,7 @@ from helpers.tar_shards import pack
 import bloodcell
 from bloodcell import scoring
 from bloodcell.errors import DiskError, Stopped
-from bloodcell.report import ahead, write_report
+from bloodcell.report import ahead, write_report, writing
 from bloodcell.report.images import ImagePack
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
@@ -77,6 +77,22 @@ def test_images_of_shards_are_written_ahead_too(
     run = bloodcell.score(tmp_path / "in.tar", tmp_path / "run")
     assert there == ["00001.js", "00002.js", "00003.js"]
     assert contents(run) == written_at_the_end(run)
+
+
+def test_pages_are_made_ahead_but_for_what_only_the_end_says(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = sorted(path for path in smears.iterdir() if path.is_dir())
+    shutil.copytree(smears, tmp_path / "in")
+    image = next(first.iterdir())
+    shutil.copy(image, tmp_path / "in" / second.name / f"again{image.suffix}")
+    with monkeypatch.context() as context:
+        context.delattr(writing, "patient_page")
+        run = bloodcell.score(tmp_path / "in", tmp_path / "run")
+    made_ahead = contents(run)
+    assert made_ahead == written_at_the_end(run)
+    pages = [made_ahead[f"report/patients/0000{number}.html"].decode() for number in (1, 2, 3)]
+    assert ["The same image twice" in page for page in pages] == [True, True, False]
 
 
 def mixed(smears: Path) -> Path:
