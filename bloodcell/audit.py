@@ -13,8 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from bloodcell.errors import RunError
-from bloodcell.files import writing
+from bloodcell.files import sha256_of, writing
 
 _BEFORE_THE_FIRST = 64 * "0"
 
@@ -52,6 +54,17 @@ class AuditLog:
             os.fsync(file.fileno())
         self.head, self._is_torn = _digest(line), False
         self._whole += len(line) + 1
+
+    def append_part(self, part: int, path: Path, reasons: pa.ChunkedArray) -> None:
+        """Tell of a part that is on disk; ``reasons``: its column, null where a cell is scored."""
+        rejected = reasons.drop_null().value_counts().to_pylist()
+        self.append(
+            "part",
+            part=part,
+            sha256=sha256_of(path),
+            cells=len(reasons),
+            rejected={one["values"]: one["counts"] for one in rejected},
+        )
 
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:

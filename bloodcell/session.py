@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
 from bloodcell.audit import AuditLog
@@ -20,7 +19,7 @@ from bloodcell.engine.jpeg_decoders import told
 from bloodcell.engine.scorer import Scorer
 from bloodcell.engine.source import batches_of
 from bloodcell.errors import RunError, Stopped
-from bloodcell.files import sha256_of, write_whole
+from bloodcell.files import sha256_of
 from bloodcell.model import Model
 from bloodcell.repeated_images import repeated_images
 from bloodcell.run_record import RunRecord, SessionFigures
@@ -89,7 +88,8 @@ class Session:
             taker.add(table)
         elapsed_s = time.monotonic() - started
         patients.reconcile(patient_counts.accumulator, cells)
-        self._write_patients(self._patient_table(patient_counts, taker))
+        table = self._patient_table(patient_counts, taker)
+        patients.write_patients(self.store.patients_path, table)
         # A call for which nothing was left keeps the figures of the one that did the work.
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
         repeated = repeated_images(self.store, names)
@@ -111,7 +111,7 @@ class Session:
             return None
         logged = self.audit.parts.get(part)
         if logged is None:  # a kill came between
-            self._log_part(part, table)
+            self.audit.append_part(part, self.store.part_path(part), table["reason"])
         elif logged != sha256_of(self.store.part_path(part)):
             raise RunError(
                 f"{self.store.part_path(part)} was changed since it was written: delete it and "
@@ -137,23 +137,13 @@ class Session:
                     self.watch.confirm(whole.rows, whole.reasons)
                     table = whole.table()
                     self.store.write_part(part, table)
-                    self._log_part(part, table)
+                    self.audit.append_part(part, self.store.part_path(part), table["reason"])
                     kept += table.num_rows
                     yield table
                 if self.stop.is_set():
                     break
         if done < cells:
             raise Stopped(self._stopped_message(kept, cells))
-
-    def _log_part(self, part: int, table: pa.Table) -> None:
-        rejected = table["reason"].drop_null().value_counts().to_pylist()
-        self.audit.append(
-            "part",
-            part=part,
-            sha256=sha256_of(self.store.part_path(part)),
-            cells=table.num_rows,
-            rejected={one["values"]: one["counts"] for one in rejected},
-        )
 
     def _tables(self, parts: list[int], begun: dict[int, PartAssembler]) -> Iterator[pa.Table]:
         """Batches of rows, none across two parts; each part is begun before its first batch."""
@@ -169,13 +159,6 @@ class Session:
         if not np.array_equal(known["scored"].to_numpy(), counts.accumulator.scored):
             raise RunError("patients counted one by one have other cells than counted together")
         return known
-
-    def _write_patients(self, table: pa.Table) -> None:
-        write_whole(self.store.patients_path, lambda path: pq.write_table(table, path))
-        csv = patients.as_csv(table)
-        write_whole(
-            self.store.patients_path.with_suffix(".csv"), lambda path: path.write_bytes(csv)
-        )
 
     def _stopped_message(self, kept: int, cells: int) -> str:
         return (
