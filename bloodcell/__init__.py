@@ -1,7 +1,8 @@
 """Scores images of single blood cells for leukaemia blasts. Research use only.
 
-``score`` runs a job, ``open_run`` opens a finished one, ``Engine`` scores cells from memory. They
-are loaded when first used, so that ``import bloodcell`` and ``bloodcell --help`` cost nothing.
+``score`` runs a job, ``merge`` joins finished ones, ``open_run`` opens one, ``Engine`` scores cells
+from memory. They are loaded when first used, so that ``import bloodcell`` and ``bloodcell --help``
+cost nothing.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from bloodcell.errors import (
 
 if TYPE_CHECKING:
     from bloodcell.live import CellResult, Engine
+    from bloodcell.merging import merge
     from bloodcell.run import Run, open_run
     from bloodcell.scoring import score
 
@@ -39,6 +41,7 @@ __all__ = [
     "Run",
     "RunError",
     "Stopped",
+    "merge",
     "open_run",
     "score",
 ]
@@ -47,6 +50,7 @@ _HOME = {
     "CellResult": "bloodcell.live",
     "Engine": "bloodcell.live",
     "Run": "bloodcell.run",
+    "merge": "bloodcell.merging",
     "open_run": "bloodcell.run",
     "score": "bloodcell.scoring",
 }

@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from bloodcell.errors import RunError
 from bloodcell.files import writing
 
@@ -52,6 +54,20 @@ class AuditLog:
             os.fsync(file.fileno())
         self.head, self._is_torn = _digest(line), False
         self._whole += len(line) + 1
+
+    def append_part(self, part: int, sha256: str, reasons: pa.ChunkedArray) -> None:
+        """Tell of a part that is on disk, whose file has this digest.
+
+        ``reasons``: its column, null where a cell is scored.
+        """
+        rejected = reasons.drop_null().value_counts().to_pylist()
+        self.append(
+            "part",
+            part=part,
+            sha256=sha256,
+            cells=len(reasons),
+            rejected={one["values"]: one["counts"] for one in rejected},
+        )
 
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from bloodcell.commands.export_triton import export_triton
 from bloodcell.commands.fetch_data import fetch_data
 from bloodcell.commands.importing import import_network
 from bloodcell.commands.label_options import label_map_options
+from bloodcell.commands.merge import merge
 from bloodcell.commands.review import review
 from bloodcell.commands.serve import serve
 from bloodcell.commands.training import audit_labels, train
@@ -45,6 +46,7 @@ for _command in (
     export_triton,
     fetch_data,
     import_network,
+    merge,
     review,
     serve,
     train,

@@ -37,7 +37,7 @@ def list_folder(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
         warn_of_what_may_hold_cells(folder, [name for name in files if name not in shards])
         return list_shards(folder, shards, left_out)
     if not folders:
-        return _list_one_patient(folder, left_out)
+        return _list_one_patient(folder)
     _warn_of_what_lies_beside_patients(folder, files)
     return _list_patients(folder, folders, left_out)
 
@@ -72,8 +72,9 @@ def _warn_of_what_lies_beside_patients(folder: Path, files: list[str]) -> None:
         )  # fmt: skip
 
 
-def _list_one_patient(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
-    paths = sorted(_files_below(folder, "", set(), left_out))
+def _list_one_patient(folder: Path) -> Iterator[pa.RecordBatch]:
+    # What is left out of it was counted when its entries were looked at.
+    paths = sorted(_files_below(folder, "", set(), LeftOut()))
     # A zip of Windows, unpacked by a program that takes \ for a letter.
     if flat := [path for path in paths if "\\" in path and b"\\" in bytes_of(path)]:
         raise InputError(

@@ -49,14 +49,14 @@ def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> dict[str
     """
     left_out = LeftOut()
     try:
-        rows = _write(_checked_batches(source, left_out), target, rows_per_group)
+        rows = write_rows(_checked_batches(source, left_out), target, rows_per_group)
     except pa.ArrowException as error:
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
     left_out.warn(source)
     if rows == 0:
         raise InputError(f"{source} holds no cells")
     patients = patient_names(target).to_pylist()
-    _refuse_alike_patients(source, patients)
+    refuse_alike_patients(source, patients)
     # Only a walk over files cannot find the same path twice.
     if not source.is_dir() or "shard" in pq.read_schema(target).names:
         _refuse_duplicates(source, target)
@@ -118,12 +118,12 @@ def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches()
 
 
-def _write(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int) -> int:
-    """Write row groups of exactly ``rows_per_group`` rows; returns the number of rows."""
+def write_rows(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int) -> int:
+    """Number the rows and write groups of ``rows_per_group``; returns how many there are."""
     writer: pq.ParquetWriter | None = None
     rows = 0
     try:
-        for table in _regrouped(batches, rows_per_group):
+        for table in regrouped(batches, rows_per_group):
             numbers = pa.array(np.arange(rows, rows + table.num_rows, dtype=np.int64))
             numbered = table.add_column(0, "row", numbers)
             writer = writer or pq.ParquetWriter(target, numbered.schema)
@@ -135,7 +135,7 @@ def _write(batches: Iterator[pa.RecordBatch], target: Path, rows_per_group: int)
     return rows
 
 
-def _regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterator[pa.Table]:
+def regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterator[pa.Table]:
     """Tables of exactly ``rows_per_group`` rows, the last one of what is left."""
     waiting: list[pa.RecordBatch] = []
     waiting_rows = 0
@@ -175,7 +175,8 @@ def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
     return pa.record_batch(columns)
 
 
-def _refuse_alike_patients(source: Path, patients: list[str]) -> None:
+def refuse_alike_patients(source: str | Path, patients: list[str]) -> None:
+    """InputError for two names that are one to the eye."""
     if all(name.isascii() for name in patients):
         return
     spelled = Counter(unicodedata.normalize("NFC", name) for name in patients)
@@ -188,8 +189,18 @@ def _refuse_alike_patients(source: Path, patients: list[str]) -> None:
 
 
 def _refuse_duplicates(source: Path, manifest: Path) -> None:
-    """Compare 64-bit hashes, eight bytes a cell, and look closer only where two agree."""
-    root = spelling(text_of(root_of(source))).rstrip("/")
+    if path := path_listed_twice(manifest, text_of(root_of(source))):
+        raise InputError(
+            f"{source} lists {path} more than once: a cell counted twice is a wrong count"
+        )
+
+
+def path_listed_twice(manifest: Path, folder: str) -> str | None:
+    """A path that two rows have, if spelled otherwise, below ``folder``; None if there is none.
+
+    Compares 64-bit hashes, eight bytes a cell, and looks closer only where two agree.
+    """
+    root = spelling(folder).rstrip("/")
     hashes = np.empty(pq.read_metadata(manifest).num_rows, np.uint64)
     rows = 0
     for column in _places(manifest, root):
@@ -198,15 +209,14 @@ def _refuse_duplicates(source: Path, manifest: Path) -> None:
     hashes.sort()
     suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
     if len(suspects) == 0:
-        return
+        return None
     seen: set[str] = set()
     for column in _places(manifest, root):
         for path in column.filter(pa.array(np.isin(_hashes(column), suspects))).to_pylist():
             if path in seen:
-                raise InputError(
-                    f"{source} lists {path} more than once: a cell counted twice is a wrong count"
-                )
+                return str(path)
             seen.add(path)
+    return None
 
 
 def _warn_of_a_patient_of_many(source: Path, manifest: Path, patients: list[str]) -> None:

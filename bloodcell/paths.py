@@ -15,16 +15,8 @@ def check_paths(source: Path, out: Path, model: str | Path | None) -> None:
     if not source.exists():
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     model_folder(model)
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file: --out names a folder")
+    check_out(out)
     inside, outside = out.resolve(), source.resolve()
-    try:
-        os.fsencode(inside).decode()
-    except UnicodeDecodeError as error:  # Arrow takes no such path
-        raise InputError(
-            f"the run folder {str(os.fsencode(inside))[2:-1]} has a name that is not UTF-8: choose "
-            "another --out"
-        ) from error
     if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(
             f"the run folder {out} lies inside the input {source}: its files would be taken for "
@@ -34,6 +26,19 @@ def check_paths(source: Path, out: Path, model: str | Path | None) -> None:
         raise InputError(
             f"the input {source} lies inside the run folder {out}: choose another --out"
         )
+
+
+def check_out(out: Path) -> None:
+    """RunError or InputError if ``out`` cannot be a run folder."""
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file: --out names a folder")
+    name = os.fsencode(out.resolve())
+    try:
+        name.decode()
+    except UnicodeDecodeError as error:  # Arrow takes no such path
+        raise InputError(
+            f"the run folder {str(name)[2:-1]} has a name that is not UTF-8: choose another --out"
+        ) from error
 
 
 def check_run(folder: Path) -> None:

@@ -1,13 +1,17 @@
 """From accumulated integers to the table of patients."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.parquet as pq
 
 from bloodcell._core import REASONS, Accumulator
 from bloodcell.errors import RunError
+from bloodcell.files import write_whole
 from bloodcell.model import Model
 from bloodcell.run_record import Counts, Unstained
 from bloodcell.scheme import Scheme
@@ -122,6 +126,13 @@ def patient_table(
         **adjusted,
     }
     return pa.table(columns)
+
+
+def write_patients(path: Path, table: pa.Table) -> None:
+    """Write ``table`` to ``path`` (Parquet) and, as CSV, beside it; DiskError if refused."""
+    write_whole(path, lambda beside: pq.write_table(table, beside))
+    csv = as_csv(table)
+    write_whole(path.with_suffix(".csv"), lambda beside: beside.write_bytes(csv))
 
 
 def without_formulas(texts: pa.ChunkedArray) -> pa.ChunkedArray:

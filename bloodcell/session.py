@@ -11,14 +11,13 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.device_memory import DeviceMemory
 from bloodcell.engine.jpeg_decoders import told
 from bloodcell.errors import RunError, Stopped
-from bloodcell.files import sha256_of, write_whole
+from bloodcell.files import sha256_of
 from bloodcell.model import Model
 from bloodcell.part_scorer import PartScorer
 from bloodcell.repeated_images import FirstHalves, repeated_images
@@ -91,7 +90,9 @@ class Session:
         patients.reconcile(patient_counts.accumulator, cells)
         # Before `taker` is asked, which may still be at work on the last patients.
         repeated = repeated_images(self.store, names, first_halves)
-        self._write_patients(self._patient_table(patient_counts, taker))
+        patients.write_patients(
+            self.store.patients_path, self._patient_table(patient_counts, taker)
+        )
         # A call for which nothing was left keeps the figures of the one that did the work.
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
         return replace(
@@ -112,7 +113,8 @@ class Session:
             return None
         logged = self.audit.parts.get(part)
         if logged is None:  # a kill came between
-            self._log_part(part, table, sha256_of(self.store.part_path(part)))
+            digest = sha256_of(self.store.part_path(part))
+            self.audit.append_part(part, digest, table["reason"])
         elif logged != sha256_of(self.store.part_path(part)):
             raise RunError(
                 f"{self.store.part_path(part)} was changed since it was written: delete it and "
@@ -136,21 +138,11 @@ class Session:
                 self.watch.confirm(part.rows, part.reasons)
                 self.store.write_part(part.number, part.content)
                 digest = hashlib.sha256(part.content).hexdigest()
-                self._log_part(part.number, part.table, digest)
+                self.audit.append_part(part.number, digest, part.table["reason"])
                 kept += part.rows.num_rows
                 yield part.table
         if kept < cells:
             raise Stopped(self._stopped_message(kept, cells))
-
-    def _log_part(self, part: int, table: pa.Table, sha256: str) -> None:
-        rejected = table["reason"].drop_null().value_counts().to_pylist()
-        self.audit.append(
-            "part",
-            part=part,
-            sha256=sha256,
-            cells=table.num_rows,
-            rejected={one["values"]: one["counts"] for one in rejected},
-        )
 
     def _patient_table(self, counts: patients.PatientCounts, taker: PartsTaker) -> pa.Table:
         known = taker.patients()
@@ -159,13 +151,6 @@ class Session:
         if not np.array_equal(known["scored"].to_numpy(), counts.accumulator.scored):
             raise RunError("patients counted one by one have other cells than counted together")
         return known
-
-    def _write_patients(self, table: pa.Table) -> None:
-        write_whole(self.store.patients_path, lambda path: pq.write_table(table, path))
-        csv = patients.as_csv(table)
-        write_whole(
-            self.store.patients_path.with_suffix(".csv"), lambda path: path.write_bytes(csv)
-        )
 
     def _stopped_message(self, kept: int, cells: int) -> str:
         return (

@@ -188,3 +188,9 @@ def model_of(run: Run) -> Model:
             f"{model.weights_sha256}, the run says {expected}. Score again with this one"
         )
     return model
+
+
+def counted_model_of(run: Run) -> Model:
+    """The same, with its scheme as the run counted; raises as ``model_of`` does."""
+    model, job = model_of(run), run.record.job
+    return replace(model, scheme=model.scheme.counted_as(job.profile, job.blast_equivalents))

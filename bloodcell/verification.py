@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
@@ -24,7 +24,7 @@ from bloodcell.repeated_images import repeated_images, told
 from bloodcell.review.check import check_review
 from bloodcell.run import Run, open_run
 from bloodcell.shares import Counting
-from bloodcell.site_model import model_of
+from bloodcell.site_model import counted_model_of
 from bloodcell.store import RunStore
 
 
@@ -173,9 +173,7 @@ class _Files:
 
     @cached_property
     def _model(self) -> Model:
-        """The run's own, counted as the run counted."""
-        model, job = model_of(self._run), self._record.job
-        return replace(model, scheme=model.scheme.counted_as(job.profile, job.blast_equivalents))
+        return counted_model_of(self._run)
 
     @cached_property
     def _patient_counts(self) -> patients.PatientCounts:

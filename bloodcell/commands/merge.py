@@ -1,0 +1,29 @@
+"""`bloodcell merge`."""
+
+from pathlib import Path
+
+import click
+
+from bloodcell.command import Shown, command, progress_of
+from bloodcell.paths import check_out, check_run
+from bloodcell.run_folder import refuse_foreign
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Run folder to make.")
+@command
+def merge(*, runs: tuple[Path, ...], out: Path) -> Shown:
+    """Join finished runs of different cells into one, as if all had been scored at once."""
+    for run in runs:
+        check_run(run)
+    check_out(out)
+    refuse_foreign(out)
+    from bloodcell.console import print_patients
+    from bloodcell.merging import merge as run_merge
+
+    with progress_of("merging", unit="cells") as progress:
+        merged = run_merge(runs, out, progress=progress)
+    return Shown(merged.about, lambda: print_patients(merged))
