@@ -8,6 +8,7 @@ bytes, and each patient's statistics count its results; memory is printed on the
 """
 
 import argparse
+import ctypes
 import io
 import random
 import resource
@@ -29,6 +30,19 @@ from bloodcell.bench.stand_in import write_stand_in
 from bloodcell.phantom import write_phantoms
 
 CELLS_A_PATIENT = 60
+MALLINFO2 = [
+    "arena",
+    "ordblks",
+    "smblks",
+    "hblks",
+    "hblkhd",
+    "usmblks",
+    "fsmblks",
+    "uordblks",
+    "fordblks",
+    "keepcost",
+]
+"""Its fields, of the C library."""
 LOSSLESS = ("BMP", "PNG", "TIFF")
 COUNTED = ("scored", "rejected")
 
@@ -133,6 +147,21 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
+class Heap(ctypes.Structure):
+    """What the C library's allocator has; bytes."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in MALLINFO2]
+
+
+def memory() -> str:
+    """Resident memory, and how much of it is used and free in the C library's heap."""
+    library = ctypes.CDLL(None)
+    library.mallinfo2.restype = Heap
+    heap = library.mallinfo2()
+    used, free = ((heap.uordblks + heap.hblkhd) / 2**20, heap.fordblks / 2**20)
+    return f"{resident_mib():7.1f} MiB, of the heap {used:.0f} used, {free:.0f} free"
+
+
 def main() -> None:
     """Submit as many cells as asked; prints counts, exits 1 if one ended wrongly or not."""
     parser = argparse.ArgumentParser()
@@ -169,10 +198,12 @@ def watch(threads: list[threading.Thread], tally: Tally, cells: int) -> None:
     while any(thread.is_alive() for thread in threads):
         time.sleep(0.05)
         if tally.ends["ended"] >= tenth * cells / 10:
-            print(f"{tally.ends['ended']:>9} cells: {resident_mib():7.1f} MiB", flush=True)
+            print(f"{tally.ends['ended']:>9} cells: {memory()}", flush=True)
             tenth += 1
     for thread in threads:
         thread.join()
+    ctypes.CDLL(None).malloc_trim(0)
+    print(f"malloc_trim(0): {memory()}", flush=True)
 
 
 if __name__ == "__main__":
