@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bloodcell.errors import RunError
-from bloodcell.files import writing
+from bloodcell.files import tell, writing
 
 _BEFORE_THE_FIRST = 64 * "0"
 
@@ -52,6 +52,7 @@ class AuditLog:
             os.fsync(file.fileno())
         self.head, self._is_torn = _digest(line), False
         self._whole += len(line) + 1
+        tell(self.path)
 
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,7 @@ from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.first_look import check_given
 from bloodcell.paths import check_labels, check_run, model_folder
+from bloodcell.run_argument import RunArgument
 from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
@@ -54,7 +55,10 @@ for _command in (
 
 @main.command()
 @click.argument("input_", metavar="INPUT", type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Run folder, made or resumed.")
+@click.option(
+    "--out", required=True, type=RunArgument(holds=True),
+    help="Run folder, or URL of one, made or resumed.",
+)  # fmt: skip
 @click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
 @click.option(
     "--backend",
@@ -135,7 +139,7 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
 
 @main.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument())
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
 @label_map_options
 @click.option(
@@ -193,7 +197,7 @@ def evaluate(
 
 
 @main.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument())
 @click.option("--images", is_flag=True, help="Hold every image against its digest, too.")
 @command
 def verify(run: Path, images: bool) -> Shown:
@@ -216,7 +220,7 @@ def verify(run: Path, images: bool) -> Shown:
 
 
 @main.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument())
 @command
 def report(run: Path) -> Shown:
     """Write the report of a finished run anew."""

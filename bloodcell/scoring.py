@@ -20,6 +20,7 @@ from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
+from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model, load_model
 from bloodcell.report import load_templates, report_ahead, write_report
 from bloodcell.review.planned import plan_path
@@ -34,6 +35,7 @@ from bloodcell.store import ROWS_PER_PART, RunStore
 _LOG = logging.getLogger(__name__)
 
 
+@in_object_stores
 def score(
     input: str | Path,  # noqa: A002 - the contract's name
     out: str | Path,
@@ -52,7 +54,7 @@ def score(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Run:
-    """Score every cell of ``input`` and write the run folder ``out``.
+    """Score every cell of ``input`` and write the run folder ``out``, or a run at a URL.
 
     ``input``: a folder with one subfolder a patient, tar shards (a ``.tar`` file or a folder of
     them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
@@ -64,7 +66,8 @@ def score(
     the denominator is, ``blast_equivalents`` which classes count as blasts besides the scheme's
     own, and ``interval_width``, in points, when a patient's cells suffice. ``retry_rejected``: read
     those cells again that were missing, unreadable or empty when their part was scored. Setting
-    ``stop`` ends the run in good order.
+    ``stop`` ends the run in good order. With a URL (``s3://bucket/run``) as ``out`` the ``Run`` is
+    of a copy on this machine, which goes with it.
 
     Raises an error of ``bloodcell.errors``; whatever was finished by then is kept, and the same
     call takes it up again.

@@ -18,7 +18,7 @@ from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
 from bloodcell.locks import LOCK, held
 from bloodcell.manifest import row_group_count
-from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
+from bloodcell.run_folder import AUDIT, CELLS, MANIFEST, RECORD, left_over
 from bloodcell.scheme import Scheme
 
 ROWS_PER_PART = 4096
@@ -49,7 +49,7 @@ class RunStore:
         self.record_path = folder / RECORD
         self.manifest_path = folder / MANIFEST
         self.patients_path = folder / "patients.parquet"
-        self.audit_path = folder / "audit.jsonl"
+        self.audit_path = folder / AUDIT
         self._cells = folder / CELLS
 
     @property
