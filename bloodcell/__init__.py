@@ -16,6 +16,7 @@ from bloodcell.errors import (
     PackageError,
     RunError,
     Stopped,
+    StoreError,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = [
     "Run",
     "RunError",
     "Stopped",
+    "StoreError",
     "open_run",
     "score",
 ]
