@@ -40,6 +40,12 @@ class Holder:
         """Whether it was a process of this host that is no more."""
         return self.host == socket.gethostname() and _begun(self.pid) != self.begun
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this process."""
+        own = self.own()
+        return (self.host, self.pid, self.begun) == (own.host, own.pid, own.begun)
+
     @classmethod
     def own(cls) -> "Holder":
         """This process."""

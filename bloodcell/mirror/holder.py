@@ -6,7 +6,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 
 from bloodcell.errors import BloodcellError, RunError
@@ -15,6 +15,9 @@ from bloodcell.mirror.objects import RunObjects, putting
 from bloodcell.mirror.working_folder import alone
 
 _LOG = logging.getLogger(__name__)
+
+_held: set[bytes] = set()
+"""Contents of the objects by which this process holds runs now."""
 
 
 @contextmanager
@@ -25,17 +28,22 @@ def held_objects(objects: RunObjects) -> Iterator[None]:
     is one is noticed, and a line in the log says so.
     """
     mine = json.dumps(asdict(Holder.own()) | {"token": secrets.token_hex(16)}).encode()
-    # Else two of this host might take over one that is gone, and each delete the other's.
-    with alone():
-        _take(objects, mine)
-    try:
+    with ExitStack() as at_end:
+        _held.add(mine)
+        at_end.callback(_held.discard, mine)
+        # Else two of this host might take over one that is gone, and each delete the other's.
+        with alone():
+            _take(objects, mine)
+        at_end.callback(_release, objects, mine)
         _warn_if_replaced(objects, mine)
         yield
-    finally:
-        # If it cannot be deleted, this host takes it over and another one says what to do.
-        with suppress(BloodcellError, OSError):
-            if objects.read(HOLDER) == mine:
-                objects.delete(HOLDER).result()
+
+
+def _release(objects: RunObjects, mine: bytes) -> None:
+    # If it cannot be deleted, this host takes it over and another one says what to do.
+    with suppress(BloodcellError, OSError):
+        if objects.read(HOLDER) == mine:
+            objects.delete(HOLDER).result()
 
 
 def _take(objects: RunObjects, mine: bytes) -> None:
@@ -86,7 +94,8 @@ def _refuse_if_held(objects: RunObjects) -> None:
     if content is None:
         return
     holder = Holder.read(content)
-    if holder is not None and holder.is_gone:
+    is_left = holder and (holder.is_gone or (holder.is_here and content.strip() not in _held))
+    if is_left:
         with putting():
             objects.delete(HOLDER).result()
         return

@@ -19,7 +19,7 @@ from bloodcell.mirror.holder import held_objects
 from bloodcell.mirror.objects import RunObjects
 from bloodcell.mirror.uploads import Stamp, Uploads, stamp_of
 from bloodcell.mirror.working_folder import WorkingFolder
-from bloodcell.run_folder import RECORD
+from bloodcell.run_folder import MANIFEST, RECORD
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,7 +54,10 @@ def mirrored(place: ObjectPath, working: WorkingFolder, *, holds: bool) -> Itera
     objects, folder = RunObjects(place), working.path
     holding = held_objects(objects) if holds else nullcontext()
     with _named(folder, place), holding:
-        uploads = Uploads(objects, folder, bring_down(objects, folder))
+        there = bring_down(objects, folder)
+        if holds and not there:
+            _refuse_foreign(objects)
+        uploads = Uploads(objects, folder, there)
         try:
             with telling(folder, uploads.told):
                 yield folder
@@ -69,11 +72,11 @@ def bring_down(
 ) -> dict[str, Stamp]:
     """Write what the store has of a run to ``folder``; returns the files by name.
 
-    ``leave_out``: beginnings of names. RunError if there is something else than a run.
+    ``leave_out``: beginnings of names. Without a ``run.json`` there is nothing.
     """
     with store_errors(), writing(folder):
         if RECORD not in objects.entries():
-            return _nothing_of(objects)
+            return {}
         begun = []
         for name, size in objects.sizes().items():
             if name != HOLDER and not name.startswith(leave_out):
@@ -89,13 +92,13 @@ def bring_down(
     return {name: stamp_of(path) for name, path, _, _ in begun}
 
 
-def _nothing_of(objects: RunObjects) -> dict[str, Stamp]:
-    foreign = sorted(objects.entries() - {HOLDER})
+def _refuse_foreign(objects: RunObjects) -> None:
+    """RunError if no run may begin there."""
+    foreign = sorted(objects.entries() - {HOLDER, MANIFEST})
     if foreign:
         raise RunError(
-            f"{objects.place} is not empty and holds no run ({foreign[0]}, ...): choose a new --out"
+            f"{objects.place} is not empty and holds no run ({foreign[0]}, ...): choose another URL"
         )
-    return {}
 
 
 def in_object_stores(function: Callable[P, R]) -> Callable[P, R]:

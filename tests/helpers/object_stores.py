@@ -1,6 +1,7 @@
 """An object store of this machine (moto's S3), and a proxy before it as unsteady as is wanted."""
 
 import asyncio
+import io
 import os
 import random
 import threading
@@ -91,7 +92,11 @@ class Proxy:
         content = await request.read()
         assert self.session
         async with self.session.request(
-            request.method, url, headers=headers, data=content, skip_auto_headers=["Content-Type"]
+            request.method,
+            url,
+            headers=headers,
+            data=io.BytesIO(content) if content else None,
+            skip_auto_headers=["Content-Type"],
         ) as answer:
             body = await answer.read()
             kept = {

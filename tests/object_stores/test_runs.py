@@ -18,9 +18,14 @@ from helpers.runs_in_stores import (
 )
 
 import bloodcell
-from bloodcell.audit import read_audit
+from bloodcell.audit import AuditLog, read_audit
 from bloodcell.caches import user_cache
+from bloodcell.engine.object_store import ObjectPath
 from bloodcell.errors import DiskError, InputError, RunError, Stopped
+from bloodcell.files import telling, write_whole, writing_together
+from bloodcell.mirror.mirrored import bring_down
+from bloodcell.mirror.objects import RunObjects
+from bloodcell.mirror.uploads import Uploads
 from bloodcell.verification import verify
 
 
@@ -110,11 +115,7 @@ def test_whatever_was_put_last_the_run_continues_to_the_same_bytes(
 ) -> None:
     with noting_puts() as puts:
         jobs.score("s3://cells/every")
-    # Of each part, and of what comes before and after all of them.
-    of_pages = [n for n, (name, _) in enumerate(puts, 1) if name.startswith("report/")]
-    for moment in range(len(puts)):
-        if moment in of_pages[1:-1]:
-            continue
+    for moment in (*range(1, len(puts), 6), len(puts) - 1):
         url = restore(store, "every", dict(puts[:moment]))
         jobs.score(url)
         assert results(objects_of(store, "every")) == results(on_disk), puts[moment][0]
@@ -135,19 +136,46 @@ def test_parts_whose_lines_in_the_audit_log_were_lost_get_them(
     assert events == ["begin", "resume", *5 * ["part"], "finish"]
 
 
-def test_a_part_that_is_scored_again_replaces_its_object_after_the_line_that_says_so(
-    jobs: Jobs, store: Store
+def test_an_object_is_replaced_after_the_lines_of_the_audit_log_before_it(
+    on_disk: dict[str, bytes], store: Store, tmp_path: Path
 ) -> None:
-    jobs.score("s3://cells/again")
-    there = objects_of(store, "again")
-    del there["cells/part-00003.parquet"]
-    restore(store, "again", there)
-    (lost := dict(there)).pop("run.json")
-    with noting_puts() as puts:
-        jobs.score("s3://cells/again")
-    names = [name for name, _ in puts]
-    assert names.index("audit.jsonl") < len(names)
-    assert objects_of(store, "again").keys() >= lost.keys() | {"cells/part-00003.parquet"}
+    names = ["run.json", "audit.jsonl", "cells/part-00000.parquet", "cells/part-00001.parquet"]
+    objects = RunObjects(ObjectPath(restore(store, "again", {n: on_disk[n] for n in names[:3]})))
+    there = bring_down(objects, tmp_path)
+    uploads = Uploads(objects, tmp_path, there)
+    audit = AuditLog(tmp_path / "audit.jsonl")
+    with noting_puts() as puts, telling(tmp_path, uploads.told):
+        audit.append("first")  # at once, for it is long that it was put
+        audit.append("redo", again=[0])
+        for name in names[:1:-1]:
+            write_whole(tmp_path / name, lambda path, name=name: path.write_bytes(on_disk[name]))
+        uploads.settle()
+    assert [name for name, _ in puts] == ["audit.jsonl", names[3], "audit.jsonl", names[2]]
+    lines = [content.splitlines()[-1] for name, content in puts if name == "audit.jsonl"]
+    assert b'"event": "first"' in lines[0]
+    assert b'"event": "redo"' in lines[1]
+
+
+def test_what_follows_from_another_file_is_put_when_that_is_there(
+    on_disk: dict[str, bytes], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run.json").write_bytes(on_disk["run.json"])
+    (tmp_path / "review").mkdir()
+    writers = {
+        tmp_path / "review" / f"{name}.parquet": lambda path: path.write_bytes(b"table")
+        for name in ("patients", "cells")
+    }
+    uploads = Uploads(RunObjects(ObjectPath("s3://cells/turn")), tmp_path, {})
+    there, put = [], RunObjects.put
+
+    def note(self: RunObjects, name: str, path: Path) -> object:
+        there.append(set(objects_of(store, "turn")))
+        return put(self, name, path)
+
+    monkeypatch.setattr(RunObjects, "put", note)
+    with telling(tmp_path, uploads.told), writing_together(writers):
+        pass
+    assert there == [set(), {"review/patients.parquet"}]
 
 
 def test_an_unsteady_store_gets_the_same_bytes(
@@ -202,7 +230,7 @@ def test_a_run_that_does_not_begin_leaves_no_object(jobs: Jobs, store: Store) ->
 
 
 def test_a_run_is_opened_from_its_url(
-    jobs: Jobs, on_disk: dict[str, bytes], store: Store, tmp_path: Path
+    on_disk: dict[str, bytes], store: Store, tmp_path: Path
 ) -> None:
     restore(store, "opened", on_disk)
     run = bloodcell.open_run("s3://cells/opened")

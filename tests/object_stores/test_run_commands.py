@@ -1,0 +1,115 @@
+"""What else is done with a run: at a URL as in a folder."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from helpers.object_stores import BUCKET, Store
+from helpers.runs_in_stores import files_of, objects_of
+
+import bloodcell
+from bloodcell.caches import user_cache
+from bloodcell.cli import main
+from bloodcell.review.answers import run_identity
+from bloodcell.review.planned import read_plan
+
+
+@pytest.fixture
+def url(
+    store: Store, demanding_run: bloodcell.Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[str]:
+    """A run whose cells are to be looked at, in the store."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield store.put_tree(demanding_run.folder, "run")
+    for name in objects_of(store, "run"):
+        store.client().delete_object(Bucket=BUCKET, Key=f"run/{name}")
+    assert list((user_cache() / "runs").glob("*/*")) == []
+
+
+def invoke(*words: object, exit_status: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == exit_status, result.output
+    assert str(user_cache()) not in result.output
+    return result
+
+
+def test_verify_finds_a_run_good_and_an_object_that_was_changed(url: str, store: Store) -> None:
+    assert "NOT GOOD" not in invoke("verify", url).stdout
+    part = objects_of(store, "run")["cells/part-00000.parquet"]
+    store.put("run/patients.csv", b"not looked at")
+    store.put("run/cells/part-00000.parquet", part[:-20] + bytes(20))
+    told = invoke("verify", url, exit_status=1)
+    assert f"NOT GOOD: {url}/cells/part-00000.parquet" in told.stdout
+    assert f"{url} is not whole or was changed" in told.stderr
+
+
+def test_report_evaluate_and_export_put_what_they_write(
+    url: str, store: Store, smears: Path, demanding_run: bloodcell.Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(demanding_run.folder, folder)
+    for run in (folder, url):
+        invoke("evaluate", run, "--labels", smears / "labels.csv")
+        invoke("export", run, "--to", "csv")
+        invoke("export", run, "--to", "fhir")
+        told = invoke("report", run)
+    assert told.stdout == f"report  {url}/report/index.html\n"
+    there, here = objects_of(store, "run"), files_of(folder)
+    assert there.keys() == here.keys()
+    dated = {name for name in here if name.startswith("export/fhir/")}
+    assert {name for name in here if here[name] != there[name]} <= dated
+    # A picture that can no longer be drawn goes from the store, too.
+    (tmp_path / "labels.csv").write_text(
+        "path,class\n" + (smears / "labels.csv").read_text().splitlines()[1] + "\n"
+    )
+    invoke("evaluate", url, "--labels", tmp_path / "labels.csv")
+    assert "evaluation/shares.svg" in here
+    assert "evaluation/roc.svg" not in objects_of(store, "run")
+
+
+def test_export_elsewhere_writes_nothing_to_the_store(
+    url: str, store: Store, tmp_path: Path
+) -> None:
+    store.proxy.requests.clear()
+    invoke("export", url, "--to", "csv", "--out", tmp_path / "patients.csv")
+    assert (tmp_path / "patients.csv").exists()
+    assert store.proxy.requests["put"] == 0
+
+
+def test_a_review_is_planned_and_applied(
+    url: str, store: Store, demanding_run: bloodcell.Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(demanding_run.folder, folder)
+    first = read_plan(demanding_run).to_pylist()[0]
+    name = first["patient"]
+    answers = {
+        "format": "bloodcell-answers",
+        "version": 1,
+        "run": run_identity(demanding_run),
+        "reviewer": "A",
+        "patients": {name: {"cells": {str(first["row"]): "lymphocyte"}}},
+    }
+    (tmp_path / "answers.json").write_text(json.dumps(answers))
+    for run in (folder, url):
+        invoke("review", "apply", run, tmp_path / "answers.json", "--reviewer", "A")
+        told = invoke("review", "plan", run, "--patient", name)
+    assert f"plan: {url}/review/plan.parquet" in told.stdout
+    there, here = objects_of(store, "run"), files_of(folder)
+    assert there.keys() == here.keys()
+    in_review = [one for one in here if one.startswith("review/")]
+    assert len(in_review) > 4
+    assert all(here[one] == there[one] for one in in_review)
+    assert "NOT GOOD" not in invoke("verify", url).stdout
+
+
+def test_a_run_that_is_not_there_is_one_line(store: Store) -> None:
+    assert store
+    told = invoke("report", "s3://cells/nowhere", exit_status=1).stderr
+    assert told == "bloodcell: s3://cells/nowhere is not a run folder: it has no run.json\n"
+    told = invoke("verify", "s3://no-such-bucket/run", exit_status=1).stderr
+    assert "the store has no bucket no-such-bucket" in told
+    assert told.count("\n") == 1
