@@ -1,6 +1,7 @@
 """An object store of this machine (moto's S3), and a proxy before it as unsteady as is wanted."""
 
 import asyncio
+import logging
 import os
 import random
 import threading
@@ -203,6 +204,7 @@ ENVIRONMENT = {
 @contextmanager
 def served_store() -> Iterator[Store]:
     """A store with an empty bucket, and the environment (of processes started here, too) for it."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
