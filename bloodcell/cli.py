@@ -21,6 +21,7 @@ from bloodcell.commands.review import review
 from bloodcell.commands.serve import serve
 from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
+from bloodcell.engine.object_store import place_of
 from bloodcell.first_look import check_given
 from bloodcell.paths import check_labels, check_run, model_folder
 from bloodcell.run_argument import RunArgument
@@ -54,7 +55,7 @@ for _command in (
 
 
 @main.command()
-@click.argument("input_", metavar="INPUT", type=_PATH)
+@click.argument("input_", metavar="INPUT")
 @click.option(
     "--out", required=True, type=RunArgument(holds=True),
     help="Run folder, or URL of one, made or resumed.",
@@ -101,14 +102,16 @@ for _command in (
     help="Read those cells again that were missing, unreadable or empty.",
 )  # fmt: skip
 @command
-def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Shown:
+def score(input_: str, out: Path, max_reject_rate: float, **options: Any) -> Shown:
     """Score every cell of INPUT and write a run folder.
 
-    INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
+    INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest; or the
+    URL of one in an object store (s3://, gs://, az://).
     """
+    source = place_of(input_)
     counting = ("profile", "blast_equivalents", "interval_width")
     check_given(
-        input_, out, options["model"], resume=options["resume"],
+        source, out, options["model"], resume=options["resume"],
         **{name: options[name] for name in counting},
     )  # fmt: skip
     from bloodcell.engine.spawning import spawned_ahead
@@ -122,7 +125,7 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
         keep_memory_flat()
         with progress_of("scoring", unit="cells") as progress:
-            run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
+            run = run_score(source, out, stop=stop_requested, progress=progress, **options)
     lines = [
         *repeated_images.told(run.record.repeated_images, _MOST_TOLD),
         *unstained.told(run.record.unstained, _MOST_TOLD),

@@ -10,14 +10,17 @@ DEFAULT_MODEL = "jhu18-resnext26-160"
 _MODELS = Path(__file__).parent / "models"
 
 
-def check_paths(source: Path, out: Path, model: str | Path | None) -> None:
-    """What ``score`` is given, before anything is read; InputError, RunError or ModelError."""
-    if not source.exists():
+def check_paths(source: Path | None, out: Path, model: str | Path | None) -> None:
+    """What ``score`` is given, before anything is read; InputError, RunError or ModelError.
+
+    ``source``: None where it is in no file system.
+    """
+    if source is not None and not source.exists():
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     model_folder(model)
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file: --out names a folder")
-    inside, outside = out.resolve(), source.resolve()
+    inside = out.resolve()
     try:
         os.fsencode(inside).decode()
     except UnicodeDecodeError as error:  # Arrow takes no such path
@@ -25,6 +28,9 @@ def check_paths(source: Path, out: Path, model: str | Path | None) -> None:
             f"the run folder {str(os.fsencode(inside))[2:-1]} has a name that is not UTF-8: choose "
             "another --out"
         ) from error
+    if source is None:
+        return
+    outside = source.resolve()
     if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(
             f"the run folder {out} lies inside the input {source}: its files would be taken for "

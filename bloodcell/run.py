@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bloodcell.engine.object_store import place_of
 from bloodcell.errors import RunError
-from bloodcell.mirror import opened, place_of
+from bloodcell.mirror import opened
 from bloodcell.run_record import Counts, RunRecord, read_record
 from bloodcell.scheme import Scheme, load_scheme, scheme_names
 from bloodcell.store import RunStore, reading
@@ -126,7 +127,7 @@ def open_run(folder: str | Path) -> Run:
     ``folder`` may be a URL (``s3://bucket/run``); ``Run.folder`` is then a copy on this machine,
     without the report, that goes with the ``Run``. StoreError if the store cannot be used.
     """
-    place = place_of(str(folder))
+    place = place_of(folder)
     return _open(place) if isinstance(place, Path) else opened(place, _open)
 
 

@@ -10,12 +10,15 @@ from typing import Any, TextIO
 
 import click
 
+from bloodcell.engine.object_store import ObjectPath, place_of
+from bloodcell.mirror import WorkingFolder, mirrored, refuse_nested
+
 
 @dataclass(frozen=True)
 class RunUrl:
     """A run in an object store, as it was given."""
 
-    url: str
+    place: ObjectPath
     holds: bool
     """Whether the command keeps a second writer out."""
 
@@ -29,12 +32,10 @@ class RunArgument(click.Path):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """See click's ``ParamType``."""
-        if "://" not in value:
-            return super().convert(value, param, ctx)
-        from bloodcell.mirror import place_of
-
         place = place_of(value)
-        return place if isinstance(place, Path) else RunUrl(place.url, self._holds)
+        if isinstance(place, Path):
+            return super().convert(place, param, ctx)
+        return RunUrl(place, self._holds)
 
 
 @contextmanager
@@ -51,18 +52,18 @@ def local_runs(options: Mapping[str, Any], at_end: ExitStack) -> Iterator[dict[s
                 return tuple(map(local, value))
             return _entered(value, mirrors, at_end) if isinstance(value, RunUrl) else value
 
+        for run in options.values():
+            for other in options.values() if isinstance(run, RunUrl) else ():
+                refuse_nested(run.place, other)
         yield {name: local(value) for name, value in options.items()}
 
 
 def _entered(run: RunUrl, mirrors: ExitStack, at_end: ExitStack) -> Path:
-    from bloodcell.engine.object_store import ObjectPath
-    from bloodcell.mirror import WorkingFolder, mirrored
-
-    place, working = ObjectPath(run.url), WorkingFolder()
+    working = WorkingFolder()
     at_end.callback(working.remove)
-    renaming = _Renaming(sys.stdout, str(working.path), place.url)
+    renaming = _Renaming(sys.stdout, str(working.path), run.place.url)
     at_end.enter_context(redirect_stdout(renaming))
-    return mirrors.enter_context(mirrored(place, working, holds=run.holds))
+    return mirrors.enter_context(mirrored(run.place, working, holds=run.holds))
 
 
 class _Renaming(io.TextIOBase):

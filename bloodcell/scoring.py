@@ -14,6 +14,7 @@ from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.object_store import ObjectPath, Place, place_of
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
@@ -37,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 @in_object_stores
 def score(
-    input: str | Path,  # noqa: A002 - the contract's name
+    input: str | Path | ObjectPath,  # noqa: A002 - the contract's name
     out: str | Path,
     model: str | Path | None = None,
     backend: str = "auto",
@@ -57,7 +58,8 @@ def score(
     """Score every cell of ``input`` and write the run folder ``out``, or a run at a URL.
 
     ``input``: a folder with one subfolder a patient, tar shards (a ``.tar`` file or a folder of
-    them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
+    them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``; each of
+    them on a disk or at a URL of an object store (``s3://bucket/folder``; docs/object-stores.md).
     ``threads``: CPU threads, all usable ones by default.
     ``workers``: processes, by default one a GPU, on the CPU one; none is this one, so an image that
     ends or stalls a decoder costs a cell and not the run. ``batch_size``: most
@@ -74,7 +76,7 @@ def score(
     """
     _check_counts(batch_size=batch_size, threads=threads, workers=workers)
     counting = Counting(profile, blast_equivalents, interval_width)
-    source, store, stop = Path(input), RunStore(Path(out)), stop or threading.Event()
+    source, store, stop = place_of(input), RunStore(Path(out)), stop or threading.Event()
     progress = progress or (lambda _done, _cells: None)
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
     choice, loaded = _choose(backend, hardware_decoder), load_model(model)
@@ -178,7 +180,7 @@ def _choose(backend: str, hardware_decoder: bool) -> Choice:
 def _setup(
     choice: Choice,
     model: Model,
-    source: Path,
+    source: Place,
     batch_size: int | None,
     threads: int | None,
     *,

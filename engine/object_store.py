@@ -4,18 +4,22 @@ One place has the retries, one the words for what a store refuses. Credentials a
 those of the store's usual environment.
 """
 
-import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, TypeAlias, TypeVar, overload
 
+from bloodcell.engine.names import bytes_of, text_of
 from bloodcell.engine.store_errors import may_pass, translated
 from bloodcell.errors import InputError, PackageError, StoreError
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future
 
 Result = TypeVar("Result")
 
@@ -25,6 +29,7 @@ _MOST_TRIES = 8
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 10.0
 """Of waits drawn at random, each time up to twice as long: 6 s together on average."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PATH_OF_URL = re.compile(r"(?:s3|gs|az|abfs):/")
 _PACKAGES = {
     "s3": ("s3fs", "s3"),
     "gs": ("gcsfs", "gs"),
@@ -88,6 +93,16 @@ class ObjectPath:
         return self.key.rpartition("/")[2]
 
     @property
+    def stem(self) -> str:
+        """``name`` without its suffix."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """Of ``name``, with its dot; "" for none."""
+        return PurePosixPath(self.name).suffix
+
+    @property
     def parent(self) -> "ObjectPath":
         """The folder that it lies in; a bucket lies in itself."""
         return ObjectPath(self.url[: -len(self.name) - 1]) if "/" in self.key else self
@@ -107,6 +122,8 @@ class ObjectPath:
         one object; any other OSError where it still fails. Each says it in one line. Raises
         PackageError if the store's package is not installed.
         """
+        import asyncio
+
         store = _opened(self.scheme, _environment(), os.getpid())
         return asyncio.run_coroutine_threadsafe(store.tried(operation, self), store.filesystem.loop)
 
@@ -116,8 +133,63 @@ class ObjectPath:
 
     def read(self, start: int | None = None, end: int | None = None) -> bytes:
         """Its bytes, or those from ``start`` to before ``end``; fewer where it ends earlier."""
-        content: bytes = self.run(lambda store: store._cat_file(self.key, start=start, end=end))
-        return content
+        return self.submit_read(start, end).result()
+
+    def submit_read(self, start: int | None = None, end: int | None = None) -> "Future[bytes]":
+        """Begin ``read``."""
+        return self.submit(lambda store: store._cat_file(self.key, start=start, end=end))
+
+    def size(self) -> int:
+        """Its bytes; FileNotFoundError if there is no such object, and as ``submit``."""
+        about: dict[str, Any] = self.run(lambda store: store._info(self.key))
+        if about["type"] != "file":
+            raise FileNotFoundError(f"{self} is a folder")
+        return int(about["size"])
+
+    def is_file(self) -> bool:
+        """Whether there is such an object."""
+        try:
+            return self.size() >= 0
+        except FileNotFoundError:
+            return False
+
+    @overload
+    def open(self, mode: Literal["rb"]) -> BinaryIO: ...
+    @overload
+    def open(self, *, encoding: str, newline: str) -> TextIO: ...
+    def open(self, mode: str = "r", encoding: str | None = None, newline: str | None = None) -> Any:
+        """For reading, as ``Path.open``; raises as ``submit``, also as it is read."""
+        import io
+
+        from bloodcell.engine.object_file import open_object
+
+        binary = open_object(self.submit_read, self.size())
+        return binary if mode == "rb" else io.TextIOWrapper(binary, encoding, newline=newline)
+
+
+Place: TypeAlias = Path | ObjectPath
+"""Where something is that is read: on a disk, or in an object store."""
+
+
+def place_of(given: str | Place) -> Place:
+    """The place that a user names; InputError for a URL that was made a ``Path``."""
+    if isinstance(given, Path) and _PATH_OF_URL.match(str(given)):
+        raise InputError(f"{given} was a URL and is a path now: give the URL as a string")
+    if isinstance(given, ObjectPath):
+        return given
+    if is_url(given):
+        return ObjectPath(str(given))
+    return Path(given.removeprefix("file://") if isinstance(given, str) else given)
+
+
+def whole_name(place: Place) -> str:
+    """A place as a record has it, whatever the current folder is; ``place_of_name`` reads it."""
+    return place.url if isinstance(place, ObjectPath) else text_of(place.resolve())
+
+
+def place_of_name(name: str) -> Place:
+    """The place that ``whole_name`` wrote."""
+    return place_of(name if is_url(name) else os.fsdecode(bytes_of(name)))
 
 
 @contextmanager
@@ -134,7 +206,7 @@ class _Store:
     """A filesystem of fsspec, and how many requests it is given at once."""
 
     filesystem: Any
-    room: asyncio.Semaphore
+    room: "asyncio.Semaphore"
 
     async def tried(
         self, operation: Callable[[Any], Awaitable[Result]], where: ObjectPath
@@ -162,6 +234,8 @@ class _Store:
 def _opened(scheme: str, _environment: tuple[tuple[str, str], ...], _process: int) -> _Store:
     """The one of this process and these credentials."""
     package, extra = _PACKAGES[scheme]
+    import asyncio
+
     try:
         import fsspec
         import tenacity  # noqa: F401 - told here, not at the first request

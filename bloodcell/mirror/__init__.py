@@ -6,7 +6,7 @@ works in it as in any run folder. ``files.telling`` says which files have become
 requests, ``working_folder.py`` the folder.
 """
 
-from bloodcell.mirror.mirrored import in_object_stores, mirrored, opened, place_of
+from bloodcell.mirror.mirrored import in_object_stores, mirrored, opened, refuse_nested
 from bloodcell.mirror.working_folder import WorkingFolder
 
-__all__ = ["WorkingFolder", "in_object_stores", "mirrored", "opened", "place_of"]
+__all__ = ["WorkingFolder", "in_object_stores", "mirrored", "opened", "refuse_nested"]

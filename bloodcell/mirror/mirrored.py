@@ -1,6 +1,5 @@
 """A run at a URL as a local folder, for as long as something works on it."""
 
-import re
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -8,10 +7,8 @@ from functools import wraps
 from inspect import signature
 from pathlib import Path
 from typing import ParamSpec, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-from bloodcell.engine.object_store import ObjectPath, is_url, store_errors
+from bloodcell.engine.object_store import ObjectPath, is_url, place_of, store_errors
 from bloodcell.errors import BloodcellError, InputError, RunError
 from bloodcell.files import telling, writing
 from bloodcell.locks import HOLDER
@@ -23,23 +20,6 @@ from bloodcell.run_folder import MANIFEST, RECORD
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_PATH_OF_URL = re.compile(r"(?:s3|gs|az|abfs):/(?!/)")
-"""What ``Path`` makes of a URL."""
-
-
-def place_of(text: str) -> Path | ObjectPath:
-    """What a person calls a run: a folder, or a URL; ``file://`` is a folder.
-
-    Raises InputError for a URL that was made a path, or is of no store that is known.
-    """
-    if _PATH_OF_URL.match(text):
-        raise InputError(f"{text} was a URL and is a path now: give the URL as a string")
-    if is_url(text):
-        return ObjectPath(text)
-    if text.startswith("file://"):
-        return Path(url2pathname(urlsplit(text).path))
-    return Path(text)
 
 
 @contextmanager
@@ -92,6 +72,16 @@ def bring_down(
     return {name: stamp_of(path) for name, path, _, _ in begun}
 
 
+def refuse_nested(place: ObjectPath, source: object) -> None:
+    """InputError if a run's URL lies in that of what it scores, or this in it."""
+    if isinstance(source, str | ObjectPath) and is_url(str(source)):
+        run, cells = f"{place}/", f"{ObjectPath(str(source))}/"
+        if run.startswith(cells) or cells.startswith(run):
+            raise InputError(
+                f"the run {place} and the input {source} lie inside each other: choose another --out"
+            )
+
+
 def _refuse_foreign(objects: RunObjects) -> None:
     """RunError if no run may begin there."""
     foreign = sorted(objects.entries() - {HOLDER, MANIFEST})
@@ -110,7 +100,7 @@ def in_object_stores(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def made(*args: P.args, **kwargs: P.kwargs) -> R:
         given = signature(function).bind(*args, **kwargs)
-        place = place_of(str(given.arguments["out"]))
+        place = place_of(given.arguments["out"])
 
         def work(out: Path) -> R:
             given.arguments["out"] = out
@@ -118,6 +108,7 @@ def in_object_stores(function: Callable[P, R]) -> Callable[P, R]:
 
         if isinstance(place, Path):
             return work(place)
+        refuse_nested(place, given.arguments["input"])
         with _staying() as working:
             with mirrored(place, working, holds=True) as folder:
                 result = work(folder)

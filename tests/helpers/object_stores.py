@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import logging
 import os
 import random
 import threading
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,8 @@ class Proxy:
     """By method, and GETs with a range as ``range``, of lists of objects as ``list``."""
     spoiled: Counter[str] = field(default_factory=Counter)
     """By the names above."""
+    bytes_sent: int = 0
+    """Of bodies."""
     address: str = ""
     session: aiohttp.ClientSession | None = None
     _random: random.Random = field(default_factory=lambda: random.Random(1))
@@ -59,6 +63,7 @@ class Proxy:
         """Spoil nothing any more, and count anew."""
         self.throttled = self.broken = self.cut = self.short = self.latency_s = 0.0
         self.is_down, self.down_after = False, None
+        self.bytes_sent = 0
         self.requests.clear()
         self.spoiled.clear()
         self._random.seed(1)
@@ -115,6 +120,7 @@ class Proxy:
             request.transport.abort()
             return passed
         if request.method != "HEAD":
+            self.bytes_sent += len(body)
             await passed.write(body)
         await passed.write_eof()
         return passed
@@ -176,6 +182,7 @@ class Store:
     direct: str
     """The address of the store without the proxy."""
 
+    @cached_property
     def client(self) -> Any:
         """boto3's, past the proxy: what tests do themselves is neither counted nor spoiled."""
         import boto3
@@ -184,16 +191,15 @@ class Store:
 
     def put_tree(self, folder: Path, prefix: str) -> str:
         """Put the files below ``folder`` under ``prefix``; returns the URL."""
-        client = self.client()
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 key = f"{prefix}/{path.relative_to(folder).as_posix()}"
-                client.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
+                self.put(key, path.read_bytes())
         return f"s3://{BUCKET}/{prefix}"
 
     def put(self, key: str, body: bytes) -> str:
         """Put one object; returns its URL."""
-        self.client().put_object(Bucket=BUCKET, Key=key, Body=body)
+        self.client.put_object(Bucket=BUCKET, Key=key, Body=body)
         return f"s3://{BUCKET}/{key}"
 
 
@@ -208,6 +214,7 @@ ENVIRONMENT = {
 @contextmanager
 def served_store() -> Iterator[Store]:
     """A store with an empty bucket, and the environment (of processes started here, too) for it."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -219,7 +226,7 @@ def served_store() -> Iterator[Store]:
         with proxy_before(direct) as proxy:
             os.environ.update(ENVIRONMENT, AWS_ENDPOINT_URL=proxy.address)
             store = Store(proxy, direct)
-            store.client().create_bucket(Bucket=BUCKET)
+            store.client.create_bucket(Bucket=BUCKET)
             yield store
     finally:
         os.environ.clear()

@@ -13,8 +13,8 @@ from helpers.runs_in_stores import files_of, objects_of
 import bloodcell
 from bloodcell.caches import user_cache
 from bloodcell.cli import main
-from bloodcell.review.answers import run_identity
-from bloodcell.review.planned import read_plan
+from bloodcell.review.answers import FORMAT, run_identity
+from bloodcell.review.planned import plan_identity, read_plan
 
 
 @pytest.fixture
@@ -86,12 +86,19 @@ def test_a_review_is_planned_and_applied(
     shutil.copytree(demanding_run.folder, folder)
     first = read_plan(demanding_run).to_pylist()[0]
     name = first["patient"]
+    called = demanding_run.cells_at([first["row"]], ["class"])[first["row"]]["class"]
     answers = {
-        "format": "bloodcell-answers",
-        "version": 1,
+        "format": FORMAT,
         "run": run_identity(demanding_run),
+        "plan": plan_identity(demanding_run),
         "reviewer": "A",
-        "patients": {name: {"cells": {str(first["row"]): "lymphocyte"}}},
+        "patients": {
+            name: {
+                "answers": [{"row": first["row"], "class": called}],
+                "sign": False,
+                "comment": "",
+            }
+        },
     }
     (tmp_path / "answers.json").write_text(json.dumps(answers))
     for run in (folder, url):

@@ -43,7 +43,10 @@ def test_a_second_writer_is_refused_and_told_who_holds_the_run(
 ) -> None:
     with held_objects(objects):
         who = rf"process {os.getpid()} on {socket.gethostname()}, since 20"
-        with pytest.raises(RunError, match=f"{URL} is being written .*{who}"), held_objects(objects):
+        with (
+            pytest.raises(RunError, match=f"{URL} is being written .*{who}"),
+            held_objects(objects),
+        ):
             pass
         assert Holder.read(objects_of(store, "held")[HOLDER])
     assert objects_of(store, "held") == {}
@@ -64,9 +67,7 @@ def test_what_a_killed_process_of_this_host_left_is_taken_over(objects: RunObjec
         pass
 
 
-def test_what_another_host_left_is_named_with_what_to_do(
-    objects: RunObjects, store: Store
-) -> None:
+def test_what_another_host_left_is_named_with_what_to_do(objects: RunObjects, store: Store) -> None:
     with held_objects(objects):
         left = json.loads(objects_of(store, "held")[HOLDER])
     store.put(f"held/{HOLDER}", json.dumps(left | {"host": "scanner-2", "pid": 4711}).encode())

@@ -216,6 +216,14 @@ def test_what_is_there_and_no_run_is_refused(jobs: Jobs, store: Store) -> None:
         bloodcell.open_run("s3://cells/foreign")
 
 
+def test_a_run_inside_its_input_is_refused(jobs: Jobs, store: Store) -> None:
+    store.put("smears/p1/1.jpg", b"a cell")
+    for out in ("s3://cells/smears/run", "s3://cells/smears"):
+        with pytest.raises(InputError, match="lie inside each other"):
+            bloodcell.score("s3://cells/smears", out, jobs.model)
+    assert objects_of(store, "smears").keys() == {"p1/1.jpg"}
+
+
 def test_no_object_is_written_outside_the_folder(jobs: Jobs, store: Store) -> None:
     jobs.score("s3://cells/odd")
     store.put("odd/report/../../evil", b"")
@@ -247,5 +255,5 @@ def test_a_url_that_was_made_a_path_is_refused_and_file_is_a_folder(
 ) -> None:
     with pytest.raises(InputError, match="give the URL as a string"):
         jobs.score(Path("s3://cells/path"))
-    run = jobs.score(f"file://{tmp_path}/a%20run")
-    assert run.folder == tmp_path / "a run"
+    run = jobs.score(f"file://{tmp_path}/run")
+    assert run.folder == tmp_path / "run"
