@@ -78,7 +78,8 @@ def refuse_nested(place: ObjectPath, source: object) -> None:
         run, cells = f"{place}/", f"{ObjectPath(str(source))}/"
         if run.startswith(cells) or cells.startswith(run):
             raise InputError(
-                f"the run {place} and the input {source} lie inside each other: choose another --out"
+                f"the run {place} and the input {source} lie inside each other: choose another "
+                "--out"
             )
 
 

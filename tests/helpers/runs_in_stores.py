@@ -22,7 +22,7 @@ OF_RESULTS = ("cells/", "manifest.parquet", "patients.", "report/images/", "repo
 
 def objects_of(store: Store, prefix: str) -> dict[str, bytes]:
     """What lies below ``prefix``, by name."""
-    client = store.client()
+    client = store.client
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/")
     keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
     return {
@@ -44,7 +44,7 @@ def results(contents: dict[str, bytes]) -> dict[str, bytes]:
 def restore(store: Store, prefix: str, contents: dict[str, bytes]) -> str:
     """Make the objects below ``prefix`` these; returns the URL."""
     for name in objects_of(store, prefix).keys() - contents.keys():
-        store.client().delete_object(Bucket=BUCKET, Key=f"{prefix}/{name}")
+        store.client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{name}")
     for name, content in contents.items():
         store.put(f"{prefix}/{name}", content)
     return f"s3://{BUCKET}/{prefix}"

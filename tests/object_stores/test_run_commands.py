@@ -25,7 +25,7 @@ def url(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield store.put_tree(demanding_run.folder, "run")
     for name in objects_of(store, "run"):
-        store.client().delete_object(Bucket=BUCKET, Key=f"run/{name}")
+        store.client.delete_object(Bucket=BUCKET, Key=f"run/{name}")
     assert list((user_cache() / "runs").glob("*/*")) == []
 
 

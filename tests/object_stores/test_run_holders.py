@@ -34,7 +34,7 @@ with held_objects(RunObjects(ObjectPath(sys.argv[1]))):
 @pytest.fixture
 def objects(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RunObjects:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    store.client().delete_object(Bucket=BUCKET, Key=f"held/{HOLDER}")
+    store.client.delete_object(Bucket=BUCKET, Key=f"held/{HOLDER}")
     return RunObjects(ObjectPath(URL))
 
 
@@ -74,7 +74,7 @@ def test_what_another_host_left_is_named_with_what_to_do(objects: RunObjects, st
     told = rf"process 4711 on scanner-2.* is gone, delete {URL}/\.holder and run the same command"
     with pytest.raises(RunError, match=told), held_objects(objects):
         pass
-    store.client().delete_object(Bucket=BUCKET, Key=f"held/{HOLDER}")
+    store.client.delete_object(Bucket=BUCKET, Key=f"held/{HOLDER}")
     with held_objects(objects):
         pass
 
