@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -74,11 +75,8 @@ def main() -> None:
         scratch = Path(folder)
         os.environ["XDG_CACHE_HOME"] = str(scratch / "cache")
         for name, in_flight in (("warm", True), ("one at a time", False), ("in flight", True)):
-            elapsed_s, cpu_s = timed(
-                lambda name=name, in_flight=in_flight: put_parts(
-                    scratch, name.replace(" ", "-"), in_flight=in_flight
-                )
-            )
+            put = partial(put_parts, scratch, name.replace(" ", "-"), in_flight=in_flight)
+            elapsed_s, cpu_s = timed(put)
             print(f"{_PARTS} parts, {name}: {elapsed_s / _PARTS:.4f} s, {cpu_s / _PARTS:.4f} s cpu")
         bench = new_bench(scratch, arguments.cells)
         scoring.ROWS_PER_PART = arguments.cells // 20
@@ -87,7 +85,7 @@ def main() -> None:
         pairs = []
         for number in range(arguments.pairs):
             disk, url = scratch / "run", f"s3://{BUCKET}/run-{number}"
-            pairs.append((timed(lambda: score(bench, disk)), timed(lambda: score(bench, url))))
+            pairs.append((timed(partial(score, bench, disk)), timed(partial(score, bench, url))))
             shutil.rmtree(disk)
             print("disk {:.2f} s, {:.2f} s cpu; store {:.2f} s, {:.2f} s cpu".format(
                 *pairs[-1][0], *pairs[-1][1]), flush=True)  # fmt: skip
