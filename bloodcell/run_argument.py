@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -43,7 +43,7 @@ def local_runs(options: Mapping[str, Any], at_end: ExitStack) -> Iterator[dict[s
     """``options`` with a folder of this machine for each run in an object store.
 
     When a block ends the store has what was written there; the folders go with ``at_end``, and
-    until then standard output names URLs in their place.
+    until then what is printed names URLs in their place.
     """
     with ExitStack() as mirrors:
 
@@ -61,8 +61,9 @@ def local_runs(options: Mapping[str, Any], at_end: ExitStack) -> Iterator[dict[s
 def _entered(run: RunUrl, mirrors: ExitStack, at_end: ExitStack) -> Path:
     working = WorkingFolder()
     at_end.callback(working.remove)
-    renaming = _Renaming(sys.stdout, str(working.path), run.place.url)
-    at_end.enter_context(redirect_stdout(renaming))
+    here, there = str(working.path), run.place.url
+    at_end.enter_context(redirect_stdout(_Renaming(sys.stdout, here, there)))
+    at_end.enter_context(redirect_stderr(_Renaming(sys.stderr, here, there)))
     return mirrors.enter_context(mirrored(run.place, working, holds=run.holds))
 
 
@@ -77,6 +78,9 @@ class _Renaming(io.TextIOBase):
 
     def flush(self) -> None:
         self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
     def isatty(self) -> bool:
         return self._stream.isatty()

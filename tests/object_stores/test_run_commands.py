@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from helpers.object_stores import BUCKET, Store
-from helpers.runs_in_stores import files_of, objects_of
+from helpers.runs_in_stores import files_of, objects_of, restore
 
 import bloodcell
 from bloodcell.caches import user_cache
@@ -23,7 +23,7 @@ def url(
 ) -> Iterator[str]:
     """A run whose cells are to be looked at, in the store."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield store.put_tree(demanding_run.folder, "run")
+    yield restore(store, "run", files_of(demanding_run.folder))
     for name in objects_of(store, "run"):
         store.client.delete_object(Bucket=BUCKET, Key=f"run/{name}")
     assert list((user_cache() / "runs").glob("*/*")) == []
