@@ -55,7 +55,7 @@ def bring_down(
     ``leave_out``: beginnings of names. Without a ``run.json`` there is nothing.
     """
     with store_errors(), writing(folder):
-        if RECORD not in objects.entries():
+        if objects.read(RECORD) is None:
             return {}
         begun = []
         for name, size in objects.sizes().items():

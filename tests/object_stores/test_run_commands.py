@@ -3,17 +3,20 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from helpers.object_stores import BUCKET, Store
+from helpers.reviews import answers_of
 from helpers.runs_in_stores import files_of, objects_of, restore
+from helpers.served import Served
 
 import bloodcell
 from bloodcell.caches import user_cache
 from bloodcell.cli import main
-from bloodcell.review.answers import FORMAT, run_identity
+from bloodcell.review.answers import FORMAT, as_json, run_identity
 from bloodcell.review.planned import plan_identity, read_plan
 
 
@@ -51,6 +54,8 @@ def test_report_evaluate_and_export_put_what_they_write(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(demanding_run.folder, folder)
+    # A picture of an evaluation before, which this one does not draw, goes from the store, too.
+    store.put("run/evaluation/groups.svg", b"of groups")
     for run in (folder, url):
         invoke("evaluate", run, "--labels", smears / "labels.csv")
         invoke("export", run, "--to", "csv")
@@ -61,13 +66,6 @@ def test_report_evaluate_and_export_put_what_they_write(
     assert there.keys() == here.keys()
     dated = {name for name in here if name.startswith("export/fhir/")}
     assert {name for name in here if here[name] != there[name]} <= dated
-    # A picture that can no longer be drawn goes from the store, too.
-    (tmp_path / "labels.csv").write_text(
-        "path,class\n" + (smears / "labels.csv").read_text().splitlines()[1] + "\n"
-    )
-    invoke("evaluate", url, "--labels", tmp_path / "labels.csv")
-    assert "evaluation/shares.svg" in here
-    assert "evaluation/roc.svg" not in objects_of(store, "run")
 
 
 def test_export_elsewhere_writes_nothing_to_the_store(
@@ -110,6 +108,23 @@ def test_a_review_is_planned_and_applied(
     in_review = [one for one in here if one.startswith("review/")]
     assert len(in_review) > 4
     assert all(here[one] == there[one] for one in in_review)
+    assert "NOT GOOD" not in invoke("verify", url).stdout
+
+
+def test_a_review_is_served_and_each_answer_is_in_the_store(
+    url: str, store: Store, demanding_run: bloodcell.Run
+) -> None:
+    patient = demanding_run.patients["patient"][0].as_py()
+    answers = replace(answers_of(demanding_run, lambda _row: "monocyte", [patient]), reviewer="A")
+    served = Served(replace(demanding_run, folder=url))  # type: ignore[arg-type]
+    try:
+        reply, said = served.ask("POST", "answers", as_json(answers).encode(), X_Token=served.token)
+        assert reply.status == 200, said
+        assert "review/answers/001-A.json" in objects_of(store, "run")
+        assert served.ended()[0] == 0
+    finally:
+        served.kill()
+    assert ".holder" not in objects_of(store, "run")
     assert "NOT GOOD" not in invoke("verify", url).stdout
 
 
