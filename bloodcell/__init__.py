@@ -17,6 +17,7 @@ from bloodcell.errors import (
     PackageError,
     RunError,
     Stopped,
+    StoreError,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "Run",
     "RunError",
     "Stopped",
+    "StoreError",
     "merge",
     "open_run",
     "score",

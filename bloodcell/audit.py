@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from bloodcell.errors import RunError
-from bloodcell.files import writing
+from bloodcell.files import tell, writing
 
 _BEFORE_THE_FIRST = 64 * "0"
 
@@ -54,6 +54,7 @@ class AuditLog:
             os.fsync(file.fileno())
         self.head, self._is_torn = _digest(line), False
         self._whole += len(line) + 1
+        tell(self.path)
 
     def append_part(self, part: int, sha256: str, reasons: pa.ChunkedArray) -> None:
         """Tell of a part that is on disk, whose file has this digest.

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bloodcell.digests import digest_array
+from bloodcell.engine.object_store import Place
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import RunError, Stopped
 from bloodcell.source_watch import NOT_READ, SourceWatch
@@ -46,7 +46,7 @@ class Comparison:
 class ImageCheck:
     """Reads the images below ``root`` again. Every byte: size and time of a file prove nothing."""
 
-    root: Path
+    root: Place
     threads: int
     progress: Callable[[int, int], None]
     """Called with (cells done, cells in all)."""

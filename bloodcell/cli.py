@@ -22,8 +22,10 @@ from bloodcell.commands.review import review
 from bloodcell.commands.serve import serve
 from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
+from bloodcell.engine.object_store import place_of
 from bloodcell.first_look import check_given
 from bloodcell.paths import check_labels, check_run, model_folder
+from bloodcell.run_argument import RunArgument
 from bloodcell.terminal import as_command, stop_requested
 
 _PATH = click.Path(path_type=Path)
@@ -55,8 +57,11 @@ for _command in (
 
 
 @main.command()
-@click.argument("input_", metavar="INPUT", type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Run folder, made or resumed.")
+@click.argument("input_", metavar="INPUT")
+@click.option(
+    "--out", required=True, type=RunArgument(holds=True),
+    help="Run folder, or URL of one, made or resumed.",
+)  # fmt: skip
 @click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
 @click.option(
     "--backend",
@@ -103,14 +108,16 @@ for _command in (
     help="Read those cells again that were missing, unreadable or empty.",
 )  # fmt: skip
 @command
-def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Shown:
+def score(input_: str, out: Path, max_reject_rate: float, **options: Any) -> Shown:
     """Score every cell of INPUT and write a run folder.
 
-    INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest.
+    INPUT: a folder with one subfolder a patient, tar shards, or a .csv/.parquet manifest; or the
+    URL of one in an object store (s3://, gs://, az://).
     """
+    source = place_of(input_)
     counting = ("profile", "blast_equivalents", "interval_width")
     check_given(
-        input_, out, options["model"], resume=options["resume"],
+        source, out, options["model"], resume=options["resume"],
         **{name: options[name] for name in counting},
     )  # fmt: skip
     from bloodcell.engine.spawning import spawned_ahead
@@ -124,7 +131,7 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
         keep_memory_flat()
         with progress_of("scoring", unit="cells") as progress:
-            run = run_score(input_, out, stop=stop_requested, progress=progress, **options)
+            run = run_score(source, out, stop=stop_requested, progress=progress, **options)
     lines = [
         *repeated_images.told(run.record.repeated_images, _MOST_TOLD),
         *unstained.told(run.record.unstained, _MOST_TOLD),
@@ -141,7 +148,7 @@ def score(input_: Path, out: Path, max_reject_rate: float, **options: Any) -> Sh
 
 
 @main.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument())
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
 @label_map_options
 @click.option(
@@ -199,7 +206,7 @@ def evaluate(
 
 
 @main.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument())
 @click.option("--images", is_flag=True, help="Hold every image against its digest, too.")
 @command
 def verify(run: Path, images: bool) -> Shown:
@@ -222,7 +229,7 @@ def verify(run: Path, images: bool) -> Shown:
 
 
 @main.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument())
 @command
 def report(run: Path) -> Shown:
     """Write the report of a finished run anew."""

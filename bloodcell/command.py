@@ -4,7 +4,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from bloodcell.errors import BloodcellError
+from bloodcell.run_argument import local_runs
 from bloodcell.terminal import log_lines
 
 
@@ -39,21 +40,23 @@ def command(
     @wraps(body)
     def run(*, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
         log_lines(logging.INFO if verbose else logging.WARNING if quiet else log_level)
-        try:
-            shown = body(**options)
-        except (BloodcellError, OSError) as error:
-            # An OSError: a full disk or a forbidden folder where no better message is known.
-            click.echo(f"bloodcell: {error}", err=True)
-            sys.exit(getattr(error, "exit_status", BloodcellError.exit_status))
-        if as_json:
-            from bloodcell.console import print_json
+        with ExitStack() as at_end:
+            try:
+                with local_runs(options, at_end) as local_options:
+                    shown = body(**local_options)
+            except (BloodcellError, OSError) as error:
+                # An OSError: a full disk or a forbidden folder where no better message is known.
+                click.echo(f"bloodcell: {error}", err=True)
+                sys.exit(getattr(error, "exit_status", BloodcellError.exit_status))
+            if as_json:
+                from bloodcell.console import print_json
 
-            print_json(shown.content)
-        elif not quiet:
-            shown.show()
-        for warning in shown.warnings:
-            click.echo(f"bloodcell: {warning}", err=True)
-        sys.exit(shown.exit_status)
+                print_json(shown.content)
+            elif not quiet:
+                shown.show()
+            for warning in shown.warnings:
+                click.echo(f"bloodcell: {warning}", err=True)
+            sys.exit(shown.exit_status)
 
     return run
 

@@ -5,16 +5,16 @@ import csv
 import itertools
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TextIO
 
+from bloodcell.engine.object_store import Place
 from bloodcell.errors import InputError
 
 _DELIMITERS = (",", ";", "\t")
 
 
 def read_header(
-    path: Path, file: TextIO, needed: Collection[str]
+    path: Place, file: TextIO, needed: Collection[str]
 ) -> tuple[str, str, list[str], Any]:
     """The first line of ``file``, its delimiter, the columns, and a strict reader of the rows.
 
@@ -29,7 +29,7 @@ def read_header(
     return head, delimiter, columns, reader
 
 
-def encoding_of(path: Path) -> str:
+def encoding_of(path: Place) -> str:
     """UTF-8, or UTF-16 if its mark says so."""
     with path.open("rb") as file:
         start = file.read(2)
@@ -40,7 +40,7 @@ def _header_of(line: str, delimiter: str) -> set[str]:
     return set(next(csv.reader([line], delimiter=delimiter), []))
 
 
-def _check_columns(path: Path, columns: list[str], needed: Collection[str]) -> None:
+def _check_columns(path: Place, columns: list[str], needed: Collection[str]) -> None:
     if any("\0" in name for name in columns):
         raise InputError(f"{path} is no text, or in UTF-16 without its mark: save it as UTF-8")
     if lacking := sorted(set(needed) - set(columns)):
@@ -53,7 +53,7 @@ def _check_columns(path: Path, columns: list[str], needed: Collection[str]) -> N
 
 
 @contextmanager
-def refusing(path: Path, line: int) -> Iterator[None]:
+def refusing(path: Place, line: int) -> Iterator[None]:
     """Raise what reading says, from ``line`` on, as an InputError."""
     try:
         yield

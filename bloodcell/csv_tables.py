@@ -5,7 +5,6 @@ import io
 import itertools
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from bloodcell.csv_header import encoding_of, read_header, refusing
+from bloodcell.engine.object_store import Place
 from bloodcell.errors import InputError
 
 _ROWS_PER_BATCH = 8192
@@ -21,7 +21,7 @@ _BYTES_AT_ONCE = 1 << 22
 
 @contextmanager
 def open_csv(
-    path: Path, needed: Collection[str]
+    path: Place, needed: Collection[str]
 ) -> Iterator[tuple[list[str], Iterator[pa.RecordBatch]]]:
     """The header of a CSV, and batches of its rows: all columns string, each field as it is there.
 
@@ -44,7 +44,7 @@ def open_csv(
 class _Rows:
     """Reads the rows behind the header: Arrow what is plain, Python's csv from there on."""
 
-    def __init__(self, path: Path, columns: list[str], delimiter: str) -> None:
+    def __init__(self, path: Place, columns: list[str], delimiter: str) -> None:
         self._path, self._columns, self._delimiter = path, columns, delimiter
         self._lines, self._rows = 0, 1
 

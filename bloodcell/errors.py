@@ -8,6 +8,7 @@ BloodcellError                  base; the message is one a user can act on
 ├── BusyError                   an engine has as many cells waiting as it may hold
 ├── PackageError                a package that this needs is not installed
 ├── DiskError                   a file cannot be written whole
+├── StoreError                  an object store cannot be used: credentials, bucket, network
 └── Stopped                     asked to stop; what is done is kept, the run can be resumed
 """
 
@@ -44,6 +45,10 @@ class PackageError(BloodcellError):
 
 class DiskError(BloodcellError):
     """A file could not be written whole: a full disk, a forbidden folder."""
+
+
+class StoreError(BloodcellError):
+    """An object store refuses or cannot be reached: credentials, bucket, region, network."""
 
 
 class Stopped(BloodcellError):  # noqa: N818 - nothing went wrong

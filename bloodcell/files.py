@@ -26,6 +26,29 @@ _FOLDER_NOT_SYNCED = NOT_SUPPORTED | {errno.EACCES, errno.EPERM, errno.EISDIR}
 _not_synced: set[int] = set()
 """Devices that were warned of."""
 
+_listeners: dict[Path, Callable[[Path], None]] = {}
+"""By folder: who is told of its files."""
+
+
+@contextmanager
+def telling(folder: Path, listener: Callable[[Path], None]) -> Iterator[None]:
+    """In a block, call ``listener`` with each file below ``folder`` that has just become whole.
+
+    It is called in the thread that wrote the file, and who wrote gets what it raises.
+    """
+    _listeners[folder] = listener
+    try:
+        yield
+    finally:
+        del _listeners[folder]
+
+
+def tell(path: Path) -> None:
+    """Say that the file ``path`` is whole: what is written here says so itself."""
+    for folder, listener in list(_listeners.items()):
+        if path.is_relative_to(folder):
+            listener(path)
+
 
 @contextmanager
 def writing(path: Path, advice: str = "") -> Iterator[None]:
@@ -56,6 +79,7 @@ def write_whole(path: Path, write: Callable[[Path], object], *, syncs_folder: bo
         # Where the disk refuses this too, what it refused first is what to say.
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+    tell(path)
 
 
 @contextmanager
@@ -80,6 +104,8 @@ def writing_together(writers: Mapping[Path, Callable[[Path], object]]) -> Iterat
         for made in beside.values():
             with suppress(OSError):
                 made.unlink(missing_ok=True)
+    for path in writers:
+        tell(path)
 
 
 def path_beside(path: Path) -> Path:

@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from bloodcell.csv_header import encoding_of, read_header, refusing
-from bloodcell.engine.names import text_of
+from bloodcell.engine.object_listing import holds_any
+from bloodcell.engine.object_store import ObjectPath, Place, store_errors, whole_name
 from bloodcell.errors import DiskError, InputError, RunError
-from bloodcell.listing import is_archive, refuse_beside, refuse_compressed, why_no_cell
+from bloodcell.listing import (
+    TABLE_SUFFIXES,
+    is_archive,
+    is_folder,
+    refuse_beside,
+    refuse_compressed,
+    why_no_cell,
+)
 from bloodcell.paths import check_paths
 from bloodcell.run_folder import RECORD, refuse_foreign, refuse_other_job
 
@@ -21,13 +29,13 @@ RESERVED = ("row", "shard", "byte_offset", "byte_count")
 
 
 def check_given(
-    source: Path, out: Path, model: str | Path | None, *, resume: bool, **counting: Any
+    source: Place, out: Path, model: str | Path | None, *, resume: bool, **counting: Any
 ) -> None:
     """Raise an error of the tree for what can be told without listing all cells.
 
     ``counting``: entries of the job, which a run in ``out`` must have been begun with.
     """
-    check_paths(source, out, model)
+    check_paths(None if isinstance(source, ObjectPath) else source, out, model)
     check_source(source)
     _check_writable(out)
     if not (out / RECORD).exists():
@@ -38,7 +46,7 @@ def check_given(
     # What is wrong with a damaged one is told where all of it is read.
     with suppress(OSError, ValueError, LookupError, TypeError):
         begun = json.loads((out / RECORD).read_text("utf-8"))["job"]
-        refuse_other_job(out, begun, {"input": text_of(source.resolve()), **counting})
+        refuse_other_job(out, begun, {"input": whole_name(source), **counting})
 
 
 def _check_writable(out: Path) -> None:
@@ -49,27 +57,47 @@ def _check_writable(out: Path) -> None:
         )
 
 
-def check_source(source: Path) -> None:
+def check_source(source: Place) -> None:
     """InputError if ``source`` cannot hold cells: what it is, its columns, its first rows."""
+    if isinstance(source, ObjectPath):
+        with store_errors():
+            _check_objects(source)
+        return
     if source.is_dir():
         _check_folder(source)
         return
     suffix = source.suffix.lower()
-    if is_archive(source.name):
-        refuse_compressed(source)
-    elif suffix not in (".csv", ".parquet"):
+    if not is_archive(source.name) and suffix not in TABLE_SUFFIXES:
         raise InputError(
             f"{source} is neither a folder nor a .tar shard, .csv or .parquet manifest"
         )
     if not source.is_file() or source.stat().st_size == 0:
         raise InputError(f"{source} is empty or no file: a table or shard of cells is expected")
-    if suffix == ".csv":
+    _check_file(source)
+
+
+def _check_objects(source: ObjectPath) -> None:
+    if is_folder(source):
+        # Of what lies in it a page may be long; it is told where all cells are listed.
+        if not holds_any(source):
+            raise InputError(f"{source} holds no cells: there is no object of that prefix")
+    elif not source.is_file() or source.size() == 0:
+        raise InputError(f"{source} is empty or no object: a table or shard of cells is expected")
+    else:
+        _check_file(source)
+
+
+def _check_file(source: Place) -> None:
+    suffix = source.suffix.lower()
+    if is_archive(source.name):
+        refuse_compressed(source)
+    elif suffix == ".csv":
         _check_csv(source)
-    elif suffix == ".parquet":
+    else:
         _check_parquet(source)
 
 
-def check_columns(source: Path, columns: Sequence[str]) -> None:
+def check_columns(source: Place, columns: Sequence[str]) -> None:
     """InputError if a manifest lacks a column, or has one that it may not have."""
     if lacking := [name for name in NEEDED if name not in columns]:
         raise InputError(f"{source} lacks the columns {lacking}: it has {list(columns)}")
@@ -91,7 +119,7 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"{folder} holds no cells")
 
 
-def _check_csv(source: Path) -> None:
+def _check_csv(source: Place) -> None:
     with source.open(encoding=encoding_of(source), newline="") as file:
         _, _, columns, rows = read_header(source, file, NEEDED)
         check_columns(source, columns)
@@ -100,7 +128,7 @@ def _check_csv(source: Path) -> None:
                 raise InputError(f"{source} holds no cells")
 
 
-def _check_parquet(source: Path) -> None:
+def _check_parquet(source: Place) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from bloodcell.engine import object_listing
 from bloodcell.engine.names import bytes_of, spelling, text_of
+from bloodcell.engine.object_store import ObjectPath, Place
 from bloodcell.errors import InputError
 from bloodcell.listing import (
     LeftOut,
@@ -24,7 +26,7 @@ from bloodcell.shards import list_shards, refuse_second_way
 _LOG = logging.getLogger(__name__)
 
 
-def list_folder(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
+def list_folder(folder: Place, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     """The cells in ``folder``: of its shards if it has some, else of its patients' folders.
 
     Columns as of ``list_shards``, or ``path`` and ``patient`` (string) alone. What is no cell is
@@ -42,8 +44,10 @@ def list_folder(folder: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     return _list_patients(folder, folders, left_out)
 
 
-def _entries_of(folder: Path, left_out: LeftOut) -> tuple[list[str], list[str]]:
+def _entries_of(folder: Place, left_out: LeftOut) -> tuple[list[str], list[str]]:
     """Names of the folders and of the other entries in ``folder``, each sorted."""
+    if isinstance(folder, ObjectPath):
+        return _objects_of(folder, left_out)
     folders: list[str] = []
     files: list[str] = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
@@ -52,6 +56,20 @@ def _entries_of(folder: Path, left_out: LeftOut) -> tuple[list[str], list[str]]:
         else:
             (folders if _is_folder(entry) else files).append(entry.name)
     return folders, files
+
+
+def _objects_of(folder: ObjectPath, left_out: LeftOut) -> tuple[list[str], list[str]]:
+    folders, files = object_listing.level(folder)
+    for name in folders:
+        if why := why_no_cell(name):
+            left_out.note_objects(why, folder / name)
+    for name in files:
+        if why := why_no_cell(name):
+            left_out.note(why)
+    return (
+        [name for name in folders if not why_no_cell(name)],
+        [name for name in files if not why_no_cell(name)],
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -63,8 +81,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         raise
 
 
-def _warn_of_what_lies_beside_patients(folder: Path, files: list[str]) -> None:
+def _warn_of_what_lies_beside_patients(folder: Place, files: list[str]) -> None:
     warn_of_what_may_hold_cells(folder, files)
+    if isinstance(folder, ObjectPath):
+        return
     if broken := [name for name in files if not os.path.exists(folder / name)]:  # noqa: PTH110 - never raises
         _LOG.warning(
             "%s holds %d links that lead nowhere: if they are patients, their cells are not in the "
@@ -72,9 +92,9 @@ def _warn_of_what_lies_beside_patients(folder: Path, files: list[str]) -> None:
         )  # fmt: skip
 
 
-def _list_one_patient(folder: Path) -> Iterator[pa.RecordBatch]:
+def _list_one_patient(folder: Place) -> Iterator[pa.RecordBatch]:
     # What is left out of it was counted when its entries were looked at.
-    paths = sorted(_files_below(folder, "", set(), LeftOut()))
+    ((_, paths),) = _paths_of_patients(folder, [""], LeftOut())
     # A zip of Windows, unpacked by a program that takes \ for a letter.
     if flat := [path for path in paths if "\\" in path and b"\\" in bytes_of(path)]:
         raise InputError(
@@ -82,16 +102,15 @@ def _list_one_patient(folder: Path) -> Iterator[pa.RecordBatch]:
             "they may be of several patients. Make folders of what stands before the backslash"
         )
     _refuse_alike(folder, paths)
-    yield _batch_of(folder.resolve().name, paths)
+    name = folder.name if isinstance(folder, ObjectPath) else folder.resolve().name
+    yield _batch_of(name, paths)
 
 
 def _list_patients(
-    folder: Path, patients: list[str], left_out: LeftOut
+    folder: Place, patients: list[str], left_out: LeftOut
 ) -> Iterator[pa.RecordBatch]:
-    seen: set[tuple[int, int]] = set()
     empty = 0
-    for name in patients:
-        paths = sorted(_files_below(folder / name, text_of(name) + "/", seen, left_out))
+    for name, paths in _paths_of_patients(folder, patients, left_out):
         empty += not paths
         _refuse_alike(folder, paths)
         yield _batch_of(name, paths)
@@ -101,7 +120,36 @@ def _list_patients(
         )
 
 
-def _refuse_alike(folder: Path, paths: list[str]) -> None:
+def _paths_of_patients(
+    folder: Place, patients: list[str], left_out: LeftOut
+) -> Iterator[tuple[str, list[str]]]:
+    """Each patient, and its sorted paths below ``folder``; "" is the folder itself."""
+    prefixes = [text_of(name) + "/" if name else "" for name in patients]
+    if isinstance(folder, ObjectPath):
+        below = object_listing.files_below([folder / name if name else folder for name in patients])
+        for name, prefix, keys in zip(patients, prefixes, below, strict=True):
+            yield name, sorted(_texts_of(prefix, _cells_among(keys, left_out)))
+        return
+    seen: set[tuple[int, int]] = set()
+    for name, prefix in zip(patients, prefixes, strict=True):
+        yield name, sorted(_files_below(folder / name, prefix, seen, left_out))
+
+
+def _cells_among(keys: list[str], left_out: LeftOut) -> list[str]:
+    """Those of which neither the name nor a folder's on the way says that they are none."""
+    if may_all_be_cells("/".join(keys).split("/")):
+        return keys
+    kept = []
+    for key in keys:
+        reasons = (why for part in key.split("/") if (why := why_no_cell(part)))
+        if why := next(reasons, None):
+            left_out.note(why)
+        else:
+            kept.append(key)
+    return kept
+
+
+def _refuse_alike(folder: Place, paths: list[str]) -> None:
     """InputError for two names that are one to the eye, and to labels."""
     joined = "".join(paths)
     is_odd = not joined.isascii() or "\\" in joined

@@ -9,6 +9,7 @@ from bloodcell import __version__, manifest
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.names import text_of
+from bloodcell.engine.object_store import Place, whole_name
 from bloodcell.error_model import ErrorModel, Recalibration
 from bloodcell.errors import RunError
 from bloodcell.files import path_beside, sha256_of, write_whole, writing
@@ -38,7 +39,7 @@ def check_begun(store: RunStore, job: Job) -> None:
 
 
 def job_of(
-    source: Path,
+    source: Place,
     model: Model,
     choice: Choice,
     counting: Counting,
@@ -47,7 +48,7 @@ def job_of(
 ) -> Job:
     """The job of scoring ``source`` so, without what the scorer is made of."""
     return Job(
-        input=text_of(source.resolve()),
+        input=whole_name(source),
         model=model.name,
         model_version=model.version,
         model_sha256=model.weights_sha256,
@@ -74,7 +75,7 @@ def _version(package: str, module: str) -> str:
         return str(import_module(module).__version__)
 
 
-def freeze(store: RunStore, source: Path, job: Job, watch: SourceWatch) -> dict[str, int]:
+def freeze(store: RunStore, source: Place, job: Job, watch: SourceWatch) -> dict[str, int]:
     """Write the manifest of a run that is to begin; returns what was left out of it, by reason.
 
     Raises InputError, and Stopped if the input goes away while its cells are listed.
@@ -89,7 +90,7 @@ def freeze(store: RunStore, source: Path, job: Job, watch: SourceWatch) -> dict[
 
 def begin_or_resume(
     store: RunStore,
-    source: Path,
+    source: Place,
     job: Job,
     *,
     left_out: dict[str, int] | None,
@@ -132,7 +133,7 @@ def begin_or_resume(
     return record
 
 
-def _freeze(source: Path, target: Path, rows_per_part: int, watch: SourceWatch) -> dict[str, int]:
+def _freeze(source: Place, target: Path, rows_per_part: int, watch: SourceWatch) -> dict[str, int]:
     try:
         return manifest.freeze_manifest(source, target, rows_per_part)
     finally:
@@ -159,7 +160,7 @@ def _recalibration_of(error_model: ErrorModel | None, counting: Counting) -> Rec
 
 
 def _refuse_other_cells(
-    store: RunStore, source: Path, begun: RunRecord, watch: SourceWatch
+    store: RunStore, source: Place, begun: RunRecord, watch: SourceWatch
 ) -> None:
     """Hold the frozen manifest, and one frozen now, against the one the run began with."""
     frozen = store.manifest_path

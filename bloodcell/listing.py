@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from bloodcell.engine import object_listing
 from bloodcell.engine.names import text_of
+from bloodcell.engine.object_store import ObjectPath, Place
 from bloodcell.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ ARCHIVE_SUFFIXES = (
     ".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".tzst",
     ".lz4", ".lzma", ".cab", ".iso", ".dmg",
 )  # fmt: skip
+
+TABLE_SUFFIXES = (".csv", ".parquet")
 
 _COMPRESSED_SHARDS = (
     ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst",
@@ -89,7 +93,14 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith((".tar", *_COMPRESSED_SHARDS))
 
 
-def refuse_compressed(shard: Path) -> None:
+def is_folder(source: Place) -> bool:
+    """Whether ``source`` is a folder, and no shard or table; of a URL its name says it."""
+    if isinstance(source, Path):
+        return source.is_dir()
+    return not (is_archive(source.name) or source.suffix.lower() in TABLE_SUFFIXES)
+
+
+def refuse_compressed(shard: Place) -> None:
     """InputError if its name says that it is no plain tar."""
     if shard.name.lower().endswith(_COMPRESSED_SHARDS):
         raise InputError(
@@ -103,7 +114,7 @@ def images_among(files: Iterable[str]) -> list[str]:
     return [name for name in files if name.lower().endswith(IMAGE_SUFFIXES)]
 
 
-def refuse_beside(folder: Path, folders: list[str], files: list[str]) -> None:
+def refuse_beside(folder: Place, folders: list[str], files: list[str]) -> None:
     """InputError if shards, patients' folders and images lie side by side in ``folder``.
 
     ``folders``, ``files``: the names in it that may be, or hold, cells.
@@ -144,6 +155,16 @@ class LeftOut:
         is_folder = os.path.isdir(entry) and not os.path.islink(entry)  # noqa: PTH112, PTH114
         self.note(why, self._files_in(str(entry)) if is_folder else 1)
 
+    def note_objects(self, why: str, folder: ObjectPath) -> None:
+        """Count the objects in ``folder``; a vast one stops nothing."""
+        files = 0
+        for page in object_listing.pages(folder, deep=True):
+            files += len(page.files)
+            if files > _MOST_COUNTED:
+                self._uncounted.add(str(folder))
+                break
+        self.note(why, files)
+
     def _files_in(self, folder: str) -> int:
         files, entries = 0, 0
 
@@ -158,7 +179,7 @@ class LeftOut:
                 break
         return files
 
-    def warn(self, source: Path) -> None:
+    def warn(self, source: Place) -> None:
         """Say it in one line, if there is anything to say."""
         reasons = [f"{files} {why}" for why, files in self.files.most_common()]
         if self._uncounted:
@@ -170,7 +191,7 @@ class LeftOut:
             )  # fmt: skip
 
 
-def warn_of_what_may_hold_cells(folder: Path, names: Iterable[str]) -> None:
+def warn_of_what_may_hold_cells(folder: Place, names: Iterable[str]) -> None:
     """Name the archives, and the images with another suffix, that lie beside what is scored."""
     suffixes = (*ARCHIVE_SUFFIXES, *OTHER_IMAGE_SUFFIXES)
     if beside := [text_of(name) for name in names if name.lower().endswith(suffixes)]:

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
@@ -26,8 +26,8 @@ _WRITTEN_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True)
-class _Holder:
-    """A process that writes to a folder."""
+class Holder:
+    """A process that writes to a folder, or to a run in an object store."""
 
     host: str
     pid: int
@@ -39,6 +39,26 @@ class _Holder:
     def is_gone(self) -> bool:
         """Whether it was a process of this host that is no more."""
         return self.host == socket.gethostname() and _begun(self.pid) != self.begun
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this process."""
+        own = self.own()
+        return (self.host, self.pid, self.begun) == (own.host, own.pid, own.begun)
+
+    @classmethod
+    def own(cls) -> "Holder":
+        """This process."""
+        since, pid = datetime.now(timezone.utc).isoformat(timespec="seconds"), os.getpid()
+        return cls(socket.gethostname(), pid, _begun(pid), since)
+
+    @classmethod
+    def read(cls, content: str | bytes) -> "Holder | None":
+        """Who a file or an object names, which may say more; None if it is not whole."""
+        with suppress(ValueError, LookupError, TypeError):
+            entries = json.loads(content)
+            return cls(**{field.name: entries[field.name] for field in fields(cls)})
+        return None
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
@@ -83,7 +103,7 @@ def _lock(lock: BinaryIO, folder: Path) -> bool:
         )  # fmt: skip
         return False
     lock.truncate(0)
-    lock.write(_own().encode())
+    lock.write(json.dumps(asdict(Holder.own())).encode())
     lock.flush()
     return True
 
@@ -94,7 +114,7 @@ def _claim(path: Path) -> None:
         _clear(path)
     try:
         with path.open("x") as file:
-            file.write(_own())
+            json.dump(asdict(Holder.own()), file)
     except FileExistsError as error:
         raise _in_use(path) from error
 
@@ -115,17 +135,11 @@ def _clear(path: Path) -> None:
         aside.unlink()
 
 
-def _holder_of(path: Path) -> _Holder | None:
+def _holder_of(path: Path) -> Holder | None:
     """Who the file names; None if it is not whole."""
-    with suppress(OSError, ValueError, TypeError):
-        return _Holder(**json.loads(path.read_text("utf-8")))
+    with suppress(OSError):
+        return Holder.read(path.read_bytes())
     return None
-
-
-def _own() -> str:
-    since = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    pid = os.getpid()
-    return json.dumps(asdict(_Holder(socket.gethostname(), pid, _begun(pid), since)))
 
 
 def _begun(pid: int) -> str:

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -20,25 +21,32 @@ import pyarrow.parquet as pq
 from bloodcell._core import hash_strings
 from bloodcell.csv_tables import open_csv
 from bloodcell.engine.names import spelling, text_of
+from bloodcell.engine.object_store import ObjectPath, Place
 from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
 from bloodcell.first_look import NEEDED, check_columns, check_source
 from bloodcell.folders import list_folder
-from bloodcell.listing import LeftOut, is_archive
+from bloodcell.listing import LeftOut, is_archive, is_folder
 from bloodcell.shards import list_shards
 
 _LOG = logging.getLogger(__name__)
 
 _OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
+_NOT_BELOW = r"^/|(?:^|/)\.\.(?:/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
 _MARKS = [ord("."), ord("/")]
 
 
-def root_of(source: Path) -> Path:
+@overload
+def root_of(source: Path) -> Path: ...
+@overload
+def root_of(source: Place) -> Place: ...
+def root_of(source: Place) -> Place:
     """The folder that a manifest's relative paths start from, absolute."""
-    return (source if source.is_dir() else source.parent).resolve()
+    folder = source if is_folder(source) else source.parent
+    return folder.resolve() if isinstance(folder, Path) else folder
 
 
-def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> dict[str, int]:
+def freeze_manifest(source: Place, target: Path, rows_per_group: int) -> dict[str, int]:
     """Write ``target`` (Parquet: ``row``, ``path``, ``patient``, carried columns).
 
     Of shards, ``shard``, ``byte_offset`` and ``byte_count`` are carried (see ``list_shards``).
@@ -58,9 +66,9 @@ def freeze_manifest(source: Path, target: Path, rows_per_group: int) -> dict[str
     patients = patient_names(target).to_pylist()
     refuse_alike_patients(source, patients)
     # Only a walk over files cannot find the same path twice.
-    if not source.is_dir() or "shard" in pq.read_schema(target).names:
+    if not is_folder(source) or "shard" in pq.read_schema(target).names:
         _refuse_duplicates(source, target)
-    if source.is_dir() or is_archive(source.name):
+    if is_folder(source) or is_archive(source.name):
         _warn_of_a_patient_of_many(source, target, patients)
     return dict(left_out.files)
 
@@ -85,7 +93,7 @@ def patient_sizes(manifest: Path) -> Counter[str]:
     return sizes
 
 
-def _checked_batches(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
+def _checked_batches(source: Place, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     try:
         for batch in _batches_of(source, left_out):
             yield _checked(batch, source)
@@ -93,10 +101,10 @@ def _checked_batches(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch
         raise InputError(f"cannot list the cells of {source}: {error}") from error
 
 
-def _batches_of(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
-    if source.is_dir():
+def _batches_of(source: Place, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
+    if is_folder(source):
         return list_folder(source, left_out)
-    if not source.exists():
+    if isinstance(source, Path) and not source.exists():
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     if is_archive(source.name):
         return list_shards(source.parent, [source.name], left_out)
@@ -104,14 +112,14 @@ def _batches_of(source: Path, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     return _read_csv(source) if source.suffix.lower() == ".csv" else _read_parquet(source)
 
 
-def _read_csv(source: Path) -> Iterator[pa.RecordBatch]:
+def _read_csv(source: Place) -> Iterator[pa.RecordBatch]:
     # Every column as text: a patient named 007 must not become the number 7.
     with open_csv(source, NEEDED) as (columns, batches):
         check_columns(source, columns)
         yield from batches
 
 
-def _read_parquet(source: Path) -> Iterator[pa.RecordBatch]:
+def _read_parquet(source: Place) -> Iterator[pa.RecordBatch]:
     # Opened here, for Arrow takes no path that is not UTF-8.
     with source.open("rb") as binary, pq.ParquetFile(binary) as file:
         check_columns(source, file.schema_arrow.names)
@@ -153,7 +161,7 @@ def regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterato
         yield pa.Table.from_batches(waiting).combine_chunks()
 
 
-def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
+def _checked(batch: pa.RecordBatch, source: Place) -> pa.RecordBatch:
     """``path`` and ``patient`` as text, in front; InputError for one that no file can have."""
     columns = {name: pc.cast(batch[name], pa.string()) for name in NEEDED}
     for name, column in columns.items():
@@ -163,6 +171,12 @@ def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
         if pc.any(pc.match_substring(column, "\0")).as_py():
             raise InputError(
                 f"{source} has rows with a NUL byte in {name!r}: no file has that name"
+            )
+    if isinstance(source, ObjectPath):
+        absolute = columns["path"].filter(pc.match_substring_regex(columns["path"], _NOT_BELOW))
+        if len(absolute):
+            raise InputError(
+                f"{source} lists {absolute[0]}: paths are relative to the manifest, and below it"
             )
     windows = columns["path"].filter(pc.match_substring_regex(columns["path"], _OF_WINDOWS))
     if len(windows):
@@ -175,7 +189,7 @@ def _checked(batch: pa.RecordBatch, source: Path) -> pa.RecordBatch:
     return pa.record_batch(columns)
 
 
-def refuse_alike_patients(source: str | Path, patients: list[str]) -> None:
+def refuse_alike_patients(source: str | Place, patients: list[str]) -> None:
     """InputError for two names that are one to the eye."""
     if all(name.isascii() for name in patients):
         return
@@ -188,8 +202,8 @@ def refuse_alike_patients(source: str | Path, patients: list[str]) -> None:
         )
 
 
-def _refuse_duplicates(source: Path, manifest: Path) -> None:
-    if path := path_listed_twice(manifest, text_of(root_of(source))):
+def _refuse_duplicates(source: Place, manifest: Path) -> None:
+    if path := path_listed_twice(manifest, text_of(str(root_of(source)))):
         raise InputError(
             f"{source} lists {path} more than once: a cell counted twice is a wrong count"
         )
@@ -219,7 +233,7 @@ def path_listed_twice(manifest: Path, folder: str) -> str | None:
     return None
 
 
-def _warn_of_a_patient_of_many(source: Path, manifest: Path, patients: list[str]) -> None:
+def _warn_of_a_patient_of_many(source: Place, manifest: Path, patients: list[str]) -> None:
     """A folder around the patients' folders makes one patient of them, and one wrong share."""
     if len(patients) != 1:
         return

@@ -10,12 +10,17 @@ DEFAULT_MODEL = "jhu18-resnext26-160"
 _MODELS = Path(__file__).parent / "models"
 
 
-def check_paths(source: Path, out: Path, model: str | Path | None) -> None:
-    """What ``score`` is given, before anything is read; InputError, RunError or ModelError."""
-    if not source.exists():
+def check_paths(source: Path | None, out: Path, model: str | Path | None) -> None:
+    """What ``score`` is given, before anything is read; InputError, RunError or ModelError.
+
+    ``source``: None where it is in no file system.
+    """
+    if source is not None and not source.exists():
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     model_folder(model)
     check_out(out)
+    if source is None:
+        return
     inside, outside = out.resolve(), source.resolve()
     if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bloodcell.engine.object_store import place_of
 from bloodcell.errors import RunError
+from bloodcell.mirror import opened
 from bloodcell.run_record import Counts, RunRecord, read_record
 from bloodcell.scheme import Scheme, load_scheme, scheme_names
 from bloodcell.store import RunStore, reading
@@ -121,8 +123,17 @@ def _may_hold(metadata: pq.FileMetaData, patients: Collection[str]) -> bool:
 
 
 def open_run(folder: str | Path) -> Run:
-    """Open a finished run; RunError if the folder is none or the run is not done."""
-    store = RunStore(Path(folder))
+    """Open a finished run; RunError if the folder is none or the run is not done.
+
+    ``folder`` may be a URL (``s3://bucket/run``); ``Run.folder`` is then a copy on this machine,
+    without the report, that goes with the ``Run``. StoreError if the store cannot be used.
+    """
+    place = place_of(folder)
+    return _open(place) if isinstance(place, Path) else opened(place, _open)
+
+
+def _open(folder: Path) -> Run:
+    store = RunStore(folder)
     record = read_record(store.record_path)
     if record.state != "done":
         raise RunError(

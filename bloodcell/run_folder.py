@@ -9,7 +9,7 @@ from bloodcell.errors import RunError
 from bloodcell.files import is_left_over
 from bloodcell.locks import HOLDER, LOCK
 
-RECORD, MANIFEST, CELLS = "run.json", "manifest.parquet", "cells"
+RECORD, MANIFEST, CELLS, AUDIT = "run.json", "manifest.parquet", "cells", "audit.jsonl"
 
 _WRITTEN_IN = {
     "": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",

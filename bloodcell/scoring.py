@@ -14,12 +14,14 @@ from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.object_store import ObjectPath, Place, place_of
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
+from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model, load_model
 from bloodcell.part_scorer import MachinePartScorer, PartScorer
 from bloodcell.ray.library import check_address, connected
@@ -37,8 +39,9 @@ from bloodcell.store import ROWS_PER_PART, RunStore
 _LOG = logging.getLogger(__name__)
 
 
+@in_object_stores
 def score(
-    input: str | Path,  # noqa: A002 - the contract's name
+    input: str | Path | ObjectPath,  # noqa: A002 - the contract's name
     out: str | Path,
     model: str | Path | None = None,
     backend: str = "auto",
@@ -56,10 +59,11 @@ def score(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Run:
-    """Score every cell of ``input`` and write the run folder ``out``.
+    """Score every cell of ``input`` and write the run folder ``out``, or a run at a URL.
 
     ``input``: a folder with one subfolder a patient, tar shards (a ``.tar`` file or a folder of
-    them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``.
+    them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``; each of
+    them on a disk or at a URL of an object store (``s3://bucket/folder``; docs/object-stores.md).
     ``threads``: CPU threads, all usable ones by default.
     ``workers``: processes, by default one a GPU, on the CPU one; none is this one, so an image that
     ends or stalls a decoder costs a cell and not the run. ``on``: ``ray`` or ``ray://HOST:PORT``
@@ -70,7 +74,8 @@ def score(
     the denominator is, ``blast_equivalents`` which classes count as blasts besides the scheme's
     own, and ``interval_width``, in points, when a patient's cells suffice. ``retry_rejected``: read
     those cells again that were missing, unreadable or empty when their part was scored. Setting
-    ``stop`` ends the run in good order.
+    ``stop`` ends the run in good order. With a URL (``s3://bucket/run``) as ``out`` the ``Run`` is
+    of a copy on this machine, which goes with it.
 
     Raises an error of ``bloodcell.errors``; whatever was finished by then is kept, and the same
     call takes it up again.
@@ -79,7 +84,7 @@ def score(
     if on is not None:
         check_address(on)
     counting = Counting(profile, blast_equivalents, interval_width)
-    source, store, stop = Path(input), RunStore(Path(out)), stop or threading.Event()
+    source, store, stop = place_of(input), RunStore(Path(out)), stop or threading.Event()
     progress = progress or (lambda _done, _cells: None)
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
     with ExitStack() as at_end:
@@ -206,7 +211,7 @@ def _choose(backend: str, hardware_decoder: bool, ray: Any) -> Choice:
 def _setup(
     choice: Choice,
     model: Model,
-    source: Path,
+    source: Place,
     batch_size: int | None,
     threads: int | None,
     *,

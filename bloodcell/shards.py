@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from bloodcell.engine.names import text_of
+from bloodcell.engine.object_store import Place
 from bloodcell.errors import InputError
 from bloodcell.listing import (
     IMAGE_SUFFIXES,
@@ -41,7 +42,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterator[pa.RecordBatch]:
+def list_shards(folder: Place, names: Iterable[str], left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     """The cells of the shards ``names`` in ``folder``: shard by shard, in the archive's order.
 
     A cell is a member with an image's suffix, unless its name or a folder's on its way says that it
@@ -65,12 +66,13 @@ def list_shards(folder: Path, names: Iterable[str], left_out: LeftOut) -> Iterat
         _LOG.warning("%d shards in %s hold no images", empty, folder)
 
 
-def _check_file(shard: Path, seen: set[tuple[int, int]]) -> None:
+def _check_file(shard: Place, seen: set[tuple[int, int]]) -> None:
     """Refuse what could not be read in place later, or would count cells twice."""
     refuse_compressed(shard)
     if not shard.is_file():
         raise InputError(f"{shard} is not a file: a tar shard is expected")
-    refuse_second_way(shard, "shard", seen)
+    if isinstance(shard, Path):  # an object has one name
+        refuse_second_way(shard, "shard", seen)
 
 
 def refuse_second_way(path: Path, kind: str, seen: set[tuple[int, int]]) -> None:
@@ -85,7 +87,7 @@ def refuse_second_way(path: Path, kind: str, seen: set[tuple[int, int]]) -> None
     seen.add(identity)
 
 
-def _cells_of(shard: Path, left_out: LeftOut) -> Iterator[dict[str, Any]]:
+def _cells_of(shard: Place, left_out: LeftOut) -> Iterator[dict[str, Any]]:
     """One row a cell; other members are counted in ``left_out``."""
     shard_name, patient = text_of(shard.name), text_of(shard.stem)
     for member in _members_of(shard):
@@ -109,7 +111,7 @@ def _cells_of(shard: Path, left_out: LeftOut) -> Iterator[dict[str, Any]]:
             }
 
 
-def _parts_of(name: str, shard: Path) -> list[str]:
+def _parts_of(name: str, shard: Place) -> list[str]:
     r"""The folders and the file of a member's name, which of Windows has ``\`` for ``/``."""
     path = name.replace("\\", "/")
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -147,7 +149,7 @@ def _range_of(member: tarfile.TarInfo) -> dict[str, int | None]:
     }
 
 
-def _members_of(shard: Path) -> Iterator[tarfile.TarInfo]:
+def _members_of(shard: Place) -> Iterator[tarfile.TarInfo]:
     """The members of a whole archive; InputError for what tarfile would pass over in silence."""
     with shard.open("rb") as file:
         try:

@@ -1,14 +1,16 @@
 """Whether a cell cannot be read, or what holds it has gone: only the first is the cell's end."""
 
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from bloodcell._core import REASONS
+from bloodcell.engine.object_listing import holds_any
+from bloodcell.engine.object_store import ObjectPath, Place
 from bloodcell.engine.source import batches_of, read_files
-from bloodcell.errors import Stopped
+from bloodcell.errors import Stopped, StoreError
 
 NOT_READ = ("missing", "unreadable", "empty")
 """Reasons that may be gone tomorrow: the file was not there, or not yet whole."""
@@ -21,7 +23,7 @@ _ROWS_AT_ONCE = 32
 class SourceWatch:
     """Looks a second time at what could not be read, before that becomes a cell's end."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place) -> None:
         self._root = root
         self._identity = _identity(root)
         self._read_before: tuple[pa.Table, npt.NDArray[np.uint8]] | None = None
@@ -60,12 +62,16 @@ class SourceWatch:
 
     def _stopped(self, what: str) -> Stopped:
         return Stopped(
-            f"stopped: the input below {self._root} {what}. What is finished is kept: mount it "
-            "again and run the same command again"
+            f"stopped: the input below {self._root} {what}. What is finished is kept: bring it "
+            "back and run the same command again"
         )
 
 
-def _identity(root: Path) -> tuple[int, int] | None:
+def _identity(root: Place) -> tuple[int, int] | None:
+    if isinstance(root, ObjectPath):
+        with suppress(OSError, StoreError):
+            return (0, 0) if holds_any(root) else None
+        return None
     try:
         status = root.stat()
     except OSError:

@@ -13,7 +13,7 @@ from bloodcell.files import write_whole, writing
 from bloodcell.locks import LOCK, held
 from bloodcell.manifest import row_group_count
 from bloodcell.parts import OF_MANIFEST, PART_COLUMNS
-from bloodcell.run_folder import CELLS, MANIFEST, RECORD, left_over
+from bloodcell.run_folder import AUDIT, CELLS, MANIFEST, RECORD, left_over
 
 ROWS_PER_PART = 4096
 """Part k holds rows [k * ROWS_PER_PART, (k + 1) * ROWS_PER_PART); part of the format."""
@@ -38,7 +38,7 @@ class RunStore:
         self.record_path = folder / RECORD
         self.manifest_path = folder / MANIFEST
         self.patients_path = folder / "patients.parquet"
-        self.audit_path = folder / "audit.jsonl"
+        self.audit_path = folder / AUDIT
         self._cells = folder / CELLS
 
     @property

@@ -1,6 +1,5 @@
 """Whether a run folder is whole and says what its cells say: `bloodcell verify`."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,7 +15,7 @@ from bloodcell._core import REASONS
 from bloodcell.audit import AuditLog, read_audit
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.machine import usable_cores
-from bloodcell.engine.names import bytes_of
+from bloodcell.engine.object_store import place_of_name
 from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import Model
@@ -151,8 +150,8 @@ class _Files:
                 )
 
     def check_images(self, progress: Callable[[int, int], None]) -> str:
-        source = Path(os.fsdecode(bytes_of(self._record.job.input)))
-        if not source.exists():
+        source = place_of_name(self._record.job.input)
+        if isinstance(source, Path) and not source.exists():
             raise RunError(f"{source}, where the images were, is not there")
         check = ImageCheck(manifest.root_of(source), usable_cores(), progress, Event())
         comparison = check.compare(self._store)

@@ -1,9 +1,9 @@
 """What scoring is to be done with. Light: who only starts workers loads no decoder for it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from bloodcell.engine.backends.contract import Choice, Network
+from bloodcell.engine.object_store import Place
 from bloodcell.engine.preprocessing import Preprocessing
 
 
@@ -17,7 +17,7 @@ class Setup:
     choice: Choice
     network: Network
     preprocessing: Preprocessing
-    root: Path
+    root: Place
     """What relative paths start from."""
     batch_size: int | None
     """Most cells a batch; None: 32 on the CPU, on a GPU what its network takes at once."""

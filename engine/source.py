@@ -3,9 +3,8 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,8 @@ from bloodcell._core import REASONS, read_ranges
 from bloodcell._core import read_files as read_whole_files
 from bloodcell.engine.batches import EncodedBatch
 from bloodcell.engine.names import Spellings, bytes_of, text_of
+from bloodcell.engine.object_source import Encoded, read_objects
+from bloodcell.engine.object_store import ObjectPath, Place
 from bloodcell.errors import EngineError, Stopped
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -26,10 +27,6 @@ _MOST_NEIGHBOURS = 8
 
 _MISSING = REASONS.index("missing")
 
-_Bytes: TypeAlias = npt.NDArray[np.uint8]
-_Encoded: TypeAlias = tuple[_Bytes, npt.NDArray[np.int64], _Bytes, _Bytes]
-"""Buffer, offsets, reasons and digests, as an ``EncodedBatch`` has them."""
-
 
 def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
     """``table`` in pieces of ``batch_size`` rows, the last one of what is left."""
@@ -37,7 +34,7 @@ def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
         yield table.slice(start, batch_size)
 
 
-def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]:
+def read_files(root: Place, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]:
     """Read and gate the images of each table (columns ``row`` int64, ``path`` string).
 
     An image is the file ``path``, or, in a table that has these columns, ``byte_count`` bytes from
@@ -46,7 +43,15 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
     it, and a file that is there under another spelling alone (``Spellings``) is read too. An image
     that cannot be read becomes a rejected cell; EngineError only when the machine is short of file
     handles or memory, Stopped when the file system fails for a whole batch and what lies beside it.
+
+    In an object store the same holds of objects; there tables are taken ahead, and StoreError is
+    Stopped too.
     """
+    if isinstance(root, ObjectPath):
+        with closing(read_objects(root, tables)) as read:
+            for table, encoded in read:
+                yield EncodedBatch(_numbers(table["row"]), *encoded)
+        return
     spellings, before = Spellings(os.fsencode(root)), None
     for table in tables:
         encoded = _read_or_stop(root, table, spellings, before)
@@ -56,7 +61,7 @@ def read_files(root: Path, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]
 
 def _read_or_stop(
     root: Path, table: pa.Table, spellings: Spellings, before: pa.Table | None
-) -> _Encoded:
+) -> Encoded:
     """Read ``table``; ``before``: a row that was read before it.
 
     What is this machine's fault or the file system's must not pass for rejected cells, nor one bad
@@ -102,7 +107,7 @@ def _neighbours(root: bytes, table: pa.Table) -> pa.Table | None:
     return pa.table({"path": pa.array(beside, table["path"].type)}) if beside else None
 
 
-def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
+def _read(root: bytes, table: pa.Table, spellings: Spellings) -> Encoded:
     if "shard" not in table.column_names:
         return _read_files(root, table["path"], spellings)
     begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
@@ -110,7 +115,7 @@ def _read(root: bytes, table: pa.Table, spellings: Spellings) -> _Encoded:
     return read_ranges(root, *shards, _numbers(begin), _numbers(size))
 
 
-def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> _Encoded:
+def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> Encoded:
     names = _names_in(paths)
     encoded = read_whole_files(root, *string_buffers(names))
     missing = np.flatnonzero(encoded[2] == _MISSING).tolist()

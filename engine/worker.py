@@ -14,7 +14,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,7 @@ from bloodcell.errors import BloodcellError, EngineError
 if TYPE_CHECKING:
     from bloodcell.engine.batches import EncodedBatch
     from bloodcell.engine.lanes import Lane
+    from bloodcell.engine.object_store import Place
 
 _PR_SET_PDEATHSIG = 1
 """Of Linux' prctl.h."""
@@ -64,7 +64,7 @@ class _Speaker(logging.Handler):
 class _Source:
     """Reads the images of the tables that come; an error of it ends the tables."""
 
-    def __init__(self, root: Path, connection: Connection) -> None:
+    def __init__(self, root: "Place", connection: Connection) -> None:
         self._root, self._connection = root, connection
         self.error: BloodcellError | None = None
 
@@ -87,6 +87,8 @@ def _serve(connection: Connection, speaker: _Speaker) -> None:
     from bloodcell.engine.backends.cuda import first_device
     from bloodcell.engine.lanes import open_lanes
     from bloodcell.engine.machine import keep_memory_flat
+    from bloodcell.engine.object_source import TABLES_AHEAD
+    from bloodcell.engine.object_store import ObjectPath
     from bloodcell.engine.stream import most_ahead, score_stream
     from bloodcell.engine.watchdog import Watchdog, WatchedLane
 
@@ -97,6 +99,8 @@ def _serve(connection: Connection, speaker: _Speaker) -> None:
     _prove_decoding(lanes[0])
     device = first_device().name if setup.choice.on_gpu else CPU
     ahead = most_ahead(lanes)
+    if isinstance(setup.root, ObjectPath):
+        ahead += TABLES_AHEAD
     speaker.send(Ready(device, len(lanes), ahead, opened.batch_size, opened.made_of))
     source = _Source(setup.root, connection)
     for batch in score_stream(source, lanes):

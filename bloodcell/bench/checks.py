@@ -14,6 +14,7 @@ from PIL import Image
 from bloodcell._core import Accumulator
 from bloodcell.bench.sample import Part, Sample, pixels_on_host
 from bloodcell.engine.batches import EncodedBatch
+from bloodcell.engine.object_store import Place
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import encoded_images
 from bloodcell.errors import EngineError
@@ -40,7 +41,7 @@ def require_equal(
         require(stage, np.array_equal(output, array), instead)
 
 
-def check_read(sample: Sample, root: Path, outputs: list[EncodedBatch]) -> None:
+def check_read(sample: Sample, root: Place, outputs: list[EncodedBatch]) -> None:
     """Each cell has the bytes of its file, and the sample's reason."""
     for table, expected, output in zip(sample.tables, sample.encoded, outputs, strict=True):
         require("read", np.array_equal(output.reasons, expected.reasons), "other reasons")

@@ -7,12 +7,13 @@ import click
 from bloodcell.command import Shown, command
 from bloodcell.commands.label_options import label_map_options
 from bloodcell.paths import check_labels, check_run
+from bloodcell.run_argument import RunArgument
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunArgument())
 @click.option("--labels", type=_PATH, help="CSV with path and class, of one run.")
 @label_map_options
 @click.option("--from-reviews", is_flag=True, help="Take the signed reviews of the runs instead.")

@@ -7,12 +7,13 @@ import click
 
 from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import check_run
+from bloodcell.run_argument import RunArgument
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument())
 @click.option("--to", required=True, type=click.Choice(["fhir", "hl7", "csv", "xlsx"]))
 @click.option("--out", type=_PATH, help="File or folder to make  [default: below RUN/export]")
 @click.option("--loinc", type=_PATH, metavar="TOML", help="Map of codes in place of the shipped.")

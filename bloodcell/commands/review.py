@@ -7,6 +7,7 @@ import click
 from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import check_answers, check_run
 from bloodcell.review import CELLS_OF_A_ROUND
+from bloodcell.run_argument import RunArgument
 
 _PATH = click.Path(path_type=Path)
 
@@ -17,7 +18,7 @@ def review() -> None:
 
 
 @review.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument(holds=True))
 @click.option(
     "--cells", type=click.IntRange(min=1), default=CELLS_OF_A_ROUND, show_default=True,
     help="Most cells a patient in the next round.",
@@ -42,7 +43,7 @@ def plan(run: Path, cells: int, patient: str | None) -> Shown:
 
 
 @review.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument(holds=True))
 @click.argument("answers", type=_PATH)
 @click.option("--reviewer", required=True, metavar="NAME", help="Whose answers they are.")
 @command
@@ -66,7 +67,7 @@ def apply(run: Path, answers: Path, reviewer: str) -> Shown:
 
 
 @review.command()
-@click.argument("run", type=_PATH)
+@click.argument("run", type=RunArgument(holds=True))
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free",
     help="Port of this machine's own address.",

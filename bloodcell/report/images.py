@@ -20,6 +20,7 @@ from PIL import Image
 
 from bloodcell._core import inspect
 from bloodcell.digests import digest_array
+from bloodcell.engine.object_store import Place
 from bloodcell.engine.rewriting import encoded_images, rewritten
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.files import write_whole
@@ -49,7 +50,7 @@ class ImagePack:
     source: str
     """What the images are of: none of another file is kept."""
 
-    def write(self, root: Path, cells: pa.Table) -> None:
+    def write(self, root: Place, cells: pa.Table) -> None:
         """Write the images of ``cells`` (as ``images_of`` takes them), rows ascending.
 
         What the file has already is kept, for it is what was scored and may be gone by now. Images
@@ -78,7 +79,7 @@ class ImagePack:
         except OSError:  # not there, or shorter
             return False
 
-    def _write(self, path: Path, root: Path, cells: pa.Table, key: str) -> None:
+    def _write(self, path: Path, root: Place, cells: pa.Table, key: str) -> None:
         rows, written = cells["row"].to_numpy(), 0
         kept = [row for row, _ in self._there(rows)]
         missing = cells.filter(~np.isin(rows, kept))
@@ -107,7 +108,7 @@ def _as_line(row: int, kind: bytes, data: bytes) -> bytes:
     return b'"%d":"data:image/%s;base64,%s"' % (row, kind, b64encode(data))
 
 
-def images_of(root: Path, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:
+def images_of(root: Place, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]]:
     """Row, kind and bytes of each cell that can be read and is what was scored.
 
     ``cells``: as ``read_files`` takes them, with their ``digest``.

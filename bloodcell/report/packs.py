@@ -1,14 +1,11 @@
 """Which images each patient's page has, and their files: what of a report costs most."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bloodcell.engine.names import bytes_of
+from bloodcell.engine.object_store import Place, place_of_name
 from bloodcell.first_look import RESERVED
 from bloodcell.manifest import root_of
 from bloodcell.report.gallery import Cells
@@ -33,9 +30,9 @@ def write_pack(run: Run, place: int, shown: Cells, cells: pa.Table) -> None:
     pack.write(images_root(run), cells.filter(np.isin(cells["row"].to_numpy(), scored)))
 
 
-def images_root(run: Run) -> Path:
+def images_root(run: Run) -> Place:
     """Where the paths of its cells start."""
-    return root_of(Path(os.fsdecode(bytes_of(run.record.job.input))))
+    return root_of(place_of_name(run.record.job.input))
 
 
 def cells_of(run: Run, rows: npt.NDArray[np.int64]) -> pa.Table:
