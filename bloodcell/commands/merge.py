@@ -22,8 +22,10 @@ def merge(*, runs: tuple[Path, ...], out: Path) -> Shown:
     check_out(out)
     refuse_foreign(out)
     from bloodcell.console import print_patients
+    from bloodcell.engine.machine import keep_memory_flat
     from bloodcell.merging import merge as run_merge
 
+    keep_memory_flat()
     with progress_of("merging", unit="cells") as progress:
         merged = run_merge(runs, out, progress=progress)
     return Shown(merged.about, lambda: print_patients(merged))

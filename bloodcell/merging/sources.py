@@ -100,7 +100,6 @@ class Reader:
     """Reads rows of the runs, a part at a time."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = sources
         self._rows_per_part = sources[0].run.record.job.rows_per_part
         self._manifest = lru_cache(_PARTS_KEPT)(lambda at, part: sources[at].store.rows_of(part))
         self._cells = lru_cache(_PARTS_KEPT)(lambda at, part: sources[at].store.read_part(part))
