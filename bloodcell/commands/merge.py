@@ -6,14 +6,15 @@ import click
 
 from bloodcell.command import Shown, command, progress_of
 from bloodcell.paths import check_out, check_run
+from bloodcell.run_argument import RunArgument
 from bloodcell.run_folder import refuse_foreign
-
-_PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=_PATH)
-@click.option("--out", required=True, type=_PATH, help="Run folder to make.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunArgument())
+@click.option(
+    "--out", required=True, type=RunArgument(holds=True), help="Run folder, or URL of one, to make."
+)
 @command
 def merge(*, runs: tuple[Path, ...], out: Path) -> Shown:
     """Join finished runs of different cells into one, as if all had been scored at once."""

@@ -17,6 +17,7 @@ from bloodcell.files import sha256_of, write_whole
 from bloodcell.job import now
 from bloodcell.merging.order import MergedOrder, from_root, order_of
 from bloodcell.merging.sources import Reader, Source, open_sources
+from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model
 from bloodcell.parts import part_content
 from bloodcell.paths import check_out
@@ -37,8 +38,9 @@ Progress = Callable[[int, int], None]
 """Called with (cells done, cells in all) after every part."""
 
 
+@in_object_stores
 def merge(runs: Sequence[str | Path], out: str | Path, *, progress: Progress | None = None) -> Run:
-    """Join finished ``runs`` of different cells into one run, in the folder ``out``.
+    """Join finished ``runs`` of different cells into one run, in the folder ``out`` or at a URL.
 
     It is the run that scoring all their cells at once would have made: the same rows of the
     manifest, ``cells/`` and ``patients.parquet`` byte for byte, in whatever order ``runs`` are

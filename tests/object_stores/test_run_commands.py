@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from helpers.object_stores import BUCKET, Store
 from helpers.reviews import answers_of
-from helpers.runs_in_stores import files_of, objects_of, restore
+from helpers.runs_in_stores import Jobs, files_of, objects_of, restore, results
 from helpers.served import Served
 
 import bloodcell
@@ -135,3 +135,13 @@ def test_a_run_that_is_not_there_is_one_line(store: Store) -> None:
     told = invoke("verify", "s3://no-such-bucket/run", exit_status=1).stderr
     assert "the store has no bucket no-such-bucket" in told
     assert told.count("\n") == 1
+
+
+def test_runs_in_a_store_are_merged_there(store: Store, smears: Path, tmp_path: Path) -> None:
+    whole = Jobs(smears, tmp_path / "whole").score(tmp_path / "whole" / "run")
+    urls = []
+    for patient in sorted(path for path in smears.iterdir() if path.is_dir()):
+        urls.append(f"s3://{BUCKET}/patients/{patient.name}")
+        Jobs(patient, tmp_path / patient.name).score(urls[-1])
+    invoke("merge", *reversed(urls), "--out", f"s3://{BUCKET}/merged")
+    assert results(objects_of(store, "merged")) == results(files_of(whole.folder))
