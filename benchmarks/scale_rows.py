@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from bloodcell.manifest import patient_names
 from bloodcell.store import RunStore
 
 CELLS_OF_A_PATIENT = 1000
+"""Unless something else is asked for."""
 _SIDE_PX = 64
 _SAMPLES_A_S = 50
 _MIB = 2**20
@@ -111,20 +112,22 @@ class DistinctImages(RunStore):
         return table.set_column(place, "digest", digest_column(drawn))
 
 
-def write_rows(folder: Path, cells: int, suffix: str) -> Path:
+def write_rows(
+    folder: Path, cells: int, suffix: str, cells_of_a_patient: int = CELLS_OF_A_PATIENT
+) -> Path:
     """A manifest (``.csv`` or ``.parquet``) of ``cells`` rows, and what it names."""
     images = draw_images(folder / "drawn", Drawn(side_px=_SIDE_PX), most=cells)
     one = folder / "one-patient"
     one.mkdir()
-    for number in range(CELLS_OF_A_PATIENT):
+    for number in range(cells_of_a_patient):
         (one / f"{number:04d}.jpg").hardlink_to(images[number % len(images)])
     manifest = folder / f"manifest{suffix}"
-    names = pa.array([f"{number:04d}.jpg" for number in range(CELLS_OF_A_PATIENT)])
+    names = pa.array([f"{number:04d}.jpg" for number in range(cells_of_a_patient)])
     with _writer(manifest) as write:
-        for place in range(-(-cells // CELLS_OF_A_PATIENT)):
+        for place in range(-(-cells // cells_of_a_patient)):
             patient = f"patient-{place:06d}"
             (folder / patient).symlink_to(one.name)
-            own = names[: cells - place * CELLS_OF_A_PATIENT]
+            own = names[: cells - place * cells_of_a_patient]
             paths = pa.compute.binary_join_element_wise(patient, own, "/")
             write(pa.table({"path": paths, "patient": [patient] * len(own)}))
     return manifest
@@ -152,7 +155,32 @@ def _writer(manifest: Path) -> Iterator[Callable[[pa.Table], None]]:
             file.write_table(pa.concat_tables(waiting).combine_chunks())
 
 
-def measure(source: Path, out: Path, workers: int) -> dict[str, Any]:
+class NoReport:
+    """Takes a run's parts in a report's place."""
+
+    def add(self, _part: pa.Table) -> None:
+        pass
+
+    def patients(self) -> None:
+        return None
+
+    def prepared(self) -> None:
+        return None
+
+
+@contextmanager
+def no_report() -> Iterator[None]:
+    """Runs in a block write no report; what it takes of a driver is left out."""
+    ahead, write = scoring.report_ahead, scoring.write_report
+    scoring.report_ahead = lambda *_given: nullcontext(NoReport())
+    scoring.write_report = lambda *_given, **_named: None
+    try:
+        yield
+    finally:
+        scoring.report_ahead, scoring.write_report = ahead, write
+
+
+def measure(source: Path, out: Path, workers: int, *, report: bool) -> dict[str, Any]:
     """Score ``source``, sampled; the search for equal images once more, with none equal."""
     keep_memory_flat()  # as `bloodcell score` does
     watch, is_over = Watch(), threading.Event()
@@ -161,7 +189,7 @@ def measure(source: Path, out: Path, workers: int) -> dict[str, Any]:
     for name, (owner, attribute) in _STAGES.items():
         setattr(owner, attribute, _staged(watch, name, getattr(owner, attribute)))
     started = time.monotonic()
-    with workers_of(Pace()), watch.stage("start"):
+    with nullcontext() if report else no_report(), workers_of(Pace()), watch.stage("start"):
         run = scoring.score(source, out, backend="onnxruntime", workers=workers, progress=_Told())
     call_s = time.monotonic() - started
     assert run.counts.scored == run.counts.cells
@@ -176,6 +204,7 @@ def measure(source: Path, out: Path, workers: int) -> dict[str, Any]:
         "cells": run.counts.cells,
         "patients": run.counts.patients,
         "manifest": source.suffix,
+        "report": report,
         "call_s": round(call_s, 1),
         "stages": [vars(stage) for stage in watch.stages],
         "report_mib": round(sum(_sizes(out / "report")) / _MIB, 1),
@@ -237,20 +266,24 @@ def main() -> None:
     parser.add_argument("--cells", type=int, nargs="+", default=[10**5, 10**6])
     parser.add_argument("--as", dest="suffix", choices=["csv", "parquet"], default="parquet")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--cells-of-a-patient", type=int, default=CELLS_OF_A_PATIENT)
+    parser.add_argument("--no-report", action="store_true")
     parser.add_argument("--out", type=Path, help="JSON, of all sizes")
     parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.here:
         source = asked.here / f"manifest.{asked.suffix}"
-        print(json.dumps(measure(source, asked.here / "run", asked.workers)))
+        out, report = asked.here / "run", not asked.no_report
+        print(json.dumps(measure(source, out, asked.workers, report=report)))
         return
     measured = []
     for cells in asked.cells:
         folder = Path(tempfile.mkdtemp(prefix="scale-rows-"))
         try:
-            write_rows(folder, cells, f".{asked.suffix}")
+            write_rows(folder, cells, f".{asked.suffix}", asked.cells_of_a_patient)
             words = [sys.executable, __file__, "--as", asked.suffix, "--here", str(folder)]
             words += ["--workers", str(asked.workers)]
+            words += ["--no-report"] * asked.no_report
             done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
             measured.append(json.loads(done.stdout.splitlines()[-1]))
         finally:

@@ -44,7 +44,7 @@ def processor_s(night: Night) -> float:
     driver, patients = night.driver, night.cells / night.cells_of_a_patient
     cell_s = driver.list_cell_s + driver.finish_cell_s + night.workers.cell_s
     patient_s = driver.patient_s + driver.finish_patient_s
-    return night.cells * cell_s + patients * patient_s + night.parts * driver.part_s
+    return night.cells * cell_s + patients * patient_s + night.groups * driver.part_s
 
 
 def run(costs: Costs, sizes: list[int], scratch: Path) -> list[dict[str, float]]:

@@ -5,7 +5,6 @@ import resource
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,10 +13,10 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 from drawn_nights import drawn_night
 from helpers.paced_worker import Pace, workers_of
-from scale_rows import CELLS_OF_A_PATIENT, write_rows
+from scale_rows import CELLS_OF_A_PATIENT, no_report, write_rows
 
 import bloodcell
-from bloodcell import scoring, session
+from bloodcell import session
 from bloodcell.bench.inputs import Drawn, repeated_input
 from bloodcell.bench.sample import numbered
 from bloodcell.engine.source import batches_of, read_files
@@ -117,24 +116,6 @@ def _reading(scratch: Path) -> Costs:
     return {"read_cell_s": cost(cell_s, "processor s a cell", how)}
 
 
-class _NoReport:
-    """Takes parts in a report's place."""
-
-    def add(self, part: Any) -> None:
-        pass
-
-    def patients(self) -> None:
-        return None
-
-    def prepared(self) -> None:
-        return None
-
-
-@contextmanager
-def _no_report(*_given: Any) -> Iterator[_NoReport]:
-    yield _NoReport()
-
-
 def _driver(scratch: Path) -> Costs:
     """A part by the whole loop, with a worker that makes answers up and without a report."""
     folder = scratch / "paced"
@@ -158,8 +139,7 @@ def _driver(scratch: Path) -> Costs:
         workers_of(Pace()),
         patch.object(session.Session, "_score_parts", timed),
         patch.object(RunStore, "write_part", written),
-        patch.object(scoring, "report_ahead", _no_report),
-        patch.object(scoring, "write_report", lambda *_given, **_named: None),
+        no_report(),
     ):
         for number in range(_ROUNDS):
             before_s = _of_children()

@@ -14,6 +14,8 @@ import simpy
 
 ROWS_PER_PART = 4096
 WITHOUT_LIMIT = float("inf")
+_MOST_WAITING_FOR_REPORT = 4
+"""Parts; then committing waits, as in ``bloodcell.report.ahead``."""
 
 Events = Iterator[Any]
 
@@ -78,10 +80,12 @@ class Night:
     workers: Workers = Workers()
     store: Store = Store()
     seed: int = 1
+    grain: int = 1
+    """How many parts go together, so that 10^9 cells are simulated in seconds."""
 
     @property
-    def parts(self) -> int:
-        return -(-self.cells // ROWS_PER_PART)
+    def groups(self) -> int:
+        return -(-self.cells // (ROWS_PER_PART * self.grain))
 
 
 @dataclass
@@ -142,11 +146,11 @@ class _Run:
         self._night, self._env = night, simpy.Environment()
         self._random = random.Random(night.seed)
         self._cores = simpy.Resource(self._env, night.driver.cores)
-        self._queue: deque[int] = deque(range(night.parts))
+        self._queue: deque[int] = deque(range(night.groups))
         self._in_flight: dict[int, set[int]] = {}
-        self._committed: set[int] = set()
-        self._scored = simpy.Store(self._env)
-        self._for_report = simpy.Store(self._env)
+        self._done: set[int] = set()
+        self._scored = simpy.Store(self._env, capacity=2 * night.workers.count)
+        self._for_report = simpy.Store(self._env, capacity=_MOST_WAITING_FOR_REPORT)
         self._gets = _Pipe(self._env, night.store.gets_per_s)
         self._link = _Pipe(self._env, night.store.bytes_per_s)
         self._is_scored = self._env.event()
@@ -192,7 +196,8 @@ class _Run:
                 yield self._env.timeout(takes_s)
 
     def _rows_of(self, part: int) -> int:
-        return min(ROWS_PER_PART, self._night.cells - part * ROWS_PER_PART)
+        rows = ROWS_PER_PART * self._night.grain
+        return min(rows, self._night.cells - part * rows)
 
     def _next_part(self, worker: int) -> int | None:
         """One that is waiting, else the one that one other worker has had for longest."""
@@ -251,34 +256,33 @@ class _Run:
                 yield self._env.timeout(takes_s)
             yield from self._compute(rows * workers.cell_s)
             self._busy_s["workers"] += self._env.now - begun_s
-            self._scored.put(part)
+            if part not in self._done:
+                self._done.add(part)
+                self._in_flight.pop(part, None)
+                yield self._scored.put(part)
 
     def _lose(self, part: int, worker: int) -> Events:
         self._outcome.parts_lost += 1
         yield self._env.timeout(self._night.workers.noticed_after_s)
-        if part not in self._committed:
+        if part not in self._done:
             self._in_flight[part].discard(worker)
             self._queue.append(part)
 
     def _commit(self) -> Events:
-        """The driver's one thread: whatever comes a second time is dropped."""
-        driver = self._night.driver
-        while len(self._committed) < self._night.parts:
+        """The driver's one thread."""
+        driver, grain = self._night.driver, self._night.grain
+        for _ in range(self._night.groups):
             part = yield self._scored.get()
-            if part in self._committed:
-                continue
-            self._committed.add(part)
-            self._in_flight.pop(part, None)
-            yield from self._compute(driver.part_s)
+            yield from self._compute(grain * driver.part_s)
             if driver.part_waits_s:
-                yield self._env.timeout(driver.part_waits_s)
-            self._busy_s["driver's part thread"] += driver.part_s + driver.part_waits_s
-            self._for_report.put(self._rows_of(part) / self._night.cells_of_a_patient)
+                yield self._env.timeout(grain * driver.part_waits_s)
+            self._busy_s["driver's part thread"] += grain * (driver.part_s + driver.part_waits_s)
+            yield self._for_report.put(self._rows_of(part) / self._night.cells_of_a_patient)
         self._is_scored.succeed()
 
     def _report(self) -> Events:
         patient_s = self._night.driver.patient_s
-        for _ in range(self._night.parts):
+        for _ in range(self._night.groups):
             patients = yield self._for_report.get()
             yield from self._compute(patients * patient_s)
             self._busy_s["driver's report thread"] += patients * patient_s
