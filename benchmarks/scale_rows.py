@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,11 @@ class Watch:
         return round(self.process.memory_info().rss / _MIB, 1)
 
     def _workers_mib(self) -> float:
-        total = 0.0
+        total = 0
         for child in self.process.children():
-            try:
-                total += child.memory_info().rss / _MIB
-            except psutil.Error:  # it has just ended
-                continue
-        return round(total, 1)
+            with suppress(psutil.Error):  # it may just have ended
+                total += child.memory_info().rss
+        return round(total / _MIB, 1)
 
 
 class DistinctImages(RunStore):

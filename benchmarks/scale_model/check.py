@@ -15,7 +15,6 @@ from scale_rows import CELLS_OF_A_PATIENT, write_rows
 
 import bloodcell
 from bloodcell.engine.machine import usable_cores
-
 from scale_model.costs import slowdown
 from scale_model.night import Driver, Night, Workers, simulate
 
@@ -86,5 +85,3 @@ def _measured(cells: int, scratch: Path) -> dict[str, float]:
 def _used_s() -> float:
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in both)
-
-

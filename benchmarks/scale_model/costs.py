@@ -150,7 +150,9 @@ def _driver(scratch: Path) -> Costs:
         for number in range(_ROUNDS):
             before_s = _of_children()
             slow, wall_s = slowdown(), time.monotonic()
-            bloodcell.score(few, scratch / "few" / f"run-{number}", backend="onnxruntime", workers=1)
+            bloodcell.score(
+                few, scratch / "few" / f"run-{number}", backend="onnxruntime", workers=1
+            )
             of_call.append((time.monotonic() - wall_s) / ((slow + slowdown()) / 2))
             small.append(_of_children() - before_s)
     cell_s = (median(of_worker) - median(small)) / (_PARTS * ROWS_PER_PART)

@@ -46,9 +46,9 @@ def measured_costs() -> Costs:
         how = f"s3fs {_version()}, {_AT_ONCE} in flight, moto in another process"
         get = _each(store, lambda at: store._cat_file(small[at]), _KEYS)
         ranges = _each(
-            store, lambda at: store._cat_file(
-                shard, start=(at % 4) * _RANGE, end=(at % 4 + 1) * _RANGE
-            ), 16
+            store,
+            lambda at: store._cat_file(shard, start=(at % 4) * _RANGE, end=(at % 4 + 1) * _RANGE),
+            16,
         )
         put = _each(store, lambda at: store._pipe_file(f"{_BUCKET}/parts/{at}", bytes(_PART)), 100)
         pages = _KEYS / 1000
@@ -108,14 +108,15 @@ def _served() -> Iterator[str]:
 
 def _wait_for(port: int) -> None:
     until_s = time.monotonic() + 60
-    while time.monotonic() < until_s:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    raise TimeoutError(f"moto's server does not answer at port {port}")
+    while not _answers(port):
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"moto's server does not answer at port {port}")
+        time.sleep(0.2)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _version() -> str:

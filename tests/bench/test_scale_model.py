@@ -39,7 +39,9 @@ def test_listing_and_finishing_are_added_before_and_after() -> None:
 
 def test_two_threads_and_a_worker_share_one_core() -> None:
     driver = Driver(part_s=1, patient_s=2, cores=1)
-    night = Night(3 * PART, cells_of_a_patient=PART, driver=driver, workers=Workers(cell_s=3 / PART))
+    night = Night(
+        3 * PART, cells_of_a_patient=PART, driver=driver, workers=Workers(cell_s=3 / PART)
+    )
     assert simulate(night).call_s == pytest.approx(3 * (1 + 2 + 3))
 
 
@@ -72,9 +74,7 @@ def test_a_link_passes_so_many_bytes() -> None:
 
 
 def test_a_straggler_is_overtaken_once_the_queue_is_empty() -> None:
-    slow = Workers(
-        count=2, cells_per_s=PART / 10, straggler_share=0.5, straggler_slowdown=100
-    )
+    slow = Workers(count=2, cells_per_s=PART / 10, straggler_share=0.5, straggler_slowdown=100)
     outcome = simulate(Night(4 * PART, workers=slow))
     # Without it the slow one would hold its part for 1,000 s; the other does all that there is.
     assert outcome.call_s <= 50

@@ -39,7 +39,7 @@ def test_freezing_holds_batches_and_never_the_table(tmp_path: Path) -> None:
             pa.set_memory_pool(before)
         peaks.append(pool.max_memory())
     few, many = peaks
-    assert 0 < few
+    assert few > 0
     assert many <= 1.1 * few
 
 
