@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
 from bloodcell.locks import LOCK, held
-from bloodcell.manifest import row_group_count
+from bloodcell.manifest import row_group, row_group_count
 from bloodcell.parts import OF_MANIFEST, PART_COLUMNS
 from bloodcell.run_folder import AUDIT, CELLS, MANIFEST, RECORD, left_over
 
@@ -75,8 +75,7 @@ class RunStore:
 
     def rows_of(self, part: int) -> pa.Table:
         """The manifest's rows of one part."""
-        with pq.ParquetFile(self.manifest_path) as file:
-            return file.read_row_group(part)
+        return row_group(self.manifest_path, part)
 
     def part_path(self, part: int) -> Path:
         """Where part ``part`` is, once it is there."""
