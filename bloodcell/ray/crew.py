@@ -227,10 +227,12 @@ class Crew:
 
 
 def _why(error: Exception) -> str:
-    """The first line that tells something; Ray's errors have many."""
+    """A line; Ray's errors have many."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("The actor is dead", "The actor died"))]
-    return (told[-1] if told else lines[0] if lines else type(error).__name__)[:200]
+    if "creation task" in str(error):  # which begins with the traceback
+        return lines[-1]
+    known = {"ActorDiedError": "it ended", "ActorUnavailableError": "it cannot be reached"}
+    return known.get(type(error).__name__, lines[0] if lines else type(error).__name__)
 
 
 def _differences(there: dict[str, str], here: dict[str, str]) -> str:

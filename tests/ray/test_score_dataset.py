@@ -26,7 +26,8 @@ def test_each_image_gets_what_a_run_gives_it_and_keeps_its_columns(
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     with connected("ray", None) as ray:
         ray.data.DataContext.get_current().enable_progress_bars = False
-        given = ray.data.from_arrow(pa.table({"image": content, "path": paths, "own": range(40)}))
+        table = pa.table({"image": content, "path": paths, "own": range(40)})
+        given = ray.data.from_arrow([table.slice(0, 25), table.slice(25)])
         with pytest.raises(bloodcell.InputError, match="no column 'bytes', it has image, path"):
             score_dataset(given)
         scored = score_dataset(given, column="image", batch_size=16, concurrency=2)
