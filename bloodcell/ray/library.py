@@ -21,6 +21,10 @@ _WITH_ADDRESS = "ray://"
 _OBJECT_STORE_BYTES = 256 << 20
 """Of a cluster of this machine alone: a few parts are in it at a time."""
 _CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")
+"""Where Ray keeps the address of the cluster that was started here last."""
+_SHORT_PATHS = "/tmp"
+"""Names of sockets may not be long."""
+_ANSWERS_WITHIN_S = 10.0
 
 
 def load_ray() -> Any:
