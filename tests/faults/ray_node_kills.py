@@ -27,7 +27,7 @@ from kills import new_bench
 class Killing(threading.Timer):
     """A timer that may be told several times to begin."""
 
-    def begin(self) -> None:
+    def __call__(self, *_progress: int) -> None:
         if not self.is_alive() and not self.finished.is_set():
             self.start()
 
@@ -62,10 +62,8 @@ def main() -> None:
             if number % 4 == 0:
                 # At any moment of the run; else while cells are scored, which is less of it.
                 killing.interval = random.uniform(0, whole_s)
-                killing.begin()
-            run = scoring.score(
-                bench.source, out, on="ray", progress=lambda *_: killing.begin(), **options
-            )
+                killing()
+            run = scoring.score(bench.source, out, on="ray", progress=killing, **options)
             ends["killed during the run" if killing.finished.is_set() else "ended before"] += 1
             killing.join()
             rows = Counter(run.cells(["row"])["row"].to_pylist())
@@ -76,6 +74,7 @@ def main() -> None:
             ends["whose actor was lost at work"] += restarts > 0
             shutil.rmtree(out)
             print(f"{number} of {arguments.runs} runs: {dict(ends)}", flush=True)
+        load_ray().shutdown()
     sys.exit(ends["equal"] != arguments.runs or ends["lost"] + ends["double"] > 0)
 
 
