@@ -49,10 +49,14 @@ ASKED_CELLS_PER_S = 100_000
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     """A head without CPUs, and one node with all cores."""
-    with Nodes() as started, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", started.address)
-        started.add(cpus=usable_cores())
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        # Actors are of this module, and load what it loads.
+        here = Path(__file__).parent
+        patch.setenv("PYTHONPATH", f"{here}:{here.parent / 'tests'}")
+        with Nodes() as started:
+            patch.setenv("RAY_ADDRESS", started.address)
+            started.add(cpus=usable_cores())
+            yield started
 
 
 @pytest.mark.usefixtures("nodes")
