@@ -49,10 +49,14 @@ ASKED_CELLS_PER_S = 100_000
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
     """A head without CPUs, and one node with all cores."""
-    with Nodes() as started, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", started.address)
-        started.add(cpus=usable_cores())
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        # Actors are of this module, and load what it loads.
+        here = Path(__file__).parent
+        patch.setenv("PYTHONPATH", f"{here}:{here.parent / 'tests'}")
+        with Nodes() as started:
+            patch.setenv("RAY_ADDRESS", started.address)
+            started.add(cpus=usable_cores())
+            yield started
 
 
 @pytest.mark.usefixtures("nodes")
@@ -143,7 +147,7 @@ def test_a_driver_takes_what_ten_h100_score(tmp_path: Path) -> None:
 
 def write_manifest(path: Path, parts: int) -> None:
     """So many parts of drawn rows."""
-    rows = drawn_part(100, load_model().scheme).rows
+    rows = drawn_part(100, load_model().scheme).rows.select(["row", "path", "patient"])
     with pq.ParquetWriter(path, rows.schema) as writer:
         for part in range(parts):
             numbers = np.arange(ROWS_PER_PART) + part * ROWS_PER_PART

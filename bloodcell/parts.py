@@ -17,10 +17,11 @@ from bloodcell.scheme import Scheme
 
 OF_MANIFEST = ["row", "patient", "path"]
 """What a part's table has of the manifest."""
-_OF_SCORES = [
+OF_SCORES = [
     "status", "reason", "class", "blast_probability", "probabilities", "digest", "stained",
 ]  # fmt: skip
-PART_COLUMNS = OF_MANIFEST + _OF_SCORES
+"""And what scoring adds."""
+PART_COLUMNS = OF_MANIFEST + OF_SCORES
 """Of a part's table, in their order."""
 
 _NOT_SCORED = 255
@@ -70,7 +71,7 @@ def score_columns(scores: ScoreBatch, scheme: Scheme) -> dict[str, pa.Array]:
         digest_column(scores.digests),
         pa.array(scores.stained, mask=rejected),
     ]
-    return dict(zip(_OF_SCORES, columns, strict=True))
+    return dict(zip(OF_SCORES, columns, strict=True))
 
 
 class PartAssembler:

@@ -46,7 +46,7 @@ class Member:
 
 
 class Lost:
-    """Said in the place of an actor that is gone."""
+    """Said in the place of an actor that is gone, and had been ready."""
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -93,9 +93,8 @@ class Crew:
         """Wait for those that Ray has room for. Raises EngineError, and Stopped."""
         ready_s = 0.0
         while not (self.members and len(self.ready) == len(self.members)):
-            for member, message in self.listen():
-                if isinstance(message, Lost):
-                    _LOG.warning("the Ray node %s is lost: %s", member, message.why)
+            for _ in self.listen():
+                pass
             if self.ready:
                 ready_s = ready_s or time.monotonic()
                 waits_for_room = all(m.ready or not m.is_placed for m in self.members)
@@ -133,7 +132,7 @@ class Crew:
         try:
             said = self._ray.get(member.answer)
         except self._ray.exceptions.RayError as error:
-            yield member, self._lose(member, _why(error))
+            yield from self._lose(member, _why(error))
             return
         if not member.is_placed:
             self._open(member, said)
@@ -150,7 +149,7 @@ class Crew:
                 self._welcome(member, message)
             elif isinstance(message, EngineError):
                 # Of this node alone: another may go on.
-                yield member, self._lose(member, str(message))
+                yield from self._lose(member, str(message))
                 return
             elif isinstance(message, BloodcellError):
                 raise type(message)(f"the Ray node {member}: {message}")
@@ -176,13 +175,16 @@ class Crew:
             raise EngineError(f"the Ray node {member} is unlike the others: {error}") from error
         member.ready = ready
 
-    def _lose(self, member: Member, why: str) -> Lost:
+    def _lose(self, member: Member, why: str) -> Iterator[tuple[Member, Lost]]:
         self.members.remove(member)
         self._end(member)
         self._failed[member.place] += 1
         self._last_words = f"{member}: {why}"
-        self._looked_s = 0.0  # another may have room at once
-        return Lost(why)
+        if member.ready:
+            _LOG.warning("the Ray actor on %s is lost: %s", member, why)
+            yield member, Lost(why)
+        else:
+            _LOG.info("an actor on %s could not begin: %s", member, why)
 
     def _end(self, member: Member) -> None:
         with suppress(Exception):
@@ -195,8 +197,9 @@ class Crew:
             return
         self._looked_s = now_s
         taken = {member.place for member in self.members}
-        nodes = self._ray.nodes()
-        for place in places(nodes, on_gpu=self._on_gpu, threads=self._threads, most=self._most):
+        for place in places(self._ray.nodes(), on_gpu=self._on_gpu, threads=self._threads):
+            if self._most is not None and len(self.members) >= self._most:
+                break
             if place not in taken and self._failed[place] < _MOST_FAILED:
                 self.members.append(Member(place, self._started(place)))
 
@@ -214,9 +217,8 @@ class Crew:
         now_s = time.monotonic()
         if any(member.is_placed for member in self.members):
             self._had_one_s = now_s
-        is_given_up = any(count >= _MOST_FAILED for count in self._failed.values())
-        if not self.members and is_given_up:
-            raise EngineError(f"no Ray actor is left, the last one: {self._last_words}")
+        if not self.members and self._last_words and self.first_ready is None:
+            raise EngineError(f"no Ray actor can score, the last one: {self._last_words}")
         if now_s - self._had_one_s > _WAIT_FOR_ROOM_S:
             kind = "GPU" if self._on_gpu else "CPUs"
             lost = f", the last one was lost: {self._last_words}" if self._last_words else ""
@@ -227,10 +229,12 @@ class Crew:
 
 
 def _why(error: Exception) -> str:
-    """The first line that tells something; Ray's errors have many."""
+    """A line; Ray's errors have many."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("The actor is dead", "The actor died"))]
-    return (told[-1] if told else lines[0] if lines else type(error).__name__)[:200]
+    if "creation task" in str(error):  # which begins with the traceback
+        return lines[-1]
+    known = {"ActorDiedError": "it ended", "ActorUnavailableError": "it cannot be reached"}
+    return known.get(type(error).__name__, lines[0] if lines else type(error).__name__)
 
 
 def _differences(there: dict[str, str], here: dict[str, str]) -> str:

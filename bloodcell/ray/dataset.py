@@ -16,7 +16,7 @@ from bloodcell.engine.memory_file import memory_file
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import InputError
 from bloodcell.model import Model, load_model
-from bloodcell.parts import score_columns
+from bloodcell.parts import OF_SCORES, score_columns
 from bloodcell.ray.library import load_ray
 from bloodcell.scheme import Equivalents, Specimen
 
@@ -126,3 +126,5 @@ def _check_columns(dataset: Any, column: str) -> None:
     names = dataset.columns()
     if names is not None and column not in names:
         raise InputError(f"the dataset has no column {column!r}, it has {', '.join(names)}")
+    if taken := sorted({*OF_SCORES} & {*(names or ())}):
+        raise InputError(f"the dataset has a column {taken[0]!r} already, which scoring would add")

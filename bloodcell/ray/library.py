@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ _WITH_ADDRESS = "ray://"
 _OBJECT_STORE_BYTES = 256 << 20
 """Of a cluster of this machine alone: a few parts are in it at a time."""
 _CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")
+"""Where Ray keeps the address of the cluster that was started here last."""
+_SHORT_PATHS = "/tmp"
+"""Names of sockets may not be long."""
+_ANSWERS_WITHIN_S = 10.0
 
 
 def load_ray() -> Any:
@@ -57,10 +62,11 @@ def connected(on: str, threads: int | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    folder = None if _names_a_cluster(on) else tempfile.mkdtemp(prefix="bloodcell-", dir="/tmp")
+    address = _address_of(on)
+    folder = tempfile.mkdtemp(prefix="bloodcell-", dir=_SHORT_PATHS) if address is None else None
     try:
         with _signals_kept():
-            _connect(ray, on, folder, threads)
+            _connect(ray, address, folder, threads)
         yield ray
     finally:
         with suppress(Exception):
@@ -69,15 +75,32 @@ def connected(on: str, threads: int | None) -> Iterator[Any]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _names_a_cluster(on: str) -> bool:
-    return on != ON_RAY or "RAY_ADDRESS" in os.environ or _CURRENT_CLUSTER.exists()
+def _address_of(on: str) -> str | None:
+    """By Ray's own rules; None where there is no cluster yet. EngineError if none is there."""
+    named = on if on != ON_RAY else os.environ.get("RAY_ADDRESS")
+    if named is None:
+        started = _CURRENT_CLUSTER.read_text().strip() if _CURRENT_CLUSTER.exists() else ""
+        # One that has ended may have left its address.
+        return started if started and _is_listening(started) else None
+    if not _is_listening(named):
+        raise _no_cluster(named, "nothing listens there")
+    return named
 
 
-def _connect(ray: Any, on: str, folder: str | None, threads: int | None) -> None:
-    quiet = {"logging_level": "CRITICAL", "log_to_driver": False}
-    address = "auto" if on == ON_RAY else on
+def _is_listening(address: str) -> bool:
+    """Asked here, for Ray tries for minutes."""
+    host, _, port = address.removeprefix(_WITH_ADDRESS).rpartition(":")
     try:
-        if folder is None:
+        with socket.create_connection((host, int(port)), _ANSWERS_WITHIN_S):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _connect(ray: Any, address: str | None, folder: str | None, threads: int | None) -> None:
+    quiet = {"logging_level": "CRITICAL", "log_to_driver": False}
+    try:
+        if address is not None:
             ray.init(address, **quiet)
         else:
             ray.init(
@@ -89,11 +112,14 @@ def _connect(ray: Any, on: str, folder: str | None, threads: int | None) -> None
                 **quiet,
             )
     except Exception as error:
-        place = os.environ.get("RAY_ADDRESS", "this machine") if on == ON_RAY else on
-        raise EngineError(
-            f"no Ray cluster can be used at {place}: {_first_line(error)}. `ray start --head` "
-            "starts one; its Ray and Python must be those of this machine"
-        ) from error
+        raise _no_cluster(address or "this machine", _first_line(error)) from error
+
+
+def _no_cluster(address: str, why: str) -> EngineError:
+    return EngineError(
+        f"no Ray cluster can be used at {address}: {why}. `ray start --head` starts one; its Ray "
+        "and Python must be those of this machine"
+    )
 
 
 def _first_line(error: Exception) -> str:

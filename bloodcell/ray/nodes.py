@@ -18,10 +18,8 @@ class Place:
     gpus: int
 
 
-def places(
-    nodes: Iterable[Mapping[str, Any]], *, on_gpu: bool, threads: int | None, most: int | None
-) -> list[Place]:
-    """Where actors may be, ``most`` at most, spread over the nodes.
+def places(nodes: Iterable[Mapping[str, Any]], *, on_gpu: bool, threads: int | None) -> list[Place]:
+    """Where actors may be; the first of them are of as many nodes as there are.
 
     On GPUs one for each; else as many as have ``threads`` CPUs each, by default one a node with all
     of its CPUs. ``nodes``: as ``ray.nodes`` gives them.
@@ -36,4 +34,4 @@ def places(
             # A GPU's actor takes what CPUs there are: they are not what there is little of.
             own = min(share, max(1, cpus // slots)) if on_gpu and slots else share
             found += [Place(node["NodeID"], name, n, own, int(on_gpu)) for n in range(slots)]
-    return sorted(found, key=lambda place: place.slot)[:most]
+    return sorted(found, key=lambda place: place.slot)

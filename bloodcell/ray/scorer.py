@@ -1,6 +1,5 @@
 """Parts of a run, scored by the nodes of a Ray cluster; the driver alone writes files."""
 
-import logging
 import threading
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -22,8 +21,6 @@ from bloodcell.ray.crew import Crew, Lost, Member
 from bloodcell.ray.messages import Given, Noted, Proof, Task, Whole
 from bloodcell.ray.spread import Spread
 from bloodcell.scheme import Scheme
-
-_LOG = logging.getLogger(__name__)
 
 _NEEDED = ("row", "path", "patient", "shard", "byte_offset", "byte_count")
 """Columns of the manifest that actors are given, where there are such."""
@@ -114,7 +111,6 @@ class RayPartScorer:
                 if isinstance(message, Lost):
                     lost = spread.lose(member, message.why)
                     again = sum(rows[part].num_rows for part in lost)
-                    _LOG.warning("the Ray node %s is lost: %s", member, message.why)
                     note("restart", worker=str(member), why=message.why, cells_to_try_again=again)
                 elif isinstance(message, Noted):
                     note(message.event, **message.facts)

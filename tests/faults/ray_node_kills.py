@@ -24,6 +24,14 @@ from helpers.ray_nodes import Nodes
 from kills import new_bench
 
 
+class Killing(threading.Timer):
+    """A timer that may be told several times to begin."""
+
+    def __call__(self, *_progress: int) -> None:
+        if not self.is_alive() and not self.finished.is_set():
+            self.start()
+
+
 def main() -> None:
     """Kill as often as asked; prints counts, exits 1 if a row is lost, double or other."""
     parser = argparse.ArgumentParser()
@@ -43,15 +51,19 @@ def main() -> None:
             nodes.add()
         load_ray().init(nodes.address, log_to_driver=False, logging_level="CRITICAL")
         began = time.monotonic()
-        scoring.score(bench.source, bench.scratch / "whole", on="ray", **options)
+        undisturbed = scoring.score(bench.source, bench.scratch / "whole", on="ray", **options)
         whole_s = time.monotonic() - began
-        print(f"a run that nothing disturbs takes {whole_s:.1f} s", flush=True)
+        scoring_s = undisturbed.record.session.elapsed_s
+        print(f"undisturbed: {whole_s:.1f} s, of them {scoring_s:.1f} s of scoring", flush=True)
         for number in range(1, arguments.runs + 1):
             out = bench.scratch / "killed"
             doomed = nodes.add()
-            killing = threading.Timer(random.uniform(0, whole_s), nodes.kill, [doomed])
-            killing.start()
-            run = scoring.score(bench.source, out, on="ray", **options)
+            killing = Killing(random.uniform(0, scoring_s), nodes.kill, [doomed])
+            if number % 4 == 0:
+                # At any moment of the run; else while cells are scored, which is less of it.
+                killing.interval = random.uniform(0, whole_s)
+                killing()
+            run = scoring.score(bench.source, out, on="ray", progress=killing, **options)
             ends["killed during the run" if killing.finished.is_set() else "ended before"] += 1
             killing.join()
             rows = Counter(run.cells(["row"])["row"].to_pylist())
@@ -62,6 +74,7 @@ def main() -> None:
             ends["whose actor was lost at work"] += restarts > 0
             shutil.rmtree(out)
             print(f"{number} of {arguments.runs} runs: {dict(ends)}", flush=True)
+        load_ray().shutdown()
     sys.exit(ends["equal"] != arguments.runs or ends["lost"] + ends["double"] > 0)
 
 

@@ -39,7 +39,7 @@ def test_without_it_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_place_that_is_none_is_refused_at_once() -> None:
-    words = ["score", ".", "--out", "run", "--on", "dask://a"]
+    words = ["score", "tests", "--out", "run", "--on", "dask://a"]
     done = subprocess.run(
         [sys.executable, "-m", "bloodcell", *words], check=False, capture_output=True, text=True
     )

@@ -26,9 +26,12 @@ def test_each_image_gets_what_a_run_gives_it_and_keeps_its_columns(
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     with connected("ray", None) as ray:
         ray.data.DataContext.get_current().enable_progress_bars = False
-        given = ray.data.from_arrow(pa.table({"image": content, "path": paths, "own": range(40)}))
+        table = pa.table({"image": content, "path": paths, "own": range(40)})
+        given = ray.data.from_arrow([table.slice(0, 25), table.slice(25)])
         with pytest.raises(bloodcell.InputError, match="no column 'bytes', it has image, path"):
             score_dataset(given)
+        with pytest.raises(bloodcell.InputError, match="a column 'status' already"):
+            score_dataset(ray.data.from_arrow(pa.table({"bytes": content, "status": paths})))
         scored = score_dataset(given, column="image", batch_size=16, concurrency=2)
         table = pa.Table.from_batches(
             [batch for one in ray.get(scored.to_arrow_refs()) for batch in one.to_batches()]

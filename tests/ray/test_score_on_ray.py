@@ -12,6 +12,7 @@ from helpers.ray_nodes import Nodes, started_command
 import bloodcell
 from bloodcell.ray import crew, scorer
 from bloodcell.ray.messages import Proof
+from bloodcell.verification import verify
 
 pytestmark = pytest.mark.usefixtures("small_parts", "nodes")
 
@@ -45,8 +46,7 @@ def test_a_node_that_is_killed_costs_time_alone(
     on_ray = bloodcell.score(smears, tmp_path / "run", on="ray", progress=kill)
     assert not doomed
     assert digests(on_ray.folder) == digests(run.folder)
-    bad = [one for one in bloodcell.verification.verify(on_ray.folder) if not one.good]
-    assert not bad
+    assert all(finding.good for finding in verify(on_ray.folder))
 
 
 def test_ctrl_c_stops_in_good_order_and_a_killed_driver_resumes(

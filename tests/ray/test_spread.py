@@ -80,15 +80,12 @@ def node(name: str, cpus: float, gpus: float = 0, *, alive: bool = True) -> dict
 def test_actors_are_one_a_node_or_as_many_as_fit_or_one_a_gpu() -> None:
     nodes = [node("head", 0), node("a", 8, 2), node("b", 4), node("gone", 8, alive=False)]
 
-    def found(threads: int | None, most: int | None, *, on_gpu: bool) -> list[tuple[str, int]]:
-        made = places(nodes, on_gpu=on_gpu, threads=threads, most=most)
+    def found(threads: int | None, *, on_gpu: bool) -> list[tuple[str, int]]:
+        made = places(nodes, on_gpu=on_gpu, threads=threads)
         return [(place.node, place.cpus) for place in made]
 
-    assert found(None, None, on_gpu=False) == [("a", 8), ("b", 4)]
-    assert found(3, None, on_gpu=False) == [("a", 3), ("b", 3), ("a", 3)]
-    assert found(3, 2, on_gpu=False) == [("a", 3), ("b", 3)]
-    assert found(None, None, on_gpu=True) == [("a", 4), ("a", 4)]
-    assert found(16, None, on_gpu=True) == [("a", 4), ("a", 4)]
-    assert places(nodes, on_gpu=False, threads=None, most=1) == [
-        Place("a", "a (10.0.0.1)", 0, 8, 0)
-    ]
+    assert found(None, on_gpu=False) == [("a", 8), ("b", 4)]
+    assert found(3, on_gpu=False) == [("a", 3), ("b", 3), ("a", 3)]
+    assert found(None, on_gpu=True) == [("a", 4), ("a", 4)]
+    assert found(16, on_gpu=True) == [("a", 4), ("a", 4)]
+    assert places(nodes, on_gpu=True, threads=1)[1] == Place("a", "a (10.0.0.1)", 1, 1, 1)
