@@ -3,7 +3,7 @@
 import errno
 import posixpath
 import unicodedata
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import Thread
@@ -214,23 +214,26 @@ def _refuse_store(
     root: ObjectPath, table: pa.Table, before: pa.Table | None, error: OSError
 ) -> None:
     """Stopped if what lies beside the images of ``table``, none of which can be read, cannot be."""
-    for place in _neighbours(root, table, before):
+    asked = [place.submit_read(0, 1) for place in _neighbours(root, table, before)]
+    for neighbour in asked:
         with suppress(OSError):
-            place.read(0, 1)
+            neighbour.result()
             return
     raise _stopped(error)
 
 
-def _neighbours(root: ObjectPath, table: pa.Table, before: pa.Table | None) -> Iterator[ObjectPath]:
+def _neighbours(root: ObjectPath, table: pa.Table, before: pa.Table | None) -> list[ObjectPath]:
+    """What was read before, or other objects in the folder."""
     column = "shard" if "shard" in table.column_names else "path"
+    if before is not None:
+        place = _place(root, before[column][0].as_py())
+        return [] if place is None else [place]
     own = {_place(root, name) for name in table[column].to_pylist()}
-    if before is not None and (place := _place(root, before[column][0].as_py())):
-        yield place
-    first = next(place for place in own if place is not None)
+    folder = next(place for place in own if place is not None).parent
     with suppress(OSError):
-        names = level(first.parent)[1]
-        beside = (first.parent / name for name in names)
-        yield from [place for place in beside if place not in own][:_MOST_NEIGHBOURS]
+        beside = (folder / name for name in level(folder)[1])
+        return [place for place in beside if place not in own][:_MOST_NEIGHBOURS]
+    return []
 
 
 def _stopped(error: Exception) -> Stopped:

@@ -3,11 +3,13 @@
 import asyncio
 import io
 import logging
+import math
 import os
 import random
 import threading
+import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -182,6 +184,21 @@ class Store:
     direct: str
     """The address of the store without the proxy."""
 
+    @contextmanager
+    def refusing_credentials(self) -> Iterator[None]:
+        """Take only keys that the store has given out; it has given out none."""
+        self._set_requests_without_keys(0)
+        try:
+            yield
+        finally:
+            self._set_requests_without_keys(math.inf)
+
+    def _set_requests_without_keys(self, count: float) -> None:
+        address = f"{self.direct}/moto-api/reset-auth"
+        headers = {"Content-Type": "text/plain"}
+        request = urllib.request.Request(address, str(count).encode(), headers)
+        urllib.request.urlopen(request).close()
+
     @cached_property
     def client(self) -> Any:
         """boto3's, past the proxy: what tests do themselves is neither counted nor spoiled."""
@@ -196,6 +213,14 @@ class Store:
                 key = f"{prefix}/{path.relative_to(folder).as_posix()}"
                 self.put(key, path.read_bytes())
         return f"s3://{BUCKET}/{prefix}"
+
+    def put_many(self, keys: Iterable[str], body: bytes = b"") -> None:
+        """Put objects past all requests, for these take their time."""
+        from moto.s3.models import s3_backends
+
+        backend = s3_backends["123456789012"]["aws"]
+        for key in keys:
+            backend.put_object(BUCKET, key, body)
 
     def put(self, key: str, body: bytes) -> str:
         """Put one object; returns its URL."""

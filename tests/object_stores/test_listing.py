@@ -92,8 +92,7 @@ def test_manifests(store: Store, tmp_path: Path, name: str) -> None:
 
 
 def test_more_keys_than_a_page_has(store: Store, tmp_path: Path) -> None:
-    for place in range(1003):
-        store.put(f"many/p/{place:04d}.jpg", b"")
+    store.put_many(f"many/p/{place:04d}.jpg" for place in range(1003))
     store.proxy.unsteady(0.2)
     table, _ = frozen(place_of(f"s3://{BUCKET}/many"), tmp_path)
     assert table["path"].to_pylist() == [f"p/{place:04d}.jpg" for place in range(1003)]

@@ -1,4 +1,4 @@
-"""Cells in an object store are scored to the same bytes as from a disk, also from an unsteady one."""
+"""Cells in an object store, also an unsteady one, are scored to the same bytes as from a disk."""
 
 import csv
 import shutil
