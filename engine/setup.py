@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bloodcell.engine.backends.contract import Choice, Network
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.staining import Smears
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Setup:
     choice: Choice
     network: Network
     preprocessing: Preprocessing
+    smears: Smears | None
+    """What the network learnt from; cells that look otherwise are not ``stained``."""
     root: Path
     """What relative paths start from."""
     batch_size: int | None
