@@ -33,7 +33,11 @@ def smears_from_card(table: Any) -> Smears:
         )
     for name, count in _LENGTHS.items():
         numbers = table[name]
-        if not isinstance(numbers, list) or len(numbers) != count or not all(map(is_number, numbers)):
+        if (
+            not isinstance(numbers, list)
+            or len(numbers) != count
+            or not all(map(is_number, numbers))
+        ):
             raise ModelError(f"smears.{name}: {count} numbers are expected")
     for name in ("limit", "patients", "cells", "largest_held_out"):
         if not is_number(table[name]) or table[name] <= 0:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tomli_w
+import torch
 
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.machine import usable_cores
@@ -25,46 +27,63 @@ from bloodcell.training.recipe import Source
 from bloodcell.training.sources import SourceCells, read_source
 
 _BATCH = 64
-_COMMAND = "python -m bloodcell.training.smears"
 
 
-def looks_of_sources(
-    sources: list[SourceCells], preprocessing: Preprocessing, threads: int
-) -> Looks:
-    """``looks_of`` the cells of all sources, in their order; all of them must be such as score."""
+def smears_of(
+    sources: list[SourceCells],
+    is_learnt: torch.Tensor,
+    preprocessing: Preprocessing,
+    threads: int,
+    made_by: str = "bloodcell train",
+) -> dict[str, Any] | None:
+    """The table ``[smears]``, see ``fit_smears``, of those cells that are learnt from, bool (N,).
+
+    Raises InputError if scoring would reject an image.
+    """
+    learnt = is_learnt.numpy()
+    looks = np.concatenate([_looks(one, preprocessing, threads) for one in sources])
+    return fit_smears(looks[learnt], _patients(sources)[learnt], made_by=made_by)
+
+
+def _looks(source: SourceCells, preprocessing: Preprocessing, threads: int) -> Looks:
     decoder = Decoder(preprocessing, batch_size=_BATCH, threads=threads)
     looks = []
-    for one in sources:
-        for encoded in read_files(one.root, batches_of(one.images, _BATCH)):
-            images = passed_images(encoded)
-            _, samples, why_not = decoder.decode_passed(images.encoded, images.is_deep)
-            if images.reasons.any() or why_not.any():
-                raise InputError(f"source {one.name!r} has images that would be rejected")
-            looks.append(looks_of(samples))
+    for encoded in read_files(source.root, batches_of(source.images, _BATCH)):
+        images = passed_images(encoded)
+        _, samples, why_not = decoder.decode_passed(images.encoded, images.is_deep)
+        if images.reasons.any() or why_not.any():
+            raise InputError(f"source {source.name!r} has images that scoring would reject")
+        looks.append(looks_of(samples))
     return np.concatenate(looks)
 
 
-def patients_of(sources: list[SourceCells]) -> "np.ndarray[Any, np.dtype[np.str_]]":
-    """The patient of each cell of all sources, who is another in another source; "" for none."""
-    return np.concatenate(
+def _patients(sources: list[SourceCells]) -> npt.NDArray[np.str_]:
+    """Of each cell; one name in two sources is two patients."""
+    return np.array(
         [
-            np.array([f"{number}/{name}" if name else "" for name in one.patients.tolist()])
+            f"{number}/{name}" if name else ""
             for number, one in enumerate(sources)
+            for name in one.patients.tolist()
         ]
     )
 
 
 def refit(folder: Path, images: Path, labels: Path) -> None:
-    """Write ``[smears]`` of the labelled images into the folder's card.
+    """Write ``[smears]`` of the labelled images that the network learnt from into its card.
 
-    ``labels``: as ``bloodcell train`` takes them, of the images that the network learnt from.
-    Raises InputError, also of fewer than ten patients, ModelError, DiskError.
+    ``labels``: as ``bloodcell train`` takes them. Raises InputError, also of fewer than ten
+    patients, ModelError, DiskError.
     """
     model = load_model(folder)
     source = Source("data", ".", str(labels.resolve()), share=1.0, data={})
-    sources = [read_source(source, images, model.scheme.codes)]
-    looks = looks_of_sources(sources, model.preprocessing, usable_cores())
-    table = fit_smears(looks, patients_of(sources), made_by=_COMMAND)
+    cells = read_source(source, images, model.scheme.codes)
+    table = smears_of(
+        [cells],
+        torch.ones(len(cells.labels), dtype=torch.bool),
+        model.preprocessing,
+        usable_cores(),
+        made_by="python -m bloodcell.training.smears",
+    )
     if table is None:
         raise InputError(f"{labels} names too few patients: at least ten are needed")
     path = model.folder / "card.toml"

@@ -71,9 +71,9 @@ void test_stain() {
                                        static_cast<std::uint8_t>(is_nucleus ? 150 : 200)});
         gray_levels.insert(gray_levels.end(), 3, static_cast<std::uint8_t>(is_nucleus ? 90 : 200));
     }
-    CHECK(is_stained(stained.data(), 16));
-    CHECK(!is_stained(gray_levels.data(), 16));
-    CHECK(!is_stained(Levels(16 * 16 * 3, 0).data(), 16));
+    CHECK(is_stained(stained.data(), 16, {}));
+    CHECK(!is_stained(gray_levels.data(), 16, {}));
+    CHECK(!is_stained(Levels(16 * 16 * 3, 0).data(), 16, {}));
 }
 
 }  // namespace
