@@ -208,14 +208,17 @@ def test_a_patients_name_is_printed_as_it_is(smears: Path, tmp_path: Path) -> No
     assert "[bold]Z &lt;b&gt;" in (tmp_path / "run" / "report" / "index.html").read_text()
 
 
-def test_evaluate_prints_classes_and_patients(run_folder: Path, smears: Path) -> None:
-    result = invoke("evaluate", run_folder, "--labels", smears / "labels.csv")
+def test_evaluate_prints_classes_and_patients(
+    adjusted_run: bloodcell.Run, smears: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(adjusted_run.folder, tmp_path / "run")
+    result = invoke("evaluate", folder, "--labels", smears / "labels.csv")
     assert result.exit_code == 0
     assert "blast against rest: AUROC" in result.output
     assert "balanced accuracy" in result.output
     assert "phantom-001" in result.output
     assert "mean absolute error of the adjusted share" in result.output
-    assert f"figures and pictures: {run_folder / 'evaluation'}" in result.output
+    assert f"figures and pictures: {folder / 'evaluation'}" in result.output
     assert "Research use only" in result.output
 
 

@@ -1,4 +1,4 @@
-"""Cells that look otherwise than those that the network learnt from: the card's table, and a run."""
+"""Cells that look otherwise than those that the network learnt from: the table, and a run."""
 
 from pathlib import Path
 
