@@ -23,10 +23,12 @@ more above green, which these stains absorb most. Dark places are bluer than bri
 are than plasma and ground: with each level red rose by 0.17 or more above blue. Black, white,
 negative and gray images fall out, and those with red and blue in each other's place."""
 
-_PAIRS = ((0, 1), (0, 2), (1, 2))
+_FIRST, _SECOND = [0, 0, 1], [1, 2, 2]
+"""Each two colours."""
 _COUNT = SAMPLES_PER_SIDE**2
 _NEIGHBOURS = SAMPLES_PER_SIDE * (SAMPLES_PER_SIDE - 1)
 
+Whole = npt.NDArray[np.int64]
 Looks = npt.NDArray[np.float64]
 """(D, LOOKS)."""
 
@@ -49,7 +51,7 @@ class Smears:
 
         In one order, without a library's matrix product: the same bits beside whichever others.
         """
-        above = (looks - np.array(self.means)).T
+        above = np.ascontiguousarray((looks - np.array(self.means)).T)
         squares = []
         for row in self._rows():
             along = reduce(add, (weight * one for weight, one in zip(row, above, strict=False)))
@@ -70,23 +72,13 @@ def is_stained(
     lymphocytes. With ``smears`` also those are told that look otherwise than these. Equal wherever
     and beside whichever others it is computed.
     """
-    may_be = _has_light_and_colours(samples)
+    planes = _planes_of(samples)
+    sums, covariances = _moments_of(planes)
+    may_be = _has_light_and_colours(sums, covariances)
     if smears is None:
         return may_be
-    return np.asarray(may_be & (smears.distances(looks_of(samples)) <= smears.limit), np.bool_)
-
-
-def _has_light_and_colours(samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    pixels = samples.reshape(len(samples), _COUNT, 3).astype(np.int64)
-    mean = pixels.mean(axis=1) / 255
-    level = mean.mean(axis=1)
-    is_lit = (level >= _DARKEST) & (level <= _BRIGHTEST)
-    is_green_least = mean[:, 0] - mean[:, 1] >= _LEAST_RED_OVER_GREEN
-    levels, red_over_blue = pixels.sum(axis=2), pixels[:, :, 0] - pixels[:, :, 2]
-    variance = _covariance(levels, levels)
-    # The slope of red over blue by the mean of the three, of which `levels` is three times.
-    is_dark_blue = 3 * _covariance(red_over_blue, levels) > _LEAST_BLUENESS_OF_DARK * variance
-    return np.asarray(is_lit & is_green_least & is_dark_blue, np.bool_)
+    distances = smears.distances(_looks_of(planes, sums, covariances))
+    return np.asarray(may_be & (distances <= smears.limit), np.bool_)
 
 
 def looks_of(samples: npt.NDArray[np.uint8]) -> Looks:
@@ -97,33 +89,49 @@ def looks_of(samples: npt.NDArray[np.uint8]) -> Looks:
     their variances, which is the hyperbolic sine of Fisher's z of their correlation and needs no
     logarithm. Sums are whole numbers, and the few steps after them are rounded alike everywhere.
     """
-    grid = samples.astype(np.int64)
-    channels = [grid[..., channel].reshape(len(grid), _COUNT) for channel in range(3)]
-    variances = [_covariance(channel, channel) for channel in channels]
-    down, across = (np.abs(np.diff(grid, axis=axis)).sum(axis=(1, 2)) for axis in (1, 2))
-    columns = [
-        *(channel.sum(axis=1) / _COUNT for channel in channels),
-        *(np.sqrt(variance.astype(np.float64)) / _COUNT for variance in variances),
-        *(_tied(channels[a], channels[b], variances[a] * variances[b]) for a, b in _PAIRS),
-        *(down.T / _NEIGHBOURS),
-        *(across.T / _NEIGHBOURS),
-    ]
-    return np.stack(columns, axis=1)
+    planes = _planes_of(samples)
+    return _looks_of(planes, *_moments_of(planes))
 
 
-def _tied(
-    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], product: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """See ``looks_of``; ``product``: of their variances, under 2^61."""
-    together = _covariance(first, second)
+def _planes_of(samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """(D, 3, SAMPLES_PER_SIDE, SAMPLES_PER_SIDE)."""
+    return np.ascontiguousarray(samples.transpose(0, 3, 1, 2)).astype(np.int32)
+
+
+def _moments_of(planes: npt.NDArray[np.int32]) -> tuple[Whole, Whole]:
+    """The sum of each colour, (D, 3), and their covariances times _COUNT squared, (D, 3, 3)."""
+    flat = planes.reshape(len(planes), 3, _COUNT)
+    sums = flat.sum(axis=2, dtype=np.int64)
+    # At most 256 x 255^2, so 32 bits hold them.
+    products = np.einsum("dai,dbi->dab", flat, flat).astype(np.int64)
+    return sums, _COUNT * products - sums[:, :, None] * sums[:, None, :]
+
+
+def _has_light_and_colours(sums: Whole, covariances: Whole) -> npt.NDArray[np.bool_]:
+    mean = sums / _COUNT / 255
+    level = mean.mean(axis=1)
+    is_lit = (level >= _DARKEST) & (level <= _BRIGHTEST)
+    is_green_least = mean[:, 0] - mean[:, 1] >= _LEAST_RED_OVER_GREEN
+    # The slope of red over blue by the mean of the three, of which their sum is three times.
+    with_sum = covariances.sum(axis=2)
+    variance, red_over_blue = with_sum.sum(axis=1), with_sum[:, 0] - with_sum[:, 2]
+    is_dark_blue = 3 * red_over_blue > _LEAST_BLUENESS_OF_DARK * variance
+    return np.asarray(is_lit & is_green_least & is_dark_blue, np.bool_)
+
+
+def _looks_of(planes: npt.NDArray[np.int32], sums: Whole, covariances: Whole) -> Looks:
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    together = covariances[:, _FIRST, _SECOND]
+    product = variances[:, _FIRST] * variances[:, _SECOND]
     # Where a colour says all of another, or has no variance, the quotient would be endless.
     left = np.maximum(np.maximum(product - together * together, product // 1000), 1)
-    return np.asarray(together / np.sqrt(left.astype(np.float64)), np.float64)
-
-
-def _covariance(
-    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Of each row of (D, n), times n squared."""
-    mean_product = first.shape[1] * (first * second).sum(axis=1)
-    return np.asarray(mean_product - first.sum(axis=1) * second.sum(axis=1), np.int64)
+    steps = [np.abs(np.diff(planes, axis=axis)).sum(axis=(2, 3)) for axis in (2, 3)]
+    return np.concatenate(
+        [
+            sums / _COUNT,
+            np.sqrt(variances.astype(np.float64)) / _COUNT,
+            together / np.sqrt(left.astype(np.float64)),
+            *(step / _NEIGHBOURS for step in steps),
+        ],
+        axis=1,
+    )

@@ -69,8 +69,9 @@ def _patients(sources: list[SourceCells]) -> npt.NDArray[np.str_]:
 
 
 def refit(folder: Path, images: Path, labels: Path) -> None:
-    """Write ``[smears]`` of the labelled images that the network learnt from into its card.
+    """Write ``[smears]`` of the labelled images that the model rests on into its card.
 
+    They are those that the network learnt from, or, of a site's own model, its patients'.
     ``labels``: as ``bloodcell train`` takes them. Raises InputError, also of fewer than ten
     patients, ModelError, DiskError.
     """
