@@ -100,7 +100,7 @@ KINDS = {
 @pytest.fixture(scope="module")
 def lane() -> Lane:
     model, choice = load_model(), choose_backend("auto")
-    setup = Setup(choice, model.network, model.preprocessing, Path(), None, threads=1)
+    setup = Setup(choice, model.network, model.preprocessing, model.smears, Path(), None, threads=1)
     return open_lanes(setup).lanes[0]
 
 

@@ -67,7 +67,15 @@ def side_by_side(manifest: Path, table: pa.Table, folder: Path | None) -> Iterat
     table = table.set_column(table.column_names.index("row"), "row", pa.array(range(CELLS)))
     images = [(manifest.parent / path).read_bytes() for path in table["path"].to_pylist()]
     model, choice = load_model(folder), choose_backend("auto")
-    setup = Setup(choice, model.network, model.preprocessing, manifest.parent, None, usable_cores())
+    setup = Setup(
+        choice,
+        model.network,
+        model.preprocessing,
+        model.smears,
+        manifest.parent,
+        None,
+        usable_cores(),
+    )
     opened = open_lanes(setup)
     with bloodcell.Engine(folder, max_delay_ms=MAX_DELAY_MS) as engine:
         print(f"\n{CELLS} cells, {choice.name}, {len(opened.lanes)} lanes")

@@ -7,11 +7,13 @@ from typing import Any, get_args
 
 from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.preprocessing import Interpolation, Preprocessing
+from bloodcell.engine.staining import Smears
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.paths import model_folder
 from bloodcell.scheme import Scheme, scheme_of_card
+from bloodcell.smears import smears_from_card
 from bloodcell.toml import is_number, read_toml
 
 
@@ -28,6 +30,8 @@ class Model:
     preprocessing: Preprocessing
     temperature: float
     """Divides the logits before the softmax; from patients that were held out of training."""
+    smears: Smears | None
+    """How the images look that it learnt from; None if the card does not say."""
     error_model: ErrorModel | None
     """What adjusted shares rest on; None if the card has none."""
     card: dict[str, Any]
@@ -82,6 +86,7 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
         scheme=scheme,
         preprocessing=preprocessing_from_table(card["preprocessing"]),
         temperature=_positive(card["calibration"]["temperature"], "calibration.temperature"),
+        smears=smears_from_card(card["smears"]) if "smears" in card else None,
         error_model=ErrorModel.from_card(card["error_model"]) if "error_model" in card else None,
         card=card,
     )

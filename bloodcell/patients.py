@@ -31,7 +31,7 @@ class PatientCounts:
             len(names), scheme.is_blast, scheme.is_leukocyte, SUSPICIOUS_PER_PATIENT
         )
         self.unstained = np.zeros(len(names), np.int64)
-        """Scored cells that lack the light or colours of a stained smear."""
+        """Scored cells that are not ``stained``."""
 
     def add_part(self, part: pa.Table) -> None:
         """Add one part of ``cells/``."""

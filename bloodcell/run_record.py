@@ -110,7 +110,7 @@ class RepeatedImages:
 
 @dataclass(frozen=True)
 class Unstained:
-    """Scored cells without the light and colours of a stained smear."""
+    """Scored cells that look otherwise than the network's stained smears."""
 
     cells: int
     patients: tuple[str, ...]

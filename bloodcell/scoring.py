@@ -221,6 +221,7 @@ def _setup(
         choice=choice,
         network=model.network,
         preprocessing=model.preprocessing,
+        smears=model.smears,
         root=manifest.root_of(source),
         batch_size=batch_size,
         threads=threads or usable_cores(),

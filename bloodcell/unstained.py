@@ -1,4 +1,4 @@
-"""Patients whose images are of no stained smear: what is said in the place of their shares."""
+"""Patients whose images are of no smear as the network knows: said in the place of their shares."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,10 @@ import pyarrow.compute as pc
 from bloodcell.run_record import Unstained
 from bloodcell.shares import ADJUSTED, BANDS
 
-LACKS_STAIN = "most cells lack the light or colours of a stained smear: what are these images of?"
+LACKS_STAIN = (
+    "most cells look otherwise than the stained smears that the network learnt from: "
+    "what are these images of?"
+)
 """What ``adjustment`` says of such a patient."""
 
 

@@ -12,7 +12,7 @@ from bloodcell._core import REASONS
 from bloodcell.engine.batches import Batch, DecodedBatch, ImageBatch
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import CORRUPT, passed_images
-from bloodcell.engine.staining import SAMPLES_PER_SIDE, is_stained
+from bloodcell.engine.staining import SAMPLES_PER_SIDE, Smears, is_stained
 from bloodcell.errors import EngineError
 
 _INTERPOLATION = {
@@ -200,8 +200,15 @@ def _divided(
 class Decoder:
     """Decodes batches on the CPU; one undecodable image costs one cell."""
 
-    def __init__(self, preprocessing: Preprocessing, *, batch_size: int, threads: int) -> None:
-        self.preprocessing = preprocessing
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        *,
+        batch_size: int,
+        threads: int,
+        smears: Smears | None = None,
+    ) -> None:
+        self.preprocessing, self.smears = preprocessing, smears
         self._graph = Graph(preprocessing, batch_size=batch_size, threads=threads)
         self._resizing = Graph(
             preprocessing, takes="decoded", batch_size=batch_size, threads=threads
@@ -212,12 +219,12 @@ class Decoder:
         """Decode what passed the gate; a cell that cannot be decoded becomes ``corrupt``."""
         if isinstance(batch, DecodedBatch):
             pixels, samples = self.resize(batch.images)
-            return ImageBatch(batch.rows, batch.reasons, pixels, is_stained(samples))
+            return ImageBatch(batch.rows, batch.reasons, pixels, is_stained(samples, self.smears))
         images = passed_images(batch)
         reasons = images.reasons
         pixels, samples, why_not = self.decode_passed(images.encoded, images.is_deep)
         reasons[images.places] = why_not
-        return ImageBatch(batch.rows, reasons, pixels, is_stained(samples))
+        return ImageBatch(batch.rows, reasons, pixels, is_stained(samples, self.smears))
 
     def decode_passed(
         self, encoded: Encoded, is_deep: npt.NDArray[np.bool_]

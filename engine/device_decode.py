@@ -12,7 +12,7 @@ from bloodcell.engine.batches import Batch, DecodedBatch
 from bloodcell.engine.decode import Decoder, Encoded, Graph, Takes, decoded_groups
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import passed_images
-from bloodcell.engine.staining import is_stained
+from bloodcell.engine.staining import Smears, is_stained
 
 _JPEG_FIRST_BYTE = 0xFF
 """Of the formats that pass the gate, only JPEG begins with it."""
@@ -29,12 +29,13 @@ class DeviceBatch:
     """Their places are 0 to D - 1, in the order of the rows."""
     samples: list[Any]
     """Of each part, for ``is_stained``, where its pixels lie."""
+    smears: Smears | None
 
     def stained(self) -> npt.NDArray[np.bool_]:
         """Which of the D cells may be of a stained smear, (D,); waits for their samples."""
         stained = np.zeros(sum(len(part.places) for part in self.parts), np.bool_)
         for part, samples in zip(self.parts, self.samples, strict=True):
-            stained[part.places] = is_stained(on_host(samples))
+            stained[part.places] = is_stained(on_host(samples), self.smears)
         return stained
 
 
@@ -85,14 +86,15 @@ class DeviceDecoder:
         place = np.cumsum(~left) - 1
         groups = [group for group in groups if len(group[0])]
         parts = [Part(place[chosen], pixels) for chosen, pixels, _ in groups]
-        return DeviceBatch(batch.rows, reasons, parts, [samples for *_, samples in groups])
+        all_samples = [samples for *_, samples in groups]
+        return DeviceBatch(batch.rows, reasons, parts, all_samples, self._host.smears)
 
     def _resized(self, batch: DecodedBatch) -> DeviceBatch:
         if not batch.images:
-            return DeviceBatch(batch.rows, batch.reasons, [], [])
+            return DeviceBatch(batch.rows, batch.reasons, [], [], self._host.smears)
         pixels, samples = self._resize_on_gpu(batch)
         part = Part(np.arange(len(batch.images)), pixels)
-        return DeviceBatch(batch.rows, batch.reasons, [part], [samples])
+        return DeviceBatch(batch.rows, batch.reasons, [part], [samples], self._host.smears)
 
 
 def open_device_decoder(
@@ -103,6 +105,7 @@ def open_device_decoder(
     stream: Any,
     hardware_decoder: bool,
     float16: bool = False,
+    smears: Smears | None = None,
 ) -> DeviceDecoder:
     """For the first GPU that this process sees; its pixels are ordered on ``stream``.
 
@@ -133,5 +136,5 @@ def open_device_decoder(
         outputs = resizing[batch.on_device].run(batch.images, stream)
         return [output.as_tensor() for output in outputs]
 
-    host = Decoder(preprocessing, batch_size=batch_size, threads=threads)
+    host = Decoder(preprocessing, batch_size=batch_size, threads=threads, smears=smears)
     return DeviceDecoder(run, host, resize)

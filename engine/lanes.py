@@ -101,7 +101,12 @@ def _open_host_lanes(setup: Setup) -> Lanes:
     batch_size = setup.batch_size or _HOST_BATCH
     backend = open_backend(setup.choice, setup.network, threads, count, prompt=setup.prompt)
     lanes = [
-        HostLane(Decoder(setup.preprocessing, batch_size=batch_size, threads=threads), backend)
+        HostLane(
+            Decoder(
+                setup.preprocessing, batch_size=batch_size, threads=threads, smears=setup.smears
+            ),
+            backend,
+        )
         for _ in range(count)
     ]
     return Lanes(lanes, batch_size, backend.pass_cells, backend.made_of)
@@ -130,6 +135,7 @@ def device_lanes(setup: Setup, backend: DeviceBackend, batch_size: int) -> list[
             stream=backend.stream,
             hardware_decoder=setup.hardware_decoder,
             float16=backend.takes_float16,
+            smears=setup.smears,
         )
         for _ in range(count)
     ]

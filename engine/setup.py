@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bloodcell.engine.backends.contract import Choice, Network
 from bloodcell.engine.object_store import Place
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.staining import Smears
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Setup:
     choice: Choice
     network: Network
     preprocessing: Preprocessing
+    smears: Smears | None
+    """What the network learnt from; cells that look otherwise are not ``stained``."""
     root: Place
     """What relative paths start from."""
     batch_size: int | None

@@ -86,9 +86,28 @@ def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run
 
 
 @pytest.fixture(scope="session")
-def demanding_run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+def drawn_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default model without the table that tells drawn cells from those it learnt from."""
+    from helpers.drawn_runs import model_for_drawn_cells
+
+    return model_for_drawn_cells(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def adjusted_run(
+    smears: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> bloodcell.Run:
+    """A run of the drawn cells by a network that takes them for real: some shares are adjusted."""
+    return bloodcell.score(smears, tmp_path_factory.mktemp("adjusted") / "run", drawn_model)
+
+
+@pytest.fixture(scope="session")
+def demanding_run(
+    smears: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> bloodcell.Run:
     """A run of the drawn cells whose intervals are all too wide: each patient has cells planned."""
-    return bloodcell.score(smears, tmp_path_factory.mktemp("demanding") / "run", interval_width=0.1)
+    out = tmp_path_factory.mktemp("demanding") / "run"
+    return bloodcell.score(smears, out, drawn_model, interval_width=0.1)
 
 
 @pytest.fixture

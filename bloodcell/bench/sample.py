@@ -77,6 +77,7 @@ def setup_for(manifest: Path, scoring: Scoring, *, hardware_decoder: bool = Fals
         choose_backend(scoring.backend),
         model.network,
         model.preprocessing,
+        model.smears,
         manifest.parent,
         scoring.batch_size,
         scoring.threads,

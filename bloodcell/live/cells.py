@@ -35,7 +35,7 @@ class CellResult:
     """Of the bytes that were given, or of the pixels; None if there were none, of an image in
     device memory, and if expired."""
     stained: bool | None = None
-    """Whether the image has the light and colours of a stained smear; None unless scored."""
+    """Whether the image looks as the network's stained smears do; None unless scored."""
 
     def as_row(self) -> dict[str, Any]:
         """The same by the names of the columns, ``class`` among them."""

@@ -73,6 +73,7 @@ class Engine:
             choice=self.choice,
             network=loaded.network,
             preprocessing=loaded.preprocessing,
+            smears=loaded.smears,
             root=Path(),
             batch_size=None,
             threads=threads or usable_cores(),

@@ -39,6 +39,8 @@ class Material:
     """The exact input for row numbers."""
     trust_in: Callable[[torch.Tensor], torch.Tensor]
     """How far labels are believed, float32 (N,), by what these rows alone say."""
+    smears: dict[str, Any] | None
+    """The card's table of how the cells look that are learnt from, see ``fit_smears``."""
 
 
 @dataclass(frozen=True)

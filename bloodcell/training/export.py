@@ -36,12 +36,14 @@ def write_model_folder(
     held_out: Joined,
     kept: dict[str, dict[str, Any]],
     history: list[dict[str, Any]],
+    smears: dict[str, Any] | None,
     head: Head = "softmax",
 ) -> None:
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's.
 
     ``sources``: what the card states of each besides its part of the recipe; ``patients``: those of
-    the first; ``kept``: of others, by name, what ``kept_figures`` says.
+    the first; ``kept``: of others, by name, what ``kept_figures`` says; ``smears``: the table of
+    that name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.onnx"
@@ -69,6 +71,8 @@ def write_model_folder(
         "training": {**table, "head": head, "torch": torch.__version__, "patients": patients},
         **card_tables(held_out, recipe.validation.folds),
     }
+    if smears:
+        card["smears"] = smears
     for entry, more in zip(table["source"], sources, strict=True):
         entry.update(more)
     if kept:

@@ -13,6 +13,7 @@ from bloodcell.training.doubts import Evidence, doubts_of, rows_with_evidence
 from bloodcell.training.features import frozen_features
 from bloodcell.training.lessons import Cells, gather, lessons_of
 from bloodcell.training.recipe import Recipe
+from bloodcell.training.smears import smears_of
 from bloodcell.training.sources import (
     KEPT_FOLD,
     SourceCells,
@@ -95,6 +96,7 @@ def prepare(recipe: Recipe, data: Path, out: Path) -> Material:
         fold_of_cell=fold_of_cell,
         pixels_of=lambda rows: decode_pixels(sources, rows, preprocessing, threads),
         trust_in=lambda rows: _trust(cells, evidence, rows),
+        smears=smears_of(sources, fold_of_cell != KEPT_FOLD, preprocessing, threads),
     )
 
 

@@ -87,6 +87,7 @@ def train(
         held_out=held_out_cells(known, classes),
         kept=_kept(material, fitted.held_out_logits + calibration.offsets, chosen, classes),
         history=fitted.history,
+        smears=material.smears,
         head=head,
     )
 

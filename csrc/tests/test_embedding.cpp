@@ -95,6 +95,13 @@ void test_card_refusals() {
     CHECK(refuses_card(with("std = [1, ", "std = [0, "), "preprocessing.std"));
     CHECK(refuses_card(with("temperature = 1.5", "temperature = nan"), "calibration.temperature"));
     CHECK(refuses_card(card_text + "[error_model]\ntail = 1", "error_model.blast_shape"));
+    CHECK(refuses_card(card_text + "[smears]\nlimit = 1", "smears.means"));
+    const auto smears = [](const std::string& limit) {
+        return card_text + "[smears]\nmeans = [1]\nwhitening = []\npatients = 10\ncells = 1\n" +
+               "largest_held_out = 1\nrests_on = \"\"\nmade_by = \"\"\nlimit = " + limit;
+    };
+    CHECK(refuses_card(smears("1"), "smears.means"));
+    CHECK(refuses_card(smears("1\nmargin = 1"), "smears.margin"));
 }
 
 void test_schemes() {

@@ -71,9 +71,16 @@ void test_stain() {
                                        static_cast<std::uint8_t>(is_nucleus ? 150 : 200)});
         gray_levels.insert(gray_levels.end(), 3, static_cast<std::uint8_t>(is_nucleus ? 90 : 200));
     }
-    CHECK(is_stained(stained.data(), 16));
-    CHECK(!is_stained(gray_levels.data(), 16));
-    CHECK(!is_stained(Levels(16 * 16 * 3, 0).data(), 16));
+    CHECK(is_stained(stained.data(), 16, {}));
+    Smears smears{};  // all whitened to 0: no distance
+    CHECK(is_stained(stained.data(), 16, smears));
+    smears.whitening.back() = 1;
+    smears.means.back() = 1e6;
+    smears.limit = 1e3;
+    CHECK(!is_stained(stained.data(), 16, smears));
+    CHECK(smears.distance(smears.means) == 0);
+    CHECK(!is_stained(gray_levels.data(), 16, {}));
+    CHECK(!is_stained(Levels(16 * 16 * 3, 0).data(), 16, {}));
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ def setup(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """A network that costs next to nothing, on the CPU."""
     model = load_model(write_stand_in(tmp_path_factory.mktemp("model") / "stand-in"))
     choice = Choice("onnxruntime", "a test", CPU)
-    return Setup(choice, model.network, model.preprocessing, smears, BATCH, 2)
+    return Setup(choice, model.network, model.preprocessing, model.smears, smears, BATCH, 2)
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ def invoke(*words: object) -> Result:
 
 
 @pytest.fixture(scope="module")
-def run_folder(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(smears: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "run"
-    assert invoke("score", smears, "--out", folder).exit_code == 0
+    assert invoke("score", smears, "--out", folder, "--model", drawn_model).exit_code == 0
     return folder
 
 
@@ -43,8 +43,8 @@ def test_score_prints_the_patients_and_that_the_counts_add_up(smears: Path, tmp_
     assert (tmp_path / "run" / "report" / "index.html").is_file()
 
 
-def test_score_prints_run_json(run_folder: Path, smears: Path) -> None:
-    result = invoke("score", smears, "--out", run_folder, "--json")
+def test_score_prints_run_json(run_folder: Path, smears: Path, drawn_model: Path) -> None:
+    result = invoke("score", smears, "--out", run_folder, "--model", drawn_model, "--json")
     assert json.loads(result.stdout)["cells"] == 72
 
 
@@ -89,8 +89,11 @@ def test_every_command_has_json_quiet_and_verbose(name: str) -> None:
     assert {"--json", "-q", "--quiet", "-v", "--verbose"} <= options
 
 
-def test_quiet_and_json_print_nothing_and_json(run_folder: Path, smears: Path) -> None:
-    for words in (("score", smears, "--out", run_folder), ("report", run_folder)):
+def test_quiet_and_json_print_nothing_and_json(
+    run_folder: Path, smears: Path, drawn_model: Path
+) -> None:
+    score = ("score", smears, "--out", run_folder, "--model", drawn_model)
+    for words in (score, ("report", run_folder)):
         assert invoke(*words, "-q").output == ""
         assert json.loads(invoke(*words, "--json").stdout)
         assert json.loads(invoke(*words, "--json", "-q").stdout)

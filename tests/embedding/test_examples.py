@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from embedding.test_patients import rows_by_python
 from embedding.test_probabilities import by_score, rgb_of
-from helpers.embedded import CMAKE, ONNXRUNTIME, ROOT, EmbeddedModel, configured, run
+from helpers.embedded import CMAKE, ONNXRUNTIME, ROOT, Library, configured, run
 from helpers.pages import code
 from helpers.tiny_model import write_tiny_model
 from PIL import Image
@@ -59,11 +59,11 @@ def pictures(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 @pytest.fixture(scope="module")
-def report(files: list[Path], model: EmbeddedModel) -> str:
+def report(files: list[Path], library: Library, drawn_model: Path) -> str:
     """The last lines that every program must print: Python's numbers of Python's probabilities."""
     python = load_model()
     probabilities = by_score(files)
-    cells, _ = model.score(rgb_of(files))
+    cells, _ = library.open(drawn_model).score(rgb_of(files))
     table = pa.table(
         {
             "row": pa.array(range(len(files)), pa.int64()),
@@ -90,9 +90,9 @@ def cells_printed(text: str) -> list[tuple[str, float]]:
 
 
 def test_the_c_example_prints_what_score_has(
-    c_program: Path, files: list[Path], pictures: list[Path], report: str
+    c_program: Path, files: list[Path], pictures: list[Path], drawn_model: Path, report: str
 ) -> None:
-    text = run(c_program, load_model().folder, ONNXRUNTIME, "P1", *pictures)
+    text = run(c_program, drawn_model, ONNXRUNTIME, "P1", *pictures)
     probabilities, scheme = by_score(files), load_model().scheme
     assert cells_printed(text) == [
         (scheme.codes[p.argmax()], float(f"{p[scheme.is_blast].sum():.9g}")) for p in probabilities
@@ -102,9 +102,9 @@ def test_the_c_example_prints_what_score_has(
 
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_the_cpp_example_prints_the_same_with_any_number_of_threads(
-    cpp_program: Path, pictures: list[Path], report: str, threads: str
+    cpp_program: Path, pictures: list[Path], drawn_model: Path, report: str, threads: str
 ) -> None:
-    text = run(cpp_program, load_model().folder, ONNXRUNTIME, "P1", threads, *pictures)
+    text = run(cpp_program, drawn_model, ONNXRUNTIME, "P1", threads, *pictures)
     assert text.endswith(report)
 
 

@@ -180,5 +180,6 @@ def test_without_an_error_model_nothing_is_adjusted(library: Library, tmp_path: 
     counts.add("p", *model.score([np.full((20, 20, 3), 190, np.uint8)]))
     assert model.about.has_error_model == 0
     assert model.library.text("adjustment", counts.report("p", "snapshot")[0].adjustment) == (
-        "most cells lack the light or colours of a stained smear: what are these images of?"
+        "most cells look otherwise than the stained smears that the network learnt from: "
+        "what are these images of?"
     )

@@ -7,14 +7,17 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import tomli_w
+from helpers.drawn_runs import copy_of_model
 from helpers.embedded import EmbeddedModel, Library
 from helpers.tiny_model import write_tiny_model
 from PIL import Image
 
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.engine.staining import is_stained
+from bloodcell.engine.staining import is_stained, looks_of
 from bloodcell.model import load_model
+from bloodcell.smears import fit_smears, smears_from_card
 from bloodcell.toml import read_toml
 
 SIZES = [(16, 16), (23, 411), (112, 112), (160, 160), (229, 229), (363, 360), (250, 640)]
@@ -27,7 +30,7 @@ def images_of(sizes: list[tuple[int, int]], seed: int) -> list[np.ndarray]:
 
 
 def decoded(images: list[np.ndarray], preprocessing: Preprocessing) -> tuple[np.ndarray, ...]:
-    """What DALI's graph makes of them: pixels and whether stained."""
+    """What DALI's graph makes of them: pixels and samples."""
     files = []
     for image in images:
         file = io.BytesIO()
@@ -36,7 +39,13 @@ def decoded(images: list[np.ndarray], preprocessing: Preprocessing) -> tuple[np.
     decoder = Decoder(preprocessing, batch_size=len(files), threads=1)
     pixels, samples, all_decoded = decoder.decode(files)
     assert all_decoded.all()
-    return pixels, is_stained(samples)
+    return pixels, samples
+
+
+def sampled(images: list[np.ndarray], preprocessing: Preprocessing) -> tuple[np.ndarray, ...]:
+    """Samples of DALI's graph, and which have the light and colours of a stained smear."""
+    _, samples = decoded(images, preprocessing)
+    return samples, is_stained(samples)
 
 
 def levels(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -86,13 +95,38 @@ def test_rows_may_lie_apart(model: EmbeddedModel) -> None:
     assert (model.network_input(wide[:, :70]) == model.network_input(image)).all()
 
 
-def test_stain_is_judged_alike(model: EmbeddedModel) -> None:
+def test_what_the_network_learnt_from_is_told_alike(
+    library: Library, smears: Path, tmp_path: Path
+) -> None:
+    paths = sorted(path for path in smears.glob("phantom-*/*") if path.is_file())
+    images = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    default = load_model()
+    samples, is_lit = sampled(images, default.preprocessing)
+    looks = looks_of(samples)
+    folder = copy_of_model(tmp_path)
+    card = read_toml(folder / "card.toml", ValueError)
+    patients = np.array([f"p{number % 10}" for number in range(len(images))])
+    table = fit_smears(looks, patients, made_by="a test")
+    assert table
+    distances = smears_from_card(table).distances(looks)
+    table["limit"] = float(np.median(distances[is_lit]))
+    (folder / "card.toml").write_text(tomli_w.dumps(card | {"smears": table}), "utf-8")
+    cells, _ = library.open(folder).score(images)
+    # Samples may be a level apart.
+    is_clear = np.abs(distances / table["limit"] - 1) > 0.01
+    expected = is_lit & (distances <= table["limit"])
+    assert 20 < (expected & is_clear).sum() < 50
+    stained = np.array([cell.stained for cell in cells], np.bool_)
+    assert (stained == expected)[is_clear].all()
+
+
+def test_light_and_colours_are_judged_alike(library: Library, drawn_model: Path) -> None:
     rng, images = np.random.default_rng(4), []
     for _ in range(60):
         nucleus, plasma = rng.integers(40, 200, 3), rng.integers(120, 256, 3)
         is_nucleus = rng.random((60, 60, 1)) < rng.random()
         images.append(np.where(is_nucleus, nucleus, plasma).astype(np.uint8))
-    _, stained = decoded(images, load_model().preprocessing)
-    cells, _ = model.score(images)
+    _, stained = sampled(images, load_model().preprocessing)
+    cells, _ = library.open(drawn_model).score(images)
     assert 5 < stained.sum() < 55
     assert [cell.stained for cell in cells] == stained.astype(int).tolist()

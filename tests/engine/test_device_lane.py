@@ -192,7 +192,7 @@ def test_a_gpu_gets_a_lane_a_decoder_and_shares_the_threads_out(
     )
     backend = SimpleNamespace(stream="its stream", takes_float16=True)
     network = Network(tmp_path, SIDE, CLASSES, 1.0)
-    setup = Setup(Choice("torch", "", "GPU"), network, PREPROCESSING, tmp_path, None, 16)
+    setup = Setup(Choice("torch", "", "GPU"), network, PREPROCESSING, None, tmp_path, None, 16)
     lanes = device_lanes(setup, backend, 64)  # type: ignore[arg-type]
     assert [lane.depth for lane in lanes] == [2, 2, 2]
     assert opened == 3 * [

@@ -48,6 +48,7 @@ def setup_of(smears: Path) -> Setup:
         choice=choose_backend("onnxruntime"),
         network=model.network,
         preprocessing=model.preprocessing,
+        smears=model.smears,
         root=smears,
         batch_size=5,
         threads=2,

@@ -11,7 +11,14 @@ HOSTILE = ("=1+1", "A|B^C~D&E\\F", 'Ünal "the\nsecond"', "/../<b>")
 
 
 @pytest.fixture(scope="session")
-def hostile_run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+def run(adjusted_run: bloodcell.Run) -> bloodcell.Run:
+    return adjusted_run
+
+
+@pytest.fixture(scope="session")
+def hostile_run(
+    smears: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> bloodcell.Run:
     folder = tmp_path_factory.mktemp("hostile")
     cells = sorted(smears.glob("phantom-*/*"))[: 4 * len(HOSTILE)]
     with (folder / "cells.csv").open("w", newline="") as file:
@@ -19,4 +26,4 @@ def hostile_run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> blood
         rows.writerow(("path", "patient"))
         rows.writerows((cell, HOSTILE[place // 4]) for place, cell in enumerate(cells))
         rows.writerow(("absent.jpg", "none left"))
-    return bloodcell.score(folder / "cells.csv", folder / "run")
+    return bloodcell.score(folder / "cells.csv", folder / "run", drawn_model)

@@ -5,7 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
+import tomli_w
+
+from bloodcell.errors import ModelError
 from bloodcell.model import load_model
+from bloodcell.toml import read_toml
 
 CELLS = 72
 ROWS_PER_PART = 16
@@ -26,3 +30,12 @@ def copy_of_model(folder: Path) -> Path:
     """The default model, in a folder that a test may spoil."""
     shutil.copytree(load_model().folder, folder / "model")
     return folder / "model"
+
+
+def model_for_drawn_cells(folder: Path) -> Path:
+    """The default model without ``[smears]``: it takes drawn cells for such as it learnt from."""
+    model = copy_of_model(folder)
+    card = read_toml(model / "card.toml", ModelError)
+    del card["smears"]
+    (model / "card.toml").write_text(tomli_w.dumps(card), "utf-8")
+    return model

@@ -15,7 +15,14 @@ PLAIN_PATIENTS = 100
 
 
 @pytest.fixture(scope="session")
-def ward(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+def run(adjusted_run: bloodcell.Run) -> bloodcell.Run:
+    return adjusted_run
+
+
+@pytest.fixture(scope="session")
+def ward(
+    smears: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> bloodcell.Run:
     """A run of 100 patients of one cell each, of those with hostile names, and one of 24 cells.
 
     The last has a cell that is rejected, under a hostile path.
@@ -30,7 +37,7 @@ def ward(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Ru
     (folder / "<b>bad<").write_bytes(b"no image")
     lines = [f'{path},"{name.replace(chr(34), 2 * chr(34))}"' for path, name, _ in rows]
     (folder / "cells.csv").write_text("\n".join(["path,patient", *lines, "<b>bad<,whole", ""]))
-    return bloodcell.score(folder / "cells.csv", folder / "run")
+    return bloodcell.score(folder / "cells.csv", folder / "run", drawn_model)
 
 
 @pytest.fixture(scope="session")

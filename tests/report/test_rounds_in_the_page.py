@@ -103,13 +103,17 @@ def test_from_the_disk_the_next_round_comes_by_files(
 
 
 def test_a_round_is_shown_though_only_earlier_images_are_left(
-    smears: Path, tmp_path: Path, page: Page, monkeypatch: pytest.MonkeyPatch
+    smears: Path,
+    drawn_model: Path,
+    tmp_path: Path,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bloodcell.report.gallery.ALL_UP_TO", 0)
     monkeypatch.setattr("bloodcell.report.gallery.OF_BLASTS", 1)
     monkeypatch.setattr("bloodcell.report.gallery.OF_ANOTHER", 1)
     source = shutil.copytree(smears / FIRST, tmp_path / "in" / FIRST).parent
-    run = bloodcell.score(source, tmp_path / "run")
+    run = bloodcell.score(source, tmp_path / "run", drawn_model)
     pack = run.folder / "report" / "images" / "00001.js"
     before = set(pack.read_text().splitlines())
     shutil.rmtree(source)

@@ -9,6 +9,11 @@ from helpers.reviews import planned
 import bloodcell
 
 
+@pytest.fixture(scope="session")
+def run(adjusted_run: bloodcell.Run) -> bloodcell.Run:
+    return adjusted_run
+
+
 @pytest.fixture
 def own_run(demanding_run: bloodcell.Run, tmp_path: Path) -> bloodcell.Run:
     """A copy of it, with a plan of at most six cells a patient."""

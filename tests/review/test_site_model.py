@@ -31,7 +31,7 @@ def labels_as_foretold(run: bloodcell.Run) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> list[bloodcell.Run]:
+def nights(drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bloodcell.Run]:
     """Two runs of five drawn patients each, all looked at and signed."""
     folder, runs = tmp_path_factory.mktemp("nights"), []
     for night in range(2):
@@ -40,7 +40,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> list[bloodcell.Run]:
         for patient in list(smears.glob("phantom-*")):
             patient.rename(smears / f"night-{night}-{patient.name}")
         # So narrow that every patient has cells planned.
-        scored = bloodcell.score(smears, folder / f"run-{night}", interval_width=0.1)
+        scored = bloodcell.score(smears, folder / f"run-{night}", drawn_model, interval_width=0.1)
         run = planned(scored, 52)
         answers = answers_of(run, labels_as_foretold(run).__getitem__)
         apply_answers(run, answers, "A", "answers.json")

@@ -44,8 +44,8 @@ def source(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(source: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
-    return bloodcell.score(source, tmp_path_factory.mktemp("runs") / "run")
+def run(source: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
+    return bloodcell.score(source, tmp_path_factory.mktemp("runs") / "run", drawn_model)
 
 
 def test_they_are_flagged_and_no_others(run: bloodcell.Run) -> None:
@@ -63,11 +63,12 @@ def test_they_are_flagged_and_no_others(run: bloodcell.Run) -> None:
     )
 
 
-def test_all_that_a_run_says_says_it(run: bloodcell.Run, source: Path) -> None:
+def test_all_that_a_run_says_says_it(run: bloodcell.Run, source: Path, drawn_model: Path) -> None:
     record = json.loads((run.folder / "run.json").read_text())
     assert record["unstained"]["patients"] == sorted(CHANGES)
     page = (run.folder / "report" / "index.html").read_text()
-    shown = CliRunner().invoke(main, ["score", str(source), "--out", str(run.folder)])
+    words = ["score", source, "--out", run.folder, "--model", drawn_model]
+    shown = CliRunner().invoke(main, [str(word) for word in words])
     assert f"not adjusted: {len(CHANGES)} patients, {LACKS_STAIN}" in shown.stdout
     for name in CHANGES:
         line = f"no share of {name} means anything: {LACKS_STAIN}"
@@ -79,7 +80,7 @@ def test_all_that_a_run_says_says_it(run: bloodcell.Run, source: Path) -> None:
 
 
 def test_neither_batches_nor_workers_change_it(
-    run: bloodcell.Run, source: Path, tmp_path: Path
+    run: bloodcell.Run, source: Path, drawn_model: Path, tmp_path: Path
 ) -> None:
-    bloodcell.score(source, tmp_path / "run", batch_size=3, threads=1, workers=2)
+    bloodcell.score(source, tmp_path / "run", drawn_model, batch_size=3, threads=1, workers=2)
     assert digests(tmp_path / "run") == digests(run.folder)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tomli_w
 from helpers.drawn_patients import error_model, histogram, histogram_of, labelled
-from helpers.drawn_runs import copy_of_model
+from helpers.drawn_runs import model_for_drawn_cells
 
 import bloodcell
 from bloodcell._core import curve_features
@@ -31,9 +31,9 @@ def drawn() -> ErrorModel:
 @pytest.fixture(scope="module")
 def calibrated(drawn: ErrorModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default model with the error model of drawn patients."""
-    folder = copy_of_model(tmp_path_factory.mktemp("calibrated"))
+    folder = model_for_drawn_cells(tmp_path_factory.mktemp("calibrated"))
     # Lenient: what the network makes of drawn cells has little to do with those patients.
-    card = load_model().card | {"error_model": drawn.to_card() | {"misfit_limit": 9.0}}
+    card = load_model(folder).card | {"error_model": drawn.to_card() | {"misfit_limit": 9.0}}
     (folder / "card.toml").write_text(tomli_w.dumps(card))
     return folder
 
@@ -232,7 +232,7 @@ def test_profiles_change_denominator_and_blasts(
 def test_a_card_without_an_error_model_gives_naive_shares_and_says_so(
     smears: Path, tmp_path: Path
 ) -> None:
-    folder = copy_of_model(tmp_path)
+    folder = model_for_drawn_cells(tmp_path)
     card = read_toml(folder / "card.toml", ModelError)
     del card["error_model"]
     (folder / "card.toml").write_text(tomli_w.dumps(card))

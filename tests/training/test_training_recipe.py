@@ -191,6 +191,7 @@ def test_a_network_never_sees_the_patients_that_judge_it(
         fold_of_cell=fold,
         pixels_of=lambda rows: torch.zeros(len(rows), 3, 64, 64),
         trust_in=lambda _rows: torch.ones(64),
+        smears=None,
     )
     validation = CrossValidation(
         tmp_path / "out", material, read_recipe(recipe), {}, lambda _count: None

@@ -90,7 +90,7 @@ typedef enum bloodcell_reason {
 /* Whether the adjusted numbers of a patient hold, or why not. */
 typedef enum bloodcell_adjustment {
     BLOODCELL_ADJUSTED = 0,
-    BLOODCELL_LACKS_STAIN = 1, /* most cells are of no stained smear */
+    BLOODCELL_LACKS_STAIN = 1, /* most cells look otherwise than the network's smears */
     BLOODCELL_NO_ERROR_MODEL = 2,
     BLOODCELL_OTHER_COUNTING = 3, /* the error model is for another profile or other equivalents */
     BLOODCELL_NO_LEUKOCYTES = 4,
@@ -195,7 +195,7 @@ typedef struct bloodcell_cell {
     int32_t reason;          /* bloodcell_reason; 0: scored, else the rest says nothing */
     int32_t class_index;     /* most probable class; -1 if rejected */
     float blast_probability; /* sum over the blast classes; NaN if rejected */
-    int32_t stained;         /* 1: has the light and colours of a stained smear */
+    int32_t stained;         /* 1: looks like the stained smears that the network learnt from */
 } bloodcell_cell;
 
 /* Scores `count` images. cells: [count]. probabilities: [count * classes], row-major, calibrated,
@@ -237,7 +237,7 @@ typedef struct bloodcell_report {
     int64_t rejected_by_reason[BLOODCELL_REASONS];
     int64_t denominator;    /* leukocytes, as the profile counts */
     int64_t blasts_counted; /* cells called a blast */
-    int64_t unstained;      /* scored cells that lack the light or colours of a stained smear */
+    int64_t unstained;      /* scored cells that are not stained */
     /* In percent. NaN if there is no leukocyte. The interval (Clopper & Pearson, 95 %) knows
      * nothing of the network's errors. */
     double blast_percent_naive;

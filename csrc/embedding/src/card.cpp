@@ -100,6 +100,23 @@ ErrorModel error_model_of(const toml::table& table) {
     return model;
 }
 
+Smears smears_of(const toml::table& table) {
+    const std::string name = "smears";
+    check_keys(table, name,
+               {"means", "whitening", "limit", "patients", "cells", "largest_held_out", "rests_on",
+                "made_by"});
+    const auto entry = [&](const char* key) { return entry_of(table, key, name); };
+    for (const char* key : {"patients", "cells", "largest_held_out"}) positive_of(entry(key));
+    for (const char* key : {"rests_on", "made_by"}) text_of(entry(key));
+    Smears smears{};
+    const auto means = numbers_of(entry("means"), smears.means.size());
+    const auto whitening = numbers_of(entry("whitening"), smears.whitening.size());
+    std::copy(means.begin(), means.end(), smears.means.begin());
+    std::copy(whitening.begin(), whitening.end(), smears.whitening.begin());
+    smears.limit = positive_of(entry("limit"));
+    return smears;
+}
+
 Card card_of(const toml::table& table) {
     const toml::table& calibration = table_of(entry_of(table, "calibration"));
     Card card{text_of(entry_of(table, "name")), text_of(entry_of(table, "version")),
@@ -108,7 +125,7 @@ Card card_of(const toml::table& table) {
               preprocessing_of(table_of(entry_of(table, "preprocessing"))),
               positive_of(entry_of(calibration, "temperature", "calibration")),
               // Cards that say nothing are of versions that had DALI's pixels only.
-              "dali", std::nullopt};
+              "dali", std::nullopt, std::nullopt};
     if (calibration.contains("pixels")) {
         card.calibrated_on =
             one_of(entry_of(calibration, "pixels", "calibration"), {"dali", "bloodcell"});
@@ -122,6 +139,7 @@ Card card_of(const toml::table& table) {
     if (table.contains("error_model")) {
         card.error_model = error_model_of(table_of(entry_of(table, "error_model")));
     }
+    if (table.contains("smears")) card.smears = smears_of(table_of(entry_of(table, "smears")));
     return card;
 }
 

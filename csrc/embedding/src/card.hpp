@@ -35,6 +35,7 @@ struct Card {
     double temperature;
     std::string calibrated_on;  // whose pixels: dali or bloodcell
     std::optional<ErrorModel> error_model;
+    std::optional<Smears> smears;
 };
 
 // text: of the file `file`. Throws Failure naming the file and the entry at fault.

@@ -195,7 +195,7 @@ int bloodcell_network_input(const bloodcell_model* model, const bloodcell_image*
                               std::to_string(preprocessing.elements()));
         }
         network_input({image->pixels, image->width, image->height, image->stride}, preprocessing,
-                      pixels);
+                      open->card().smears, pixels);
     });
 }
 

@@ -133,7 +133,7 @@ void Model::score(const bloodcell_image* images, std::size_t count, bloodcell_ce
         if (reason != Reason::none) continue;
         const RgbImage image{images[i].pixels, images[i].width, images[i].height, images[i].stride};
         float* const own = pixels.data() + places.size() * elements;
-        found.back().stained = network_input(image, card_.preprocessing, own) ? 1 : 0;
+        found.back().stained = network_input(image, card_.preprocessing, card_.smears, own) ? 1 : 0;
         places.push_back(i);
         if (places.size() == batch) run();
     }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "resampling.hpp"
 
@@ -23,11 +24,23 @@ struct Preprocessing {
     }
 };
 
+// How the images look that a network learnt from: the table [smears] of a card, as
+// engine/staining.py describes it.
+struct Smears {
+    static constexpr std::size_t looks = 15;
+    std::array<double, looks> means;
+    std::array<double, looks*(looks + 1) / 2> whitening;
+    double limit;
+
+    double distance(const std::array<double, looks>& image) const;
+};
+
 // Writes `preprocessing.elements()` floats, channels first; returns whether the image has the light
-// and the colours of a stained smear (engine/staining.py says why these).
-bool network_input(const RgbImage& image, const Preprocessing& preprocessing, float* pixels);
+// and the colours of a stained smear, and looks as `smears` do (engine/staining.py says why these).
+bool network_input(const RgbImage& image, const Preprocessing& preprocessing,
+                   const std::optional<Smears>& smears, float* pixels);
 
 // levels: side x side x 3.
-bool is_stained(const std::uint8_t* levels, int side);
+bool is_stained(const std::uint8_t* levels, int side, const std::optional<Smears>& smears);
 
 }  // namespace bloodcell

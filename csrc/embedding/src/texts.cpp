@@ -22,7 +22,8 @@ constexpr const char* statuses[] = {
 // Those of the column `adjustment` of patients.parquet, in the order of bloodcell_adjustment.
 constexpr const char* adjustments[] = {
     "adjusted",
-    "most cells lack the light or colours of a stained smear: what are these images of?",
+    "most cells look otherwise than the stained smears that the network learnt from: "
+    "what are these images of?",
     "no error model in the model card",
     "error model is for another profile or other blast equivalents",
     "no leukocytes",

@@ -1,0 +1,99 @@
+"""What a model card says of how its training images look.
+
+usage: python -m bloodcell.training.smears FOLDER IMAGES LABELS
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tomli_w
+import torch
+
+from bloodcell.engine.decode import Decoder
+from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.rewriting import passed_images
+from bloodcell.engine.source import batches_of, read_files
+from bloodcell.engine.staining import Looks, looks_of
+from bloodcell.errors import BloodcellError, InputError, ModelError
+from bloodcell.files import write_whole
+from bloodcell.model import load_model
+from bloodcell.smears import fit_smears
+from bloodcell.toml import read_toml
+from bloodcell.training.recipe import Source
+from bloodcell.training.sources import SourceCells, read_source
+
+_BATCH = 64
+
+
+def smears_of(
+    sources: list[SourceCells],
+    is_learnt: torch.Tensor,
+    preprocessing: Preprocessing,
+    threads: int,
+    made_by: str = "bloodcell train",
+) -> dict[str, Any] | None:
+    """The table ``[smears]``, see ``fit_smears``, of those cells that are learnt from, bool (N,).
+
+    Raises InputError if scoring would reject an image.
+    """
+    learnt = is_learnt.numpy()
+    looks = np.concatenate([_looks(one, preprocessing, threads) for one in sources])
+    return fit_smears(looks[learnt], _patients(sources)[learnt], made_by=made_by)
+
+
+def _looks(source: SourceCells, preprocessing: Preprocessing, threads: int) -> Looks:
+    decoder = Decoder(preprocessing, batch_size=_BATCH, threads=threads)
+    looks = []
+    for encoded in read_files(source.root, batches_of(source.images, _BATCH)):
+        images = passed_images(encoded)
+        _, samples, why_not = decoder.decode_passed(images.encoded, images.is_deep)
+        if images.reasons.any() or why_not.any():
+            raise InputError(f"source {source.name!r} has images that scoring would reject")
+        looks.append(looks_of(samples))
+    return np.concatenate(looks)
+
+
+def _patients(sources: list[SourceCells]) -> npt.NDArray[np.str_]:
+    """Of each cell; one name in two sources is two patients."""
+    return np.array(
+        [
+            f"{number}/{name}" if name else ""
+            for number, one in enumerate(sources)
+            for name in one.patients.tolist()
+        ]
+    )
+
+
+def refit(folder: Path, images: Path, labels: Path) -> None:
+    """Write ``[smears]`` of the labelled images that the model rests on into its card.
+
+    They are those that the network learnt from, or, of a site's own model, its patients'.
+    ``labels``: as ``bloodcell train`` takes them. Raises InputError, also of fewer than ten
+    patients, ModelError, DiskError.
+    """
+    model = load_model(folder)
+    source = Source("data", ".", str(labels.resolve()), share=1.0, data={})
+    cells = read_source(source, images, model.scheme.codes)
+    table = smears_of(
+        [cells],
+        torch.ones(len(cells.labels), dtype=torch.bool),
+        model.preprocessing,
+        usable_cores(),
+        made_by="python -m bloodcell.training.smears",
+    )
+    if table is None:
+        raise InputError(f"{labels} names too few patients: at least ten are needed")
+    path = model.folder / "card.toml"
+    card = read_toml(path, ModelError) | {"smears": table}
+    write_whole(path, lambda beside: beside.write_text(tomli_w.dumps(card), "utf-8"))
+
+
+if __name__ == "__main__":
+    try:
+        refit(*map(Path, sys.argv[1:]))
+    except (BloodcellError, OSError) as error:
+        sys.exit(f"error: {error}")
