@@ -80,6 +80,7 @@ class _Scoring:
             choice=choose_backend(backend),
             network=replace(model.network, weights=memory_file("model.onnx", content)),
             preprocessing=model.preprocessing,
+            smears=model.smears,
             root=Path(),
             batch_size=None,
             threads=threads,
