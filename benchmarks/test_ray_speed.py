@@ -115,7 +115,8 @@ def test_a_driver_takes_what_ten_h100_score(tmp_path: Path) -> None:
     write_manifest(store.manifest_path, parts)
     setup = Setup(
         choice=choose_backend("onnxruntime"), network=model.network,
-        preprocessing=model.preprocessing, smears=model.smears, root=tmp_path, batch_size=None, threads=1,
+        preprocessing=model.preprocessing, smears=model.smears, root=tmp_path,
+        batch_size=None, threads=1,
     )  # fmt: skip
     stop = threading.Event()
     with connected("ray", None) as ray:
