@@ -112,7 +112,7 @@ def _connect(ray: Any, address: str | None, folder: str | None, threads: int | N
                 **quiet,
             )
     except Exception as error:
-        raise _no_cluster(address or "this machine", _first_line(error)) from error
+        raise _no_cluster(address or "this machine", _line_of(error)) from error
 
 
 def _no_cluster(address: str, why: str) -> EngineError:
@@ -122,9 +122,12 @@ def _no_cluster(address: str, why: str) -> EngineError:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _line_of(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".:") if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # What went wrong on the head comes with its traceback, which ends with the cause.
+    return lines[-1 if "Traceback" in str(error) else 0].rstrip(".:")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A Ray cluster of several nodes on this machine."""
 
 import os
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,24 +12,15 @@ _MOST_STARTS = 4
 _STARTED = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Nodes:
     """A head without CPUs, to which the driver connects, and nodes that may be killed."""
 
-    def __init__(self, *, client: bool = False) -> None:
+    def __init__(self) -> None:
         os.environ.update(_STARTED)
         from ray.cluster_utils import Cluster
 
         self._cluster: Any = Cluster()
-        self.client_address = f"ray://127.0.0.1:{_free_port()}" if client else ""
-        """Of Ray's client protocol, if that was asked for."""
-        port = {"ray_client_server_port": int(self.client_address.split(":")[-1])} if client else {}
-        self._add(num_cpus=0, include_dashboard=False, **port)
+        self._add(num_cpus=0, include_dashboard=False)
         self.address: str = self._cluster.address
 
     def __enter__(self) -> "Nodes":
