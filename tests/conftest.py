@@ -97,8 +97,14 @@ def drawn_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def adjusted_run(
     smears: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> bloodcell.Run:
-    """A run of the drawn cells by a network that takes them for real: some shares are adjusted."""
-    return bloodcell.score(smears, tmp_path_factory.mktemp("adjusted") / "run", drawn_model)
+    """As ``run``, by a network that takes drawn cells for real: some shares are adjusted."""
+    from helpers.drawn_runs import ROWS_PER_PART
+
+    from bloodcell import scoring
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
+        return bloodcell.score(smears, tmp_path_factory.mktemp("adjusted") / "run", drawn_model)
 
 
 @pytest.fixture(scope="session")

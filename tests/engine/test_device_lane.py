@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import fake_gpu
-from helpers.device_decoders import BATCH, PREPROCESSING, SIDE, device_decoder, is_jpeg
+from helpers.device_decoders import (
+    BATCH,
+    PREPROCESSING,
+    SIDE,
+    device_decoder,
+    gpu_that_refuses,
+    is_jpeg,
+    resizing_gpu,
+)
 from helpers.tiny_onnx import CLASSES, tiny_onnx
 
 import bloodcell
@@ -26,6 +34,7 @@ from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
 from bloodcell.engine.batches import EncodedBatch, ScoreBatch
 from bloodcell.engine.decode import Decoder, Graph
+from bloodcell.engine.device_decode import DeviceDecoder
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.jpeg_decoders import decoder_count, told
 from bloodcell.engine.lanes import HostLane, Lane, device_lanes
@@ -33,6 +42,7 @@ from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream
+from bloodcell.model import load_model
 
 
 def encoded_batches(smears: Path, run: bloodcell.Run) -> list[EncodedBatch]:
@@ -41,6 +51,20 @@ def encoded_batches(smears: Path, run: bloodcell.Run) -> list[EncodedBatch]:
 
 def by_row(batches: list[ScoreBatch]) -> list[ScoreBatch]:
     return sorted(batches, key=lambda batch: int(batch.rows[0]))
+
+
+def test_those_decoded_on_a_gpu_are_held_against_the_networks_smears(
+    smears: Path, run: bloodcell.Run
+) -> None:
+    known = load_model().smears
+    host = Decoder(PREPROCESSING, batch_size=BATCH, threads=1, smears=known)
+    decoder = DeviceDecoder(gpu_that_refuses(lambda _image: False), host, resizing_gpu(host))
+    batch = encoded_batches(smears, run)[0]
+    assert decoder.decode_batch(batch).smears == known
+    stained = decoder.decode_batch(batch).stained()
+    np.testing.assert_array_equal(stained, host.decode_batch(batch).stained)
+    plain = Decoder(PREPROCESSING, batch_size=BATCH, threads=1).decode_batch(batch)
+    assert stained.sum() < plain.stained.sum()
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 1000])
@@ -192,12 +216,14 @@ def test_a_gpu_gets_a_lane_a_decoder_and_shares_the_threads_out(
     )
     backend = SimpleNamespace(stream="its stream", takes_float16=True)
     network = Network(tmp_path, SIDE, CLASSES, 1.0)
-    setup = Setup(Choice("torch", "", "GPU"), network, PREPROCESSING, None, tmp_path, None, 16)
+    smears = load_model().smears
+    assert smears
+    setup = Setup(Choice("torch", "", "GPU"), network, PREPROCESSING, smears, tmp_path, None, 16)
     lanes = device_lanes(setup, backend, 64)  # type: ignore[arg-type]
     assert [lane.depth for lane in lanes] == [2, 2, 2]
     assert opened == 3 * [
         {"batch_size": 64, "threads": 5, "stream": "its stream", "hardware_decoder": False,
-         "float16": True},
+         "float16": True, "smears": smears},
     ]  # fmt: skip
 
 
