@@ -217,18 +217,18 @@ def test_what_is_there_and_no_run_is_refused(jobs: Jobs, store: Store) -> None:
 
 
 def test_a_run_inside_its_input_is_refused(jobs: Jobs, store: Store) -> None:
-    store.put("smears/p1/1.jpg", b"a cell")
-    for out in ("s3://cells/smears/run", "s3://cells/smears"):
+    store.put("nested/p1/1.jpg", b"a cell")
+    for out in ("s3://cells/nested/run", "s3://cells/nested"):
         with pytest.raises(InputError, match="lie inside each other"):
-            bloodcell.score("s3://cells/smears", out, jobs.model)
-    assert objects_of(store, "smears").keys() == {"p1/1.jpg"}
+            bloodcell.score("s3://cells/nested", out, jobs.model)
+    assert objects_of(store, "nested").keys() == {"p1/1.jpg"}
 
 
 def test_no_object_is_written_outside_the_folder(jobs: Jobs, store: Store) -> None:
-    jobs.score("s3://cells/odd")
-    store.put("odd/report/../../evil", b"")
-    with pytest.raises(RunError, match=r"odd/report/\.\./\.\./evil is no file of a run"):
-        bloodcell.open_run("s3://cells/odd")
+    jobs.score("s3://cells/odd-names")
+    store.put("odd-names/report/../../evil", b"")
+    with pytest.raises(RunError, match=r"odd-names/report/\.\./\.\./evil is no file of a run"):
+        bloodcell.open_run("s3://cells/odd-names")
 
 
 def test_a_run_that_does_not_begin_leaves_no_object(jobs: Jobs, store: Store) -> None:

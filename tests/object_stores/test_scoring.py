@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("small_parts")
 
 @pytest.fixture(scope="module")
 def url(_served: Store, smears: Path) -> str:
-    return _served.put_tree(smears, "smears")
+    return _served.put_tree(smears, "scored-smears")
 
 
 def score(source: str | Path, out: Path, **options: object) -> bloodcell.Run:
