@@ -7,8 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from bloodcell.engine.backends.cuda import Device
-from bloodcell.engine.scorer import Scorer
+from bloodcell.engine.scorer import AtWork, Scorer
 from bloodcell.engine.source import batches_of
 from bloodcell.engine.workers import Note
 from bloodcell.parts import PartAssembler, ScoredPart
@@ -20,24 +19,8 @@ Done = Callable[[int], None]
 """Called with how many cells of those that were asked for are scored by now."""
 
 
-class PartScorer(Protocol):
+class PartScorer(AtWork, Protocol):
     """Scores parts of a manifest; each comes back once, whole, in any order."""
-
-    @property
-    def made_of(self) -> dict[str, str]:
-        """See ``Lanes.made_of``; the same for all that score."""
-
-    @property
-    def lane_count(self) -> int:
-        """How many lanes score side by side."""
-
-    @property
-    def devices(self) -> Sequence[Device]:
-        """The GPUs of this machine that it uses, if any."""
-
-    @property
-    def batch_size(self) -> int:
-        """Most cells of a batch."""
 
     def score(
         self, parts: Sequence[int], rows_of: RowsOf, note: Note, done: Done
@@ -47,9 +30,6 @@ class PartScorer(Protocol):
         ``note``: see ``Scorer.score``. Closing the generator ends what it started. Raises an error
         of the tree if scoring fails as a whole.
         """
-
-    def close(self) -> None:
-        """End what it has started, if anything; it scores no more."""
 
 
 class MachinePartScorer:
@@ -81,7 +61,7 @@ class MachinePartScorer:
                     break
 
     def close(self) -> None:
-        """See ``PartScorer.close``."""
+        """See ``AtWork.close``."""
         self._scorer.close()
 
     def _tables(

@@ -13,8 +13,8 @@ from bloodcell.engine.workers import Note, WorkerScorer
 from bloodcell.errors import EngineError
 
 
-class Scorer(Protocol):
-    """Scores tables of rows; every row of every table comes back in exactly one batch."""
+class AtWork(Protocol):
+    """What is known of whoever scores, whatever is given to it."""
 
     @property
     def made_of(self) -> dict[str, str]:
@@ -32,19 +32,22 @@ class Scorer(Protocol):
     def batch_size(self) -> int:
         """Most rows of a table."""
 
+    def close(self) -> None:
+        """End the processes it has started, if any; it scores no more."""
+
+
+class Scorer(AtWork, Protocol):
+    """Scores tables of rows; every row of every table comes back in exactly one batch."""
+
     def score(self, tables: Iterable[pa.Table | None], note: Note) -> Generator[ScoreBatch]:
         """Score ``tables`` (columns ``row`` int64, ``path`` string; at most ``batch_size`` rows).
 
         One batch a table, in any order, but not all where it is to stop. A None among them:
         there are no more for now; it ends when nothing is at work, and until then asks again.
         ``note`` is told ``restart`` when a worker was lost, and ``blame`` of a row that ends
-        workers. Closing the
-        generator ends what it started. Raises EngineError if decoding or the network fails as a
-        whole.
+        workers. Closing the generator ends what it started. Raises EngineError if decoding or the
+        network fails as a whole.
         """
-
-    def close(self) -> None:
-        """End the processes it has started, if any; it scores no more."""
 
 
 def open_scorer(setup: Setup, workers: int | None, stop: threading.Event) -> Scorer:

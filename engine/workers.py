@@ -105,7 +105,7 @@ class WorkerScorer:
                 self.close()
 
     def close(self) -> None:
-        """See ``Scorer.close``."""
+        """See ``AtWork.close``."""
         for worker in self._workers:
             worker.connection.close()
         until_s = time.monotonic() + END_WITHIN_S

@@ -13,12 +13,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import fsspec
 
-from scale_model.costs import Costs, cost
+from scale_model.costs import Costs, cost, processor_s
 
 _BUCKET = "scale"
 _KEYS = 1000
@@ -27,7 +26,6 @@ _OBJECT = 18_330
 _RANGE = 1 << 23
 _PART = 285_000
 _AT_ONCE = 64
-_ROUNDS = 3
 
 
 def measured_costs() -> Costs:
@@ -52,7 +50,7 @@ def measured_costs() -> Costs:
         )
         put = _each(store, lambda at: store._pipe_file(f"{_BUCKET}/parts/{at}", bytes(_PART)), 100)
         pages = _KEYS / 1000
-        listing = _processor_s(lambda: len(store.find(f"{_BUCKET}/cells")) == _KEYS) / pages
+        listing = processor_s(lambda: len(store.find(f"{_BUCKET}/cells")) == _KEYS) / pages
     each = "processor s a request"
     return {
         "get_small_s": cost(get, each, f"GET of {_OBJECT:,} bytes; {how}"),
@@ -76,16 +74,7 @@ def _each(store: Any, request: Callable[[int], Awaitable[Any]], count: int) -> f
         asyncio.run_coroutine_threadsafe(all_of_them(), store.loop).result()
 
     wait()  # opens the connections
-    return _processor_s(wait) / count
-
-
-def _processor_s(work: Callable[[], Any]) -> float:
-    taken = []
-    for _ in range(_ROUNDS):
-        begun_s = time.process_time()
-        work()
-        taken.append(time.process_time() - begun_s)
-    return median(taken)
+    return processor_s(wait) / count
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model
 from bloodcell.parts import part_content
 from bloodcell.paths import check_out
-from bloodcell.repeated_images import repeated_images
+from bloodcell.repeated_images import FirstHalves, repeated_images
 from bloodcell.report import write_report
 from bloodcell.review.folder import logged_reviews
 from bloodcell.review.planned import plan_path
@@ -130,7 +130,9 @@ class _Merger:
         record = replace(record, manifest_sha256=sha256_of(store.manifest_path))
         write_record(store.record_path, record)
         audit = self._audit_of(job)
-        counts, cells = self._write_parts(audit, job.rows_per_part)
+        cells = store.manifest_row_count()
+        first_halves = FirstHalves(cells)
+        counts = self._write_parts(audit, job.rows_per_part, first_halves)
         patients.reconcile(counts.accumulator, cells)
         counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
         table = patients.patient_table(counts, self.model, counting, usable_cores())
@@ -138,7 +140,7 @@ class _Merger:
         record = replace(
             record,
             counts=counts.counts(cells),
-            repeated_images=repeated_images(store, counts.names),
+            repeated_images=repeated_images(store, counts.names, first_halves),
             unstained=counts.unstained_cells(),
             state="done",
             finished=now(),
@@ -196,9 +198,9 @@ class _Merger:
         return audit
 
     def _write_parts(
-        self, audit: AuditLog, rows_per_part: int
-    ) -> tuple[patients.PatientCounts, int]:
-        """Write and log all parts; returns what they come to, and how many cells there are."""
+        self, audit: AuditLog, rows_per_part: int, first_halves: FirstHalves
+    ) -> patients.PatientCounts:
+        """Write and log all parts, note their digests; returns what they come to."""
         names = manifest.patient_names(self.store.manifest_path)
         counts = patients.PatientCounts(names, self.model.scheme)
         done, cells = 0, self.store.manifest_row_count()
@@ -208,11 +210,12 @@ class _Merger:
             self.store.write_part(part, content)
             audit.append_part(part, hashlib.sha256(content).hexdigest(), table["reason"])
             counts.add_part(table)
+            first_halves.add(table)
             done += table.num_rows
             self.progress(done, cells)
         for row in self._blamed_rows():
             audit.append("blame", row=row, reason="crashed_decoder")
-        return counts, cells
+        return counts
 
     def _cells(self) -> Iterator[pa.RecordBatch]:
         reader = Reader(self.sources)

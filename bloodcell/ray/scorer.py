@@ -131,7 +131,7 @@ class RayPartScorer:
             done(finished_cells + min(begun, at_work))
 
     def close(self) -> None:
-        """See ``PartScorer.close``."""
+        """See ``AtWork.close``."""
         self._crew.close()
 
     def _proof(self, rows: pa.Table) -> Proof | None:
