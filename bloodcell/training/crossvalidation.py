@@ -14,7 +14,7 @@ from bloodcell.architectures.network import CellNetwork
 from bloodcell.architectures.published import fill, read_state_dict
 from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.scheme import load_scheme
-from bloodcell.training.fit import Trainer, infer
+from bloodcell.training.fit import Trainer, infer, near, training_device
 from bloodcell.training.lessons import lessons_of
 from bloodcell.training.losses import Loss, label_loss, taught_loss
 from bloodcell.training.recipe import Course, Head, Recipe
@@ -76,7 +76,8 @@ class CrossValidation:
         self._folder, self._material, self._recipe = folder, material, recipe
         self._head = head
         self._job, self._steps_done = job, steps_done
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = training_device()
+        self._canvases = near(material.task.canvases, self._device)
         self._history: list[dict[str, Any]] = []
 
     def run(self) -> Fitted:
@@ -109,6 +110,7 @@ class CrossValidation:
         trust = material.trust_in(training)
         task = replace(
             material.task,
+            canvases=self._canvases,
             training=training,
             held_out=held_out,
             held_out_pixels=material.pixels_of(held_out),

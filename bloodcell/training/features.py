@@ -12,7 +12,7 @@ import torch
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.files import write_whole
 from bloodcell.training.cells import decode_pixels
-from bloodcell.training.fit import infer, mixed_precision
+from bloodcell.training.fit import infer, mixed_precision, training_device
 from bloodcell.training.recipe import SIDE_MULTIPLE_PX, Family
 from bloodcell.training.sources import SourceCells
 from bloodcell.training.teacher import open_encoder
@@ -34,6 +34,8 @@ def frozen_features(
     """
     encoder = open_encoder(family, preprocessing)
     assert isinstance(encoder, torch.nn.Module)
+    device = training_device()
+    encoder.to(device)
     side = preprocessing.input_px // SIDE_MULTIPLE_PX[family] * SIDE_MULTIPLE_PX[family]
     seen = replace(preprocessing, input_px=side)
     parts, own = [], folder / f"{family}-{_digest_of(sources, rows, seen)}"
@@ -42,7 +44,7 @@ def frozen_features(
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = decode_pixels(sources, chosen, seen, torch.get_num_threads())
-            with mixed_precision(torch.device("cpu")):
+            with mixed_precision(device):
                 features = infer(encoder, pixels).numpy().astype(np.float16)
             write_whole(path, partial(_save, features=features))
         parts.append(np.load(path))

@@ -58,9 +58,8 @@ class Trainer:
         self.epochs, self.seed, self.job, self.steps_done = epochs, seed, job, steps_done
         self.device = next(network.parameters()).device
         self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = AveragedModel(
-            self.model, multi_avg_fn=_exponential_average(course.average_decay), use_buffers=True
-        )
+        self.averaged = AveragedModel(self.model, multi_avg_fn=self._average, use_buffers=True)
+        self._steps = 0
         groups = parameter_groups(network, layer_decay)
         self.optimizer = torch.optim.AdamW(groups, weight_decay=course.weight_decay)
         self.history: list[dict[str, float]] = []
@@ -104,15 +103,18 @@ class Trainer:
         views = torch.Generator(self.device).manual_seed(self.seed * 15_485_863 + epoch)
         self.model.train()
         batches = self.task.batches(self.course.batch_size, order)
-        total = 0.0
+        # Summed where it is computed: a number read off a GPU waits for all that it has to do.
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
         for step, rows in enumerate(batches):
             for group in self.optimizer.param_groups:
                 group["lr"] = group["scale"] * self._learning_rate(epoch + step / len(batches))
             total += self._train_batch(rows, self._side_px(epoch), views)
             self.steps_done(1)
-        return total / len(batches)
+        return float(total) / len(batches)
 
-    def _train_batch(self, rows: torch.Tensor, side_px: int, generator: torch.Generator) -> float:
+    def _train_batch(
+        self, rows: torch.Tensor, side_px: int, generator: torch.Generator
+    ) -> torch.Tensor:
         task = self.task
         canvas = task.normalised(task.canvases[rows].to(self.device))
         view = augment(canvas, side_px, task.region, task.stain_strength, generator)
@@ -129,7 +131,19 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.averaged.update_parameters(self.model)
-        return loss.item()
+        self._steps += 1
+        return loss.detach()
+
+    def _average(self, averaged: Any, current: Any, _count: Any) -> None:
+        """Step n keeps ``min(average_decay, (1 + n) / (10 + n))`` of the average.
+
+        Otherwise the random start weighs for epochs, the validation loss of the average rises, and
+        early stopping takes that for over-fitting. The rule is that of TensorFlow's
+        ``ExponentialMovingAverage(num_updates=...)``. torch's own count is not asked: it would be
+        read off the GPU.
+        """
+        kept = min(self.course.average_decay, (1.0 + self._steps) / (10.0 + self._steps))
+        get_ema_multi_avg_fn(kept)(averaged, current, _count)  # type: ignore[no-untyped-call]
 
     def _side_px(self, epoch: int) -> int:
         """Small views first, which cost less (Tan and Le 2021, arXiv 2104.00298).
@@ -197,7 +211,8 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.best = state["history"], state["best"]
-        self.steps_done(len(self.history) * self.batches)
+        self._steps = len(self.history) * self.batches
+        self.steps_done(self._steps)
         _LOG.info("continuing after epoch %d of %s", len(self.history), path)
 
 
@@ -219,19 +234,19 @@ def parameter_groups(network: nn.Module, layer_decay: float) -> list[dict[str, A
     ]
 
 
-def _exponential_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Step n keeps ``min(decay, (1 + n) / (10 + n))`` of the average.
+def training_device() -> torch.device:
+    """A CUDA GPU where torch finds one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    Otherwise the random start weighs for epochs, the validation loss of the average rises, and
-    early stopping takes that for over-fitting. The rule is that of TensorFlow's
-    ``ExponentialMovingAverage(num_updates=...)``.
+
+def near(canvases: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """``canvases`` in the memory of ``device`` if they take less than half of what is free there.
+
+    Batches are then cut where they are needed: to copy them takes longer than to learn from them.
     """
-
-    def update(averaged: Any, current: Any, count: Any) -> None:
-        kept = min(decay, (1.0 + int(count)) / (10.0 + int(count)))
-        get_ema_multi_avg_fn(kept)(averaged, current, count)  # type: ignore[no-untyped-call]
-
-    return update
+    if device.type == "cuda" and 2 * canvases.nbytes < torch.cuda.mem_get_info(device)[0]:
+        return canvases.to(device)
+    return canvases
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
