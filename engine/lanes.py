@@ -126,7 +126,7 @@ def device_lanes(setup: Setup, backend: DeviceBackend, batch_size: int) -> list[
     from bloodcell.engine.device_decode import open_device_decoder
     from bloodcell.engine.device_lane import DeviceLane
 
-    count = decoder_count(setup.threads)
+    count = decoder_count(setup.threads, hardware_decoder=setup.hardware_decoder)
     decoders = [
         open_device_decoder(
             setup.preprocessing,

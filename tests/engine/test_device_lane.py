@@ -201,10 +201,13 @@ def test_a_slot_is_free_again_only_when_it_was_read(tmp_path: Path) -> None:
     ("threads", "decoders"), [(1, 1), (7, 1), (8, 2), (12, 3), (16, 3), (128, 3)]
 )
 def test_decoders_are_as_many_as_threads_can_feed(threads: int, decoders: int) -> None:
-    assert decoder_count(threads) == decoders
+    assert decoder_count(threads, hardware_decoder=False) == decoders
+    assert decoder_count(threads, hardware_decoder=True) == 1
     said = told(threads, hardware_decoder=False)
     assert said.startswith(f"{decoders} side by side on its CUDA" if decoders > 1 else "1 on its")
-    assert "as asked for" in told(threads, hardware_decoder=True)
+    assert told(threads, hardware_decoder=True).startswith(
+        "1 on the GPU's decoder circuit, as asked"
+    )
 
 
 def test_a_gpu_gets_a_lane_a_decoder_and_shares_the_threads_out(
