@@ -49,10 +49,12 @@ class Fitted:
 
     ``held_out_logits``: float32 (N, C), each cell's of the first source by the network that never
     saw its patient, each kept cell's by the network that learnt from all; NaN for the rest.
+    ``occurrence``: as of ``Lessons``, of the cells that this network learnt from.
     ``history``: one entry an epoch of each network and teacher, ``part`` naming it.
     """
 
     network: CellNetwork
+    occurrence: torch.Tensor
     held_out_logits: torch.Tensor
     history: list[dict[str, Any]]
 
@@ -100,7 +102,7 @@ class CrossValidation:
         kept = torch.nonzero(fold_of_cell == KEPT_FOLD).flatten()
         if len(kept):
             logits[kept] = infer(network, self._material.pixels_of(kept))
-        return Fitted(network, logits, self._history)
+        return Fitted(network, task.lessons.occurrence, logits, self._history)
 
     def _task(self, is_held_out: torch.Tensor) -> Task:
         """Hold out the cells where ``is_held_out``, bool (N,), is true, and those that are kept."""

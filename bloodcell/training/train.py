@@ -16,7 +16,14 @@ from bloodcell.training.export import recipe_table, write_model_folder
 from bloodcell.training.material import prepare
 from bloodcell.training.recipe import CardData, DataEntry, Head, Recipe, Source, read_recipe
 from bloodcell.training.sources import KEPT_FOLD
-from bloodcell.training.validation import HeldOut, fit_calibration, held_out_cells, kept_figures
+from bloodcell.training.validation import (
+    HeldOut,
+    all_fitted,
+    blasts_fitted,
+    fit_calibration,
+    held_out_cells,
+    kept_figures,
+)
 
 
 def train(
@@ -70,7 +77,7 @@ def train(
         job["weights_sha256"] = sha256_of(Path(chosen.weights))
     count = _counting_batches(progress or (lambda *_: None), material, chosen)
     fitted = CrossValidation(out, material, chosen, job, count, head=head).run()
-    known = _held_out(material, fitted)
+    known = _held_out(material, fitted, classes, head)
     calibration = fit_calibration(known)
     fitted.network.raise_logits(calibration.offsets)
     write_model_folder(
@@ -92,8 +99,12 @@ def train(
     )
 
 
-def _held_out(material: Material, fitted: Fitted) -> HeldOut:
+def _held_out(material: Material, fitted: Fitted, classes: Scheme, head: Head) -> HeldOut:
     """The judged cells, each by the network that never saw its patient."""
+    offsets = all_fitted(len(classes.codes))
+    # Only of softmax is it known which prior is in its logits.
+    if head == "softmax" and classes.is_blast.any():
+        offsets = blasts_fitted(fitted.occurrence, classes.is_blast)
     cells, fold = material.task.cells, material.fold_of_cell
     judged = fold >= 0
     trust = material.trust_in(torch.nonzero(fold != KEPT_FOLD).flatten())
@@ -102,6 +113,7 @@ def _held_out(material: Material, fitted: Fitted) -> HeldOut:
         cells.labels[judged],
         cells.patients[judged.numpy()],
         trust[judged],
+        offsets,
     )
 
 

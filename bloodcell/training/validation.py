@@ -24,19 +24,45 @@ from bloodcell.training.shares_by_others import shares_by_others
 _LOG = logging.getLogger(__name__)
 
 _OFFSET_DECAY = 1e-3
+_PRIOR_EXPONENT = 0.5
+"""Of how often classes other than blasts occur: in full it silences the rare ones. The exponent is
+that of the weights with which classes are learnt, and was not fitted."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Probabilities are the softmax of ``(logits + offsets) / temperature``.
 
-    Guo et al. 2017 (arXiv 1706.04599): their temperature, with the offsets of their vector
-    scaling, which also undo what class weights and other training patients did to the prior.
+    Guo et al. 2017 (arXiv 1706.04599): their temperature, with offsets as in their vector scaling.
     """
 
     temperature: float
     offsets: torch.Tensor
     """float32 (C,)."""
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """Which offsets are given, and which are fitted besides."""
+
+    given: torch.Tensor
+    """float32 (C,)."""
+    is_fitted: torch.Tensor
+    """Bool (C,)."""
+
+
+def all_fitted(classes: int) -> Offsets:
+    """Nothing is known of how often the ``classes`` occur by their logits."""
+    return Offsets(torch.zeros(classes), torch.ones(classes, dtype=torch.bool))
+
+
+def blasts_fitted(occurrence: torch.Tensor, is_blast: npt.NDArray[np.bool_]) -> Offsets:
+    """For logits of classes that occur as ``occurrence``, float32 (C,), says, in logarithms.
+
+    The blasts' offset makes their probability right; the others keep the square root of their
+    occurrence, or rare ones would hardly ever be called.
+    """
+    return Offsets((_PRIOR_EXPONENT - 1) * occurrence, torch.from_numpy(is_blast))
 
 
 @dataclass(frozen=True)
@@ -51,44 +77,61 @@ class HeldOut:
     """(N,)."""
     trust: torch.Tensor
     """float32 (N,): how far the label is believed, 0 to 1."""
+    offsets: Offsets
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> "HeldOut":
         """The cells where ``chosen``, bool (N,), is true."""
         rows = torch.from_numpy(chosen)
         return HeldOut(
-            self.logits[rows], self.labels[rows], self.patients[chosen], self.trust[rows]
+            self.logits[rows],
+            self.labels[rows],
+            self.patients[chosen],
+            self.trust[rows],
+            self.offsets,
         )
 
 
 def fit_calibration(cells: HeldOut) -> Calibration:
     """Find the smallest log loss, every patient weighing alike, its cells as they are trusted.
 
-    Offsets are drawn towards 0, so that a class of which there are few cells keeps the network's
-    word.
+    If all offsets are fitted, over all classes; else of what they can change, the fitted classes
+    against the others. They are drawn towards 0, so that a class of which there are few cells keeps
+    the network's word.
     """
-    logits, labels = cells.logits, cells.labels
+    logits, labels = cells.logits + cells.offsets.given, cells.labels
+    is_fitted = cells.offsets.is_fitted
+    groups = torch.arange(len(is_fitted)) if is_fitted.all() else is_fitted.long()
     _, number = np.unique(cells.patients, return_inverse=True)
     own = cells.trust.double()
     total = torch.zeros(int(number.max()) + 1, dtype=torch.float64)
     total.index_add_(0, torch.from_numpy(number), own)
     weight = (own / total.clamp(min=1e-6)[number]).float()
     log_sharpness = torch.zeros((), requires_grad=True)
-    offsets = torch.zeros(logits.shape[1], requires_grad=True)
+    fitted = torch.zeros(int(is_fitted.sum()), requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [log_sharpness, offsets], max_iter=200, line_search_fn="strong_wolfe"
+        [log_sharpness, fitted], max_iter=200, line_search_fn="strong_wolfe"
     )
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        scaled = logits * log_sharpness.exp() + offsets
-        losses = functional.cross_entropy(scaled, labels, reduction="none")
-        total = (losses * weight).sum() / weight.sum() + _OFFSET_DECAY * offsets.square().sum()
+        raised = torch.zeros(logits.shape[1]).masked_scatter(is_fitted, fitted)
+        scaled = logits * log_sharpness.exp() + raised
+        losses = functional.nll_loss(_grouped(scaled, groups), groups[labels], reduction="none")
+        total = (losses * weight).sum() / weight.sum() + _OFFSET_DECAY * fitted.square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     temperature = float((-log_sharpness.detach()).exp())
-    return Calibration(temperature, offsets.detach() * temperature)
+    raised = torch.zeros(logits.shape[1]).masked_scatter(is_fitted, fitted.detach())
+    return Calibration(temperature, cells.offsets.given + raised * temperature)
+
+
+def _grouped(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    """Log probabilities of groups of classes, float32 (N, G); ``groups`` int64 (C,)."""
+    of_class = functional.log_softmax(logits, 1)
+    each = [of_class[:, groups == one].logsumexp(1) for one in range(int(groups.max()) + 1)]
+    return torch.stack(each, 1)
 
 
 def calibrated_by_others(cells: HeldOut) -> npt.NDArray[np.float32]:
@@ -143,7 +186,7 @@ def kept_figures(logits: torch.Tensor, label_sets: torch.Tensor, scheme: Scheme)
         own = np.array([one == name for one in names])
         right = float(is_right[own].mean())
         rows.append({"class": name, "sensitivity": round(right, 4), "n": int(own.sum())})
-    is_other = ~label_sets[:, scheme.is_blast].any(1) & label_sets[:, scheme.is_leukocyte].all(1)
+    is_other = ~label_sets[:, scheme.is_blast | ~scheme.is_leukocyte].any(1)
     called_blast = torch.from_numpy(scheme.is_blast)[called] & is_other
     return {
         "cells": len(logits),

@@ -210,6 +210,7 @@ def test_one_network_of_two_sources_comes_out_with_both_in_its_card(two: Path) -
     assert "images" not in second
     kept = card["metrics"]["kept"]["donors"]
     assert kept["cells"] == sum(row["n"] for row in kept["class"]) > 0
+    assert 0 < kept["leukocytes"] <= kept["cells"]
     assert card["metrics"]["validation"]["cells"] == 72
     with pytest.raises(InputError, match="leave out --labels"):
         train(two, two / "donors.csv", folder, recipe=two / "two.toml")
