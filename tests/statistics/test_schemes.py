@@ -170,7 +170,8 @@ def test_shipped_models_load_and_say_what_they_are_for(name: str) -> None:
     assert model.name == name
     assert model.network.weights.stat().st_size < 20e6
     assert "Research use only" in model.card["intended_use"]
-    assert model.card["training"]["data"]["licence"]
+    training = model.card["training"]
+    assert all(source["data"]["licence"] for source in training.get("source", [training]))
 
 
 OWN = """
