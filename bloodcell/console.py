@@ -253,19 +253,26 @@ def _print_shares(figures: dict[str, Any]) -> None:
     )  # fmt: skip
     totals = figures["totals"]
     click.echo(
-        f"mean absolute error of the naive share: {_percent(totals['naive_error_points'])} points "
+        f"absolute error of the naive share: {_errors(totals, 'naive_error')} "
         f"(patients: {totals['patients']})"
     )
     if totals["adjusted_patients"]:
         click.echo(
-            "mean absolute error of the adjusted share: "
-            f"{_percent(totals['adjusted_error_points'])} points (patients: "
-            f"{totals['adjusted_patients']}; error of their naive share: "
+            f"absolute error of the adjusted share: {_errors(totals, 'adjusted_error')} (patients: "
+            f"{totals['adjusted_patients']}; mean error of their naive share: "
             f"{_percent(totals['naive_error_points_of_adjusted'])}); true share inside the "
             f"interval: {totals['covered']} of {totals['intervals']}"
         )
     else:
         click.echo("no adjusted shares in this run, so no coverage of their intervals")
+
+
+def _errors(totals: dict[str, Any], error: str) -> str:
+    """Over patients, in points."""
+    mean, median, nine_tenths = (
+        _percent(totals[f"{error}{of}_points"]) for of in ("", "_median", "_90th_percentile")
+    )
+    return f"mean {mean}, median {median}, 90th percentile {nine_tenths} points"
 
 
 def _with_interval(blast: dict[str, Any], name: str, digits: int) -> str:

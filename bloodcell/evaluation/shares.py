@@ -57,8 +57,10 @@ def _totals(patients: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "patients": sum(row["true_percent"] is not None for row in patients),
         "naive_error_points": _mean(patients, "naive_error_points"),
+        **_spread(patients, "naive_error"),
         "adjusted_patients": len(adjusted),
         "adjusted_error_points": _mean(adjusted, "adjusted_error_points"),
+        **_spread(adjusted, "adjusted_error"),
         # The adjusted share is not given for every patient: this is what to hold it against.
         "naive_error_points_of_adjusted": _mean(adjusted, "naive_error_points"),
         "intervals": len(covered),
@@ -70,3 +72,10 @@ def _totals(patients: list[dict[str, Any]]) -> dict[str, Any]:
 def _mean(rows: list[dict[str, Any]], column: str) -> float | None:
     values = [row[column] for row in rows if row[column] is not None]
     return float(np.mean(values)) if values else None
+
+
+def _spread(rows: list[dict[str, Any]], error: str) -> dict[str, float | None]:
+    """Median and 90th percentile over patients: a few that are misread make the mean."""
+    values = [row[f"{error}_points"] for row in rows if row[f"{error}_points"] is not None]
+    median, nine_tenths = np.percentile(values, [50, 90]).tolist() if values else (None, None)
+    return {f"{error}_median_points": median, f"{error}_90th_percentile_points": nine_tenths}

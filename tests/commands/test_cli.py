@@ -217,7 +217,7 @@ def test_evaluate_prints_classes_and_patients(run_folder: Path, smears: Path) ->
     assert "blast against rest: AUROC" in result.output
     assert "balanced accuracy" in result.output
     assert "phantom-001" in result.output
-    assert "mean absolute error of the adjusted share" in result.output
+    assert "absolute error of the adjusted share: mean " in result.output
     assert f"figures and pictures: {run_folder / 'evaluation'}" in result.output
     assert "Research use only" in result.output
 
@@ -245,5 +245,9 @@ def test_evaluate_prints_adjusted_shares_and_dashes_for_what_there_is_not(
     assert table["a"] == ["2", "50.0", "50.0", "0.0", "60.0", "40.0", "to", "90.0", "10.0", "yes"]
     assert table["b"] == ["0", *["-"] * 7]
     assert "leukocytes that are no blasts: 0 of 1 called blast (0.00 %)" in printed
-    assert "adjusted share: 10.0 points (patients: 1; error of their naive share: 0.0)" in printed
+    assert (
+        "adjusted share: mean 10.0, median 10.0, 90th percentile 10.0 points (patients: 1; "
+        in printed
+    )
+    assert "mean error of their naive share: 0.0)" in printed
     assert "true share inside the interval: 1 of 1" in printed

@@ -159,8 +159,12 @@ def test_adjusted_is_held_against_naive_over_the_same_patients(tmp_path: Path) -
     assert figures["totals"] == {
         "patients": 3,
         "naive_error_points": 50.0,
+        "naive_error_median_points": 50.0,
+        "naive_error_90th_percentile_points": 90.0,
         "adjusted_patients": 2,
         "adjusted_error_points": 7.5,
+        "adjusted_error_median_points": 7.5,
+        "adjusted_error_90th_percentile_points": pytest.approx(9.5),
         "naive_error_points_of_adjusted": 25.0,
         "intervals": 2,
         "covered": 1,
