@@ -55,6 +55,7 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     }  # fmt: skip
     assert source["cells"] == 72
     assert card["training"]["teacher"][0]["course"]["epochs"] == 1
+    assert "ImageNet" in card["training"]["families"]["lite0"]
     held_out = card["metrics"]["validation"]
     assert held_out["patients"] == 3
     assert held_out["cells"] == 72 == sum(row["n"] for row in held_out["class"])
