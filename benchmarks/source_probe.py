@@ -17,21 +17,21 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 import pyarrow.parquet as pq
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import BloodcellError
 from bloodcell.manifest import freeze_manifest, root_of
 from bloodcell.metrics import auroc
 from bloodcell.model import load_model
+from bloodcell.training.cells import decode_pixels
+from bloodcell.training.sources import SourceCells
 
 BATCH = 64
-THREADS = 2
 
 
 def main(arguments: list[str]) -> None:
@@ -68,17 +68,23 @@ def with_features(weights: Path) -> bytes:
 def features_of(
     folder: Path, cells: int, preprocessing: Preprocessing, session: onnxruntime.InferenceSession
 ) -> npt.NDArray[np.float32]:
-    """float32 (n, F) of so many cells below ``folder``, of all if there are fewer."""
+    """float32 (n, F) of so many cells below ``folder``, of all if there are fewer.
+
+    InputError for an image that scoring would reject.
+    """
     with tempfile.TemporaryDirectory() as beside:
         manifest = Path(beside) / "manifest.parquet"
         freeze_manifest(folder, manifest, rows_per_group=65536)
         images = pq.read_table(manifest)
+    unlabelled = np.full(images.num_rows, "")
+    source = SourceCells(folder.name, root_of(folder), images, unlabelled, unlabelled, {}, ())
     drawn = np.random.default_rng(0).permutation(images.num_rows)[:cells]
-    decoder = Decoder(preprocessing, batch_size=BATCH, threads=THREADS)
+    rows = torch.from_numpy(np.sort(drawn))
+    pixels = decode_pixels([source], rows, preprocessing, torch.get_num_threads()).numpy()
     (name,) = (one.name for one in session.get_inputs())
     features = [
-        session.run(None, {name: decoder.decode_batch(encoded).pixels})[0]
-        for encoded in read_files(root_of(folder), batches_of(images.take(np.sort(drawn)), BATCH))
+        session.run(None, {name: pixels[first : first + BATCH]})[0]
+        for first in range(0, len(pixels), BATCH)
     ]
     return np.concatenate(features)
 

@@ -1,6 +1,7 @@
 """Coverage and error of the adjusted share of held-out patients; run with `pytest -s`, a minute.
 
-The default network's 82 held-out patients, each cell by a network that never saw its patient, each
+The 82 held-out patients of the default network, or of BLOODCELL_BENCH_MODEL, each cell by a
+network that never saw its patient, each
 patient by an error model of nine tenths of the others. Twice: their own cells, some hundred, and
 these repeated to some 5,000. By true share, as it is; and at other shares, for which blasts or
 other cells of a patient with ten of both are left out at random: real cells at any share.
@@ -15,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import sizes
 from helpers.label_shift import adjusted_count, likeliest_share
 
 from bloodcell._core import clopper_pearson
@@ -23,7 +25,6 @@ from bloodcell.error_model.histograms import accumulated, log_odds_of
 from bloodcell.error_model.refit import HeldOut
 from bloodcell.error_model.shapes import moved
 from bloodcell.folds import fold_of_patients
-from bloodcell.model import load_model
 
 SHARE_EDGES = (0.0, 0.05, 0.10, 0.20, 0.50, 1.01)
 OTHER_SHARES = (0.01, 0.05, 0.10, 0.20, 0.40, 0.70, 0.90)
@@ -51,7 +52,7 @@ class Patients:
     """Of P held-out patients all (P, ...), and their error models."""
 
     def __init__(self) -> None:
-        model = load_model()
+        model = sizes.model()
         held_out, scheme = HeldOut.read(model.folder), model.scheme
         used = held_out.is_leukocyte(scheme)
         names, self.owner = np.unique(held_out.patient[used], return_inverse=True)

@@ -1,6 +1,7 @@
 """What a site's few patients make of an error model; run with `pytest -s`, ten minutes.
 
-The default network's 82 held-out patients, each cell by a network that never saw its patient, dealt
+The 82 held-out patients of the default network, or of BLOODCELL_BENCH_MODEL, each cell by a
+network that never saw its patient, dealt
 anew in each of 20 draws: 27 make the model's own recalibration, the next 8, 12, 16 or 40 are the
 site's, the rest are judged. A site's patients are like the others here: what is measured is
 whether calibrating can do harm, not what a strange scanner gains.
@@ -11,6 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+import sizes
 
 from bloodcell.error_model import (
     ErrorModel,
@@ -21,7 +23,6 @@ from bloodcell.error_model import (
 )
 from bloodcell.error_model.recalibration import Recalibration
 from bloodcell.error_model.refit import HeldOut
-from bloodcell.model import load_model
 
 DRAWS = 20
 START_PATIENTS = 27
@@ -53,7 +54,7 @@ class Cells:
     """The held-out cells called leukocytes."""
 
     def __init__(self) -> None:
-        model = load_model()
+        model = sizes.model()
         held_out, scheme = HeldOut.read(model.folder), model.scheme
         used = held_out.is_leukocyte(scheme)
         self.probability = held_out.blast_probability[used]

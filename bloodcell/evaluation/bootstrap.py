@@ -53,13 +53,19 @@ def draw_patients(patients: int) -> Floats:
     return drawn.astype(np.float64)
 
 
-def auroc_interval(cells: PatientCells, times: Floats) -> Interval:
-    """Interval of the AUROC over ``times`` (draws, P); draws of one kind of cell are left out."""
+def drawn_aurocs(cells: PatientCells, times: Floats) -> Floats:
+    """The AUROC of each of ``times`` (draws, P); draws of one kind of cell are left out."""
     blasts = np.bincount(cells.patient[cells.positive], minlength=cells.patients)
     others = np.bincount(cells.patient[~cells.positive], minlength=cells.patients)
     pairs = (times @ blasts) * (times @ others)
     in_order = ((times @ _pairs_in_order(cells)) * times).sum(axis=1)
-    return _interval(in_order[pairs > 0] / pairs[pairs > 0])
+    drawn: Floats = in_order[pairs > 0] / pairs[pairs > 0]
+    return drawn
+
+
+def auroc_interval(cells: PatientCells, times: Floats) -> Interval:
+    """Interval of the AUROC over ``times`` (draws, P), see ``drawn_aurocs``."""
+    return interval_of(drawn_aurocs(cells, times))
 
 
 def calibration_interval(cells: PatientCells, times: Floats) -> Interval:
@@ -69,7 +75,7 @@ def calibration_interval(cells: PatientCells, times: Floats) -> Interval:
     distance = np.bincount(place, cells.probability - cells.positive, minlength=size)
     distance = distance.reshape(cells.patients, CALIBRATION_BINS)
     n = np.bincount(cells.patient, minlength=cells.patients)
-    return _interval(np.abs(times @ distance).sum(axis=1) / (times @ n))
+    return interval_of(np.abs(times @ distance).sum(axis=1) / (times @ n))
 
 
 def _pairs_in_order(cells: PatientCells) -> Floats:
@@ -88,7 +94,8 @@ def _pairs_in_order(cells: PatientCells) -> Floats:
     return pairs
 
 
-def _interval(figures: Floats) -> Interval:
+def interval_of(figures: Floats) -> Interval:
+    """From the 2.5th to the 97.5th percentile of the draws' ``figures``."""
     if not len(figures):
         return Interval(None, None, 0)
     low, high = np.percentile(figures, [2.5, 97.5])

@@ -59,7 +59,6 @@ class Trainer:
         self.device = next(network.parameters()).device
         self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = AveragedModel(self.model, multi_avg_fn=self._average, use_buffers=True)
-        self._steps = 0
         groups = parameter_groups(network, layer_decay)
         self.optimizer = torch.optim.AdamW(groups, weight_decay=course.weight_decay)
         self.history: list[dict[str, float]] = []
@@ -131,7 +130,6 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.averaged.update_parameters(self.model)
-        self._steps += 1
         return loss.detach()
 
     def _average(self, averaged: Any, current: Any, _count: Any) -> None:
@@ -139,10 +137,11 @@ class Trainer:
 
         Otherwise the random start weighs for epochs, the validation loss of the average rises, and
         early stopping takes that for over-fitting. The rule is that of TensorFlow's
-        ``ExponentialMovingAverage(num_updates=...)``. torch's own count is not asked: it would be
-        read off the GPU.
+        ``ExponentialMovingAverage(num_updates=...)``. The count that is handed over lies on the
+        GPU, and reading it would wait for all that the GPU has to do; its original does not.
         """
-        kept = min(self.course.average_decay, (1.0 + self._steps) / (10.0 + self._steps))
+        done = int(self.averaged.n_averaged)
+        kept = min(self.course.average_decay, (1.0 + done) / (10.0 + done))
         get_ema_multi_avg_fn(kept)(averaged, current, _count)  # type: ignore[no-untyped-call]
 
     def _side_px(self, epoch: int) -> int:
@@ -211,8 +210,7 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.best = state["history"], state["best"]
-        self._steps = len(self.history) * self.batches
-        self.steps_done(self._steps)
+        self.steps_done(len(self.history) * self.batches)
         _LOG.info("continuing after epoch %d of %s", len(self.history), path)
 
 
