@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from bloodcell.error_model.histograms import log_odds_of
 from bloodcell.error_model.refit import HeldOut
 from bloodcell.errors import BloodcellError, InputError
 from bloodcell.evaluation.bootstrap import (
@@ -76,9 +77,11 @@ def print_aurocs(what: str, cells: list[HeldOut], is_blast: Bools, among: Bools)
         drawn_aurocs(PatientCells(patient, score, positive, len(names)), times) for score in scores
     ]
     was, now = (auroc(score, positive) for score in scores)
+    together = auroc(sum(log_odds_of(score) for score in scores), positive)
     by = interval_of(drawn[1] - drawn[0])
     print(
-        f"AUROC, {what}: {was:.4f}, {now:.4f}: {now - was:+.4f} ({by.low:+.4f} to {by.high:+.4f})"
+        f"AUROC, {what}: {was:.4f}, {now:.4f}: {now - was:+.4f} ({by.low:+.4f} to {by.high:+.4f}); "
+        f"of both log-odds added {together:.4f}"
     )
 
 

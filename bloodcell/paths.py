@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bloodcell.errors import InputError, ModelError, RunError
 
-DEFAULT_MODEL = "jhu18-resnext26-160"
+DEFAULT_MODEL = "jhu18-differential-160"
 
 _MODELS = Path(__file__).parent / "models"
 

@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--address", default="127.0.0.1:8001")
-    parser.add_argument("--model", default="jhu18-resnext26-160")
+    parser.add_argument("--model", default="jhu18-differential-160")
     parser.add_argument("--token-file", type=Path)
     arguments = parser.parse_args()
     headers = {}

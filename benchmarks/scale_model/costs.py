@@ -22,6 +22,7 @@ from bloodcell.bench.sample import numbered
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.manifest import freeze_manifest, patient_names
 from bloodcell.model import load_model
+from bloodcell.paths import DEFAULT_MODEL
 from bloodcell.repeated_images import repeated_images
 from bloodcell.report import report_ahead, write_report
 from bloodcell.run import Run
@@ -217,5 +218,5 @@ def _network(scratch: Path) -> Costs:
             source, scratch / f"net-{cells}" / "run", backend="onnxruntime", threads=1, workers=1
         )
         used.append(_of_children() - before_s)
-    how = "jhu18-resnext26-160, ONNX Runtime, FP32, drawn JPEGs of 360 px: 320 cells less 64"
+    how = f"{DEFAULT_MODEL}, ONNX Runtime, FP32, drawn JPEGs of 360 px: 320 cells less 64"
     return {"cpu_cell_s": cost((used[1] - used[0]) / 256, "processor s a cell", how)}

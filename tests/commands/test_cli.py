@@ -18,6 +18,7 @@ from bloodcell.cli import main
 from bloodcell.console import print_evaluation
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
+from bloodcell.paths import DEFAULT_MODEL
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text()
 TRAINING = ("--labels", __file__, "--out", "model")
@@ -132,7 +133,7 @@ def test_a_missing_package_is_one_line_that_says_how_to_get_it(
 
 
 def test_models_lists_the_default() -> None:
-    assert "jhu18-resnext26-160" in invoke("models").output
+    assert DEFAULT_MODEL in invoke("models").output
 
 
 def test_doctor_says_what_auto_takes() -> None:
@@ -140,7 +141,7 @@ def test_doctor_says_what_auto_takes() -> None:
     assert findings["auto takes"].startswith(choose_backend("auto").name)
     assert findings["backend onnxruntime"].startswith("can run on the CPU")
     assert ("cannot run" in findings["backend tensorrt"]) == bool(why_not_here("tensorrt"))
-    assert findings["model jhu18-resnext26-160"].startswith("good")
+    assert findings[f"model {DEFAULT_MODEL}"].startswith("good")
     assert findings["CPU cores usable"] == len(os.sched_getaffinity(0))
 
 

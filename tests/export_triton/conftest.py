@@ -16,7 +16,7 @@ from bloodcell.triton import Options, export_triton
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("triton") / "repository"
-    export_triton("jhu18-resnext26-160", folder, Options())
+    export_triton("jhu18-differential-160", folder, Options())
     return folder
 
 

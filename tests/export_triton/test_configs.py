@@ -15,7 +15,7 @@ from bloodcell.model import load_model
 from bloodcell.triton import Options
 from bloodcell.triton.config import config_texts
 
-MODEL = "jhu18-resnext26-160"
+MODEL = "jhu18-differential-160"
 
 
 def parse(schema: ModuleType, text: str) -> Any:

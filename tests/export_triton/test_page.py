@@ -18,7 +18,7 @@ def test_the_program_without_a_server_prints_what_score_stores(
     cell = run.cells(["path"]).to_pylist()[0]
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     printed = subprocess.run(
-        [sys.executable, tmp_path / "program.py", repository / "jhu18-resnext26-160",
+        [sys.executable, tmp_path / "program.py", repository / "jhu18-differential-160",
          smears / cell["path"]],
         capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip

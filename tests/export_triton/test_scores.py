@@ -18,7 +18,7 @@ from bloodcell.engine.backends.onnx.probabilities import with_probabilities
 from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.errors import ModelError
 
-MODEL = "jhu18-resnext26-160"
+MODEL = "jhu18-differential-160"
 Probabilities = npt.NDArray[np.float32]
 
 
