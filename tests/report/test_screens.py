@@ -82,7 +82,7 @@ def test_an_unidentified_cell_is_marked_for_eyes_and_ears(page: Page, run: Run) 
     for button in page.locator("#planned .cell").all():
         assert "unidentified" not in (button.get_attribute("aria-label") or "")
         assert "?" not in (button.text_content() or "")
-    assert page.get_by_text("A cell marked ? is unidentified").is_visible()
+    assert page.get_by_text('A cell marked "?" is unidentified').is_visible()
     row = min(marked)
     page.locator(f'#gallery .cell[data-row="{row}"]').click()
     assert "unidentified" in (page.locator("#large .at").text_content() or "")
