@@ -112,6 +112,14 @@ def print_patients(run: Run) -> None:
         f"{counts.cells} cells = {counts.scored} scored + {counts.cells - counts.scored} rejected"
         f"{f' ({reasons})' if reasons else ''}"
     )
+    if run.record.unidentified is not None:
+        of_scored = _percent(
+            100 * run.record.unidentified / counts.scored if counts.scored else None
+        )
+        click.echo(
+            f"{run.record.unidentified} unidentified ({of_scored} % of the scored): more likely "
+            "something else than what they are called"
+        )
     if again := sum(counts.rejected.get(reason, 0) for reason in NOT_READ):
         click.echo(f"{again} cells were not there or unreadable: --retry-rejected reads them again")
     if session:
@@ -188,6 +196,7 @@ def print_evaluation(figures: dict[str, Any], folder: Path) -> None:
     )
     if figures["classes"]:
         _print_classes(figures)
+    _print_unidentified(figures["unidentified"])
     _print_blast(figures["blast"])
     _print_shares(figures)
     click.echo(f"figures and pictures: {folder}")
@@ -205,6 +214,17 @@ def _print_classes(figures: dict[str, Any]) -> None:
     click.echo(
         f"accuracy over all classes: {_share(figures['accuracy'])}, balanced accuracy: "
         f"{_share(figures['balanced_accuracy'])}"
+    )
+
+
+def _print_unidentified(unidentified: dict[str, Any]) -> None:
+    own, others = (
+        _share(unidentified[name], 2)
+        for name in ("called_as_labelled", "others_called_as_labelled")
+    )
+    click.echo(
+        f"{unidentified['cells']} unidentified ({_percent(unidentified['percent'])} %); called as "
+        f"labelled: {own} of them, {others} of the others"
     )
 
 

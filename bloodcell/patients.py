@@ -16,6 +16,7 @@ from bloodcell.model import Model
 from bloodcell.run_record import Counts, Unstained
 from bloodcell.scheme import Scheme
 from bloodcell.shares import ADJUSTED, Counting, adjusted_columns, naive_columns
+from bloodcell.unidentified import is_unidentified, probabilities_of
 from bloodcell.unstained import lacks_stain, unstained_of, without_adjustment
 
 SUSPICIOUS_PER_PATIENT = 24
@@ -32,17 +33,18 @@ class PatientCounts:
         )
         self.unstained = np.zeros(len(names), np.int64)
         """Scored cells that are not ``stained``."""
+        self.unidentified = np.zeros(len(names), np.int64)
+        """Scored cells that are more likely something else than what they are called."""
 
     def add_part(self, part: pa.Table) -> None:
         """Add one part of ``cells/``."""
         patient = pc.cast(pc.index_in(part["patient"], value_set=self.names), pa.int32())
         rejected = pc.equal(part["status"], "rejected")
         scored = part.filter(pc.invert(rejected))
-        classes = part.schema.field("probabilities").type.list_size
         self.add_scored(
             patient.filter(pc.invert(rejected)).to_numpy(),
             scored["row"].to_numpy(),
-            scored["probabilities"].combine_chunks().flatten().to_numpy().reshape(-1, classes),
+            probabilities_of(scored),
             stained=np.array(scored["stained"], np.bool_),
         )
         reasons = pc.index_in(part["reason"].filter(rejected), value_set=pa.array(REASONS))
@@ -61,6 +63,8 @@ class PatientCounts:
         """Add N scored cells: places in ``names``, rows, (N, C), and whether each is stained."""
         self.accumulator.add(patient, row, probabilities)
         self.unstained += np.bincount(patient[~stained], minlength=len(self.names))
+        unidentified = is_unidentified(probabilities)
+        self.unidentified += np.bincount(patient[unidentified], minlength=len(self.names))
 
     def counts(self, cells: int) -> Counts:
         """What they come to for a run of ``cells``."""
@@ -123,6 +127,7 @@ def patient_table(
         **{f"n_{code}": pa.array(counts[:, i]) for i, code in enumerate(scheme.codes)},
         **_per_100_leukocytes(counts, scheme),
         "unstained": pa.array(unstained),
+        "unidentified": pa.array(patient_counts.unidentified),
         **adjusted,
     }
     return pa.table(columns)

@@ -145,6 +145,9 @@ class RunRecord:
     """None if no image is there twice, or the run is not done."""
     unstained: Unstained | None = None
     """None if there are no such cells, or the run is not done."""
+    unidentified: int | None = None
+    """Scored cells that are more likely something else than what they are called; None if the run
+    is not done, or in runs of before this entry."""
     session: SessionFigures | None = None
     finished: str | None = None
     recalibration: Recalibration | None = None

@@ -100,6 +100,7 @@ class Session:
             counts=patient_counts.counts(cells),
             repeated_images=repeated,
             unstained=patient_counts.unstained_cells(),
+            unidentified=int(patient_counts.unidentified.sum()),
             session=figures,
         )
 

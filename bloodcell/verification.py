@@ -94,6 +94,12 @@ class _Files:
             raise RunError(
                 f"run.json says {self._record.unstained}, the cells that {unstained} lack stain"
             )
+        unidentified = int(self._patient_counts.unidentified.sum())
+        if self._record.unidentified != unidentified:
+            raise RunError(
+                f"run.json says that {self._record.unidentified} cells are unidentified, the cells "
+                f"that {unidentified} are"
+            )
         return f"{in_cells.scored} scored and {in_cells.cells - in_cells.scored} rejected"
 
     def check_patients(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from bloodcell.engine.names import text_of
 from bloodcell.evaluation.bands import band_figures, denominator_figures
 from bloodcell.evaluation.blast import blast_figures
-from bloodcell.evaluation.classes import class_figures
+from bloodcell.evaluation.classes import class_figures, unidentified_figures
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.evaluation.paper import paper_figures
 from bloodcell.evaluation.shares import share_figures
@@ -46,6 +46,7 @@ def evaluate(
         "model_sha256": run.record.job.model_sha256,
         "cells": cells.cells,
         **class_figures(cells),
+        "unidentified": unidentified_figures(cells),
         "blast": blast_figures(cells),
         "profile": run.record.job.profile,
         "denominators": denominator_figures(cells),

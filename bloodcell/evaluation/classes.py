@@ -1,10 +1,12 @@
-"""Figures by class: the Matek tables and the confusion matrix."""
+"""Figures by class: the Matek tables, the confusion matrix, what unidentified cells are worth."""
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bloodcell.evaluation.join import Joined
+from bloodcell.unidentified import LEAST_TOP_PROBABILITY
 
 
 def class_figures(cells: Joined) -> dict[str, Any]:
@@ -25,6 +27,26 @@ def class_figures(cells: Joined) -> dict[str, Any]:
         "accuracy": float((cells.label == cells.called).mean()) if sensitivities else None,
         "balanced_accuracy": float(np.mean(sensitivities)) if sensitivities else None,
         "confusion": _confusion(cells, [row["class"] for row in rows]),
+    }
+
+
+def unidentified_figures(cells: Joined) -> dict[str, Any]:
+    """How many cells are unidentified, and how many are called as labelled of them and the others.
+
+    Both parts are 0 to 1, and None without such cells or if the labels are of another scheme.
+    """
+    unidentified = cells.top_probability < LEAST_TOP_PROBABILITY
+    right = cells.label == cells.called
+
+    def called_as_labelled(own: npt.NDArray[np.bool_]) -> float | None:
+        is_known = cells.label_scheme == cells.run_scheme and own.any()
+        return float(right[own].mean()) if is_known else None
+
+    return {
+        "cells": int(unidentified.sum()),
+        "percent": 100 * float(unidentified.mean()) if len(unidentified) else None,
+        "called_as_labelled": called_as_labelled(unidentified),
+        "others_called_as_labelled": called_as_labelled(~unidentified),
     }
 
 

@@ -14,6 +14,7 @@ from bloodcell.errors import InputError
 from bloodcell.labels import mapped, read_labels
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme, load_scheme, scheme_names
+from bloodcell.unidentified import probabilities_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Joined:
     called: npt.NDArray[np.str_]
     """Most probable class, a code of ``run_scheme``."""
     blast_probability: npt.NDArray[np.float64]
+    top_probability: npt.NDArray[np.float64]
+    """Of the most probable class."""
     label_scheme: Scheme
     run_scheme: Scheme
     cells: dict[str, int]
@@ -81,6 +84,7 @@ def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE)
         label=np.array([truth[row] for row in scored], np.str_),
         called=np.array([table["class"][row] for row in scored], np.str_),
         blast_probability=np.array([table["blast_probability"][row] for row in scored], np.float64),
+        top_probability=_top_probabilities(run)[scored],
         label_scheme=label_scheme.counted_as(*counting),
         run_scheme=run_scheme.counted_as(*counting),
         cells={
@@ -93,6 +97,13 @@ def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE)
         row=np.array(scored, np.int64),
         fold=_folds(labels, [table["path"][row] for row in scored], labels_csv),
     )
+
+
+def _top_probabilities(run: Run) -> npt.NDArray[np.float64]:
+    """Of each row of ``run``; NaN if it was rejected."""
+    parts = run.cells_by_part(["probabilities"])
+    tops = [probabilities_of(part).max(axis=1) for part in parts]
+    return np.concatenate(tops).astype(np.float64)
 
 
 def _folds(

@@ -89,6 +89,7 @@ def _record_of(sources: Sequence[Source], first: Run, folder: str) -> RunRecord:
         counts=None,
         repeated_images=None,
         unstained=None,
+        unidentified=None,
         session=None,
         finished=None,
         audit_head=None,
@@ -142,6 +143,7 @@ class _Merger:
             counts=counts.counts(cells),
             repeated_images=repeated_images(store, counts.names, first_halves),
             unstained=counts.unstained_cells(),
+            unidentified=int(counts.unidentified.sum()),
             state="done",
             finished=now(),
         )

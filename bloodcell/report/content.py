@@ -126,6 +126,7 @@ class Content:
         """What the page of the patient at ``place`` says; ``paths`` of the cells that it shows."""
         row, cells = self.rows[place], self._survey.of(place)
         rejected, number = self._survey.rejected[place], self._places[place]
+        unidentified = int(self._survey.unidentified[place].sum())
         is_rejected = cells["class_index"] == len(self.scheme.codes)
         return self._summary(place) | {
             "before": page_name(number - 1) if number else None,
@@ -133,6 +134,8 @@ class Content:
             "naive": _estimate(row, "blast_percent_naive"),
             "differential": self._differential(place, self._counted),
             "outside": self._differential(place, self._outside),
+            "unidentified": unidentified,
+            "unidentified_percent": _percent(unidentified, row["scored"]),
             "rejected_by_reason": {
                 REASONS[i]: int(n) for i, n in enumerate(rejected) if n and REASONS[i]
             },
@@ -199,7 +202,7 @@ class Content:
 
     def _differential(self, place: int, classes: list[CellClass]) -> list[dict[str, Any]]:
         """What the page says of each of ``classes``."""
-        row = self.rows[place]
+        row, unidentified = self.rows[place], self._survey.unidentified[place]
         review = self.reviews.of(row["patient"])
         leukocytes = sum(row[f"n_{c.code}"] for c in self.scheme.classes if c.role in _LEUKOCYTE)
         return [
@@ -210,6 +213,7 @@ class Content:
                 "column": column,
                 "n": row[column],
                 "n_reviewed": review.get(column),
+                "unidentified": int(unidentified[self.scheme.codes.index(one.code)]),
                 "percent": _percent(row[column], row["denominator"]),
                 "per_100": _percent(row[column], leukocytes),
             }
@@ -248,12 +252,14 @@ class Content:
                     "stratum": stratum,
                     "order": order.get(row, 0),
                     "path": paths[row],
+                    "unidentified": unidentified,
                 }
-                for row, class_place, blast, stratum in zip(
+                for row, class_place, blast, stratum, unidentified in zip(
                     cells["row"].tolist(),
                     self._class_places[cells["class_index"]].tolist(),
                     cells["blast_probability"].tolist(),
                     strata.tolist(),
+                    cells["is_unidentified"].tolist(),
                     strict=True,
                 )
             ],

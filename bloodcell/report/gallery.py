@@ -13,6 +13,7 @@ from bloodcell._core import REASONS
 from bloodcell.review.leukocytes import STRATA, counted_scheme, log_odds_in_review, stratum_of
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme
+from bloodcell.unidentified import is_unidentified, probabilities_of
 
 ALL_UP_TO = 200
 """A patient with no more scored cells is shown whole."""
@@ -27,9 +28,10 @@ _CELL = np.dtype(
         ("class_index", np.int16),
         ("blast_probability", np.float32),
         ("reason", np.uint8),
+        ("is_unidentified", np.bool_),
     ]
 )
-_COLUMNS = ["row", "patient", "class", "blast_probability", "reason"]
+_COLUMNS = ["row", "patient", "class", "blast_probability", "reason", "probabilities"]
 _WAITING = 100_000
 """Cells that may wait before the shown are chosen anew: 2 MB."""
 
@@ -42,11 +44,14 @@ class Survey:
 
     shown: Cells
     """(N,), with the fields ``patient``, ``row``, ``class_index`` (the number of classes for a
-    rejected cell), ``blast_probability`` and ``reason``; sorted by patient, class and doubt."""
+    rejected cell), ``blast_probability``, ``reason`` and ``is_unidentified``; sorted by patient,
+    class and doubt."""
     rejected: npt.NDArray[np.int64]
     """Cells by patient and reason, (P, R)."""
     strata: npt.NDArray[np.int64]
     """Cells called leukocytes by patient and stratum of a review, (P, 8)."""
+    unidentified: npt.NDArray[np.int64]
+    """Unidentified cells by patient and most probable class, (P, C)."""
 
     def of(self, patient: int) -> Cells:
         """The shown cells of one patient."""
@@ -73,31 +78,38 @@ def survey(
     limits = _limits(run, scheme)
     rejected = np.zeros((len(names), len(REASONS)), np.int64)
     strata = np.zeros((len(names), STRATA), np.int64)
+    unidentified = np.zeros((len(names), len(scheme.codes)), np.int64)
     shown, waiting = np.empty(0, _CELL), [np.empty(0, _CELL)]
     for part in run.cells_by_part(_COLUMNS, patients):
         cells = _cells_of(part, names, scheme)
         is_scored = cells["class_index"] < len(scheme.codes)
         np.add.at(rejected, (cells["patient"][~is_scored], cells["reason"][~is_scored]), 1)
         _count_strata(strata, cells[is_scored], scheme)
+        unsure = cells[cells["is_unidentified"]]
+        np.add.at(unidentified, (unsure["patient"], unsure["class_index"]), 1)
         waiting.append(cells)
         if sum(map(len, waiting)) > len(shown) + _WAITING:
             shown = _most_doubtful([shown, *waiting], limits, scheme, wanted_rows)
             waiting = []
-    return Survey(_most_doubtful([shown, *waiting], limits, scheme, wanted_rows), rejected, strata)
+    shown = _most_doubtful([shown, *waiting], limits, scheme, wanted_rows)
+    return Survey(shown, rejected, strata, unidentified)
 
 
 def joined(pieces: Sequence[tuple[npt.NDArray[np.int64], Survey]], patients: int) -> Survey:
     """One survey of those of some patients each, at these places (p,) among all ``patients``."""
     rejected = np.zeros((patients, len(REASONS)), np.int64)
     strata = np.zeros((patients, STRATA), np.int64)
+    unidentified = np.zeros((patients, pieces[0][1].unidentified.shape[1]), np.int64)
     shown = [np.empty(0, _CELL)]
     for places, piece in pieces:
         rejected[places], strata[places] = piece.rejected, piece.strata
+        unidentified[places] = piece.unidentified
         cells = piece.shown.copy()
         cells["patient"] = places[cells["patient"]]
         shown.append(cells)
     together = np.concatenate(shown)
-    return Survey(together[np.argsort(together["patient"], kind="stable")], rejected, strata)
+    together = together[np.argsort(together["patient"], kind="stable")]
+    return Survey(together, rejected, strata, unidentified)
 
 
 def _limits(run: Run, scheme: Scheme) -> npt.NDArray[np.int64]:
@@ -118,6 +130,7 @@ def _cells_of(part: pa.Table, names: pa.Array, scheme: Scheme) -> Cells:
     cells["blast_probability"] = pc.fill_null(part["blast_probability"], 0).to_numpy()
     reason = pc.index_in(part["reason"], value_set=pa.array(REASONS))
     cells["reason"] = pc.fill_null(reason, 0).to_numpy()
+    cells["is_unidentified"] = is_unidentified(probabilities_of(part))
     return cells
 
 

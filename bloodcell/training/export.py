@@ -120,6 +120,7 @@ def write_held_out(folder: Path, cells: Joined) -> None:
         "label": pa.array(cells.label).dictionary_encode(),
         "called": pa.array(cells.called).dictionary_encode(),
         "blast_probability": pa.array(cells.blast_probability, pa.float32()),
+        "top_probability": pa.array(cells.top_probability, pa.float32()),
     }
     pq.write_table(pa.table(columns), folder / HELD_OUT)
 

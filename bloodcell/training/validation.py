@@ -14,7 +14,7 @@ from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.error_model import ErrorModel, fit_error_model
 from bloodcell.errors import InputError
 from bloodcell.evaluation.blast import blast_figures
-from bloodcell.evaluation.classes import class_figures
+from bloodcell.evaluation.classes import class_figures, unidentified_figures
 from bloodcell.evaluation.join import Joined
 from bloodcell.evaluation.shares import share_figures
 from bloodcell.scheme import Scheme
@@ -160,6 +160,7 @@ def held_out_cells(cells: HeldOut, scheme: Scheme) -> Joined:
         label=codes[cells.labels.numpy()],
         called=codes[probabilities.argmax(axis=1)],
         blast_probability=probabilities[:, scheme.is_blast].sum(axis=1, dtype=np.float64),
+        top_probability=probabilities.max(axis=1).astype(np.float64),
         label_scheme=scheme,
         run_scheme=scheme,
         cells={
@@ -210,6 +211,7 @@ def held_out_figures(cells: Joined) -> dict[str, Any]:
     }
     shares = share_figures(_adjusted(cells), cells)
     return _known(figures) | {
+        "unidentified": _known(unidentified_figures(cells)),
         "shares": _known(shares["totals"]),
         "class": [_known(row) for row in by_class["classes"]],
         "patient": [_known(row) for row in shares["patients"]],

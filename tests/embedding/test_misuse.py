@@ -224,6 +224,15 @@ def test_a_struct_of_a_later_version_is_filled_as_far_as_it_is_known(
     assert later.known.struct_size == ctypes.sizeof(Later)
 
 
+def test_a_struct_of_the_first_version_is_filled_no_further(tiny: EmbeddedModel) -> None:
+    """Its last member was ``unidentified_per_100``; what came since belongs to the program."""
+    counts, report = tiny.counts(), Report(unidentified=7)
+    report.struct_size = Report.unidentified.offset
+    counts.add("p", cells_of([1], [0], [0], [0.0], [True]), np.zeros((1, 18), np.float32))
+    tiny.library("counts_finish", counts.handle, b"p", byref(report), None, c_size_t(0))
+    assert (report.cells, report.unidentified) == (1, 7)
+
+
 def test_null_pointers_are_named(tiny: EmbeddedModel) -> None:
     library, counts, nothing = tiny.library, tiny.counts(), c_size_t(1)
     for name, arguments in {

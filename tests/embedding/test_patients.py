@@ -20,7 +20,7 @@ from bloodcell.shares import ADJUSTED, BANDS, Counting
 NUMBERS = (
     "cells", "scored", "rejected", "denominator", "blasts_counted", "unstained",
     "blast_percent_naive", "blast_percent_naive_low", "blast_percent_naive_high", *ADJUSTED,
-    "erythroid_per_100", "excluded_per_100", "unidentified_per_100",
+    "erythroid_per_100", "excluded_per_100", "unidentified_per_100", "unidentified",
 )  # fmt: skip
 
 
@@ -127,6 +127,23 @@ def test_reports_are_the_rows_of_patients_bit_for_bit(
         assert row == expected[patient], patient
     if profile == "blood":
         assert len({row["blast_percent"] is None for row in own.values()}) == 2
+
+
+def test_a_cell_is_unidentified_under_one_half(model: EmbeddedModel) -> None:
+    probabilities = np.zeros((4, model.about.classes), np.float32)
+    below, above = 0.5 - 2**-16, 0.5 + 2**-16
+    for row, first_two in enumerate(((below, 0.4), (0.4, 0.5), (above, 0.1), (1.0, 0.0))):
+        probabilities[row, :2] = first_two
+    counts = model.counts()
+    # The last one is rejected.
+    counts.add(
+        "p",
+        cells_of([0, 1, 2, 3], [0, 0, 0, 1], [0, 1, 0, -1], [0.0] * 4, [True] * 4),
+        probabilities,
+    )
+    assert counts.report("p", "snapshot")[0].unidentified == 1
+    counts.add("p", cells_of([4], [0], [0], [0.0], [True]), probabilities[:1])
+    assert counts.report("p")[0].unidentified == 2
 
 
 def test_every_reason_against_adjusting_is_met(model: EmbeddedModel) -> None:

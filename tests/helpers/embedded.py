@@ -104,7 +104,7 @@ class Report(Sized):
         ("adjustment", c_int32), ("sufficient", c_int32), ("blast_percent", c_double),
         ("blast_percent_low", c_double), ("blast_percent_high", c_double), ("bands", c_double * 4),
         ("erythroid_per_100", c_double), ("excluded_per_100", c_double),
-        ("unidentified_per_100", c_double),
+        ("unidentified_per_100", c_double), ("unidentified", c_int64),
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from bloodcell.run_record import Counts, Job, RunRecord
 from bloodcell.scheme import Equivalents, Specimen
 
 BLAST = "blast_no_lineage_spec"
+CLASSES = 18
 
 
 def run_of(
@@ -23,7 +24,9 @@ def run_of(
 ) -> Run:
     """A run of cells (path, patient, class, blast probability); None, None: rejected.
 
-    ``adjusted`` holds share, low and high in percent of the patients that have them.
+    A cell called a blast has that probability of it, and the rest evenly of all others; any other
+    cell has the rest of what it is called. ``adjusted`` holds share, low and high in percent of the
+    patients that have them.
     """
     (folder / "cells").mkdir()
     paths, patients, classes, probabilities = zip(*cells, strict=True)
@@ -32,6 +35,10 @@ def run_of(
         "patient": patients,
         "class": classes,
         "blast_probability": pa.array(probabilities, pa.float32()),
+        "probabilities": pa.array(
+            [_probabilities(called, blast) for _, _, called, blast in cells],
+            pa.list_(pa.float32(), CLASSES),
+        ),
     }
     pq.write_table(pa.table(table), folder / "cells" / "part-00000.parquet")
     names = sorted(set(patients))
@@ -45,6 +52,15 @@ def run_of(
     scored = len(cells) - classes.count(None)
     counts = Counts(len(cells), scored, {"corrupt": len(cells) - scored}, len(names))
     return Run(folder, _record_of(profile, blast_equivalents, counts))
+
+
+def _probabilities(called: str | None, blast: float | None) -> list[float | None]:
+    """In no scheme's order: the most probable class first."""
+    if called is None or blast is None:
+        return [None] * CLASSES
+    if called == BLAST:
+        return [blast, *[(1 - blast) / (CLASSES - 1)] * (CLASSES - 1)]
+    return [1 - blast, blast, *[0.0] * (CLASSES - 2)]
 
 
 def _record_of(profile: Specimen, blast_equivalents: Equivalents, counts: Counts) -> RunRecord:

@@ -57,6 +57,7 @@ def test_in_any_order_of_the_runs(
     assert bad(merged.folder) == []
     at_once = bloodcell.open_run(scored.whole).record
     assert merged.record.counts == at_once.counts
+    assert merged.record.unidentified == at_once.unidentified > 0
     assert merged.record.left_out_files == at_once.left_out_files
     assert merged.record.job.versions == at_once.job.versions
 

@@ -56,6 +56,17 @@ def test_strata_are_those_of_the_review(run: Run) -> None:
         )
 
 
+def test_unidentified_cells_are_counted_by_class_and_marked(run: Run) -> None:
+    chosen = survey(run, run.patients["patient"].combine_chunks(), NOTHING)
+    cells = run.cells().to_pylist()
+    unsure = {cell["row"] for cell in cells if max(cell["probabilities"]) < 0.5}
+    assert chosen.unidentified.sum(axis=1).tolist() == run.patients["unidentified"].to_pylist()
+    for index, code in enumerate(counted_scheme(run).codes):
+        of_class = {cell["row"] for cell in cells if cell["class"] == code}
+        assert chosen.unidentified[:, index].sum() == len(unsure & of_class)
+    assert set(chosen.shown["row"][chosen.shown["is_unidentified"]].tolist()) == unsure != set()
+
+
 def test_rejected_cells_are_counted_by_reason(ward: Run) -> None:
     chosen = survey(ward, ward.patients["patient"].combine_chunks(), NOTHING)
     assert chosen.rejected.sum(axis=1).tolist() == ward.patients["rejected"].to_pylist()

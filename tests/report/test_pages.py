@@ -50,6 +50,20 @@ def test_every_number_of_a_patients_page_is_the_tables(run: Run, name: str) -> N
     assert on_the_page | {"unidentified_per_100"} == row.keys() - not_numbers
 
 
+def test_unidentified_cells_are_said_in_all_and_by_class(run: Run) -> None:
+    html = page_path(run, "phantom-001").read_text()
+    row = run.patients.to_pylist()[place_of(run, "phantom-001")]
+    n = row["unidentified"]
+    assert n > 0
+    said = f"{n} of the scored cells ({100 * n / row['scored']:.1f} %) are unidentified"
+    assert said in " ".join(Parsed(html).text.split())
+    of_class = r'<tr data-code="(\w+)".*?<td class="n unsure">(\d*)</td>'
+    shown = {code: int(count or 0) for code, count in re.findall(of_class, html)}
+    cells = run.cells(["patient", "class", "probabilities"]).to_pylist()
+    own = [c for c in cells if c["patient"] == "phantom-001" and max(c["probabilities"]) < 0.5]
+    assert shown == {code: sum(c["class"] == code for c in own) for code in run.scheme.codes}
+
+
 def test_every_number_of_the_overview_is_the_tables(ward: Run) -> None:
     html = pages_of(ward)[0].read_text().split("<tbody>")[1].split("</tbody>")[0]
     in_rows = [Parsed(one).numbers for one in html.split("<tr ")[1:]]

@@ -69,6 +69,25 @@ def test_on_paper_nothing_is_cut_and_all_patients_are_there(
     assert page.pdf(format=paper).startswith(b"%PDF")
 
 
+def test_an_unidentified_cell_is_marked_for_eyes_and_ears(page: Page, run: Run) -> None:
+    data = open_patient(page, run, "phantom-001")
+    by_row = {str(cell["row"]): cell for cell in data["cells"]}
+    marked = {row for row, cell in by_row.items() if cell["unidentified"]}
+    assert marked
+    for button in page.locator("#gallery .cell").all():
+        is_marked = button.get_attribute("data-row") in marked
+        assert (button.get_attribute("aria-label") or "").endswith(", unidentified") == is_marked
+        assert (button.text_content() or "").endswith(" ?") == is_marked
+    # What is still to be answered says nothing of what the network makes of it.
+    for button in page.locator("#planned .cell").all():
+        assert "unidentified" not in (button.get_attribute("aria-label") or "")
+        assert "?" not in (button.text_content() or "")
+    assert page.get_by_text('A cell marked "?" is unidentified').is_visible()
+    row = min(marked)
+    page.locator(f'#gallery .cell[data-row="{row}"]').click()
+    assert "unidentified" in (page.locator("#large .at").text_content() or "")
+
+
 def test_everything_has_a_name_for_those_who_hear_it(page: Page, run: Run) -> None:
     open_patient(page, run, "phantom-001")
     unnamed = page.evaluate(

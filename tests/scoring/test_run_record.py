@@ -19,13 +19,15 @@ def test_a_run_knows_what_its_file_says(run: bloodcell.Run) -> None:
     assert list(run.about) == [
         "job", "manifest_sha256", "scheme", "error_model", "why_not_adjusted", "model_folder",
         "backend", "preprocessing", "temperature", "started", "state", "classes", "letters",
-        "cells", "scored", "rejected", "patients", "unstained", "session", "finished",
-        "recalibration", "audit_head",
+        "cells", "scored", "rejected", "patients", "unstained", "unidentified", "session",
+        "finished", "recalibration", "audit_head",
     ]  # fmt: skip
 
 
 def test_what_is_not_known_yet_is_not_in_the_file(run: bloodcell.Run, tmp_path: Path) -> None:
-    names = ("counts", "unstained", "session", "finished", "recalibration", "audit_head")
+    names = (
+        "counts", "unstained", "unidentified", "session", "finished", "recalibration", "audit_head",
+    )  # fmt: skip
     unknown = dict.fromkeys(names)
     begun = replace(run.record, state="running", **unknown)  # type: ignore[arg-type]
     write_record(tmp_path / "run.json", begun)

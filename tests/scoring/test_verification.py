@@ -110,6 +110,21 @@ def test_changed_counts_are_found(folder: Path) -> None:
     assert bad(folder) == ["counts"]
 
 
+def test_a_falsified_number_of_unidentified_cells_is_found(folder: Path) -> None:
+    path = folder / "run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"unidentified": record["unidentified"] - 1}))
+    assert bad(folder) == ["counts"]
+
+    def change(patients: pa.Table) -> pa.Table:
+        place = patients.schema.get_field_index("unidentified")
+        none = pa.array([0] * patients.num_rows, pa.int64())
+        return patients.set_column(place, "unidentified", none)
+
+    rewritten(folder / "patients.parquet", change)
+    assert "patients" in bad(folder)
+
+
 def test_lines_missing_at_the_end_of_the_log_are_found(folder: Path) -> None:
     log = folder / "audit.jsonl"
     log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))

@@ -80,6 +80,44 @@ def test_balanced_accuracy_counts_unrecognised_classes_but_none_without_labels(
     assert figures["balanced_accuracy"] == 0.25
 
 
+def test_what_an_unidentified_cell_is_worth(tmp_path: Path) -> None:
+    """Two of five scored cells are more likely something else; one of them is called rightly."""
+    cells = [
+        ("a1", "a", BLAST, 0.49),
+        ("a2", "a", BLAST, 0.3),
+        ("a3", "a", BLAST, 0.5),
+        ("a4", "a", BLAST, 0.51),
+        ("a5", "a", "lymphocyte", 0.1),
+        ("a6", "a", None, None),
+    ]
+    rows = (
+        f"a1,{BLAST}",
+        "a2,monocyte",
+        f"a3,{BLAST}",
+        "a4,monocyte",
+        "a5,lymphocyte",
+        "a6,monocyte",
+    )
+    run = run_of(tmp_path, cells)
+    assert evaluate(run, labels(tmp_path, *rows))["unidentified"] == {
+        "cells": 2,
+        "percent": 40.0,
+        "called_as_labelled": 0.5,
+        "others_called_as_labelled": 2 / 3,
+    }
+    # By labels that do not name the run's classes it cannot be said; nor of no cells.
+    other = evaluate(run, labels(tmp_path, "a1,MYO", "a5,LYT"))["unidentified"]
+    assert other == {
+        "cells": 1,
+        "percent": 50.0,
+        "called_as_labelled": None,
+        "others_called_as_labelled": None,
+    }
+    assert evaluate(run, labels(tmp_path, "a6,monocyte"))["unidentified"]["percent"] is None
+    only_sure = evaluate(run, labels(tmp_path, "a5,lymphocyte"))["unidentified"]
+    assert (only_sure["called_as_labelled"], only_sure["others_called_as_labelled"]) == (None, 1.0)
+
+
 def test_blast_against_rest(run: Run, of_own_scheme: Path) -> None:
     blast = evaluate(run, of_own_scheme)["blast"]
     assert (blast["cells"], blast["patients"], blast["blasts"]) == (4, 2, 2)

@@ -29,7 +29,8 @@ def paper_run(folder: Path, scheme: str, cells: dict[str, dict[str, float]]) -> 
     part = folder / "cells" / "part-00000.parquet"
     rows = [[of.get(code, 0.0) for code in codes] for of in cells.values()]
     column = pa.array(rows, pa.list_(pa.float32(), len(codes)))
-    pq.write_table(pq.read_table(part).append_column("probabilities", column), part)
+    without = pq.read_table(part).drop_columns(["probabilities"])
+    pq.write_table(without.append_column("probabilities", column), part)
     return replace(run, record=replace(run.record, scheme=scheme))
 
 

@@ -31,6 +31,7 @@ def drawn_cells(patients: int) -> Joined:
         label=codes[is_blast.astype(int)],
         called=codes[(probability > 0.5).astype(int)],
         blast_probability=probability,
+        top_probability=np.maximum(probability, 1 - probability),
         label_scheme=scheme,
         run_scheme=scheme,
         cells={},
@@ -85,11 +86,14 @@ def test_too_few_patients_have_naive_shares_only() -> None:
 
 def read_held_out(folder: Path, scheme: Scheme) -> Joined:
     table = pq.read_table(folder / HELD_OUT).to_pydict()
+    # The shipped networks' files are of before this column.
+    unknown = np.full(len(table["label"]), np.nan)
     return Joined(
         patient=np.array(table["patient"]),
         label=np.array(table["label"]),
         called=np.array(table["called"]),
         blast_probability=np.array(table["blast_probability"], np.float64),
+        top_probability=np.array(table.get("top_probability", unknown), np.float64),
         label_scheme=scheme,
         run_scheme=scheme,
         cells={},

@@ -69,7 +69,12 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     assert float(log[0]["validation_loss"]) > 0
     assert log[-1]["validation_loss"] == ""
     cells = pq.read_table(folder / "held_out.parquet")
-    assert cells.column_names == ["patient", "label", "called", "blast_probability"]
+    assert cells.column_names == [
+        "patient", "label", "called", "blast_probability", "top_probability",
+    ]  # fmt: skip
+    unidentified = [top < 0.5 for top in cells["top_probability"].to_pylist()]
+    assert held_out["unidentified"]["cells"] == sum(unidentified)
+    assert held_out["unidentified"]["percent"] == pytest.approx(100 * sum(unidentified) / 72)
     assert sorted(set(cells["patient"].to_pylist())) == everybody
     assert cells.num_rows == 72
     run = bloodcell.score(smears, tmp_path / "run", model=folder)

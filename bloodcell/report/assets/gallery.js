@@ -16,7 +16,8 @@
     const called = data.classes[cells.placeOf(cell.row)].name;
     const answer = cells.drafted(cell.row);
     if (answer !== undefined) return `answered: ${called}`;
-    return blind ? "not answered yet" : `called ${called}, blast probability ${cell.blast.toFixed(2)}`;
+    if (blind) return "not answered yet";
+    return `called ${called}, blast probability ${cell.blast.toFixed(2)}${cell.unidentified ? ", unidentified" : ""}`;
   }
 
   function button(cell, blind) {
@@ -38,7 +39,8 @@
     const answer = cells.drafted(cell.row);
     const now = data.classes[cells.placeOf(cell.row)];
     const applied = answer === undefined && cells.answered(cell.row) !== null;
-    const said = answer !== undefined ? `✓ ${now.name}` : applied ? "answered" : blind ? `${cell.order || ""}` : cell.blast.toFixed(2);
+    const network = `${cell.blast.toFixed(2)}${cell.unidentified ? " ?" : ""}`;
+    const said = answer !== undefined ? `✓ ${now.name}` : applied ? "answered" : blind ? `${cell.order || ""}` : network;
     made.querySelector(".caption").textContent = said;
     made.classList.toggle("answered", answer !== undefined || applied);
     made.classList.toggle("moved", answer !== undefined && cells.placeOf(cell.row) !== cell.class);

@@ -84,7 +84,7 @@
     const cell = cells.of(current);
     const at = sequence.indexOf(current);
     const called = cells.drafted(current) === undefined ? null : data.classes[cells.placeOf(current)];
-    const network = `network: ${data.classes[cell.class].name}, blast probability ${cell.blast.toFixed(2)}`;
+    const network = `network: ${data.classes[cell.class].name}, blast probability ${cell.blast.toFixed(2)}${cell.unidentified ? ", unidentified: more likely something else" : ""}`;
     large.replaceChildren(
       element("p", { className: "at" }, element("strong", { textContent: `${at + 1} of ${sequence.length}` }), ` ${isBlind && !called ? "" : network}`),
       element("div", { className: "picture" }, cells.picture(current, `Cell of row ${current}, ${describe(cell, isBlind)}`)),

@@ -256,6 +256,9 @@ typedef struct bloodcell_report {
     double erythroid_per_100;
     double excluded_per_100;
     double unidentified_per_100;
+    /* Scored cells whose most probable class has a probability under 1/2: more likely something
+     * else than what they are called, of whatever role. They are counted like the others. */
+    int64_t unidentified;
 } bloodcell_report;
 
 BLOODCELL_API int bloodcell_counts_open(const bloodcell_model* model, bloodcell_counts** counts);

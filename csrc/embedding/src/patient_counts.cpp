@@ -15,6 +15,9 @@ namespace bloodcell {
 
 namespace {
 
+// Chow's rule, see bloodcell/unidentified.py, which has the same number.
+constexpr float least_top_probability = 0.5f;
+
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 template <typename Is>
@@ -85,6 +88,10 @@ void add_other_cells(bloodcell_report& report, const Scheme& scheme,
     report.unidentified_per_100 = per_100("unidentified");
 }
 
+bool is_unidentified(const float* probabilities, std::size_t classes) {
+    return *std::max_element(probabilities, probabilities + classes) < least_top_probability;
+}
+
 std::string place_text(std::size_t i, std::int64_t row) {
     return "cell " + std::to_string(i) + " (row " + std::to_string(row) + ")";
 }
@@ -92,7 +99,7 @@ std::string place_text(std::size_t i, std::int64_t row) {
 }  // namespace
 
 PatientCounts::Patient PatientCounts::fresh() const {
-    return {Accumulator(1, model_->roles(), 1), 0};
+    return {Accumulator(1, model_->roles(), 1), 0, 0};
 }
 
 void PatientCounts::check_open(const std::string& patient) const {
@@ -114,6 +121,7 @@ void PatientCounts::take(const std::string& patient, const Patient& part) {
     }
     found->second->accumulator.merge(part.accumulator);
     found->second->unstained += part.unstained;
+    found->second->unidentified += part.unidentified;
 }
 
 void PatientCounts::add(const std::string& patient, const bloodcell_cell* cells,
@@ -132,8 +140,10 @@ void PatientCounts::add(const std::string& patient, const bloodcell_cell* cells,
             if (reason != 0) {
                 part.accumulator.reject(&own, &reason, 1);
             } else {
-                part.accumulator.add(&own, &cell.row, probabilities + i * classes, 1);
+                const float* const own_probabilities = probabilities + i * classes;
+                part.accumulator.add(&own, &cell.row, own_probabilities, 1);
                 part.unstained += cell.stained == 0 ? 1 : 0;
+                part.unidentified += is_unidentified(own_probabilities, classes) ? 1 : 0;
             }
         } catch (const std::invalid_argument& wrong) {
             throw bad_argument(place_text(i, cell.row) + ": " + wrong.what());
@@ -179,6 +189,7 @@ PatientReport PatientCounts::report_of(const std::unique_ptr<Patient>& patient) 
         std::accumulate(counted.rejected().begin(), counted.rejected().end(), std::int64_t{0});
     report.cells = report.scored + report.rejected;
     report.unstained = patient->unstained;
+    report.unidentified = patient->unidentified;
     report.denominator =
         total_of(made.class_counts, [&](std::size_t c) { return roles[c].leukocyte; });
     report.blasts_counted =

@@ -42,6 +42,7 @@ private:
     struct Patient {
         Accumulator accumulator;
         std::int64_t unstained;
+        std::int64_t unidentified;
     };
     using Patients = std::map<std::string, std::unique_ptr<Patient>>;  // null: finished
 
