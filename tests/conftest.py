@@ -87,7 +87,7 @@ def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run
 
 @pytest.fixture(scope="session")
 def drawn_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default model without the table that tells drawn cells from those it learnt from."""
+    """The earlier model without the table that tells drawn cells from those it learnt from."""
     from helpers.drawn_runs import model_for_drawn_cells
 
     return model_for_drawn_cells(tmp_path_factory.mktemp("model"))

@@ -61,8 +61,8 @@ def pictures(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> lis
 @pytest.fixture(scope="module")
 def report(files: list[Path], library: Library, drawn_model: Path) -> str:
     """The last lines that every program must print: Python's numbers of Python's probabilities."""
-    python = load_model()
-    probabilities = by_score(files)
+    python = load_model(drawn_model)
+    probabilities = by_score(files, drawn_model)
     cells, _ = library.open(drawn_model).score(rgb_of(files))
     table = pa.table(
         {
@@ -93,7 +93,7 @@ def test_the_c_example_prints_what_score_has(
     c_program: Path, files: list[Path], pictures: list[Path], drawn_model: Path, report: str
 ) -> None:
     text = run(c_program, drawn_model, ONNXRUNTIME, "P1", *pictures)
-    probabilities, scheme = by_score(files), load_model().scheme
+    probabilities, scheme = by_score(files, drawn_model), load_model(drawn_model).scheme
     assert cells_printed(text) == [
         (scheme.codes[p.argmax()], float(f"{p[scheme.is_blast].sum():.9g}")) for p in probabilities
     ]

@@ -72,7 +72,7 @@ def drawn_cells(seed: int, classes: int, blast: int) -> pa.Table:
         (0, 0, -4),
         (1, 4, 0),
         (1, 0, 0),
-        (0.3, 8, 0),
+        (0.5, 8, 0),
         (0.2, 3, -3),
     ]
     for i, (share, of_blasts, of_others) in enumerate(kinds * 3):
@@ -117,7 +117,7 @@ def test_reports_are_the_rows_of_patients_bit_for_bit(
         blast_equivalents=equivalents.encode(),
         interval_width=width,
     )
-    cells = drawn_cells(5, len(python.scheme.codes), int(python.scheme.is_blast.argmax()))
+    cells = drawn_cells(7, len(python.scheme.codes), int(python.scheme.is_blast.argmax()))
     expected = rows_by_python(cells, python, Counting(profile, equivalents, width))
     own = rows_by_library(model, cells, python.scheme.codes)
     for patient, row in own.items():
@@ -149,7 +149,7 @@ def test_a_cell_is_unidentified_under_one_half(model: EmbeddedModel) -> None:
 def test_every_reason_against_adjusting_is_met(model: EmbeddedModel) -> None:
     """Or the comparison above would show less than it says."""
     python = load_model()
-    cells = drawn_cells(5, len(python.scheme.codes), int(python.scheme.is_blast.argmax()))
+    cells = drawn_cells(7, len(python.scheme.codes), int(python.scheme.is_blast.argmax()))
     rows = rows_by_library(model, cells, python.scheme.codes)
     texts = {row["adjustment"] for row in rows.values()}
     assert texts == {model.library.text("adjustment", i) for i in (0, 1, 4, 5, 6)}

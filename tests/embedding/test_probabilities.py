@@ -33,9 +33,9 @@ def rgb_of(files: list[Path]) -> list[np.ndarray]:
     return [np.array(images.at(i)) for i in range(len(files))]
 
 
-def by_score(files: list[Path]) -> np.ndarray:
-    """What `score` has of these files, (N, C)."""
-    model = load_model()
+def by_score(files: list[Path], folder: Path | None = None) -> np.ndarray:
+    """What `score` has of these files, (N, C); by the default model, or that of ``folder``."""
+    model = load_model(folder)
     decoder = Decoder(model.preprocessing, batch_size=len(files), threads=1)
     pixels, _, decoded = decoder.decode([np.fromfile(file, np.uint8) for file in files])
     assert decoded.all()

@@ -49,7 +49,7 @@ def nights(drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 
 def test_signed_reviews_of_several_nights_make_a_model(
-    nights: list[bloodcell.Run], tmp_path: Path
+    nights: list[bloodcell.Run], drawn_model: Path, tmp_path: Path
 ) -> None:
     folders = [run.folder for run in nights]
     done = calibrate("--from-reviews", *folders, "--out", tmp_path / "model")
@@ -58,7 +58,7 @@ def test_signed_reviews_of_several_nights_make_a_model(
     assert model.error_model is not None
     assert model.error_model.patients == 10
     assert model.error_model.held_out.startswith("reviewed after scoring")
-    assert model.weights_sha256 == load_model().weights_sha256
+    assert model.weights_sha256 == load_model(drawn_model).weights_sha256
 
 
 def test_a_run_that_is_named_twice_is_refused(nights: list[bloodcell.Run], tmp_path: Path) -> None:
