@@ -31,8 +31,6 @@ TRIED = (
     ("segmented_neutrophils",),
     ("smudge_cells",),
     ("erythroblast",),
-    ("monocyte", "promyelocyte"),
-    ("monocyte", "promyelocyte", "lymphocyte", "smudge_cells"),
 )
 
 
