@@ -54,10 +54,12 @@ def fit_smears(
 ) -> dict[str, Any] | None:
     """The table ``[smears]`` of N cells' ``looks_of`` and their patients, (N,).
 
-    None of fewer than ten patients. An empty name is no patient's: such cells are learnt from and
-    held out of nothing. ``made_by``: the command, for the card.
+    None of fewer than ten patients. An empty name is no patient's: such cells, say of another
+    source, are left out, or smears would pass that no patient's share can be judged on.
+    ``made_by``: the command, for the card.
     """
-    names = np.unique(patients[patients != ""])
+    looks, patients = looks[patients != ""], patients[patients != ""]
+    names = np.unique(patients)
     if len(names) < _FEWEST_PATIENTS:
         return None
     medians = held_out_medians(looks, patients)
@@ -80,7 +82,7 @@ def held_out_medians(looks: Looks, patients: npt.NDArray[np.str_]) -> dict[str, 
     """Of each patient the median distance of the cells, by a fit of all other cells."""
     return {
         str(name): float(np.median(_fitted(looks[~own]).distances(looks[own])))
-        for name in np.unique(patients[patients != ""])
+        for name in np.unique(patients)
         for own in (patients == name,)
     }
 

@@ -36,9 +36,9 @@ def smears_of(
     threads: int,
     made_by: str = "bloodcell train",
 ) -> dict[str, Any] | None:
-    """The table ``[smears]``, see ``fit_smears``, of those cells that are learnt from, bool (N,).
+    """The table ``[smears]``, see ``fit_smears``, of the patients' cells that are learnt from.
 
-    Raises InputError if scoring would reject an image.
+    ``is_learnt``: bool (N,). Raises InputError if scoring would reject an image.
     """
     learnt = is_learnt.numpy()
     looks = np.concatenate([_looks(one, preprocessing, threads) for one in sources])

@@ -1,12 +1,13 @@
 """Shares after a review, by libbloodcell and by Python."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from helpers.embedded import CallError, EmbeddedModel, cells_of
+from helpers.embedded import CallError, EmbeddedModel, Library, cells_of
 
 import bloodcell
 from bloodcell.review.estimate import reviewed_shares
@@ -14,6 +15,11 @@ from bloodcell.review.plan import plan_review
 from bloodcell.shares import ADJUSTED, BANDS, IS_ADJUSTED
 
 UNTRUSTED = 6
+
+
+@pytest.fixture(scope="module")
+def model(library: Library, drawn_model: Path) -> EmbeddedModel:
+    return library.open(drawn_model)
 
 
 def embedded_cells(run: bloodcell.Run, patient: str) -> Any:

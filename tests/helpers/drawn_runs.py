@@ -35,12 +35,12 @@ def copy_of_model(folder: Path) -> Path:
     return folder / "model"
 
 
-def model_for_drawn_cells(folder: Path) -> Path:
-    """The earlier model without ``[smears]``: it takes drawn cells for such as it learnt from.
+def model_for_drawn_cells(folder: Path, name: str = EARLIER_MODEL) -> Path:
+    """A shipped model without ``[smears]``: it takes drawn cells for such as it learnt from.
 
-    There are shares to look at, for it calls most of them leukocytes.
+    By the earlier one there are shares to look at, for it calls most of them leukocytes.
     """
-    model = Path(shutil.copytree(load_model(EARLIER_MODEL).folder, folder / "model"))
+    model = Path(shutil.copytree(load_model(name).folder, folder / "model"))
     card = read_toml(model / "card.toml", ModelError)
     del card["smears"]
     (model / "card.toml").write_text(tomli_w.dumps(card), "utf-8")
