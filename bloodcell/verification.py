@@ -95,7 +95,7 @@ class _Files:
                 f"run.json says {self._record.unstained}, the cells that {unstained} lack stain"
             )
         unidentified = int(self._patient_counts.unidentified.sum())
-        if self._record.unidentified != unidentified:
+        if self._record.unidentified not in (None, unidentified):
             raise RunError(
                 f"run.json says that {self._record.unidentified} cells are unidentified, the cells "
                 f"that {unidentified} are"
@@ -106,6 +106,8 @@ class _Files:
         job, path = self._record.job, self._store.patients_path
         counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
         counted = patients.patient_table(self._patient_counts, self._model, counting)
+        if self._record.unidentified is None:  # a run of before that column
+            counted = counted.drop_columns(["unidentified"])
         if not self._run.patients.equals(counted):
             raise RunError(f"{path} is not what the cells come to")
         csv = path.with_suffix(".csv")

@@ -18,6 +18,7 @@ from bloodcell.audit import AuditLog, read_audit
 from bloodcell.cli import main
 from bloodcell.errors import RunError
 from bloodcell.files import sha256_of
+from bloodcell.patients import as_csv
 from bloodcell.verification import verify
 
 
@@ -123,6 +124,18 @@ def test_a_falsified_number_of_unidentified_cells_is_found(folder: Path) -> None
 
     rewritten(folder / "patients.parquet", change)
     assert "patients" in bad(folder)
+
+
+def test_a_run_of_before_unidentified_cells_were_counted_is_verified(folder: Path) -> None:
+    path = folder / "run.json"
+    record = json.loads(path.read_text())
+    del record["unidentified"]
+    path.write_text(json.dumps(record))
+    assert bad(folder) == ["patients"]
+    patients = folder / "patients.parquet"
+    rewritten(patients, lambda table: table.drop_columns(["unidentified"]))
+    patients.with_suffix(".csv").write_bytes(as_csv(pq.read_table(patients)))
+    assert bad(folder) == []
 
 
 def test_lines_missing_at_the_end_of_the_log_are_found(folder: Path) -> None:
