@@ -22,7 +22,6 @@ from helpers.device_decoders import (
     is_jpeg,
     resizing_gpu,
 )
-from helpers.drawn_runs import EARLIER_MODEL
 from helpers.tiny_onnx import CLASSES, tiny_onnx
 
 import bloodcell
@@ -57,7 +56,7 @@ def by_row(batches: list[ScoreBatch]) -> list[ScoreBatch]:
 def test_those_decoded_on_a_gpu_are_held_against_the_networks_smears(
     smears: Path, run: bloodcell.Run
 ) -> None:
-    known = load_model(EARLIER_MODEL).smears
+    known = load_model().smears
     host = Decoder(PREPROCESSING, batch_size=BATCH, threads=1, smears=known)
     decoder = DeviceDecoder(gpu_that_refuses(lambda _image: False), host, resizing_gpu(host))
     batch = encoded_batches(smears, run)[0]

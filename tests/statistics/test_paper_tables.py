@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from helpers.drawn_runs import EARLIER_MODEL
 from helpers.labelled_runs import BLAST, labels, run_of
 
 import bloodcell
@@ -16,6 +17,7 @@ from bloodcell.errors import InputError
 from bloodcell.evaluation import evaluate, write_evaluation
 from bloodcell.evaluation.bands import band_figures
 from bloodcell.evaluation.pictures import draw_groups
+from bloodcell.paths import DEFAULT_MODEL
 from bloodcell.published import paper_names, read_paper
 from bloodcell.run import Run
 from bloodcell.scheme import load_scheme
@@ -251,15 +253,31 @@ def test_denominators_by_hand(tmp_path: Path) -> None:
     assert figures["called"]["nucleated_cells"] == 4
 
 
+@pytest.fixture(scope="module", params=[DEFAULT_MODEL, EARLIER_MODEL])
+def thirty_cells(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Those of lmu15 in the form of Matek 2019, by each shipped network."""
+    folder = request.getfixturevalue("real_data") / "lmu15"
+    run = bloodcell.score(folder, tmp_path_factory.mktemp("lmu15") / "run", request.param)
+    return tables(run, folder / "labels.csv", "matek2019") | {"model": request.param}
+
+
 @pytest.mark.real_data
-def test_the_thirty_cells_of_lmu15_by_the_shipped_network(real_data: Path, tmp_path: Path) -> None:
-    run = bloodcell.score(real_data / "lmu15", tmp_path / "run")
-    figures = tables(run, real_data / "lmu15" / "labels.csv", "matek2019")
-    assert (figures["cells"], figures["translated_from"]) == (30, "jhu18")
-    assert {row["class"]: row["n"] for row in figures["classes"]} == dict.fromkeys(
+def test_the_thirty_cells_of_lmu15_by_the_shipped_networks(thirty_cells: dict[str, Any]) -> None:
+    assert (thirty_cells["cells"], thirty_cells["translated_from"]) == (30, "jhu18")
+    assert {row["class"]: row["n"] for row in thirty_cells["classes"]} == dict.fromkeys(
         load_scheme("lmu15").codes, 2
     )
-    blast, atypical = figures["groups"]
+    blast, atypical = thirty_cells["groups"]
     assert (blast["n"], atypical["n"]) == (4, 14)
-    # Another scanner and stain than the network's; what it still tells apart is blasts.
-    assert blast["auroc"] > 0.75
+
+
+@pytest.mark.real_data
+def test_blasts_of_another_scanner_and_stain_are_still_told_apart(
+    request: pytest.FixtureRequest, thirty_cells: dict[str, Any]
+) -> None:
+    if thirty_cells["model"] == DEFAULT_MODEL:
+        known = "the default network reaches .788 (four blasts): docs/papers.md"
+        request.applymarker(pytest.mark.xfail(reason=known, strict=True, raises=AssertionError))
+    assert thirty_cells["groups"][0]["auroc"] > 0.8
