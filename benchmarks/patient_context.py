@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bloodcell.error_model import recalibration
 from bloodcell.error_model.case_mix import CaseMix
 from bloodcell.error_model.histograms import Floats, accumulated, log_odds_of
-from bloodcell.error_model.recalibration import USUAL_START, Recalibration
+from bloodcell.error_model.recalibration import USUAL_START, Recalibration, fit_curves
 from bloodcell.error_model.refit import HeldOut
 from bloodcell.folds import fold_of_patients
 from bloodcell.model import Model, load_model
@@ -74,38 +73,19 @@ class Patients:
 
     def _fitted(self, used: npt.NDArray[np.intp], context: Floats) -> tuple[Recalibration, Floats]:
         """The fit where the context is 0, and what it adds to intercept and log slope, (F, 2)."""
-        rows = [
-            CaseMix.of(*[self_of[[p]] for self_of in (self.blasts, self.cells, self.cells)])
-            for p in used
-        ]
-        mix = CaseMix(
-            *(
-                np.concatenate([getattr(row, field) for row in rows])
-                for field in ("blasts", "cells", "features", "weight")
-            )
-        )
-        of_rows = np.repeat(context[used], [len(row.weight) for row in rows], axis=0)
-        features = np.column_stack([mix.features[:, 1:], of_rows])
-        centre = np.average(features, axis=0, weights=mix.weight)
-        spread = np.sqrt(np.average((features - centre) ** 2, axis=0, weights=mix.weight)) + 1e-9
-        design = np.column_stack([np.ones(len(features)), (features - centre) / spread])
-        coefficients, covariance = recalibration._maximise(mix, design, USUAL_START)
-        slopes = coefficients[1:] / spread[:, None]
-        constant = coefficients[0] - centre @ slopes
-        patients = len(used) + USUAL_START.patients
-        scales = recalibration._WIDER * np.sqrt(
-            np.diag(covariance) * (1 + design.shape[1] / patients)
-        )
-        intercept, log_slope = np.vstack([constant, slopes[:2]]).T
+        mix = CaseMix.of(self.blasts[used], self.cells[used], self.cells[used])
+        features = np.column_stack([mix.features[:, 1:], context[used][mix.patient]])
+        fit = fit_curves(mix, features, USUAL_START)
+        intercept, log_slope = np.vstack([fit.constant, fit.slopes[:2]]).T
         fitted = Recalibration(
             intercept=tuple(intercept),
             log_slope=tuple(log_slope),
-            intercept_scale=scales[0],
-            log_slope_scale=scales[1],
-            correlation=covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]),
+            intercept_scale=fit.scales[0],
+            log_slope_scale=fit.scales[1],
+            correlation=fit.correlation,
             worth_cells=self.cells[used].sum(axis=1).mean(),
         )
-        return fitted, slopes[2:]
+        return fitted, fit.slopes[2:]
 
 
 def moved(constant: Recalibration, by: Floats) -> Recalibration:

@@ -28,6 +28,8 @@ class CaseMix:
     """``curve_features`` of all cells, (V, 3)."""
     weight: Floats
     """Of the row, (V,); a patient's weigh 1 together."""
+    patient: npt.NDArray[np.intp]
+    """Place of the row's patient among the P, (V,)."""
 
     @staticmethod
     def of(
@@ -37,7 +39,9 @@ class CaseMix:
     ) -> "CaseMix":
         """From histograms (P, 64) as of ``fit_recalibration``."""
         rows = [_rows_of(*own) for own in zip(blasts, cells, all_cells, strict=True)]
-        return CaseMix(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+        columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+        patient = np.repeat(np.arange(len(rows)), [len(row[-1]) for row in rows])
+        return CaseMix(*columns, patient=patient)
 
 
 def _rows_of(

@@ -116,32 +116,52 @@ def fit_recalibration(
     would follow the curve or lie in clumps, so more are not taken to tell more.
     """
     mix = CaseMix.of(blasts, cells, all_cells)
-    centre = np.average(mix.features[:, 1:], axis=0, weights=mix.weight)
-    off_centre = mix.features[:, 1:] - centre
-    spread = np.sqrt(np.average(off_centre**2, axis=0, weights=mix.weight)) + 1e-9
-    design = np.column_stack([mix.features[:, 0], off_centre / spread])
-    moved, covariance = _maximise(mix, design, start)
-    slopes = moved[1:] / spread[:, None]
-    constant = moved[0] - centre @ slopes
-    intercept, log_slope = np.vstack([constant, slopes]).T
-    patients = len(cells) + start.patients
-    scales = _WIDER * np.sqrt(np.diag(covariance) * (1 + design.shape[1] / patients))
+    fit = fit_curves(mix, mix.features[:, 1:], start)
+    intercept, log_slope = np.vstack([fit.constant, fit.slopes]).T
     return Recalibration(
         intercept=_rounded(start.recalibration.intercept + intercept),
         log_slope=_rounded(start.recalibration.log_slope + log_slope),
-        intercept_scale=round(float(scales[0]), 6),
-        log_slope_scale=round(float(scales[1]), 6),
-        correlation=round(
-            float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])), 6
-        ),
+        intercept_scale=round(float(fit.scales[0]), 6),
+        log_slope_scale=round(float(fit.scales[1]), 6),
+        correlation=round(fit.correlation, 6),
         worth_cells=round(float(cells.sum(axis=1).mean()), 1),
     )
 
 
-def _maximise(mix: CaseMix, design: Floats, start: Start) -> tuple[Floats, Floats]:
-    """What to add to the start's coefficients, on ``design`` (V, 3), and the scale matrix.
+@dataclass(frozen=True)
+class CurveFit:
+    """How patients' curves lie about a centre that is linear in F features."""
 
-    (3, 2) and (2, 2).
+    constant: Floats
+    """What is added to intercept and log slope of the start's centre where features are 0, (2,)."""
+    slopes: Floats
+    """And for each unit of a feature, (F, 2)."""
+    scales: Floats
+    """Of intercept and log slope, widened, (2,)."""
+    correlation: float
+
+
+def fit_curves(mix: CaseMix, features: Floats, start: Start) -> CurveFit:
+    """Fit the curves of ``mix`` with the ``features`` (V, F) of its rows."""
+    centre = np.average(features, axis=0, weights=mix.weight)
+    off_centre = features - centre
+    spread = np.sqrt(np.average(off_centre**2, axis=0, weights=mix.weight)) + 1e-9
+    design = np.column_stack([np.ones(len(features)), off_centre / spread])
+    moved, covariance = _maximise(mix, design, start)
+    slopes = moved[1:] / spread[:, None]
+    patients = mix.weight.sum() + start.patients
+    return CurveFit(
+        constant=moved[0] - centre @ slopes,
+        slopes=slopes,
+        scales=_WIDER * np.sqrt(np.diag(covariance) * (1 + design.shape[1] / patients)),
+        correlation=float(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])),
+    )
+
+
+def _maximise(mix: CaseMix, design: Floats, start: Start) -> tuple[Floats, Floats]:
+    """What to add to the start's coefficients, on ``design`` (V, D), and the scale matrix.
+
+    (D, 2) and (2, 2).
     """
     chance = curve_chances()
     log_likelihood = mix.blasts @ np.log(chance).T + (mix.cells - mix.blasts) @ np.log1p(-chance).T
