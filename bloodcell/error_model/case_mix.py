@@ -39,9 +39,11 @@ class CaseMix:
     ) -> "CaseMix":
         """From histograms (P, 64) as of ``fit_recalibration``."""
         rows = [_rows_of(*own) for own in zip(blasts, cells, all_cells, strict=True)]
-        columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+        blasts_of, cells_of, features, weight = (
+            np.concatenate(column) for column in zip(*rows, strict=True)
+        )
         patient = np.repeat(np.arange(len(rows)), [len(row[-1]) for row in rows])
-        return CaseMix(*columns, patient=patient)
+        return CaseMix(blasts_of, cells_of, features, weight, patient)
 
 
 def _rows_of(
