@@ -125,6 +125,7 @@ def begin_or_resume(
             backend=choice,
             preprocessing=model.preprocessing,
             temperature=model.temperature,
+            prior_ratios=model.prior_ratios or None,
             started=now(),
             state="running",
             left_out_files=left_out or None,

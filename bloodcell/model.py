@@ -30,6 +30,8 @@ class Model:
     preprocessing: Preprocessing
     temperature: float
     """Divides the logits before the softmax; from patients that were held out of training."""
+    prior_ratios: tuple[float, ...]
+    """Of each class, or none; see ``calibrated_probabilities``."""
     smears: Smears | None
     """How the images look that it learnt from; None if the card does not say."""
     error_model: ErrorModel | None
@@ -45,6 +47,7 @@ class Model:
             input_px=self.preprocessing.input_px,
             class_count=len(self.scheme.classes),
             temperature=self.temperature,
+            prior_ratios=self.prior_ratios,
         )
 
 
@@ -86,6 +89,7 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
         scheme=scheme,
         preprocessing=preprocessing_from_table(card["preprocessing"]),
         temperature=_positive(card["calibration"]["temperature"], "calibration.temperature"),
+        prior_ratios=_prior_ratios(card["calibration"], len(scheme.codes)),
         smears=smears_from_card(card["smears"]) if "smears" in card else None,
         error_model=ErrorModel.from_card(card["error_model"]) if "error_model" in card else None,
         card=card,
@@ -124,6 +128,13 @@ def _rgb(
         raise ValueError(f"{name} is {values!r}, three values for R, G, B are expected")
     red, green, blue = (checked(value, name) for value in values)
     return red, green, blue
+
+
+def _prior_ratios(calibration: dict[str, Any], classes: int) -> tuple[float, ...]:
+    ratios = calibration.get("prior_ratios", [])
+    if not isinstance(ratios, list) or len(ratios) not in (0, classes):
+        raise ValueError(f"calibration.prior_ratios: {classes} numbers, or none, are expected")
+    return tuple(_not_negative(ratio, "calibration.prior_ratios") for ratio in ratios)
 
 
 def _positive(value: Any, name: str) -> float:

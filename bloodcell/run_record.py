@@ -140,6 +140,8 @@ class RunRecord:
     """Of the scheme: class by letter, in the order of a differential."""
     left_out_files: dict[str, int] | None = None
     """Files of the input that are no cells, by what left them behind; None if there were none."""
+    prior_ratios: tuple[float, ...] | None = None
+    """What followed the softmax, see ``calibrated_probabilities``; None if nothing did."""
     counts: Counts | None = None
     repeated_images: RepeatedImages | None = None
     """None if no image is there twice, or the run is not done."""

@@ -99,6 +99,7 @@ def shipped_networks() -> list[NamedNetwork]:
             card["preprocessing"]["input_px"],
             len(card["classes"]),
             card["calibration"]["temperature"],
+            tuple(card["calibration"].get("prior_ratios", ())),
         )
         networks.append(NamedNetwork(card["name"], network, card["gmacs"]))
     return networks

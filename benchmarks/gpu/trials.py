@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from bloodcell.engine.backends.contract import Network
 from bloodcell.engine.backends.onnx.module import OnnxModule
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
-from bloodcell.engine.backends.torch_device import probabilities_on_device
+from bloodcell.engine.backends.torch_device import probabilities_on_device, ratios_on_device
 from bloodcell.engine.decode import Decoder
 from bloodcell.engine.machine import usable_cores
 from bloodcell.metrics import auroc
@@ -173,6 +173,7 @@ def _in_batches(
     compute: Callable[[Tensor], Tensor], network: Network, dtype: torch.dtype
 ) -> Scored:
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    ratios = ratios_on_device(network, device)
 
     @torch.no_grad()
     def scored(pixels: Any) -> Probabilities:
@@ -183,7 +184,7 @@ def _in_batches(
             whole = torch.zeros(BATCH, *some.shape[1:], device=device)
             whole[: len(some)] = some
             logits = compute(whole.to(dtype, memory_format=torch.channels_last))
-            own = probabilities_on_device(logits, network.temperature)[: len(some)]
+            own = probabilities_on_device(logits, network.temperature, ratios)[: len(some)]
             results.append(own.cpu().numpy())
         return np.concatenate(results)
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
@@ -19,6 +20,7 @@ from bloodcell.files import sha256_of, write_whole
 from bloodcell.plots import save_svg
 from bloodcell.scheme import OWN_SCHEME, Scheme, load_scheme, scheme_names
 from bloodcell.training.curves import draw_curves
+from bloodcell.training.differential import RESTS_ON
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
 from bloodcell.training.recipe import ORIGINS, Head, Recipe, families_of
 from bloodcell.training.validation import Calibration, held_out_error_model, held_out_figures
@@ -34,6 +36,7 @@ def write_model_folder(
     patients: list[str],
     calibration: Calibration,
     held_out: Joined,
+    held_out_logits: torch.Tensor,
     kept: dict[str, dict[str, Any]],
     history: list[dict[str, Any]],
     smears: dict[str, Any] | None,
@@ -42,8 +45,8 @@ def write_model_folder(
     """Write the folder; ModelError if ONNX Runtime's logits are not torch's.
 
     ``sources``: what the card states of each besides its part of the recipe; ``patients``: those of
-    the first; ``kept``: of others, by name, what ``kept_figures`` says; ``smears``: the table of
-    that name.
+    the first; ``held_out_logits``: float32 (N, C), of ``held_out``, without offsets; ``kept``: of
+    others, by name, what ``kept_figures`` says; ``smears``: the table of that name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.onnx"
@@ -62,6 +65,7 @@ def write_model_folder(
         "intended_use": "Research use only: not a medical device, never a diagnosis.",
         "preprocessing": table.pop("preprocessing"),
         "calibration": {
+            **_prior_ratios(calibration),
             "temperature": calibration.temperature,
             "pixels": "dali",
             "offsets_in_weights": [round(float(o), 4) for o in calibration.offsets],
@@ -80,7 +84,7 @@ def write_model_folder(
     if kept:
         card["metrics"]["kept"] = kept
     (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
-    write_held_out(folder, held_out)
+    write_held_out(folder, held_out, held_out_logits)
     if history:
         _write_history(folder / "training.csv", history)
         save_svg(draw_curves(history, folder.name), folder / "training.svg")
@@ -113,14 +117,25 @@ def card_tables(cells: Joined, folds: int) -> dict[str, Any]:
     return tables | ({"error_model": error_model.to_card()} if error_model else {})
 
 
-def write_held_out(folder: Path, cells: Joined) -> None:
-    """Write what the card's figures and error model rest on, so that both can be made again."""
+def _prior_ratios(calibration: Calibration) -> dict[str, Any]:
+    if not calibration.prior_ratios:
+        return {}
+    return {"prior_ratios": list(calibration.prior_ratios), "prior_ratios_rest_on": RESTS_ON}
+
+
+def write_held_out(folder: Path, cells: Joined, logits: torch.Tensor) -> None:
+    """Write what the card's figures and error model rest on, so that both can be made again.
+
+    ``logits`` float32 (N, C), from which calibrations can be.
+    """
+    halves = pa.array(logits.numpy().astype(np.float16).reshape(-1))
     columns = {
         "patient": pa.array(cells.patient).dictionary_encode(),
         "label": pa.array(cells.label).dictionary_encode(),
         "called": pa.array(cells.called).dictionary_encode(),
         "blast_probability": pa.array(cells.blast_probability, pa.float32()),
         "top_probability": pa.array(cells.top_probability, pa.float32()),
+        "logits": pa.FixedSizeListArray.from_arrays(halves, logits.shape[1]),
     }
     pq.write_table(pa.table(columns), folder / HELD_OUT)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
 from bloodcell.architectures.table import ARCHITECTURES
@@ -12,6 +12,13 @@ from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.training.crossvalidation import CrossValidation, Fitted, Material
+from bloodcell.training.differential import (
+    KeptCells,
+    called_by_others,
+    figures_by_source,
+    fit_prior_ratios,
+    occurrence_of,
+)
 from bloodcell.training.export import recipe_table, write_model_folder
 from bloodcell.training.material import prepare
 from bloodcell.training.recipe import CardData, DataEntry, Head, Recipe, Source, read_recipe
@@ -22,7 +29,6 @@ from bloodcell.training.validation import (
     blasts_fitted,
     fit_calibration,
     held_out_cells,
-    kept_figures,
 )
 
 
@@ -52,8 +58,7 @@ def train(
     ``data_limits`` (what they lack) say, by default that it is not stated. ``head``: ``svm``
     fits a linear support vector machine to the features of the network, which is trained as
     without; a folder that was trained with one head can be copied and finished with another.
-    ``progress`` is called
-    with batches done and in all. Raises InputError, ModelError, DiskError.
+    ``progress`` is called with batches done and in all. Raises InputError, ModelError, DiskError.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -77,22 +82,41 @@ def train(
         job["weights_sha256"] = sha256_of(Path(chosen.weights))
     count = _counting_batches(progress or (lambda *_: None), material, chosen)
     fitted = CrossValidation(out, material, chosen, job, count, head=head).run()
+    _finish(out, material, fitted, chosen, labels_sha256=labels_sha256, head=head)
+
+
+def _finish(
+    out: Path,
+    material: Material,
+    fitted: Fitted,
+    recipe: Recipe,
+    *,
+    labels_sha256: list[str],
+    head: Head,
+) -> None:
+    """Calibrate the network and write its folder."""
+    classes = load_scheme(recipe.scheme)
     known = _held_out(material, fitted, classes, head)
     calibration = fit_calibration(known)
     fitted.network.raise_logits(calibration.offsets)
+    kept = _kept(material, fitted.held_out_logits + calibration.offsets, recipe)
+    occurrence = occurrence_of(known.labels.numpy(), len(classes.codes))
+    fit = kept, calibration.temperature, occurrence, classes.is_blast
+    calibration = replace(calibration, prior_ratios=fit_prior_ratios(*fit))
     write_model_folder(
         out,
         network=fitted.network,
         scheme=classes,
-        recipe=chosen,
+        recipe=recipe,
         sources=[
             {"cells": int((material.task.cells.sources == number).sum()), "labels_sha256": digest}
             for number, digest in enumerate(labels_sha256)
         ],
         patients=sorted(set(known.patients.tolist())),
         calibration=calibration,
-        held_out=held_out_cells(known, classes),
-        kept=_kept(material, fitted.held_out_logits + calibration.offsets, chosen, classes),
+        held_out=held_out_cells(known, classes, calibration.prior_ratios),
+        held_out_logits=known.logits,
+        kept=figures_by_source(kept, called_by_others(*fit), classes),
         history=fitted.history,
         smears=material.smears,
         head=head,
@@ -117,16 +141,13 @@ def _held_out(material: Material, fitted: Fitted, classes: Scheme, head: Head) -
     )
 
 
-def _kept(
-    material: Material, logits: torch.Tensor, recipe: Recipe, classes: Scheme
-) -> dict[str, Any]:
-    """Figures of the cells of each source that were kept back, by the source's name."""
-    cells, fold = material.task.cells, material.fold_of_cell
-    return {
-        source.name: kept_figures(logits[rows], cells.label_sets[cells.labels[rows]], classes)
-        for number, source in enumerate(recipe.source)
-        if (rows := (fold == KEPT_FOLD) & (cells.sources == number)).any()
-    }
+def _kept(material: Material, logits: torch.Tensor, recipe: Recipe) -> KeptCells:
+    """The cells of further sources that were kept back."""
+    cells, rows = material.task.cells, material.fold_of_cell == KEPT_FOLD
+    names = np.array([source.name for source in recipe.source])
+    return KeptCells(
+        logits[rows], cells.label_sets[cells.labels[rows]], names[cells.sources[rows].numpy()]
+    )
 
 
 def completed(

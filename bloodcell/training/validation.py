@@ -39,6 +39,8 @@ class Calibration:
     temperature: float
     offsets: torch.Tensor
     """float32 (C,)."""
+    prior_ratios: tuple[float, ...] = ()
+    """See ``calibrated_probabilities``; not of the held-out cells but of ``fit_prior_ratios``."""
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,13 @@ def _grouped(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
     return torch.stack(each, 1)
 
 
-def calibrated_by_others(cells: HeldOut) -> npt.NDArray[np.float32]:
+def calibrated_by_others(
+    cells: HeldOut, prior_ratios: tuple[float, ...]
+) -> npt.NDArray[np.float32]:
     """Probabilities float32 (N, C), each patient's by the calibration of all other patients.
 
     So what is measured on them is what a new patient may expect. With one patient only, by its
-    own.
+    own. ``prior_ratios`` rest on none of them.
     """
     names = np.unique(cells.patients)
     probabilities = np.empty(cells.logits.shape, np.float32)
@@ -146,14 +150,14 @@ def calibrated_by_others(cells: HeldOut) -> npt.NDArray[np.float32]:
         own = cells.patients == name
         fitted = fit_calibration(cells.where(~own) if len(names) > 1 else cells)
         probabilities[own] = calibrated_probabilities(
-            (cells.where(own).logits + fitted.offsets).numpy(), fitted.temperature
+            (cells.where(own).logits + fitted.offsets).numpy(), fitted.temperature, prior_ratios
         )
     return probabilities
 
 
-def held_out_cells(cells: HeldOut, scheme: Scheme) -> Joined:
+def held_out_cells(cells: HeldOut, scheme: Scheme, prior_ratios: tuple[float, ...]) -> Joined:
     """The held-out cells as a run would hold them, with their labels."""
-    probabilities = calibrated_by_others(cells)
+    probabilities = calibrated_by_others(cells, prior_ratios)
     codes = np.array(scheme.codes)
     return Joined(
         patient=cells.patients,
@@ -172,27 +176,35 @@ def held_out_cells(cells: HeldOut, scheme: Scheme) -> Joined:
     )
 
 
-def kept_figures(logits: torch.Tensor, label_sets: torch.Tensor, scheme: Scheme) -> dict[str, Any]:
+def kept_figures(
+    called: npt.NDArray[np.int64], label_sets: npt.NDArray[np.bool_], scheme: Scheme
+) -> dict[str, Any]:
     """What the card states of K cells of a source that no network learnt from.
 
-    ``logits`` float32 (K, C), calibrated; ``label_sets`` bool (K, C). Of each label how many cells
-    there are and how many were called so; how many leukocytes, other than blasts, were called
-    blasts.
+    ``called``, (K,): the class of each; ``label_sets`` (K, C). Of each label how many cells there
+    are, what they were called and how many rightly; how many leukocytes, other than blasts, were
+    called blasts.
     """
-    called = logits.argmax(1)
-    is_right = label_sets.gather(1, called[:, None])[:, 0].numpy()
-    names = ["|".join(np.array(scheme.codes)[one].tolist()) for one in label_sets.numpy()]
+    codes = np.array(scheme.codes)
+    is_right = label_sets[np.arange(len(called)), called]
+    names = np.array(["|".join(codes[one].tolist()) for one in label_sets])
     rows = []
-    for name in sorted(set(names)):
-        own = np.array([one == name for one in names])
-        right = float(is_right[own].mean())
-        rows.append({"class": name, "sensitivity": round(right, 4), "n": int(own.sum())})
-    is_other = ~label_sets[:, scheme.is_blast | ~scheme.is_leukocyte].any(1)
-    called_blast = torch.from_numpy(scheme.is_blast)[called] & is_other
+    for name in np.unique(names):
+        own = names == name
+        to, cells = np.unique(codes[called[own]], return_counts=True)
+        rows.append(
+            {
+                "class": str(name),
+                "sensitivity": round(float(is_right[own].mean()), 4),
+                "n": int(own.sum()),
+                "called": dict(zip(to.tolist(), cells.tolist(), strict=True)),
+            }
+        )
+    is_other = ~label_sets[:, scheme.is_blast | ~scheme.is_leukocyte].any(axis=1)
     return {
-        "cells": len(logits),
+        "cells": len(called),
         "leukocytes": int(is_other.sum()),
-        "leukocytes_called_blast": int(called_blast.sum()),
+        "leukocytes_called_blast": int((scheme.is_blast[called] & is_other).sum()),
         "class": rows,
     }
 

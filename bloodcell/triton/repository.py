@@ -57,7 +57,9 @@ def _content(model: Model, options: Options) -> dict[str, dict[str, bytes]]:
     pipeline = serialized_pipeline(
         model.preprocessing, options.batch_size, on_gpu=options.device == "gpu"
     )
-    network = with_probabilities(model.network.weights.read_bytes(), model.temperature)
+    network = with_probabilities(
+        model.network.weights.read_bytes(), model.temperature, model.prior_ratios
+    )
     labels = "".join(f"{code}\n" for code in model.scheme.codes).encode()
     card = (model.folder / "card.toml").read_bytes()
     files = (

@@ -68,11 +68,18 @@ void test_sha256() {
 void test_probabilities() {
     const float logits[] = {0.0F, static_cast<float>(2 * std::log(3.0))};
     float p[2] = {};
-    CHECK(calibrated(logits, 2, 2.0, p) && p[0] == 0.25F && p[1] == 0.75F);
+    CHECK(calibrated(logits, 2, 2.0, {}, p) && p[0] == 0.25F && p[1] == 0.75F);
     const float far[] = {-1e30F, 1e30F};
-    CHECK(calibrated(far, 2, 1.0, p) && p[0] == 0.0F && p[1] == 1.0F);
+    CHECK(calibrated(far, 2, 1.0, {}, p) && p[0] == 0.0F && p[1] == 1.0F);
+    const float three[] = {0.0F, static_cast<float>(std::log(3.0)),
+                           static_cast<float>(std::log(4.0))};
+    float q[3] = {};
+    // 1/8, 3/8, 1/2: the first keeps its eighth, of 7/8 the second has 3 * 4 parts of 3 * 4 + 4
+    // * 1.
+    CHECK(calibrated(three, 3, 1.0, {0, 4, 1}, q) && q[0] == 0.125F && q[1] == 0.65625F &&
+          q[2] == 0.21875F);
     const float wrong[] = {0.0F, std::numeric_limits<float>::infinity()};
-    CHECK(!calibrated(wrong, 2, 1.0, p) && std::isnan(p[0]) && std::isnan(p[1]));
+    CHECK(!calibrated(wrong, 2, 1.0, {}, p) && std::isnan(p[0]) && std::isnan(p[1]));
 }
 
 void test_card() {
@@ -94,6 +101,13 @@ void test_card_refusals() {
     CHECK(refuses_card(with("mean = [0.5, ", "mean = ["), "preprocessing.mean"));
     CHECK(refuses_card(with("std = [1, ", "std = [0, "), "preprocessing.std"));
     CHECK(refuses_card(with("temperature = 1.5", "temperature = nan"), "calibration.temperature"));
+    const auto ratios = [](const std::string& numbers) {
+        return with("temperature = 1.5", "temperature = 1.5\nprior_ratios = " + numbers);
+    };
+    CHECK(read_card(ratios("[0, 2.5]"), "").prior_ratios == std::vector<double>({0, 2.5}));
+    for (const char* wrong : {"[1]", "[1, -1]", "[1, nan]", "1"}) {
+        CHECK(refuses_card(ratios(wrong), "calibration.prior_ratios"));
+    }
     CHECK(refuses_card(card_text + "[error_model]\ntail = 1", "error_model.blast_shape"));
     CHECK(refuses_card(card_text + "[smears]\nlimit = 1", "smears.means"));
     const auto smears = [](const std::string& limit) {

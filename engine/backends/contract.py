@@ -37,6 +37,8 @@ class Network:
     class_count: int
     temperature: float
     """Divides the logits before the softmax."""
+    prior_ratios: tuple[float, ...] = ()
+    """What follows it, see ``calibrated_probabilities``; empty: nothing."""
 
 
 @dataclass(frozen=True)

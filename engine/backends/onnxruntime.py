@@ -47,7 +47,7 @@ class OnnxRuntimeBackend:
         self._input = self._session.get_inputs()[0].name
         self.class_count = network.class_count
         self.made_of = {"onnxruntime": onnxruntime.__version__}
-        self._temperature = network.temperature
+        self._calibration = network.temperature, network.prior_ratios
         self._check_shapes(network)
 
     def probabilities(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -56,7 +56,7 @@ class OnnxRuntimeBackend:
             logits: npt.NDArray[np.float32] = self._session.run(None, {self._input: pixels})[0]
         except Exception as error:
             raise EngineError(f"ONNX Runtime failed on {len(pixels)} cells: {error}") from error
-        return calibrated_probabilities(logits, self._temperature)
+        return calibrated_probabilities(logits, *self._calibration)
 
     def _check_shapes(self, network: Network) -> None:
         pixels, logits = self._session.get_inputs()[0], self._session.get_outputs()[0]

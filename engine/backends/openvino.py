@@ -32,7 +32,7 @@ class OpenVINOBackend:
     def __init__(self, network: Network, threads: int, calls: int, *, prompt: bool = False) -> None:
         self.class_count = network.class_count
         self.made_of = {"openvino": str(openvino.get_version())}
-        self._temperature = network.temperature
+        self._calibration = network.temperature, network.prior_ratios
         settings = _settings(threads, calls)
         self._whole = _compiled(network, _PASS_CELLS, settings)
         precision = self._whole.get_property("INFERENCE_PRECISION_HINT")
@@ -55,7 +55,7 @@ class OpenVINOBackend:
         )
         none = np.empty((0, self.class_count), np.float32)
         logits = np.concatenate([none, *(self._logits(*part) for part in parts if len(part[1]))])
-        return calibrated_probabilities(logits, self._temperature)
+        return calibrated_probabilities(logits, *self._calibration)
 
     def _logits(self, compiled: Any, pixels: Array, pass_cells: int) -> Array:
         request = compiled.create_infer_request()  # one a call: calls share the network only

@@ -30,7 +30,7 @@ class TorchBackend:
         torch.set_num_threads(threads)
         module = OnnxModule(network.weights.read_bytes()).eval()
         self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._temperature = network.temperature
+        self._calibration = network.temperature, network.prior_ratios
         shape = _PASS_CELLS, 3, network.input_px, network.input_px
         self._pixels = torch.zeros(shape).to(memory_format=torch.channels_last)
 
@@ -40,7 +40,7 @@ class TorchBackend:
             logits = in_passes(self._pass, pixels, _PASS_CELLS, self.class_count)
         except RuntimeError as error:
             raise EngineError(f"torch failed: {str(error).splitlines()[0]}") from error
-        return calibrated_probabilities(logits, self._temperature)
+        return calibrated_probabilities(logits, *self._calibration)
 
     def _pass(self, pixels: Array) -> Array:
         # By NumPy, which also takes pixels that may not be written to.

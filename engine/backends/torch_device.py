@@ -11,7 +11,7 @@ from torch import Tensor
 from bloodcell.engine.backends.contract import PENDING, USE_REFERENCE, Network
 from bloodcell.engine.backends.device import OneSizeBackend, Slot
 from bloodcell.engine.backends.onnx.module import OnnxModule
-from bloodcell.engine.probabilities import PROBABILITY_STEP
+from bloodcell.engine.probabilities import LEAST_SHARED, PROBABILITY_STEP
 from bloodcell.errors import EngineError
 
 _WARM_UPS = 3
@@ -32,7 +32,7 @@ class TorchDeviceBackend(OneSizeBackend):
         self._temperature = network.temperature
         module = OnnxModule(network.weights.read_bytes()).eval()
         with self._failing_in_one_line():
-            self._prepare(module, network.input_px)
+            self._prepare(module, network)
 
     def _as_array(self, pixels: Any) -> Any:
         on_host = isinstance(pixels, np.ndarray)
@@ -55,8 +55,9 @@ class TorchDeviceBackend(OneSizeBackend):
         except RuntimeError as error:
             raise EngineError(failure_line(error, self.largest_batch)) from error
 
-    def _prepare(self, module: OnnxModule, side: int) -> None:
-        rows = self.largest_batch
+    def _prepare(self, module: OnnxModule, network: Network) -> None:
+        rows, side = self.largest_batch, network.input_px
+        self._prior_ratios = ratios_on_device(network, "cuda")
         self._module = module.to(self._dtype).to("cuda", memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._pixels = torch.zeros(rows, 3, side, side, device="cuda", dtype=self._dtype)
@@ -80,15 +81,28 @@ class TorchDeviceBackend(OneSizeBackend):
     @torch.no_grad()
     def _compute(self) -> Tensor:
         pixels = self._pixels.to(self._dtype, memory_format=torch.channels_last)
-        return probabilities_on_device(self._module(pixels), self._temperature)
+        return probabilities_on_device(self._module(pixels), self._temperature, self._prior_ratios)
 
 
-def probabilities_on_device(logits: Tensor, temperature: float) -> Tensor:
-    """``calibrated_probabilities`` where the logits (N, C) lie; float32, within one step of it."""
+def ratios_on_device(network: Network, device: str) -> Tensor:
+    """The ``prior_ratios`` of each class, float64 (C,), all 0 if the network has none."""
+    ratios = network.prior_ratios or (0.0,) * network.class_count
+    return torch.tensor(ratios, dtype=torch.float64, device=device)
+
+
+def probabilities_on_device(logits: Tensor, temperature: float, prior_ratios: Tensor) -> Tensor:
+    """``calibrated_probabilities`` where the logits (N, C) lie; float32, within one step of it.
+
+    ``prior_ratios``: float64 (C,), there too.
+    """
     numbers = logits.isfinite().all(dim=1, keepdim=True)
     # A value and not a branch on it, so that a CUDA graph can hold it.
     scaled = logits.double().masked_fill(~numbers, float("nan")) / temperature
-    steps = (torch.softmax(scaled, dim=1) / PROBABILITY_STEP).round()
+    told = torch.softmax(scaled, dim=1)
+    shares = (prior_ratios > 0).double()
+    weighted = (told * prior_ratios).sum(dim=1, keepdim=True).clamp(min=LEAST_SHARED)
+    factors = 1 - shares + prior_ratios * ((told * shares).sum(dim=1, keepdim=True) / weighted)
+    steps = (told * factors / PROBABILITY_STEP).round()
     return steps.float() * PROBABILITY_STEP
 
 

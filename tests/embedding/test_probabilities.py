@@ -72,11 +72,16 @@ def test_real_cells_have_the_probabilities_of_score(
 
 def test_equal_pixels_give_equal_bits(library: Library, tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "m", "jhu18")
+    ratios = (3.0, 0.5, 0.0, *[0.25] * 15)
+    card = (folder / "card.toml").read_text()
+    (folder / "card.toml").write_text(
+        card.replace("temperature = 1.0", f"temperature = 1.0\nprior_ratios = {list(ratios)}")
+    )
     rng = np.random.default_rng(1)
     images = list(rng.integers(0, 256, (50, 8, 8, 3), np.uint8))
     images = [np.repeat(np.repeat(image, 4, axis=0), 4, axis=1) for image in images]
     model = library.open(folder)
-    network = Network(folder / "model.onnx", 8, model.about.classes, 1.0)
+    network = Network(folder / "model.onnx", 8, model.about.classes, 1.0, ratios)
     pixels = np.stack([model.network_input(image) for image in images])
     expected = OnnxRuntimeBackend(network, threads=1).probabilities(pixels)
     assert len(np.unique(expected)) > 100

@@ -20,6 +20,22 @@ def test_temperature_softens() -> None:
     )
 
 
+def test_other_priors_divide_what_classes_without_a_ratio_leave() -> None:
+    # 1/8, 3/8, 1/2: the first keeps its eighth; of 7/8 the second has 3 * 4 parts, the third 4 * 1.
+    logits = np.log(np.array([[1, 3, 4]], np.float32))
+    told = calibrated_probabilities(logits, 1.0, (0, 4, 1))
+    assert told.tolist() == [[0.125, 0.65625, 0.21875]]
+
+
+def test_where_nothing_is_left_to_divide_nothing_changes() -> None:
+    logits = np.array([[2000, 0, 0], [0, 0, 0]], np.float32)
+    told = calibrated_probabilities(logits, 1.0, (0, 4, 0.5))
+    assert told[0].tolist() == [1, 0, 0]
+    expected = calibrated_probabilities(logits, 1.0)
+    assert np.array_equal(told[:, 0], expected[:, 0])
+    assert np.array_equal(calibrated_probabilities(logits, 1.0, (0, 0, 0)), expected)
+
+
 def test_a_row_whose_logits_are_no_numbers_is_nan_and_changes_no_other() -> None:
     logits = np.zeros((5, 3), np.float32)
     for row, wrong in enumerate((np.nan, np.inf, -np.inf)):
@@ -36,6 +52,11 @@ def test_a_row_depends_on_itself_alone(cells: int, classes: int, seed: int) -> N
     together = calibrated_probabilities(logits, 1.3)
     alone = np.concatenate([calibrated_probabilities(row[None], 1.3) for row in logits])
     assert np.array_equal(together, alone)
+    ratios = np.random.default_rng(seed).choice([0, 0.3, 5], classes)
+    adjusted = calibrated_probabilities(logits, 1.3, ratios)
+    alone = np.concatenate([calibrated_probabilities(row[None], 1.3, ratios) for row in logits])
+    assert np.array_equal(adjusted, alone)
+    assert np.array_equal(adjusted[:, ratios == 0], together[:, ratios == 0])
     steps = together / PROBABILITY_STEP
     assert np.array_equal(steps, np.rint(steps))
     assert np.abs(together.sum(axis=1) - 1).max() <= classes * PROBABILITY_STEP

@@ -1,5 +1,6 @@
 """What the repository's DALI pipeline and ONNX network give is what ``score`` gives."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -76,12 +77,13 @@ def test_images_padded_to_one_length_are_the_same(
     assert Served(repository)(padded).tobytes() == expected.tobytes()
 
 
-def test_probabilities_in_the_graph_are_those_of_score() -> None:
+@pytest.mark.parametrize("ratios", [(), (0.0, 4.0, *[0.7] * 16)])
+def test_probabilities_in_the_graph_are_those_of_score(ratios: Sequence[float]) -> None:
     logits = np.random.default_rng(1).normal(0, 6, (20_000, 18)).astype(np.float32)
     logits[0] = 0
     logits[1] = [80, -80] * 9
-    expected = calibrated_probabilities(logits, 0.93)
-    given = of_graph(logits, 0.93)
+    expected = calibrated_probabilities(logits, 0.93, ratios)
+    given = of_graph(logits, 0.93, ratios)
     assert given.dtype == np.float32
     assert given.tobytes() == expected.tobytes()
 
@@ -107,9 +109,12 @@ def with_identity(classes: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def of_graph(logits: npt.NDArray[np.float32], temperature: float) -> Probabilities:
+def of_graph(
+    logits: npt.NDArray[np.float32], temperature: float, prior_ratios: Sequence[float] = ()
+) -> Probabilities:
     """The graph's probabilities of logits that nothing has changed."""
-    network = with_probabilities(with_identity(logits.shape[1]).SerializeToString(), temperature)
+    identity = with_identity(logits.shape[1]).SerializeToString()
+    network = with_probabilities(identity, temperature, prior_ratios)
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, {"x": logits})[0])
 

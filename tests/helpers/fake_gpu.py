@@ -122,12 +122,16 @@ class RawKernel:
         assert f"void {name}(" in source
 
     def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
-        logits, probabilities, rows, classes, temperature = arguments
+        logits, probabilities, rows, classes, temperature, ratios = arguments
         assert logits.shape == probabilities.shape == (rows, classes)
+        assert ratios.shape == (classes,)
+        assert ratios.dtype == np.float64
         assert grid[0] * block[0] >= rows
 
         def compute() -> None:
-            probabilities[...] = calibrated_probabilities(np.asarray(logits), float(temperature))
+            probabilities[...] = calibrated_probabilities(
+                np.asarray(logits), float(temperature), np.asarray(ratios)
+            )
 
         Stream.do_now_or_later(compute)
 

@@ -52,6 +52,8 @@ def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: 
         ("antialias = true", 'antialias = "false"', "not true or false"),
         ("input_px = 160", "input_px = 112", "its card says"),
         ("0.183,", "0.0,", "a number above 0"),
+        ("prior_ratios = [", "prior_ratios = [1.0,", "prior_ratios: 18 numbers, or none"),
+        ("prior_ratios = [\n    ", "prior_ratios = [\n    -", "a number of 0 or more"),
     ]:
         assert entry in card
         (model / "card.toml").write_text(card.replace(entry, wrong))

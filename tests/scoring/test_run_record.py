@@ -19,8 +19,8 @@ def test_a_run_knows_what_its_file_says(run: bloodcell.Run) -> None:
     assert list(run.about) == [
         "job", "manifest_sha256", "scheme", "error_model", "why_not_adjusted", "model_folder",
         "backend", "preprocessing", "temperature", "started", "state", "classes", "letters",
-        "cells", "scored", "rejected", "patients", "unstained", "unidentified", "session",
-        "finished", "recalibration", "audit_head",
+        "prior_ratios", "cells", "scored", "rejected", "patients", "unstained", "unidentified",
+        "session", "finished", "recalibration", "audit_head",
     ]  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def test_what_is_not_known_yet_is_not_in_the_file(run: bloodcell.Run, tmp_path: 
     unknown = dict.fromkeys(names)
     begun = replace(run.record, state="running", **unknown)  # type: ignore[arg-type]
     write_record(tmp_path / "run.json", begun)
-    assert list(json.loads((tmp_path / "run.json").read_text()))[-2:] == ["classes", "letters"]
+    assert list(json.loads((tmp_path / "run.json").read_text()))[-2:] == ["letters", "prior_ratios"]
     assert read_record(tmp_path / "run.json") == begun
     assert "device_memory_mib" not in run.about["session"]
     with pytest.raises(RunError, match="has no counts"):

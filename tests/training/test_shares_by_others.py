@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tomli_w
+import torch
 from helpers.drawn_patients import histogram_of, labelled
 from helpers.drawn_runs import copy_of_model
 
@@ -103,7 +104,10 @@ def read_held_out(folder: Path, scheme: Scheme) -> Joined:
 def test_a_card_can_be_made_again_from_the_held_out_cells_beside_it(tmp_path: Path) -> None:
     cells = drawn_cells(8)
     in_float32 = cells.blast_probability.astype(np.float32).astype(np.float64)
-    write_held_out(tmp_path, cells)
+    logits = torch.arange(len(cells.patient) * 2.0).reshape(-1, 2)
+    write_held_out(tmp_path, cells, logits)
+    kept = pq.read_table(tmp_path / HELD_OUT)["logits"].to_pylist()
+    assert kept == logits.half().tolist()
     tables = card_tables(read_held_out(tmp_path, cells.run_scheme), folds=3)
     assert tables == card_tables(replace(cells, blast_probability=in_float32), folds=3)
     assert tables["error_model"]["patients"] == 8

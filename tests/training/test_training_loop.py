@@ -306,10 +306,10 @@ def test_a_patient_has_no_say_in_its_own_calibration() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     patients = np.array(["a", "a", "b", "b"])
     cells = HeldOut(torch.zeros(4, 2), labels, patients, torch.ones(4), all_fitted(2))
-    by_others = calibrated_by_others(cells)
+    by_others = calibrated_by_others(cells, ())
     assert (by_others[:2, 1] > 0.9).all()  # by patient b, of class 1 alone
     assert (by_others[2:, 0] > 0.9).all()
-    assert (calibrated_by_others(cells.where(patients == "a"))[:, 0] > 0.9).all()
+    assert (calibrated_by_others(cells.where(patients == "a"), ())[:, 0] > 0.9).all()
 
 
 def test_labels_that_are_not_trusted_do_not_calibrate() -> None:

@@ -117,18 +117,37 @@ Smears smears_of(const toml::table& table) {
     return smears;
 }
 
+std::vector<double> prior_ratios_of(const Entry& entry, std::size_t classes) {
+    std::vector<double> ratios = numbers_of(entry, classes);
+    for (const double ratio : ratios) {
+        if (ratio < 0) refuse(entry, "numbers of 0 or more are");
+    }
+    return ratios;
+}
+
 Card card_of(const toml::table& table) {
     const toml::table& calibration = table_of(entry_of(table, "calibration"));
-    Card card{text_of(entry_of(table, "name")), text_of(entry_of(table, "version")),
-              text_of(entry_of(table, "scheme")), std::nullopt, std::nullopt,
-              texts_of(entry_of(table, "classes")), text_of(entry_of(table, "weights_sha256")),
+    Card card{text_of(entry_of(table, "name")),
+              text_of(entry_of(table, "version")),
+              text_of(entry_of(table, "scheme")),
+              std::nullopt,
+              std::nullopt,
+              texts_of(entry_of(table, "classes")),
+              text_of(entry_of(table, "weights_sha256")),
               preprocessing_of(table_of(entry_of(table, "preprocessing"))),
               positive_of(entry_of(calibration, "temperature", "calibration")),
+              {},
               // Cards that say nothing are of versions that had DALI's pixels only.
-              "dali", std::nullopt, std::nullopt};
+              "dali",
+              std::nullopt,
+              std::nullopt};
     if (calibration.contains("pixels")) {
         card.calibrated_on =
             one_of(entry_of(calibration, "pixels", "calibration"), {"dali", "bloodcell"});
+    }
+    if (calibration.contains("prior_ratios")) {
+        card.prior_ratios = prior_ratios_of(entry_of(calibration, "prior_ratios", "calibration"),
+                                            card.classes.size());
     }
     if (table.contains("scheme_sha256")) {
         card.scheme_sha256 = text_of(entry_of(table, "scheme_sha256"));

@@ -33,7 +33,8 @@ struct Card {
     std::string weights_sha256;
     Preprocessing preprocessing;
     double temperature;
-    std::string calibrated_on;  // whose pixels: dali or bloodcell
+    std::vector<double> prior_ratios;  // one a class, 0 or more, or none; see probabilities.hpp
+    std::string calibrated_on;         // whose pixels: dali or bloodcell
     std::optional<ErrorModel> error_model;
     std::optional<Smears> smears;
 };

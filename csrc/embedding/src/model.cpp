@@ -118,7 +118,8 @@ void Model::score(const bloodcell_image* images, std::size_t count, bloodcell_ce
         const auto logits = network_.logits(pixels.data(), places.size());
         for (std::size_t i = 0; i < places.size(); ++i) {
             float* const own = scored.data() + places[i] * classes;
-            if (!calibrated(logits.data() + i * classes, classes, card_.temperature, own)) {
+            if (!calibrated(logits.data() + i * classes, classes, card_.temperature,
+                            card_.prior_ratios, own)) {
                 throw bad_model("the network gave logits that are no numbers for row " +
                                 std::to_string(images[places[i]].row) +
                                 ": its weights or the card's preprocessing are at fault");

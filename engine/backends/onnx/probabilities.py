@@ -1,11 +1,13 @@
 """A network that gives what is stored of a cell, for servers that run ONNX and nothing else."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from bloodcell.engine.backends.onnx.file import checked_bytes, read_onnx
-from bloodcell.engine.probabilities import PROBABILITY_STEP
+from bloodcell.engine.probabilities import LEAST_SHARED, PROBABILITY_STEP
 from bloodcell.errors import ModelError
 
 if TYPE_CHECKING:
@@ -15,8 +17,13 @@ OUTPUT = "probabilities"
 _OLDEST_OPSET = 11
 """The first that has Round."""
 
+_Step: TypeAlias = tuple[str, list[str], dict[str, Any]]
+"""Kind of a node, its inputs besides what came before, its attributes."""
 
-def with_probabilities(onnx_bytes: bytes, temperature: float) -> bytes:
+
+def with_probabilities(
+    onnx_bytes: bytes, temperature: float, prior_ratios: Sequence[float] = ()
+) -> bytes:
     """The network with ``calibrated_probabilities`` behind its logits, ``OUTPUT``.
 
     The arithmetic is that function's: in double precision, rounded half to even, NaN where a logit
@@ -30,39 +37,85 @@ def with_probabilities(onnx_bytes: bytes, temperature: float) -> bytes:
             f"the network has {len(model.graph.output)} outputs and opset {opset}: one output and "
             f"opset {_OLDEST_OPSET} or later are expected"
         )
-    _append(model.graph, temperature)
+    _append(model.graph, temperature, np.asarray(prior_ratios, np.float64))
     return checked_bytes(model, "given probabilities")
 
 
-def _append(graph: "onnx.GraphProto", temperature: float) -> None:
-    from onnx import TensorProto, numpy_helper
-    from onnx.helper import make_node
+def _append(
+    graph: "onnx.GraphProto", temperature: float, prior_ratios: npt.NDArray[np.float64]
+) -> None:
+    from onnx import TensorProto
 
     logits = graph.output[0].name
-    constants = {
-        "bloodcell/temperature": np.float64(temperature),
-        "bloodcell/steps": np.float64(1 / PROBABILITY_STEP),
-        "bloodcell/step": np.float32(PROBABILITY_STEP),
-    }
-    graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
+    temperature_, steps, step = _constants(
+        graph,
+        temperature=np.float64(temperature),
+        steps=np.float64(1 / PROBABILITY_STEP),
+        step=np.float32(PROBABILITY_STEP),
     )
-    temperature_, steps, step = constants
-    chain: list[tuple[str, list[str], dict[str, Any]]] = [
+    softmax: list[_Step] = [
         # Nothing where a logit is finite, NaN elsewhere, also where softmax would not notice.
         ("Sub", [logits, logits], {}),
         ("Add", [logits], {}),
         ("Cast", [], {"to": TensorProto.DOUBLE}),
         ("Div", [temperature_], {}),
         ("Softmax", [], {"axis": 1}),
-        ("Mul", [steps], {}),
+    ]
+    told = _chain(graph, "softmax", softmax)
+    if len(prior_ratios):
+        told = _under_priors(graph, told, prior_ratios)
+    quantised: list[_Step] = [
+        ("Mul", [told, steps], {}),
         ("Round", [], {}),
         ("Cast", [], {"to": TensorProto.FLOAT}),
         ("Mul", [step], {}),
     ]
+    _chain(graph, "quantised", quantised)
+    graph.node[-1].output[0] = graph.output[0].name = OUTPUT
+
+
+def _under_priors(
+    graph: "onnx.GraphProto", told: str, prior_ratios: npt.NDArray[np.float64]
+) -> str:
+    """The probabilities ``told`` under other priors; a class's column is its part of a sum."""
+    shares = (prior_ratios > 0).astype(np.float64)
+    ratios, kept, least, column, ratio_column = _constants(
+        graph,
+        ratios=prior_ratios,
+        kept=1 - shares,
+        least=np.float64(LEAST_SHARED),
+        shared_column=shares[:, None],
+        ratio_column=prior_ratios[:, None],
+    )
+    left = _chain(graph, "left", [("MatMul", [told, column], {})])
+    weighted = _chain(
+        graph, "weighted", [("MatMul", [told, ratio_column], {}), ("Max", [least], {})]
+    )
+    steps: list[_Step] = [
+        ("Div", [left, weighted], {}),
+        ("Mul", [ratios], {}),
+        ("Add", [kept], {}),
+        ("Mul", [told], {}),
+    ]
+    return _chain(graph, "under_priors", steps)
+
+
+def _constants(graph: "onnx.GraphProto", **values: Any) -> list[str]:
+    """Add constants to the graph; their names there."""
+    from onnx import numpy_helper
+
+    named = {f"bloodcell/{name}": np.asarray(value) for name, value in values.items()}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in named.items())
+    return list(named)
+
+
+def _chain(graph: "onnx.GraphProto", name: str, steps: list[_Step]) -> str:
+    """Add nodes one after another, each taking what the one before gives; what the last gives."""
+    from onnx.helper import make_node
+
     before: list[str] = []
-    for number, (kind, others, attributes) in enumerate(chain):
-        output = OUTPUT if number == len(chain) - 1 else f"bloodcell/{number}"
+    for number, (kind, others, attributes) in enumerate(steps):
+        output = f"bloodcell/{name}/{number}"
         graph.node.append(make_node(kind, before + others, [output], **attributes))
         before = [output]
-    graph.output[0].name = OUTPUT
+    return before[0]

@@ -100,6 +100,8 @@ class TensorRTBackend(OneSizeBackend):
             self._pixels = cupy.zeros((rows, 3, side, side), np.float32)
             self._logits = cupy.zeros((rows, classes), np.float32)
             self._on_device = cupy.zeros((rows, classes), np.float32)
+            ratios = self._network.prior_ratios or (0.0,) * classes
+            self._prior_ratios = cupy.asarray(np.array(ratios, np.float64))
         self._slots = [
             Slot(
                 cupyx.empty_pinned(self._pixels.shape, np.float32),
@@ -133,6 +135,7 @@ class TensorRTBackend(OneSizeBackend):
                 np.int32(self.largest_batch),
                 np.int32(self.class_count),
                 np.float64(self._network.temperature),
+                self._prior_ratios,
             )
             self._softmax((blocks,), (kernel.BLOCK,), arguments)
 

@@ -137,15 +137,19 @@ def test_torch_runs_a_resnext_of_odd_sizes(tmp_path: Path) -> None:
     assert np.abs(by_torch - expected).max() <= 1e-3
 
 
-def test_probabilities_on_a_device_are_those_of_the_host() -> None:
+@pytest.mark.parametrize("ratios", [(), (0.0, 4.0, *[0.7] * 16)])
+def test_probabilities_on_a_device_are_those_of_the_host(ratios: tuple[float, ...]) -> None:
     import torch
 
-    from bloodcell.engine.backends.torch_device import probabilities_on_device
+    from bloodcell.engine.backends.torch_device import probabilities_on_device, ratios_on_device
 
     logits = np.random.default_rng(0).normal(0, 9, (500, 18)).astype(np.float32)
     logits[3, 2], logits[4, 0] = np.inf, np.nan
-    on_device = probabilities_on_device(torch.from_numpy(logits), 0.8).numpy()
-    expected = calibrated_probabilities(logits, 0.8)
+    network = Network(Path("none"), 8, 18, 0.8, ratios)
+    on_device = probabilities_on_device(
+        torch.from_numpy(logits), network.temperature, ratios_on_device(network, "cpu")
+    ).numpy()
+    expected = calibrated_probabilities(logits, 0.8, ratios)
     assert np.array_equal(np.isnan(on_device), np.isnan(expected))
     assert np.nanmax(np.abs(on_device - expected)) <= PROBABILITY_STEP
     assert np.array_equal(

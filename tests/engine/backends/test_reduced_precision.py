@@ -1,5 +1,6 @@
 """What FP16 and bfloat16 change of FP32 on the cells of the test patients."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,7 +10,7 @@ from helpers.networks import shipped
 from helpers.rounding import with_rounding
 
 from bloodcell.engine.backends.choice import choose_backend
-from bloodcell.engine.backends.contract import Choice, Network
+from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.backends.onnx.fp16 import to_float16
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.opening import open_backend
@@ -33,7 +34,7 @@ def of_test_patients(real_data: Path, tmp_path_factory: pytest.TempPathFactory) 
     backends = {"fp32": open_backend(choose_backend("onnxruntime"), network, threads)}
     if computes_in_bfloat16():
         backends["bfloat16"] = open_backend(Choice("openvino", "a test's", "CPU"), network, threads)
-    half = Network(halved, network.input_px, network.class_count, network.temperature)
+    half = replace(network, weights=halved)
     fp16 = OnnxRuntimeBackend(half, threads)
     decoder = Decoder(model.preprocessing, batch_size=BATCH, threads=threads)
     images = sorted((real_data / "aml-apl" / "test").glob("*/*"))

@@ -3,7 +3,7 @@
 import ctypes
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +20,17 @@ using std::isfinite;
 #define __global__
 static struct { int x; } blockIdx, blockDim, threadIdx;
 %s
-extern "C" void launch(const float* logits, float* out, int rows, int classes, double t) {
+extern "C" void launch(const float* logits, float* out, int rows, int classes, double t,
+                       const double* ratios) {
     blockDim.x = %d;
     for (blockIdx.x = 0; blockIdx.x * blockDim.x < rows; ++blockIdx.x)
         for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x)
-            calibrated_probabilities(logits, out, rows, classes, t);
+            calibrated_probabilities(logits, out, rows, classes, t, ratios);
 }
 """
 
-Softmax = Callable[[npt.NDArray[np.float32], float], npt.NDArray[np.float32]]
+Softmax = Callable[..., npt.NDArray[np.float32]]
+RATIOS = (0.0, 0.0, 6.5, *np.linspace(0.3, 2, 15))
 
 
 @pytest.fixture(scope="module")
@@ -41,26 +43,31 @@ def softmax(tmp_path_factory: pytest.TempPathFactory) -> Softmax:
     subprocess.run(command, cwd=folder, check=True)
     launch = ctypes.CDLL(str(folder / "kernel.so")).launch
     matrix = np.ctypeslib.ndpointer(np.float32, ndim=2, flags="C")
-    launch.argtypes = [matrix, matrix, ctypes.c_int, ctypes.c_int, ctypes.c_double]
+    launch.argtypes = [matrix, matrix, ctypes.c_int, ctypes.c_int, ctypes.c_double,
+                       np.ctypeslib.ndpointer(np.float64, ndim=1, flags="C")]  # fmt: skip
 
-    def run(logits: npt.NDArray[np.float32], temperature: float) -> npt.NDArray[np.float32]:
+    def run(
+        logits: npt.NDArray[np.float32], temperature: float, ratios: Sequence[float] = ()
+    ) -> npt.NDArray[np.float32]:
         result = np.full_like(logits, -1)
-        launch(logits, result, *logits.shape, temperature)
+        of_each = np.array(ratios or [0] * logits.shape[1], np.float64)
+        launch(logits, result, *logits.shape, temperature, of_each)
         return result
 
     return run
 
 
 @pytest.mark.parametrize("rows", [1, kernel.BLOCK, kernel.BLOCK + 1])
+@pytest.mark.parametrize("ratios", [(), RATIOS])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
 def test_the_kernel_does_what_the_host_does(
-    softmax: Softmax, rows: int, temperature: float
+    softmax: Softmax, rows: int, temperature: float, ratios: Sequence[float]
 ) -> None:
     random = np.random.default_rng(rows)
     logits = (random.standard_normal((rows, 18)) * 8).astype(np.float32)
-    expected = calibrated_probabilities(logits, temperature)
+    expected = calibrated_probabilities(logits, temperature, ratios)
     # exp and the order of the sum may differ in the last bit: one step, and rarely.
-    difference = np.abs(softmax(logits, temperature) - expected) * 65536
+    difference = np.abs(softmax(logits, temperature, ratios) - expected) * 65536
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.001
 

@@ -30,7 +30,8 @@ from bloodcell.paths import DEFAULT_MODEL
 @pytest.fixture
 def network(tmp_path: Path) -> Network:
     (tmp_path / "model.onnx").write_bytes(tiny_onnx())
-    return Network(tmp_path / "model.onnx", 8, CLASSES, 1.3)
+    ratios = (0.0, 3.0, *[0.5] * (CLASSES - 2))
+    return Network(tmp_path / "model.onnx", 8, CLASSES, 1.3, ratios)
 
 
 def pixels_of(count: int) -> np.ndarray:

@@ -15,17 +15,20 @@ from bloodcell.engine.backends.contract import PENDING, Network, Part
 from bloodcell.engine.backends.device import Slot
 from bloodcell.engine.backends.onnx.module import OnnxModule
 from bloodcell.engine.backends.torch import TorchBackend
-from bloodcell.engine.backends.torch_device import TorchDeviceBackend
+from bloodcell.engine.backends.torch_device import TorchDeviceBackend, ratios_on_device
 from bloodcell.engine.probabilities import PROBABILITY_STEP
 
 SIDE = 8
+RATIOS = (0.0, 3.0, *[0.5] * (CLASSES - 2))
 
 
 class OnTheCpu(TorchDeviceBackend):
     """Does at once what a GPU would do later."""
 
-    def _prepare(self, module: OnnxModule, side: int) -> None:
+    def _prepare(self, module: OnnxModule, network: Network) -> None:
+        side = network.input_px
         self._module = module
+        self._prior_ratios = ratios_on_device(network, "cpu")
         self.stream = None
         self._pixels = torch.zeros(self.largest_batch, 3, side, side)
         self._on_device = torch.zeros(self.largest_batch, self.class_count)
@@ -47,7 +50,7 @@ class OnTheCpu(TorchDeviceBackend):
 def network(tmp_path: Path) -> Network:
     weights = tmp_path / "model.onnx"
     weights.write_bytes(tiny_onnx(SIDE))
-    return Network(weights, SIDE, CLASSES, temperature=1.5)
+    return Network(weights, SIDE, CLASSES, temperature=1.5, prior_ratios=RATIOS)
 
 
 def test_cells_get_what_torch_gives_them_on_the_cpu(network: Network) -> None:

@@ -1,0 +1,89 @@
+"""Fit a trained model's prior ratios anew, to the cells of its further sources that were kept back.
+
+usage: python -m bloodcell.training.refit_differential FOLDER IMAGES RECIPE
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pyarrow.parquet as pq
+import tomli_w
+import torch
+
+from bloodcell.engine.machine import usable_cores
+from bloodcell.error_model.refit import HELD_OUT
+from bloodcell.errors import BloodcellError, InputError, ModelError
+from bloodcell.files import write_whole
+from bloodcell.model import Model, load_model
+from bloodcell.toml import read_toml
+from bloodcell.training.cells import decode_pixels
+from bloodcell.training.differential import (
+    RESTS_ON,
+    KeptCells,
+    called_by_others,
+    figures_by_source,
+    fit_prior_ratios,
+    occurrence_of,
+)
+from bloodcell.training.lessons import gather
+from bloodcell.training.recipe import read_recipe
+from bloodcell.training.sources import KEPT_FOLD, keep_a_fifth, read_source
+
+_BATCH = 64
+
+
+def refit(folder: Path, images: Path, recipe: str) -> None:
+    """Write prior ratios and ``[metrics.kept]`` into a trained model's card.
+
+    ``recipe``: the one it was trained by, whose further sources lie below ``images``. Raises
+    InputError, also if the recipe has one source only, ModelError, DiskError.
+    """
+    model = load_model(folder)
+    kept = _kept_cells(model, images, recipe)
+    codes = {code: number for number, code in enumerate(model.scheme.codes)}
+    labels = pq.read_table(folder / HELD_OUT, columns=["label"])["label"].to_pylist()
+    occurrence = occurrence_of(np.array([codes[label] for label in labels]), len(codes))
+    fit = kept, model.temperature, occurrence, model.scheme.is_blast
+    path = folder / "card.toml"
+    card = read_toml(path, ModelError)
+    card["calibration"] |= {
+        "prior_ratios": list(fit_prior_ratios(*fit)),
+        "prior_ratios_rest_on": RESTS_ON,
+    }
+    card["metrics"]["kept"] = figures_by_source(kept, called_by_others(*fit), model.scheme)
+    write_whole(path, lambda beside: beside.write_text(tomli_w.dumps(card), "utf-8"))
+
+
+def _kept_cells(model: Model, images: Path, recipe: str) -> KeptCells:
+    codes = model.scheme.codes
+    sources = [read_source(one, images, codes) for one in read_recipe(recipe).source[1:]]
+    if not sources:
+        raise InputError(f"the recipe {recipe} has no further source: nothing was kept back")
+    cells = gather(sources, codes)
+    kept = np.concatenate([keep_a_fifth(one) for one in sources]) == KEPT_FOLD
+    rows = torch.from_numpy(np.flatnonzero(kept))
+    pixels = decode_pixels(sources, rows, model.preprocessing, usable_cores())
+    names = np.array([one.name for one in sources])
+    return KeptCells(
+        _logits(model.network.weights, pixels.numpy()),
+        cells.label_sets[cells.labels[rows]],
+        names[cells.sources[rows].numpy()],
+    )
+
+
+def _logits(weights: Path, pixels: npt.NDArray[np.float32]) -> torch.Tensor:
+    session = onnxruntime.InferenceSession(weights)
+    name = session.get_inputs()[0].name
+    parts = [pixels[begin : begin + _BATCH] for begin in range(0, len(pixels), _BATCH)]
+    return torch.from_numpy(np.concatenate([session.run(None, {name: part})[0] for part in parts]))
+
+
+if __name__ == "__main__":
+    try:
+        folder, images, recipe = sys.argv[1:]
+        refit(Path(folder), Path(images), recipe)
+    except (BloodcellError, OSError) as error:
+        sys.exit(f"error: {error}")
