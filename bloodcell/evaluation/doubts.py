@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
@@ -78,10 +79,14 @@ def _page(run: Run, shown: pa.Table, doubted: int) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     text = Path(__file__).with_name("doubts.html.jinja").read_text("utf-8")
-    images = images_of(images_root(run), cells_of(run, shown["row"].to_numpy()))
-    pictures = {
-        row: f"data:image/{kind.decode()};base64,{base64.b64encode(content).decode()}"
-        for row, kind, content in (images if shown.num_rows else ())
-    }
+    pictures = _pictures(run, shown["row"].to_numpy()) if shown.num_rows else {}
     cells = [row | {"picture": pictures.get(row["row"])} for row in shown.to_pylist()]
     return environment.from_string(text).render(cells=cells, doubted=doubted, run=run.folder.name)
+
+
+def _pictures(run: Run, rows: npt.NDArray[np.int64]) -> dict[int, str]:
+    images = images_of(images_root(run), cells_of(run, rows))
+    return {
+        row: f"data:image/{kind.decode()};base64,{base64.b64encode(content).decode()}"
+        for row, kind, content in images
+    }

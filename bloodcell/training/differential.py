@@ -1,6 +1,7 @@
 """How cells that are no blasts are told apart: by sources whose labels are by experts."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,7 @@ def called_by_others(
 
 def figures_by_source(
     kept: KeptCells, called: npt.NDArray[np.int64], scheme: Scheme
-) -> dict[str, dict[str, object]]:
+) -> dict[str, dict[str, Any]]:
     """``[metrics.kept]``: what ``kept_figures`` says of each source."""
     return {
         str(name): kept_figures(called[own], kept.label_sets.numpy()[own], scheme)

@@ -5,7 +5,9 @@ usage: python -m bloodcell.training.refit_differential FOLDER IMAGES RECIPE
 
 import sys
 from pathlib import Path
+from typing import Any
 
+import click
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -36,7 +38,7 @@ _BATCH = 64
 
 
 def refit(folder: Path, images: Path, recipe: str) -> None:
-    """Write prior ratios and ``[metrics.kept]`` into a trained model's card.
+    """Write prior ratios and ``[metrics.kept]`` into a trained model's card, and print both ways.
 
     ``recipe``: the one it was trained by, whose further sources lie below ``images``. Raises
     InputError, also if the recipe has one source only, ModelError, DiskError.
@@ -53,8 +55,22 @@ def refit(folder: Path, images: Path, recipe: str) -> None:
         "prior_ratios": list(fit_prior_ratios(*fit)),
         "prior_ratios_rest_on": RESTS_ON,
     }
+    without = figures_by_source(kept, kept.logits.numpy().argmax(1), model.scheme)
     card["metrics"]["kept"] = figures_by_source(kept, called_by_others(*fit), model.scheme)
+    for title, figures in (("without", without), ("with", card["metrics"]["kept"])):
+        _print(f"{title} prior ratios", figures)
     write_whole(path, lambda beside: beside.write_text(tomli_w.dumps(card), "utf-8"))
+
+
+def _print(title: str, figures: dict[str, dict[str, Any]]) -> None:
+    for source, of_source in figures.items():
+        called = of_source["leukocytes_called_blast"]
+        click.echo(
+            f"{title}, {source}: {called} of {of_source['leukocytes']} leukocytes called blast"
+        )
+        for row in of_source["class"]:
+            to = ", ".join(f"{code} {cells}" for code, cells in row["called"].items())
+            click.echo(f"  {row['class']}: {row['sensitivity']:.3f} of {row['n']}, called {to}")
 
 
 def _kept_cells(model: Model, images: Path, recipe: str) -> KeptCells:

@@ -2,8 +2,10 @@
 
 import csv
 import shutil
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bloodcell
@@ -18,12 +20,18 @@ def own_run(run: bloodcell.Run, tmp_path: Path) -> bloodcell.Run:
     return bloodcell.open_run(tmp_path / "run")
 
 
-def labels_by_calls(run: bloodcell.Run, path: Path, wrong: int) -> Path:
-    """Every cell labelled as it was called, but for one, whose label is hardly likely."""
+def surest(run: bloodcell.Run) -> int:
+    """The cell that is most surely what it is called."""
+    return int(np.argmax([max(cell) for cell in run.cells(["probabilities"])[0].to_pylist()]))
+
+
+def labels_by_calls(run: bloodcell.Run, path: Path, wrong: int | None = None) -> Path:
+    """Every cell labelled as it was called, but for one, which is called a frequent class."""
     cells = run.cells(["path", "class", "probabilities"]).to_pylist()
     rows = [[cell["path"], cell["class"]] for cell in cells]
-    others = sorted({cell["class"] for cell in cells} - {rows[wrong][1]})
-    rows[wrong][1] = others[0]
+    if wrong is not None:
+        others = Counter(cell["class"] for cell in cells if cell["class"] != rows[wrong][1])
+        rows[wrong][1] = others.most_common(1)[0][0]
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([["path", "class"], *rows])
     return path
@@ -32,10 +40,10 @@ def labels_by_calls(run: bloodcell.Run, path: Path, wrong: int) -> Path:
 def test_the_label_that_the_run_contradicts_is_listed_first_and_shown(
     own_run: bloodcell.Run, tmp_path: Path
 ) -> None:
-    labels = labels_by_calls(own_run, tmp_path / "labels.csv", wrong=7)
+    labels = labels_by_calls(own_run, tmp_path / "labels.csv", wrong=surest(own_run))
     table = write_doubts(own_run, labels)
     assert table.column_names == list(COLUMNS)
-    path = own_run.cells(["path"])["path"][7].as_py()
+    path = own_run.cells(["path"])["path"][surest(own_run)].as_py()
     assert table["path"][0].as_py() == path
     assert table["doubt"][0].as_py() > 0.5
     with (own_run.folder / "evaluation" / "doubts.csv").open() as file:
@@ -46,10 +54,17 @@ def test_the_label_that_the_run_contradicts_is_listed_first_and_shown(
     assert "http" not in page
 
 
+def test_where_no_label_is_contradicted_the_list_is_empty(
+    own_run: bloodcell.Run, tmp_path: Path
+) -> None:
+    assert write_doubts(own_run, labels_by_calls(own_run, tmp_path / "labels.csv")).num_rows == 0
+    assert "<img" not in (own_run.folder / "evaluation" / "doubts.html").read_text()
+
+
 def test_an_image_that_was_changed_since_is_not_shown(smears: Path, tmp_path: Path) -> None:
     source = shutil.copytree(smears, tmp_path / "in")
     run = bloodcell.score(source, tmp_path / "of-copies")
-    labels = labels_by_calls(run, tmp_path / "labels.csv", wrong=7)
+    labels = labels_by_calls(run, tmp_path / "labels.csv", wrong=surest(run))
     for image in source.glob("phantom-*/*"):
         image.write_bytes(image.read_bytes() + b"\0")
     write_doubts(run, labels)

@@ -70,7 +70,7 @@ def test_a_model_folder_comes_out_that_scores(smears: Path, recipe: Path, tmp_pa
     assert log[-1]["validation_loss"] == ""
     cells = pq.read_table(folder / "held_out.parquet")
     assert cells.column_names == [
-        "patient", "label", "called", "blast_probability", "top_probability",
+        "patient", "label", "called", "blast_probability", "top_probability", "logits",
     ]  # fmt: skip
     unidentified = [top < 0.5 for top in cells["top_probability"].to_pylist()]
     assert held_out["unidentified"]["cells"] == sum(unidentified)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bloodcell.bench.peers.contender import Classes, batch_size_of, image_paths, in_batches
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.probabilities import calibrated_probabilities
 from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.errors import EngineError
 from bloodcell.model import load_model
@@ -48,6 +49,7 @@ class OpenCVOnnxRuntime:
         self._session = onnxruntime.InferenceSession(
             model.network.weights, options, providers=[name for name in _PROVIDERS if name in here]
         )
+        self._calibration = model.temperature, model.prior_ratios
         self._input = self._session.get_inputs()[0].name
         self._preprocessing = model.preprocessing
         mean, std = (
@@ -71,7 +73,7 @@ class OpenCVOnnxRuntime:
             np.multiply(image.transpose(2, 0, 1), self._factor, out=pixels[place])
             pixels[place] += self._shift
         logits = self._session.run(None, {self._input: pixels})[0]
-        classes: Classes = logits.argmax(axis=1)
+        classes: Classes = calibrated_probabilities(logits, *self._calibration).argmax(axis=1)
         return classes
 
     def _decode(self, encoded: bytes) -> Pixels:

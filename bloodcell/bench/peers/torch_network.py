@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bloodcell.engine.backends.onnx.module import OnnxModule
+from bloodcell.engine.backends.torch_device import probabilities_on_device, ratios_on_device
 from bloodcell.model import Model
 
 
@@ -25,6 +26,7 @@ class TorchNetwork:
         self._module = module.to(self.device, self._type, memory_format=torch.channels_last)
         if compiled:
             self._module.compile(mode="max-autotune", dynamic=False)
+        self._calibration = model.temperature, ratios_on_device(model.network, self.device)
         mean, std = (
             torch.tensor(values, device=self.device, dtype=self._type).view(3, 1, 1) * 255
             for values in (model.preprocessing.mean, model.preprocessing.std)
@@ -42,5 +44,6 @@ class TorchNetwork:
         On CUDA the call does not wait for them.
         """
         with torch.inference_mode():
-            called: Tensor = self._module(pixels).argmax(dim=1)
+            probabilities = probabilities_on_device(self._module(pixels), *self._calibration)
+            called: Tensor = probabilities.argmax(dim=1)
         return called
