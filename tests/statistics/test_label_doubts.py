@@ -1,5 +1,6 @@
 """Labels that a run contradicts: listed, shown and counted."""
 
+import base64
 import csv
 import shutil
 from collections import Counter
@@ -38,7 +39,7 @@ def labels_by_calls(run: bloodcell.Run, path: Path, wrong: int | None = None) ->
 
 
 def test_the_label_that_the_run_contradicts_is_listed_first_and_shown(
-    own_run: bloodcell.Run, tmp_path: Path
+    own_run: bloodcell.Run, smears: Path, tmp_path: Path
 ) -> None:
     labels = labels_by_calls(own_run, tmp_path / "labels.csv", wrong=surest(own_run))
     table = write_doubts(own_run, labels)
@@ -50,7 +51,7 @@ def test_the_label_that_the_run_contradicts_is_listed_first_and_shown(
         assert next(csv.DictReader(file))["path"] == path
     page = (own_run.folder / "evaluation" / "doubts.html").read_text()
     assert page.count("<img") == table.num_rows
-    assert "data:image/jpeg;base64,/9j/" in page
+    assert base64.b64encode((smears / path).read_bytes()).decode() in page
     assert "http" not in page
 
 
