@@ -126,7 +126,6 @@ class Content:
         """What the page of the patient at ``place`` says; ``paths`` of the cells that it shows."""
         row, cells = self.rows[place], self._survey.of(place)
         rejected, number = self._survey.rejected[place], self._places[place]
-        unidentified = int(self._survey.unidentified[place].sum())
         is_rejected = cells["class_index"] == len(self.scheme.codes)
         return self._summary(place) | {
             "before": page_name(number - 1) if number else None,
@@ -134,8 +133,6 @@ class Content:
             "naive": _estimate(row, "blast_percent_naive"),
             "differential": self._differential(place, self._counted),
             "outside": self._differential(place, self._outside),
-            "unidentified": unidentified,
-            "unidentified_percent": _percent(unidentified, row["scored"]),
             "rejected_by_reason": {
                 REASONS[i]: int(n) for i, n in enumerate(rejected) if n and REASONS[i]
             },
@@ -158,6 +155,7 @@ class Content:
         planned = self.reviews.plan_of(row["patient"])
         waiting = len(planned) - self.reviews.answered(planned)
         status = review.get("status", "preliminary")
+        unidentified = int(self._survey.unidentified[place].sum())
         return {
             "row": row,
             "name": row["patient"],
@@ -174,6 +172,8 @@ class Content:
             "no_band": "none given after review" if reviewed.is_given else row["adjustment"],
             "by_hand": int(self._by_hand[place]),
             "rejected_percent": 100 * row["rejected"] / row["cells"],
+            "unidentified": unidentified,
+            "unidentified_percent": _percent(unidentified, row["scored"]),
             "planned": len(planned),
             "waiting": waiting,
             "look_first": 0 if status == "final" else waiting,

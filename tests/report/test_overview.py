@@ -25,6 +25,24 @@ def test_the_table_is_sorted_by_any_column(page: Page, ward: Run) -> None:
     assert page.locator("th[aria-sort]").count() == 1
 
 
+def test_the_patient_of_most_unidentified_cells_comes_first_if_asked_for(
+    page: Page, ward: Run
+) -> None:
+    page.goto(overview(ward))
+    of_patient = {row["patient"]: row for row in ward.patients.to_pylist()}
+    parts = [row["unidentified"] / row["scored"] for row in of_patient.values()]
+    assert min(parts) == 0 < max(parts)
+    page.get_by_role("button", name="Sort by Unidentified").click()
+    page.get_by_role("button", name="Sort by Unidentified").click()
+    first = rows(page).first
+    assert float(first.get_attribute("data-unidentified") or 0) == 100 * max(parts)
+    row = of_patient[first.locator("a").inner_text()]
+    assert row["unidentified"] / row["scored"] == max(parts)
+    expect(first.locator("[data-label=Unidentified]")).to_have_text(
+        f"{row['unidentified']} ({100 * max(parts):.1f} %)"
+    )
+
+
 def test_a_hundred_patients_are_a_page(page: Page, ward: Run) -> None:
     page.goto(overview(ward))
     assert rows(page).count() == 100
