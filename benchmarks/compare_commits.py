@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from bloodcell.bench.statistics import spread
 from bloodcell.errors import BloodcellError, EngineError, InputError
 from bloodcell.phantom import write_phantoms
-from bloodcell.text_tables import print_table
+from bloodcell.printed.tables import print_table
 
 TREE = Path(__file__).resolve().parents[1]
 PROBE = TREE / "benchmarks" / "commit_probe.py"

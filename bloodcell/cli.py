@@ -1,6 +1,5 @@
 """The command line. Only click is imported here, so that ``--help`` answers at once."""
 
-import logging
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from bloodcell.commands.export_triton import export_triton
 from bloodcell.commands.fetch_data import fetch_data
 from bloodcell.commands.importing import import_network
 from bloodcell.commands.label_options import label_map_options
+from bloodcell.commands.machine import build, doctor, models
 from bloodcell.commands.merge import merge
 from bloodcell.commands.review import review
 from bloodcell.commands.serve import serve
@@ -24,7 +24,7 @@ from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.engine.object_store import place_of
 from bloodcell.first_look import check_given
-from bloodcell.paths import check_labels, check_run, model_folder
+from bloodcell.paths import check_labels, check_run
 from bloodcell.run_argument import RunArgument
 from bloodcell.terminal import as_command, stop_requested
 
@@ -43,12 +43,15 @@ def main() -> None:
 
 for _command in (
     audit_labels,
+    build,
     calibrate,
+    doctor,
     export,
     export_triton,
     fetch_data,
     import_network,
     merge,
+    models,
     review,
     serve,
     train,
@@ -124,10 +127,10 @@ def score(input_: str, out: Path, max_reject_rate: float, **options: Any) -> Sho
 
     with nullcontext() if options["on"] else spawned_ahead():
         from bloodcell import repeated_images, unstained
-        from bloodcell.console import print_patients
         from bloodcell.engine.machine import keep_memory_flat
+        from bloodcell.printed.patients import print_patients
+        from bloodcell.printed.tables import printable
         from bloodcell.scoring import score as run_score
-        from bloodcell.text_tables import printable
 
         keep_memory_flat()
         with progress_of("scoring", unit="cells") as progress:
@@ -171,12 +174,12 @@ def evaluate(
     """Compare a run with labels: by class, blast ROC, by patient. Writes RUN/evaluation."""
     check_run(run)
     check_labels(labels)
-    from bloodcell.console import print_evaluation
     from bloodcell.evaluation import evaluate as run_evaluation
     from bloodcell.evaluation import write_evaluation
     from bloodcell.labels import read_label_map
-    from bloodcell.printed_bands import print_bands
-    from bloodcell.printed_paper import print_paper
+    from bloodcell.printed.bands import print_bands
+    from bloodcell.printed.evaluation import print_evaluation
+    from bloodcell.printed.paper import print_paper
     from bloodcell.published import read_paper
     from bloodcell.run import open_run
 
@@ -194,7 +197,7 @@ def evaluate(
     if not doubts:
         return Shown(figures, show_figures)
     from bloodcell.evaluation.doubts import write_doubts
-    from bloodcell.printed_doubts import print_doubts
+    from bloodcell.printed.doubts import print_doubts
 
     doubted = write_doubts(opened, labels, meant)
 
@@ -212,7 +215,7 @@ def evaluate(
 def verify(run: Path, images: bool) -> Shown:
     """Hold a run's files against each other: manifest, cells, counts, patients, audit log."""
     check_run(run)
-    from bloodcell.console import print_pairs
+    from bloodcell.printed.values import print_pairs
     from bloodcell.verification import verify as run_verification
 
     with progress_of("reading images", unit="cells") if images else nullcontext() as progress:
@@ -239,51 +242,6 @@ def report(run: Path) -> Shown:
 
     write_report(open_run(run))
     return pairs({"report": run / "report" / "index.html"})
-
-
-@main.command()
-@click.argument("model", metavar="MODEL")
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), default=256, show_default=True,
-    help="Cells a batch; smaller ones are filled up to it.",
-)  # fmt: skip
-@click.option(
-    "--merge-groups", type=click.IntRange(min=1), metavar="CHANNELS",
-    help="Merge narrower groups of convolutions to so many channels: equal results.",
-)  # fmt: skip
-@command(log_level=logging.INFO)
-def build(model: str, batch_size: int, merge_groups: int | None) -> Shown:
-    """Build the TensorRT plan of MODEL for this GPU, which scoring would otherwise do first.
-
-    MODEL is a shipped model's name or a model folder. The plan is kept in your cache folder, and
-    scoring with TensorRT on this GPU takes the options of the last build.
-    """
-    model_folder(model)
-    from bloodcell.engine.backends.tensorrt import PlanOptions
-    from bloodcell.plans import build as run_build
-
-    return pairs(run_build(model, PlanOptions(batch_size, merge_groups or 0)))
-
-
-@main.command()
-@click.option("--recipes", is_flag=True, help="List what `train` offers instead.")
-@command
-def models(recipes: bool) -> Shown:
-    """List the models that come with bloodcell and measure their speed here."""
-    from bloodcell.catalogue import shipped_models, trainable_recipes
-    from bloodcell.console import print_networks
-
-    entries = trainable_recipes() if recipes else shipped_models()
-    return Shown(entries, lambda: print_networks(entries))
-
-
-@main.command()
-@command
-def doctor() -> Shown:
-    """Say what this machine offers and which backend `auto` takes here."""
-    from bloodcell.doctor import examine
-
-    return pairs(examine())
 
 
 @main.command()

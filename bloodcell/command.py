@@ -49,7 +49,7 @@ def command(
                 click.echo(f"bloodcell: {error}", err=True)
                 sys.exit(getattr(error, "exit_status", BloodcellError.exit_status))
             if as_json:
-                from bloodcell.console import print_json
+                from bloodcell.printed.values import print_json
 
                 print_json(shown.content)
             elif not quiet:
@@ -63,7 +63,7 @@ def command(
 
 def pairs(named: dict[str, Any]) -> Shown:
     """Names and values, one a line."""
-    from bloodcell.console import print_pairs
+    from bloodcell.printed.values import print_pairs
 
     return Shown(
         {key: str(value) if isinstance(value, Path) else value for key, value in named.items()},
@@ -73,7 +73,7 @@ def pairs(named: dict[str, Any]) -> Shown:
 
 def progress_of(what: str, unit: str) -> AbstractContextManager[Callable[[int, int], None]]:
     """Where progress may be told while a command runs; silent if that is to be quiet."""
-    from bloodcell.console import progress_shown
+    from bloodcell.printed.progress import progress_shown
 
     return progress_shown(what, unit, quiet=click.get_current_context().params["quiet"])
 

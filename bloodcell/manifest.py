@@ -6,7 +6,6 @@ for duplicates.
 """
 
 import logging
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -19,22 +18,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bloodcell._core import hash_strings
 from bloodcell.csv_tables import open_csv
-from bloodcell.engine.names import spelling, text_of
+from bloodcell.engine.names import text_of
 from bloodcell.engine.object_store import ObjectPath, Place
-from bloodcell.engine.source import string_buffers
 from bloodcell.errors import InputError
 from bloodcell.first_look import NEEDED, check_columns, check_source
 from bloodcell.folders import list_folder
 from bloodcell.listing import LeftOut, is_archive, is_folder
+from bloodcell.repeated_paths import path_listed_twice, paths_of
 from bloodcell.shards import list_shards
 
 _LOG = logging.getLogger(__name__)
 
 _OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
 _NOT_BELOW = r"^/|(?:^|/)\.\.(?:/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
-_MARKS = [ord("."), ord("/")]
 
 
 @overload
@@ -227,37 +224,13 @@ def _refuse_duplicates(source: Place, manifest: Path) -> None:
         )
 
 
-def path_listed_twice(manifest: Path, folder: str) -> str | None:
-    """A path that two rows have, if spelled otherwise, below ``folder``; None if there is none.
-
-    Compares 64-bit hashes, eight bytes a cell, and looks closer only where two agree.
-    """
-    root = spelling(folder).rstrip("/")
-    hashes = np.empty(pq.read_metadata(manifest).num_rows, np.uint64)
-    rows = 0
-    for column in _places(manifest, root):
-        hashes[rows : rows + len(column)] = _hashes(column)
-        rows += len(column)
-    hashes.sort()
-    suspects = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
-    if len(suspects) == 0:
-        return None
-    seen: set[str] = set()
-    for column in _places(manifest, root):
-        for path in column.filter(pa.array(np.isin(_hashes(column), suspects))).to_pylist():
-            if path in seen:
-                return str(path)
-            seen.add(path)
-    return None
-
-
 def _warn_of_a_patient_of_many(source: Place, manifest: Path, patients: list[str]) -> None:
     """A folder around the patients' folders makes one patient of them, and one wrong share."""
     if len(patients) != 1:
         return
     above = "[^/]+/" * (2 if "shard" in pq.read_schema(manifest).names else 1)
     folders: set[str] = set()
-    for paths in _paths(manifest):
+    for paths in paths_of(manifest):
         below = pc.extract_regex(paths, f"^{above}(?P<folder>[^/]+)/")
         folders.update(pc.unique(below.drop_null().field("folder")).to_pylist())
     if len(folders) > 1:
@@ -267,45 +240,3 @@ def _warn_of_a_patient_of_many(source: Place, manifest: Path, patients: list[str
             "`tar -C FOLDER -cf SHARD .`, and choose a new --out",
             source, len(folders),
         )  # fmt: skip
-
-
-def _paths(manifest: Path) -> Iterator[pa.Array]:
-    with pq.ParquetFile(manifest) as file:
-        for batch in file.iter_batches(columns=["path"]):
-            yield batch["path"]
-
-
-def _places(manifest: Path, root: str) -> Iterator[pa.Array]:
-    """Paths so that two of one file are equal, as far as can be told without following links."""
-    for paths in _paths(manifest):
-        if _are_plain(paths):
-            yield paths
-            continue
-        plain = pc.replace_substring(paths, "\\", "/")
-        if not pc.all(pc.string_is_ascii(paths)).as_py():
-            plain = pc.utf8_normalize(plain, "NFC")
-        # a/./b and a//b are a/b.
-        plain = pc.replace_substring_regex(plain, r"/(?:\.?/)+", "/")
-        plain = pc.replace_substring_regex(plain, r"^(?:\./)+", "")
-        if pc.any(pc.match_substring_regex(plain, r"^/|(?:^|/)\.\./")).as_py():
-            plain = pa.array([_below(root, path) for path in plain.to_pylist()], pa.string())
-        yield plain
-
-
-def _are_plain(paths: pa.Array) -> bool:
-    """Whether none is absolute or has anything in it that can be spelled in two ways; at once."""
-    starts, data = string_buffers(paths)
-    joined = data[starts[0] : starts[-1]].tobytes()
-    has_mark = any(mark in joined for mark in (b"\\", b"//", b"/."))
-    return joined.isascii() and not has_mark and not np.isin(data[starts[:-1]], _MARKS).any()
-
-
-def _below(root: str, path: str) -> str:
-    """A path with ``..`` or an absolute one as it would be without, from ``root`` on."""
-    whole = os.path.normpath(path if path.startswith("/") else f"{root}/{path}")
-    return whole.removeprefix(f"{root}/")
-
-
-def _hashes(paths: pa.Array) -> np.typing.NDArray[np.uint64]:
-    offsets, data = string_buffers(paths)
-    return hash_strings(offsets, data)

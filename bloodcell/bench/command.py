@@ -18,8 +18,8 @@ from bloodcell.bench.charts import save_chart
 from bloodcell.bench.record import Record
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.tables import print_setting
-from bloodcell.console import print_json
 from bloodcell.errors import BloodcellError
+from bloodcell.printed.values import print_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

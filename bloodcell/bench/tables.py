@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from bloodcell.bench.record import Record, Row
-from bloodcell.console import print_pairs
-from bloodcell.text_tables import print_table
+from bloodcell.printed.tables import print_table
+from bloodcell.printed.values import print_pairs
 
 _LABELS = {
     "gate": "gate (part of read)",

@@ -38,7 +38,7 @@ def calibrate(
     if labels:
         check_labels(labels)
     from bloodcell.labels import read_label_map
-    from bloodcell.printed_calibration import print_site_model
+    from bloodcell.printed.calibration import print_site_model
     from bloodcell.run import open_run
     from bloodcell.site_model import write_site_model, write_site_model_of_reviews
 

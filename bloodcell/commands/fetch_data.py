@@ -26,7 +26,7 @@ def fetch_data(name: str, to: Path, run: bool, addresses: Path | None) -> Shown:
     fetched and nothing written.
     """
     from bloodcell.fetching import fetch, plan, read_data_set
-    from bloodcell.printed_data_sets import as_json, print_data_set
+    from bloodcell.printed.data_sets import as_json, print_data_set
 
     data_set = read_data_set(name, addresses)
     if not run:

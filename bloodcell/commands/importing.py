@@ -29,8 +29,8 @@ _PATH = click.Path(path_type=Path)
 @command
 def import_network(source: Path, out: Path, **options: Any) -> Shown:
     """Make a model folder of SOURCE: Keras, torch weights, safetensors or ONNX."""
-    from bloodcell.console import print_pairs
     from bloodcell.importing import import_network as run_import
+    from bloodcell.printed.values import print_pairs
 
     model = run_import(source, out, **options)
     made = model.card["import"]

@@ -22,9 +22,9 @@ def merge(*, runs: tuple[Path, ...], out: Path) -> Shown:
         check_run(run)
     check_out(out)
     refuse_foreign(out)
-    from bloodcell.console import print_patients
     from bloodcell.engine.machine import keep_memory_flat
     from bloodcell.merging import merge as run_merge
+    from bloodcell.printed.patients import print_patients
 
     keep_memory_flat()
     with progress_of("merging", unit="cells") as progress:

@@ -28,7 +28,7 @@ def review() -> None:
 def plan(run: Path, cells: int, patient: str | None) -> Shown:
     """Choose the cells of RUN to look at next. Writes RUN/review/plan.parquet."""
     check_run(run)
-    from bloodcell.console import print_plan
+    from bloodcell.printed.reviews import print_plan
     from bloodcell.review.plan import plan_review
     from bloodcell.review.planned import write_plan
     from bloodcell.run import open_run
@@ -51,7 +51,7 @@ def apply(run: Path, answers: Path, reviewer: str) -> Shown:
     """Recompute the shares of RUN from ANSWERS, a file saved from its report, and sign them."""
     check_run(run)
     check_answers(answers)
-    from bloodcell.console import print_applied
+    from bloodcell.printed.reviews import print_applied
     from bloodcell.review.answers import read_answers
     from bloodcell.run import open_run
     from bloodcell.serving import apply_and_show

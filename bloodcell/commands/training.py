@@ -74,7 +74,7 @@ def audit_labels(data: Path, labels: Path | None, out: Path, **options: Any) -> 
     check_data(data)
     if labels:
         check_labels(labels)
-    from bloodcell.printed_doubts import print_label_audit
+    from bloodcell.printed.doubts import print_label_audit
     from bloodcell.training.label_audit import audit_labels as run_audit
 
     tables = run_audit(data, labels, out, **options)

@@ -22,6 +22,7 @@ from bloodcell.model import Model
 from bloodcell.parts import part_content
 from bloodcell.paths import check_out
 from bloodcell.repeated_images import FirstHalves, repeated_images
+from bloodcell.repeated_paths import path_listed_twice
 from bloodcell.report import write_report
 from bloodcell.review.folder import logged_reviews
 from bloodcell.review.planned import plan_path
@@ -166,7 +167,7 @@ class _Merger:
             manifest.write_rows(self._manifest_rows(), path, rows_per_part)
             names = manifest.patient_names(path).to_pylist()
             manifest.refuse_alike_patients(self.order.folder, names)
-            if twice := manifest.path_listed_twice(path, self.order.folder):
+            if twice := path_listed_twice(path, self.order.folder):
                 raise RunError(f"{twice} is a cell of two of the runs: it would count twice")
             if begun and sha256_of(path) != begun:
                 raise RunError(

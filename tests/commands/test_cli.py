@@ -15,10 +15,10 @@ from helpers.labelled_runs import BLAST, labels, run_of
 import bloodcell
 from bloodcell import doctor, errors
 from bloodcell.cli import main
-from bloodcell.console import print_evaluation
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
 from bloodcell.paths import DEFAULT_MODEL
+from bloodcell.printed.evaluation import print_evaluation
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text()
 TRAINING = ("--labels", __file__, "--out", "model")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bloodcell import text_tables
+from bloodcell.printed import tables
 
 HEADER = ("patient", "cells", "rejected", "denominator", "called blast", "blasts, naive %", "95 %")
 NAMES = [f"2026-11-25_Ward7_MGG_0012345_left_arm_smear_{number}" for number in (1, 2)]
@@ -13,8 +13,8 @@ def printed(
     columns: int, capsys: pytest.CaptureFixture[str], rows: list[tuple[object, ...]]
 ) -> str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_tables, "_columns_of_terminal", lambda: columns)
-        text_tables.print_table(HEADER, rows)
+        patch.setattr(tables, "_columns_of_terminal", lambda: columns)
+        tables.print_table(HEADER, rows)
     return capsys.readouterr().out
 
 

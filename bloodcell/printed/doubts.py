@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from bloodcell.text_tables import print_table
+from bloodcell.printed.tables import print_table
 
 
 def print_doubts(doubted: pa.Table, folder: Path) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from bloodcell.console import print_pairs
-from bloodcell.text_tables import print_table
+from bloodcell.printed.tables import print_table
+from bloodcell.printed.values import print_pairs
 
 _NAMES = {"": "by the others", "start_": "model as it was"}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bloodcell.text_tables import print_table
+from bloodcell.printed.tables import print_table
 
 _BANDS = {
     "band_under_5": "under 5 %",

@@ -1,0 +1,55 @@
+"""What is planned for a review, and what has come of answers."""
+
+from pathlib import Path
+
+import click
+import pyarrow as pa
+
+from bloodcell.printed.numbers import from_to, percent, share
+from bloodcell.printed.tables import print_table, printable
+from bloodcell.review.apply import Applied
+from bloodcell.review.folder import ReviewFolder
+
+_MOST_NAMES = 5
+"""Of patients, in a line."""
+
+
+def print_plan(plan: pa.Table, path: Path) -> None:
+    """Print how many cells of each patient and batch are planned."""
+    counts = plan.group_by(["patient", "batch"], use_threads=False).aggregate([("row", "count")])
+    print_table(("patient", "batch", "cells"), list(zip(*counts.to_pydict().values(), strict=True)))
+    click.echo(f"plan: {path}")
+
+
+def print_applied(applied: Applied) -> None:
+    """Print what has come of answers: shares of their patients, agreement, what is open."""
+    header = ("patient", "status", "cells looked at", "blasts %", "95 %", "estimated by")
+    rows = [
+        (
+            row["patient"],
+            row["status"],
+            row["cells_looked_at"],
+            percent(row["blast_percent"]),
+            from_to(row["blast_percent_low"], row["blast_percent_high"], percent),
+            row["basis"],
+        )
+        for row in applied.patients
+    ]
+    print_table(header, rows)
+    for two in applied.agreement:
+        by_class = ", ".join(f"{c} {share(k, 2)}" for c, k in two["kappa_by_class"].items())
+        click.echo(
+            f"{' and '.join(map(printable, two['reviewers']))}: {two['agreed']} of {two['cells']} "
+            f"cells alike, kappa {share(two['kappa'], 2)} ({by_class})"
+        )
+    if applied.disputed:
+        path = ReviewFolder(applied.run.folder).disagreements_path
+        click.echo(f"{len(applied.disputed)} cells need a further reading: {path}")
+    if applied.waiting:
+        names = ", ".join(map(printable, list(applied.waiting)[:_MOST_NAMES]))
+        more = ", ..." if len(applied.waiting) > _MOST_NAMES else ""
+        click.echo(
+            f"{sum(applied.waiting.values())} cells wait to be looked at, patients: "
+            f"{len(applied.waiting)} ({names}{more}): open the report again"
+        )
+    click.echo("Research use only: never a diagnosis.")
