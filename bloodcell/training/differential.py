@@ -55,10 +55,12 @@ def fit_prior_ratios(
     """The ``prior_ratios`` of each class, (C,), 0 of blasts; empty if no class has cells enough.
 
     Those of the smallest log loss among the classes that are no blasts, every label weighing alike,
-    drawn towards 1. Blasts keep their probability: how many there are only patients can tell.
+    drawn towards 1. Blasts keep their probability: how many there are only patients can tell, so
+    cells labelled as blasts say nothing here.
     ``occurrence``: see ``occurrence_of``.
     """
     others = torch.from_numpy(~is_blast)
+    kept = kept.where((kept.label_sets & others).any(1).numpy())
     is_fitted = others & (kept.label_sets.sum(0) >= _FEWEST_CELLS)
     if not is_fitted.any():
         return ()

@@ -98,8 +98,9 @@ def _logits(weights: Path, pixels: npt.NDArray[np.float32]) -> torch.Tensor:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     try:
-        folder, images, recipe = sys.argv[1:]
-        refit(Path(folder), Path(images), recipe)
+        refit(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
     except (BloodcellError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -70,6 +70,15 @@ def test_a_class_of_few_cells_is_left_as_it_is() -> None:
     assert ratios[2] == ratios[3] == 1
 
 
+def test_cells_labelled_as_blasts_say_nothing() -> None:
+    labels = torch.tensor([0] * 50 + [1] * 100 + [2] * 100)
+    logits = torch.randn(250, 4, generator=torch.Generator().manual_seed(0))
+    with_blasts, without = of_labels(logits, labels), of_labels(logits[50:], labels[50:])
+    ratios = fit_prior_ratios(with_blasts, 1.0, ALIKE, IS_BLAST)
+    assert ratios == fit_prior_ratios(without, 1.0, ALIKE, IS_BLAST)
+    assert all(map(math.isfinite, ratios))
+
+
 def test_no_cell_has_a_say_in_its_own_call() -> None:
     # A fifth of other labels than all the rest is called as the rest says.
     labels = torch.tensor([1, 2, 2, 2, 2] * 60)
