@@ -22,8 +22,8 @@ _FEWEST_CELLS = 20
 _DECAY = 5e-4
 _LEAN = 0.125
 """Exponent of how often a class occurs among the first source's cells: in doubt the more frequent
-one is called, or every fifth segmented neutrophil is called a band. Decay and lean were taken for
-the kept cells of ``jhu18-differential-160``, two numbers for 3,094 cells."""
+one is called. Decay and lean were taken for the kept cells of ``jhu18-differential-160``, two
+numbers for 3,094 cells."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,15 @@ def fit_prior_ratios(
 ) -> tuple[float, ...]:
     """The ``prior_ratios`` of each class, (C,), 0 of blasts; empty if no class has cells enough.
 
-    Those of the smallest log loss among the classes that are no blasts, every label weighing alike,
-    drawn towards 1. Blasts keep their probability: how many there are only patients can tell, so
-    cells labelled as blasts say nothing here.
-    ``occurrence``: see ``occurrence_of``.
+    Those of the smallest log loss among the classes that are no blasts, drawn
+    towards 1. Blasts keep their probability: how many there are only patients can tell, so cells
+    labelled as blasts say nothing here. ``occurrence``: see ``occurrence_of``.
     """
     others = torch.from_numpy(~is_blast)
     kept = kept.where((kept.label_sets & others).any(1).numpy())
     is_fitted = others & (kept.label_sets.sum(0) >= _FEWEST_CELLS)
     if not is_fitted.any():
         return ()
-    _, label, cells = np.unique(
-        kept.label_sets.numpy(), axis=0, return_inverse=True, return_counts=True
-    )
-    weight = torch.from_numpy(1 / (cells[label.reshape(-1)] * len(cells))).float()
     scaled = kept.logits.masked_fill(~others, -torch.inf) / temperature
     fitted = torch.zeros(int(is_fitted.sum()), requires_grad=True)
     optimizer = torch.optim.LBFGS([fitted], max_iter=200, line_search_fn="strong_wolfe")
@@ -76,8 +71,7 @@ def fit_prior_ratios(
         optimizer.zero_grad()
         raised = scaled + torch.zeros(len(others)).masked_scatter(is_fitted, fitted)
         of_label = raised.masked_fill(~kept.label_sets, -torch.inf).logsumexp(1)
-        losses = raised.logsumexp(1) - of_label
-        total = (losses * weight).sum() + _DECAY * fitted.square().sum()
+        total = (raised.logsumexp(1) - of_label).mean() + _DECAY * fitted.square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 

@@ -45,13 +45,6 @@ def test_a_known_bias_is_undone_and_blasts_have_no_ratio(temperature: float) -> 
     assert math.log(ratios[2] / ratios[1]) == pytest.approx(2.0, abs=0.15)
 
 
-def test_every_label_weighs_alike() -> None:
-    # Nine times as many cells of class 1, which no logit tells: alike frequent, they are alike.
-    labels = torch.tensor([1] * 900 + [2] * 100)
-    ratios = fit_prior_ratios(of_labels(torch.zeros(1000, 4), labels), 1.0, ALIKE, IS_BLAST)
-    assert ratios[1] == pytest.approx(ratios[2], rel=0.01)
-
-
 def test_in_doubt_the_more_frequent_class_is_called() -> None:
     labels = torch.tensor([1] * 100 + [2] * 100)
     occurrence = occurrence_of(np.array([1] * 9000 + [2] * 1000, np.int64), 4)
