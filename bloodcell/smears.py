@@ -29,7 +29,7 @@ def smears_from_card(table: Any) -> Smears:
         odd = sorted(expected ^ set(table)) if isinstance(table, dict) else table
         raise ModelError(
             f"[smears] has other entries than expected: {odd}. Fit it anew (python -m "
-            "bloodcell.training.smears FOLDER IMAGES LABELS) or take the table out"
+            "bloodcell.training.refit_smears FOLDER IMAGES LABELS) or take the table out"
         )
     for name, count in _LENGTHS.items():
         numbers = table[name]

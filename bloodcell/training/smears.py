@@ -1,30 +1,19 @@
-"""What a model card says of how its training images look.
+"""What a model card says of how its training images look."""
 
-usage: python -m bloodcell.training.smears FOLDER IMAGES LABELS
-"""
-
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tomli_w
 import torch
 
 from bloodcell.engine.decode import Decoder
-from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.rewriting import passed_images
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.staining import Looks, looks_of
-from bloodcell.errors import BloodcellError, InputError, ModelError
-from bloodcell.files import write_whole
-from bloodcell.model import load_model
+from bloodcell.errors import InputError
 from bloodcell.smears import fit_smears
-from bloodcell.toml import read_toml
-from bloodcell.training.recipe import Source
-from bloodcell.training.sources import SourceCells, read_source
+from bloodcell.training.sources import SourceCells
 
 _BATCH = 64
 
@@ -66,34 +55,3 @@ def _patients(sources: list[SourceCells]) -> npt.NDArray[np.str_]:
             for name in one.patients.tolist()
         ]
     )
-
-
-def refit(folder: Path, images: Path, labels: Path) -> None:
-    """Write ``[smears]`` of the labelled images that the model rests on into its card.
-
-    They are those that the network learnt from, or, of a site's own model, its patients'.
-    ``labels``: as ``bloodcell train`` takes them. Raises InputError, also of fewer than ten
-    patients, ModelError, DiskError.
-    """
-    model = load_model(folder)
-    source = Source("data", ".", str(labels.resolve()), share=1.0, data={})
-    cells = read_source(source, images, model.scheme.codes)
-    table = smears_of(
-        [cells],
-        torch.ones(len(cells.labels), dtype=torch.bool),
-        model.preprocessing,
-        usable_cores(),
-        made_by="python -m bloodcell.training.smears",
-    )
-    if table is None:
-        raise InputError(f"{labels} names too few patients: at least ten are needed")
-    path = model.folder / "card.toml"
-    card = read_toml(path, ModelError) | {"smears": table}
-    write_whole(path, lambda beside: beside.write_text(tomli_w.dumps(card), "utf-8"))
-
-
-if __name__ == "__main__":
-    try:
-        refit(*map(Path, sys.argv[1:]))
-    except (BloodcellError, OSError) as error:
-        sys.exit(f"error: {error}")

@@ -10,7 +10,7 @@ from bloodcell.errors import InputError
 from bloodcell.model import load_model
 from bloodcell.phantom import write_phantoms
 from bloodcell.toml import read_toml
-from bloodcell.training.smears import refit
+from bloodcell.training.refit_smears import refit
 from bloodcell.unstained import LACKS_STAIN
 
 
