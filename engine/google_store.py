@@ -3,6 +3,7 @@
 import inspect
 import logging
 import os
+import re
 from typing import Any
 
 from fsspec.callbacks import NoOpCallback
@@ -11,12 +12,17 @@ from fsspec.callbacks import NoOpCallback
 # bucket it is, and warns, request by request, if it is not told.
 from gcsfs.core import GCSFileSystem
 
-# What gcsfs logs, with tracebacks, it also raises.
-logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+# What they log, some of it with tracebacks, they also raise.
+for _name in ("gcsfs", "google"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
+_OF_A_BUCKET = re.compile(r"(?:^|/)b/[^/]+/o$")
+"""The end of the path of a request that lists objects, or makes one."""
 
 
 class NoSuchBucket(FileNotFoundError):  # noqa: N818 - as stores call it
-    """The answer 404 to a request that names no object to be read."""
+    """The answer 404 to a request that reads no object."""
 
 
 class GoogleStore(GCSFileSystem):  # type: ignore[misc]
@@ -40,7 +46,7 @@ class GoogleStore(GCSFileSystem):  # type: ignore[misc]
         try:
             return await _request_once(self, method, path, *args, **options)
         except FileNotFoundError as error:
-            if path.partition("?")[0].endswith("/o"):
+            if _OF_A_BUCKET.search(path.partition("?")[0]):
                 raise NoSuchBucket(str(error)) from error
             raise
         except OSError as error:

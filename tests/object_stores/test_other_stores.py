@@ -201,6 +201,9 @@ def test_a_missing_bucket_is_one_line(other: OtherStore, jobs: Jobs, tmp_path: P
 def test_a_prefix_without_objects_is_one_line(other: OtherStore, tmp_path: Path) -> None:
     assert "holds no cells" in refusal(other.url("none"), tmp_path)
     assert "is empty or no object" in refusal(other.url("none.csv"), tmp_path)
+    # What Google's packages ask for ends as what lists a bucket does.
+    with pytest.raises(FileNotFoundError, match="there is no such object"):
+        ObjectPath(other.url("o")).read()
 
 
 def test_a_store_that_fails_is_asked_as_often_as_we_say(other: OtherStore, tmp_path: Path) -> None:
