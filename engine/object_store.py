@@ -37,14 +37,12 @@ _PACKAGES = {
     "abfs": ("adlfs", "az"),
 }
 """By scheme: the package, and the extra that has it."""
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "s3": {
-        # With more than one it asks for the size of an object before it reads it.
-        "max_concurrency": 1,
-        "config_kwargs": {
-            "max_pool_connections": MOST_REQUESTS,
-            "retries": {"total_max_attempts": 1},
-        },
+_S3_OPTIONS: dict[str, Any] = {
+    # With more than one it asks for the size of an object before it reads it.
+    "max_concurrency": 1,
+    "config_kwargs": {
+        "max_pool_connections": MOST_REQUESTS,
+        "retries": {"total_max_attempts": 1},
     },
 }
 _ENVIRONMENT = ("AWS_", "GOOGLE_", "AZURE_")
@@ -237,16 +235,10 @@ def _opened(scheme: str, _environment: tuple[tuple[str, str], ...], _process: in
     import asyncio
 
     try:
-        import fsspec
         import tenacity  # noqa: F401 - told here, not at the first request
 
-        filesystem = fsspec.filesystem(
-            scheme,
-            use_listings_cache=False,
-            # Its own cache knows nothing of a change of credentials.
-            skip_instance_cache=True,
-            **_OPTIONS.get(scheme, {}),
-        )
+        # Its own cache of filesystems knows nothing of a change of credentials.
+        filesystem = _OPENING[package](use_listings_cache=False, skip_instance_cache=True)
     except ImportError as error:
         raise PackageError(
             f"{scheme}:// needs {package}, which is not installed ({error}): "
@@ -254,9 +246,35 @@ def _opened(scheme: str, _environment: tuple[tuple[str, str], ...], _process: in
         ) from error
     except Exception as error:
         raise translated(error, f"{scheme}://", "") from error
-    if hasattr(filesystem, "retries"):
-        filesystem.retries = 1  # s3fs's; the retries are ours
     return _Store(filesystem, asyncio.Semaphore(MOST_REQUESTS))
+
+
+def _open_s3(**options: Any) -> Any:
+    from s3fs import S3FileSystem
+
+    filesystem = S3FileSystem(**options, **_S3_OPTIONS)
+    filesystem.retries = 1  # the retries are ours
+    return filesystem
+
+
+def _open_google(**options: Any) -> Any:
+    from bloodcell.engine.google_store import GoogleStore
+
+    return GoogleStore(**options)
+
+
+def _open_azure(**options: Any) -> Any:
+    from bloodcell.engine.azure_store import AzureStore
+
+    return AzureStore(**options)
+
+
+_OPENING: dict[str, Callable[..., Any]] = {
+    "s3fs": _open_s3,
+    "gcsfs": _open_google,
+    "adlfs": _open_azure,
+}
+"""By package: what opens its filesystem, with a single try for each request."""
 
 
 def _environment() -> tuple[tuple[str, str], ...]:

@@ -37,9 +37,9 @@ _NOT_REACHED = {
     "ConnectTimeoutError", "EndpointConnectionError", "gaierror", "ServiceRequestError",
 }  # fmt: skip
 _PASSING = _NOT_REACHED | {
-    "ClientConnectionError", "ClientOSError", "ClientPayloadError", "ConnectionClosedError",
-    "ConnectionError", "ConnectionResetError", "FSTimeoutError", "HTTPClientError",
-    "IncompleteBody", "IncompleteRead", "IncompleteReadError", "InternalError",
+    "ChecksumError", "ClientConnectionError", "ClientOSError", "ClientPayloadError",
+    "ConnectionClosedError", "ConnectionError", "ConnectionResetError", "FSTimeoutError",
+    "HTTPClientError", "IncompleteBody", "IncompleteRead", "IncompleteReadError", "InternalError",
     "OperationAborted", "ProxyConnectionError", "ReadTimeoutError", "RequestTimeout",
     "RequestTimeoutException", "ResponseParserError", "ResponseStreamingError", "ServerBusy",
     "ServerDisconnectedError", "ServerTimeoutError", "ServiceResponseError",
@@ -59,6 +59,11 @@ def may_pass(error: BaseException) -> bool:
     names = _names_of(error)
     final = _CREDENTIALS | _BUCKET | _REGION | _MISSING | _FORBIDDEN
     return bool(names & _PASSING) and not names & final
+
+
+def is_beyond(error: BaseException) -> bool:
+    """Whether a store says so that an object has no bytes from there on."""
+    return bool(_names_of(error) & {"InvalidRange", "416"})
 
 
 def translated(error: Exception, url: str, bucket: str) -> Exception:
@@ -137,5 +142,6 @@ def _said_by(error: BaseException) -> str:
         told = response["Error"]
         name, words = told.get("Code", ""), told.get("Message", "")
     else:
-        name, words = type(last).__name__, str(last)
+        # Azure's go on with the whole answer.
+        name, words = type(last).__name__, str(last).partition("\nRequestId:")[0]
     return re.sub(r"\s+", " ", f"{name}: {words}").strip(" :")[:_LONGEST_WORDS]

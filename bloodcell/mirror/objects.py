@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bloodcell.engine.object_listing import level, pages
 from bloodcell.engine.object_store import ObjectPath, store_errors
 from bloodcell.errors import BloodcellError, DiskError, RunError
 
@@ -36,38 +37,19 @@ class RunObjects:
 
     def entries(self) -> set[str]:
         """Names directly below; of folders too, with a slash at their end."""
-        found: list[dict[str, Any]] = self._list("_ls")
-        return {
-            self._name(one["name"]).rstrip("/") + ("/" if one["type"] == "directory" else "")
-            for one in found
-        } - {"", "/"}
+        with store_errors():
+            folders, files = level(self.place)
+        return {*files, *(f"{name}/" for name in folders)}
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each object by name; RunError for a name that no file can have."""
-        found: Any = self._list("_find")
-        infos = found.values() if isinstance(found, dict) else found
-        sizes = {
-            self._name(one["name"]): int(one["size"])
-            for one in infos
-            # A console makes objects of no bytes for folders.
-            if one["type"] == "file" and not one["name"].endswith("/")
-        }
+        with store_errors():
+            found = list(pages(self.place, deep=True))
+        sizes = {name: size for page in found for name, size in page.files.items()}
         for name in sizes:
             if _ODD_PARTS & set(name.split("/")):
                 raise RunError(f"{self.place}/{name} is no file of a run: delete the object")
         return sizes
-
-    def _list(self, method: str) -> Any:
-        with store_errors():
-            try:
-                return self.place.run(
-                    lambda store: getattr(store, method)(self.place.key, detail=True)
-                )
-            except FileNotFoundError:
-                return []
-
-    def _name(self, key: str) -> str:
-        return key.removeprefix(self.place.key).lstrip("/")
 
     def read(self, name: str) -> bytes | None:
         """The bytes of an object; None if there is none."""

@@ -45,6 +45,8 @@ class Proxy:
     """Without an answer: the connection is cut."""
     short: float = 0.0
     """With half the body, and then a cut."""
+    refusal: int = 0
+    """The status, if there is one, by which Google's store would refuse every request."""
     latency_s: float = 0.0
     """Before each answer."""
     is_down: bool = False
@@ -64,7 +66,7 @@ class Proxy:
     def steady(self) -> None:
         """Spoil nothing any more, and count anew."""
         self.throttled = self.broken = self.cut = self.short = self.latency_s = 0.0
-        self.is_down, self.down_after = False, None
+        self.is_down, self.down_after, self.refusal = False, None, 0
         self.bytes_sent = 0
         self.requests.clear()
         self.spoiled.clear()
@@ -83,6 +85,9 @@ class Proxy:
             await asyncio.sleep(self.latency_s)
         if how:
             self.spoiled[how] += 1
+        if self.refusal:
+            error = {"code": self.refusal, "message": "Caller has no access"}
+            return web.json_response({"error": error}, status=self.refusal)
         if how == "throttled":
             return web.Response(status=503, text=SLOW_DOWN, content_type="application/xml")
         if how == "broken":

@@ -59,7 +59,9 @@ def test_an_unknown_store(tmp_path: Path) -> None:
 
 
 def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    object_store._opened.cache_clear()
+    monkeypatch.delitem(sys.modules, "bloodcell.engine.google_store", raising=False)
+    monkeypatch.setitem(sys.modules, "gcsfs.core", None)
     assert "pip install 'bloodcell[gs]'" in refusal("gs://cells/smears", tmp_path)
 
 
