@@ -40,8 +40,9 @@ _BATCH = 64
 def refit(folder: Path, images: Path, recipe: str) -> None:
     """Write prior ratios and ``[metrics.kept]`` into a trained model's card, and print both ways.
 
-    ``recipe``: the one it was trained by, whose further sources lie below ``images``. Raises
-    InputError, also if the recipe has one source only, ModelError, DiskError.
+    The figures of held-out patients stay those of before. ``recipe``: the one it was trained by,
+    whose further sources lie below ``images``. Raises InputError, also if the recipe has one source
+    only, ModelError, DiskError.
     """
     model = load_model(folder)
     kept = _kept_cells(model, images, recipe)
@@ -53,7 +54,7 @@ def refit(folder: Path, images: Path, recipe: str) -> None:
     card = read_toml(path, ModelError)
     card["calibration"] |= {
         "prior_ratios": list(fit_prior_ratios(*fit)),
-        "prior_ratios_rest_on": RESTS_ON,
+        "prior_ratios_rest_on": f"{RESTS_ON}; [metrics.validation] is of before them",
     }
     without = figures_by_source(kept, kept.logits.numpy().argmax(1), model.scheme)
     card["metrics"]["kept"] = figures_by_source(kept, called_by_others(*fit), model.scheme)
