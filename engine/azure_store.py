@@ -6,8 +6,9 @@ from typing import Any
 from adlfs import AzureBlobFileSystem
 from azure.core.exceptions import ClientAuthenticationError
 
-# What Azure's packages log, on many lines, they also raise.
-logging.getLogger("azure").setLevel(logging.CRITICAL)
+# What these log, on many lines, they also raise; other packages of Azure's log as they did.
+for _name in ("azure.core", "azure.identity", "azure.storage"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class AzureStore(AzureBlobFileSystem):  # type: ignore[misc]

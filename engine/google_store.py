@@ -12,8 +12,9 @@ from fsspec.callbacks import NoOpCallback
 # bucket it is, and warns, request by request, if it is not told.
 from gcsfs.core import GCSFileSystem
 
-# What they log, some of it with tracebacks, they also raise.
-for _name in ("gcsfs", "google"):
+# What they log, some of it with tracebacks, they also raise; Google's other packages log as they
+# did.
+for _name in ("gcsfs", "google.auth"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 

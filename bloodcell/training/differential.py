@@ -54,9 +54,9 @@ def fit_prior_ratios(
 ) -> tuple[float, ...]:
     """The ``prior_ratios`` of each class, (C,), 0 of blasts; empty if no class has cells enough.
 
-    Those of the smallest log loss among the classes that are no blasts, drawn
-    towards 1. Blasts keep their probability: how many there are only patients can tell, so cells
-    labelled as blasts say nothing here. ``occurrence``: see ``occurrence_of``.
+    Those of the smallest log loss among the classes that are no blasts, drawn towards 1. Blasts
+    keep their probability: how many there are only patients can tell, so cells labelled as blasts
+    say nothing here. ``occurrence``: see ``occurrence_of``.
     """
     others = torch.from_numpy(~is_blast)
     kept = kept.where((kept.label_sets & others).any(1).numpy())
@@ -98,8 +98,8 @@ def figures_by_source(
     kept: KeptCells, called: npt.NDArray[np.int64], scheme: Scheme
 ) -> dict[str, dict[str, Any]]:
     """``[metrics.kept]``: what ``kept_figures`` says of each source."""
+    label_sets = kept.label_sets.numpy()
     return {
-        str(name): kept_figures(called[own], kept.label_sets.numpy()[own], scheme)
-        for name in np.unique(kept.sources)
-        if (own := kept.sources == name).any()
+        name: kept_figures(called[kept.sources == name], label_sets[kept.sources == name], scheme)
+        for name in np.unique(kept.sources).tolist()
     }

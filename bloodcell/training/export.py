@@ -64,14 +64,7 @@ def write_model_folder(
         "gmacs": gmacs_of(network, recipe.preprocessing.input_px),
         "intended_use": "Research use only: not a medical device, never a diagnosis.",
         "preprocessing": table.pop("preprocessing"),
-        "calibration": {
-            **_prior_ratios(calibration),
-            "temperature": calibration.temperature,
-            "pixels": "dali",
-            "offsets_in_weights": [round(float(o), 4) for o in calibration.offsets],
-            "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
-            "patient; the figures there are by the calibration of the other patients",
-        },
+        "calibration": _calibration_table(calibration),
         "training": {**table, "head": head, "torch": torch.__version__, "patients": patients},
         **card_tables(held_out, recipe.validation.folds),
     }
@@ -117,10 +110,18 @@ def card_tables(cells: Joined, folds: int) -> dict[str, Any]:
     return tables | ({"error_model": error_model.to_card()} if error_model else {})
 
 
-def _prior_ratios(calibration: Calibration) -> dict[str, Any]:
-    if not calibration.prior_ratios:
-        return {}
-    return {"prior_ratios": list(calibration.prior_ratios), "prior_ratios_rest_on": RESTS_ON}
+def _calibration_table(calibration: Calibration) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "temperature": calibration.temperature,
+        "pixels": "dali",
+        "offsets_in_weights": [round(float(o), 4) for o in calibration.offsets],
+        "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
+        "patient; the figures there are by the calibration of the other patients",
+    }
+    if calibration.prior_ratios:
+        table["prior_ratios"] = list(calibration.prior_ratios)
+        table["prior_ratios_rest_on"] = RESTS_ON
+    return table
 
 
 def write_held_out(folder: Path, cells: Joined, logits: torch.Tensor) -> None:

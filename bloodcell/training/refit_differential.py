@@ -10,12 +10,12 @@ from typing import Any
 import click
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import pyarrow.parquet as pq
 import tomli_w
 import torch
 
 from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.errors import BloodcellError, InputError, ModelError
 from bloodcell.files import write_whole
@@ -41,8 +41,8 @@ def refit(folder: Path, images: Path, recipe: str) -> None:
     """Write prior ratios and ``[metrics.kept]`` into a trained model's card, and print both ways.
 
     The figures of held-out patients stay those of before. ``recipe``: the one it was trained by,
-    whose further sources lie below ``images``. Raises InputError, also if the recipe has one source
-    only, ModelError, DiskError.
+    whose further sources lie below ``images``. Raises InputError, also if the model was trained by
+    other sources or by one only, ModelError, DiskError.
     """
     model = load_model(folder)
     kept = _kept_cells(model, images, recipe)
@@ -75,10 +75,14 @@ def _print(title: str, figures: dict[str, dict[str, Any]]) -> None:
 
 
 def _kept_cells(model: Model, images: Path, recipe: str) -> KeptCells:
-    codes = model.scheme.codes
-    sources = [read_source(one, images, codes) for one in read_recipe(recipe).source[1:]]
-    if not sources:
-        raise InputError(f"the recipe {recipe} has no further source: nothing was kept back")
+    codes, named = model.scheme.codes, read_recipe(recipe).source
+    learnt = [one["name"] for one in model.card["training"]["source"]]
+    if [one.name for one in named] != learnt or len(learnt) < 2:
+        raise InputError(
+            f"{model.folder} learnt from the sources {learnt}, the recipe {recipe} names "
+            f"{[one.name for one in named]}: the same, and more than one, are expected"
+        )
+    sources = [read_source(one, images, codes) for one in named[1:]]
     cells = gather(sources, codes)
     kept = np.concatenate([keep_a_fifth(one) for one in sources]) == KEPT_FOLD
     rows = torch.from_numpy(np.flatnonzero(kept))
@@ -92,7 +96,10 @@ def _kept_cells(model: Model, images: Path, recipe: str) -> KeptCells:
 
 
 def _logits(weights: Path, pixels: npt.NDArray[np.float32]) -> torch.Tensor:
-    session = onnxruntime.InferenceSession(weights)
+    with without_telemetry():
+        import onnxruntime
+
+    session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     parts = [pixels[begin : begin + _BATCH] for begin in range(0, len(pixels), _BATCH)]
     return torch.from_numpy(np.concatenate([session.run(None, {name: part})[0] for part in parts]))

@@ -20,6 +20,7 @@ from bloodcell.training.lessons import Cells, gather, lessons_of
 from bloodcell.training.losses import Batch, label_loss
 from bloodcell.training.material import read_sources
 from bloodcell.training.recipe import Source, read_recipe
+from bloodcell.training.refit_differential import refit
 from bloodcell.training.sources import KEPT_FOLD, NO_FOLD, keep_a_fifth, read_source
 from bloodcell.training.task import Task
 
@@ -212,6 +213,10 @@ def test_one_network_of_two_sources_comes_out_with_both_in_its_card(two: Path) -
     assert kept["cells"] == sum(row["n"] for row in kept["class"]) > 0
     assert 0 < kept["leukocytes"] <= kept["cells"]
     assert card["metrics"]["validation"]["cells"] == 72
+    refit(folder, two, str(two / "two.toml"))
+    assert load_model(folder).card["metrics"]["kept"] == card["metrics"]["kept"]
+    with pytest.raises(InputError, match=r"learnt from the sources \['smears', 'donors'\]"):
+        refit(folder, two, "two-sources")
     with pytest.raises(InputError, match="leave out --labels"):
         train(two, two / "donors.csv", folder, recipe=two / "two.toml")
 
