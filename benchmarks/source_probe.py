@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pyarrow.parquet as pq
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -24,12 +23,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bloodcell.engine.preprocessing import Preprocessing
+from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.errors import BloodcellError
 from bloodcell.manifest import freeze_manifest, root_of
 from bloodcell.metrics import auroc
 from bloodcell.model import load_model
 from bloodcell.training.cells import decode_pixels
 from bloodcell.training.sources import SourceCells
+
+with without_telemetry():
+    import onnxruntime
 
 BATCH = 64
 
