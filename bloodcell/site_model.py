@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from bloodcell.run import Run
 from bloodcell.run_record import Job
 from bloodcell.scheme import OWN_SCHEME
 from bloodcell.shares import Counting, why_not_adjusted
+from bloodcell.site_smears import SiteSmears, site_smears
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class SiteModel:
     weight: float
     """Of these patients, 0 to 1, beside the model's own error model."""
     trial: SiteTrial
+    smears: SiteSmears = field(default_factory=SiteSmears)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def write_site_model(
         cells.patient,
         held_out="labelled after scoring; to be none of the patients the network was trained on",
     )
-    return _write(run, labelled, out)
+    return _write([run], labelled, out)
 
 
 def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> SiteModel:
@@ -110,7 +112,7 @@ def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> SiteModel:
         held_out="reviewed after scoring; to be none of the patients the network was trained on",
         weight=np.concatenate([labels.weight for labels in signed]),
     )
-    return _write(runs[0], labelled, out)
+    return _write(runs, labelled, out)
 
 
 def _refuse_existing(out: Path) -> None:
@@ -128,11 +130,12 @@ def _refuse_other_kind(first: Run, run: Run) -> None:
             )
 
 
-def _write(run: Run, cells: _Cells, out: Path) -> SiteModel:
-    model, job = model_of(run), run.record.job
+def _write(runs: Sequence[Run], cells: _Cells, out: Path) -> SiteModel:
+    model, job = model_of(runs[0]), runs[0].record.job
     made = _site_model(cells, model, job)
     if why := made.trial.objection:
         raise InputError(f"{out} is not written: {why}")
+    made = replace(made, smears=site_smears(runs, set(cells.patients.tolist()), model))
     # Card and weights only: a model folder fresh from training holds its checkpoints too.
     with writing(out):
         out.mkdir(parents=True)
@@ -144,6 +147,8 @@ def _write(run: Run, cells: _Cells, out: Path) -> SiteModel:
         "version": f"{model.version}+site",
         "error_model": made.error_model.to_card(),
     }
+    if made.smears.table:
+        card["smears"] = made.smears.table
     write_whole(out / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))
     return made
 

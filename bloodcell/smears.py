@@ -12,7 +12,7 @@ from bloodcell.toml import is_number
 _MARGIN = 1.1
 """Of the limit over the largest distance of a patient who was held out."""
 
-_FEWEST_PATIENTS = 10
+FEWEST_PATIENTS = 10
 """The next patient is farther than all N before with a chance of 1 in N + 1, before the margin."""
 
 _ADDED = 0.01
@@ -60,7 +60,7 @@ def fit_smears(
     """
     looks, patients = looks[patients != ""], patients[patients != ""]
     names = np.unique(patients)
-    if len(names) < _FEWEST_PATIENTS:
+    if len(names) < FEWEST_PATIENTS:
         return None
     medians = held_out_medians(looks, patients)
     largest = max(medians.values())

@@ -48,7 +48,7 @@ def calibrate(
         made = write_site_model(opened[0], labels, out, meant)
     else:
         made = write_site_model_of_reviews(opened, out)
-    error_model, trial = made.error_model, made.trial
+    error_model, trial, smears = made.error_model, made.trial, made.smears
     totals = {
         "patients": error_model.patients,
         "cells": error_model.cells,
@@ -56,9 +56,11 @@ def calibrate(
         "weight of these patients": round(made.weight, 2),
         "model folder": str(out),
     }
+    if smears.table:
+        totals["smears fitted anew, strange before"] = smears.strange
     rows, figures = trial.rows(), trial.figures()
     return Shown(
         {**totals, "held_out": {**figures, "patients": rows}},
         lambda: print_site_model(totals, figures, rows),
-        warnings=[trial.doubt] if trial.doubt else [],
+        warnings=[doubt for doubt in (trial.doubt, smears.doubt) if doubt],
     )

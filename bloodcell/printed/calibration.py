@@ -1,4 +1,4 @@
-"""What a person sees of a site's model; see ``console`` for the rest."""
+"""What a person sees of a site's model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person sees of doubted labels; see ``console`` for the rest."""
+"""What a person sees of doubted labels."""
 
 from collections import Counter
 from pathlib import Path

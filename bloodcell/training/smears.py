@@ -6,16 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
-from bloodcell.engine.rewriting import passed_images
-from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.staining import Looks, looks_of
-from bloodcell.errors import InputError
+from bloodcell.looks import samples_in
 from bloodcell.smears import fit_smears
 from bloodcell.training.sources import SourceCells
-
-_BATCH = 64
 
 
 def smears_of(
@@ -35,15 +30,8 @@ def smears_of(
 
 
 def _looks(source: SourceCells, preprocessing: Preprocessing, threads: int) -> Looks:
-    decoder = Decoder(preprocessing, batch_size=_BATCH, threads=threads)
-    looks = []
-    for encoded in read_files(source.root, batches_of(source.images, _BATCH)):
-        images = passed_images(encoded)
-        _, samples, why_not = decoder.decode_passed(images.encoded, images.is_deep)
-        if images.reasons.any() or why_not.any():
-            raise InputError(f"source {source.name!r} has images that scoring would reject")
-        looks.append(looks_of(samples))
-    return np.concatenate(looks)
+    batches = samples_in(source.root, source.images, preprocessing, threads)
+    return np.concatenate([looks_of(samples) for samples in batches])
 
 
 def _patients(sources: list[SourceCells]) -> npt.NDArray[np.str_]:
