@@ -427,7 +427,9 @@ class RecalibrationPrior:
         self,
         *,
         histogram: NDArray[np.int64],
-        unseen: NDArray[np.float64],
+        unseen: NDArray[np.int64],
+        seen: NDArray[np.int64],
+        leukocytes: NDArray[np.int64],
         seen_bin: NDArray[np.uint8],
         seen_blast: NDArray[np.bool_],
         blasts: float,
@@ -437,7 +439,9 @@ class RecalibrationPrior:
 
         Args:
             histogram: int64 (64,), as of `Accumulator.blast_histogram`.
-            unseen: float64 (64,), leukocytes of each bin that were not looked at.
+            unseen: int64 (64,), cells of each bin that were not looked at.
+            seen: int64 (8,), of each stratum the cells drawn and answered.
+            leukocytes: int64 (8,), of these.
             seen_bin: uint8 (M,), bins of the cells looked at, in their order.
             seen_blast: bool (M,), whether each is a blast.
             blasts: blasts among all leukocytes looked at, also such as teach nothing.
@@ -454,7 +458,9 @@ class RecalibrationPrior:
         self,
         *,
         histogram: NDArray[np.int64],
-        unseen: NDArray[np.float64],
+        unseen: NDArray[np.int64],
+        seen: NDArray[np.int64],
+        leukocytes: NDArray[np.int64],
         seen_bin: NDArray[np.uint8],
         seen_blast: NDArray[np.bool_],
         pending_bin: NDArray[np.uint8],
@@ -466,8 +472,10 @@ class RecalibrationPrior:
         """Strata of the next cells to look at, uint8 (at most ``cells``,).
 
         Args:
-            histogram: int64 (64,), like the next three as of `reviewed_share`.
-            unseen: float64 (64,).
+            histogram: int64 (64,), like the next five as of `reviewed_share`.
+            unseen: int64 (64,).
+            seen: int64 (8,).
+            leukocytes: int64 (8,).
             seen_bin: uint8 (M,).
             seen_blast: bool (M,).
             pending_bin: uint8 (any length,), bins of the cells drawn but not answered.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
-from bloodcell.report.counting import cells_counted_by_hand
+from bloodcell.report.counting import cells_counted_by_hand, of_blood
 from bloodcell.report.gallery import Cells, Survey
 from bloodcell.report.packs import page_name
 from bloodcell.report.readings import readings
@@ -74,8 +74,27 @@ class Content:
             one if one.is_given else _estimate(row)
             for one, row in zip(reviewed, self.rows, strict=True)
         ]
-        shares = np.array([astuple(one) for one in self._best], np.float64).reshape(-1, 3)
-        self._by_hand = cells_counted_by_hand(*shares.T / 100)
+        self._blood = self._of_blood(reviewed)
+        of_blood = [
+            self._blood[place] if one.is_given else self._best[place]
+            for place, one in enumerate(reviewed)
+        ]
+        self._by_hand = cells_counted_by_hand(*_shares(of_blood))
+
+    def _of_blood(self, reviewed: list[Estimate]) -> list[Estimate]:
+        """The same of the blood; a share without a review is of it already."""
+        cells = [self._leukocytes_reviewed(row["patient"]) for row in self.rows]
+        share, low, high = _shares(reviewed)
+        ends = of_blood(share, low, high, np.array(cells, np.int64))
+        return [
+            Estimate(one.share, 100 * float(first), 100 * float(last)) if one.is_given else one
+            for one, first, last in zip(reviewed, *ends, strict=True)
+        ]
+
+    def _leukocytes_reviewed(self, patient: str) -> int:
+        """Cells that count as leukocytes after the review."""
+        review = self.reviews.of(patient)
+        return sum(review.get(f"n_{one.code}", 0) for one in self._counted)
 
     @cached_property
     def shared(self) -> dict[str, Any]:
@@ -164,6 +183,8 @@ class Content:
             "lacks_stain": bool(unstained.lacks_stain(row["unstained"], row["scored"])),
             "adjusted": adjusted,
             "reviewed": reviewed,
+            "blood": self._blood[place],
+            "leukocytes_reviewed": self._leukocytes_reviewed(row["patient"]),
             "review": review,
             "estimate": self._best[place],
             "status": status,
@@ -275,6 +296,12 @@ class Content:
 def _estimate(row: Mapping[str, Any], name: str = "blast_percent") -> Estimate:
     """The share called ``name`` in ``row``, which may have none."""
     return Estimate(*(row.get(f"{name}{end}") for end in ("", "_low", "_high")))
+
+
+def _shares(estimates: list[Estimate]) -> npt.NDArray[np.float64]:
+    """Shares and the ends of their intervals, of 0 to 1, (3, N); NaN where none is given."""
+    percents = np.array([astuple(one) for one in estimates], np.float64)
+    return percents.reshape(-1, 3).T / 100
 
 
 def _percent(part: int, whole: int) -> float | None:

@@ -31,7 +31,7 @@ class ReviewedShare:
     low: float
     high: float
     bands: tuple[float, ...]
-    """Chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more."""
+    """Chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more, in the blood."""
     basis: Basis
 
 

@@ -39,7 +39,9 @@ class ForCore(TypedDict):
     """Arguments that ``RecalibrationPrior``'s methods share; see _core.pyi."""
 
     histogram: Integers
-    unseen: npt.NDArray[np.float64]
+    unseen: Integers
+    seen: Integers
+    leukocytes: Integers
     seen_bin: npt.NDArray[np.uint8]
     seen_blast: Flags
 
@@ -103,10 +105,11 @@ class PatientReview:
         """What the core is asked with."""
         bins, (places, is_blast, is_leukocyte) = self.cells.bin, self.seen
         unseen = ~np.isin(self.cells.row, self.answers.row)
-        likely = self.sample.leukocyte_share[self.cells.stratum[unseen]]
         return {
             "histogram": np.bincount(bins, minlength=BINS).astype(np.int64),
-            "unseen": np.bincount(bins[unseen], likely, BINS).astype(np.float64),
+            "unseen": np.bincount(bins[unseen], minlength=BINS).astype(np.int64),
+            "seen": self.sample.seen,
+            "leukocytes": self.sample.blasts + self.sample.others,
             "seen_bin": bins[places[is_leukocyte]],
             "seen_blast": is_blast[is_leukocyte],
         }

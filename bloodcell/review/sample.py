@@ -30,12 +30,6 @@ class Sample:
     """Leukocytes answered that nobody drew."""
     known_blasts: int = 0
 
-    @property
-    def leukocyte_share(self) -> npt.NDArray[np.float64]:
-        """Of the cells not seen, (H,): as of those seen, but half a cell never rules them out."""
-        share: npt.NDArray[np.float64] = (self.blasts + self.others + 0.5) / (self.seen + 0.5)
-        return share
-
 
 @dataclass(frozen=True)
 class SampleShare:
@@ -45,7 +39,7 @@ class SampleShare:
     low: float
     high: float
     bands: tuple[float, ...]
-    """Chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more."""
+    """Chances of under 5, 5 to under 10, 10 to under 20 and 20 % or more, in the blood."""
 
 
 def sample_share(sample: Sample) -> SampleShare:

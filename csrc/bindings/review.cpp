@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -67,12 +68,28 @@ const std::int64_t* checked_counts(const py::object& histogram) {
     return counts;
 }
 
-const double* checked_unseen(const py::object& unseen) {
-    const auto* cells = view<double>("unseen", unseen, {bins});
-    if (!std::all_of(cells, cells + bins, [](double n) { return std::isfinite(n) && n >= 0; })) {
-        throw py::value_error("unseen: expected finite numbers of 0 or more");
+// Cells not looked at by bin, int64 (64,); of each stratum those drawn and answered, int64 (8,),
+// and the leukocytes of these.
+bloodcell::UnseenBins unseen_bins(const py::object& unseen, const py::object& seen,
+                                  const py::object& leukocytes) {
+    const auto* cells = view<std::int64_t>("unseen", unseen, {bins});
+    const auto* all = view<std::int64_t>("seen", seen, {strata});
+    const auto* counted = view<std::int64_t>("leukocytes", leukocytes, {strata});
+    if (std::any_of(cells, cells + bins, [](std::int64_t n) { return n < 0; })) {
+        throw py::value_error("unseen: expected counts of 0 or more");
     }
-    return cells;
+    std::vector<bloodcell::Stratum> drawn;
+    for (std::size_t h = 0; h < strata; ++h) {
+        if (counted[h] < 0 || counted[h] > all[h]) {
+            throw py::value_error("leukocytes: expected 0 to those seen in stratum " +
+                                  std::to_string(h));
+        }
+        const std::int64_t left =
+            std::accumulate(cells + bloodcell::stratum_edges[h],
+                            cells + bloodcell::stratum_edges[h + 1], std::int64_t{0});
+        drawn.push_back({all[h] + left, all[h], 0, counted[h]});
+    }
+    return bloodcell::unseen_bins(cells, drawn);
 }
 
 Recalibration after_answers(const RecalibrationPrior& prior, const py::object& histogram,
@@ -86,17 +103,16 @@ Recalibration after_answers(const RecalibrationPrior& prior, const py::object& h
 }
 
 py::object reviewed_share(const RecalibrationPrior& prior, const py::object& histogram,
-                          const py::object& unseen, const py::object& seen_bin,
+                          const py::object& unseen, const py::object& seen,
+                          const py::object& leukocytes, const py::object& seen_bin,
                           const py::object& seen_blast, double blasts, double others) {
-    const auto* cells = checked_unseen(unseen);
-    if (!(blasts >= 0 && others >= 0) ||
-        !(blasts + others > 0 ||
-          std::any_of(cells, cells + bins, [](double n) { return n > 0; }))) {
+    const auto left = unseen_bins(unseen, seen, leukocytes);
+    if (!(blasts >= 0 && others >= 0) || !(blasts + others + left.most > 0)) {
         throw py::value_error("blasts and others: expected 0 or more, and a leukocyte in all");
     }
     const auto patient = after_answers(prior, histogram, seen_bin, seen_blast);
     py::array_t<ReviewedShare> result(1);
-    *result.mutable_data() = bloodcell::reviewed_share(patient, cells, blasts, others);
+    *result.mutable_data() = bloodcell::reviewed_share(patient, left, blasts, others);
     return result[py::int_(0)];
 }
 
@@ -111,7 +127,8 @@ py::array_t<ReviewedShare> estimate_shares(const RecalibrationPrior& prior,
 }
 
 py::array_t<std::uint8_t> next_strata(const RecalibrationPrior& prior, const py::object& histogram,
-                                      const py::object& unseen, const py::object& seen_bin,
+                                      const py::object& unseen, const py::object& seen,
+                                      const py::object& leukocytes, const py::object& seen_bin,
                                       const py::object& seen_blast, const py::object& pending_bin,
                                       const py::list& waiting, const py::object& drawable,
                                       const py::object& drawn, std::size_t cells) {
@@ -126,9 +143,10 @@ py::array_t<std::uint8_t> next_strata(const RecalibrationPrior& prior, const py:
         counts.cells[h] = all[h];
         counts.drawn[h] = before[h];
     }
-    const auto chosen = bloodcell::next_strata(
-        after_answers(prior, histogram, seen_bin, seen_blast), checked_unseen(unseen),
-        bins_of("pending_bin", pending_bin), in_order, counts, cells);
+    const auto chosen =
+        bloodcell::next_strata(after_answers(prior, histogram, seen_bin, seen_blast),
+                               unseen_bins(unseen, seen, leukocytes).leukocytes.data(),
+                               bins_of("pending_bin", pending_bin), in_order, counts, cells);
     py::array_t<std::uint8_t> result(static_cast<py::ssize_t>(chosen.size()));
     std::copy(chosen.begin(), chosen.end(), result.mutable_data());
     return result;
@@ -212,9 +230,10 @@ void register_review(py::module_& module) {
              py::arg("correlation"), py::arg("worth_cells"));
     type.def("estimate_shares", &estimate_shares, py::arg("histogram"), py::arg("threads") = 1);
     type.def("reviewed_share", &reviewed_share, py::kw_only(), py::arg("histogram"),
-             py::arg("unseen"), py::arg("seen_bin"), py::arg("seen_blast"), py::arg("blasts"),
-             py::arg("others"));
+             py::arg("unseen"), py::arg("seen"), py::arg("leukocytes"), py::arg("seen_bin"),
+             py::arg("seen_blast"), py::arg("blasts"), py::arg("others"));
     type.def("next_strata", &next_strata, py::kw_only(), py::arg("histogram"), py::arg("unseen"),
-             py::arg("seen_bin"), py::arg("seen_blast"), py::arg("pending_bin"), py::arg("waiting"),
-             py::arg("drawable"), py::arg("drawn"), py::arg("cells"));
+             py::arg("seen"), py::arg("leukocytes"), py::arg("seen_bin"), py::arg("seen_blast"),
+             py::arg("pending_bin"), py::arg("waiting"), py::arg("drawable"), py::arg("drawn"),
+             py::arg("cells"));
 }

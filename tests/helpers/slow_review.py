@@ -4,6 +4,8 @@ import math
 from statistics import NormalDist
 
 MIDDLES = [-8 + 0.25 * k + 0.125 for k in range(64)]
+EDGES = (-4, -2.5, -1.25, 0, 1.25, 2.5, 4)
+STRATUM = [sum(x > edge for edge in EDGES) for x in MIDDLES]
 
 
 def sigmoid(x: float) -> float:
@@ -26,19 +28,30 @@ def log_prior(prior: dict, histogram: list[int], a: float, c: float) -> float:
     return -4 * math.log(1 + square / 6)
 
 
+def leukocytes_left(
+    called: float, seen: int, leukocytes: int, all_seen: int, all_leukocytes: int
+) -> tuple[float, float]:
+    """Mean and variance of the leukocytes among ``called`` cells of a stratum not looked at."""
+    part = (11.5 + all_leukocytes) / (11.5 + 0.8 + all_seen)
+    alpha, beta = 8.4 * part + leukocytes, 8.4 * (1 - part) + seen - leukocytes
+    mean, both = called * alpha / (alpha + beta), alpha + beta
+    return mean, called * alpha * beta * (both + called) / (both**2 * (both + 1))
+
+
 def slow_share(
     prior: dict,
     histogram: list[int],
-    unseen: list[float],
+    unseen: list[int],
     seen: list[tuple[int, bool]],
     blasts: int,
     others: int,
     *,
-    of_all: bool = False,
+    is_reported: bool = False,
 ) -> dict[str, float]:
     """``share``, ``low``, ``high``, ``under_20`` and ``surprise`` of one patient.
 
-    ``of_all``: all but ``share`` of what the cells are a sample of.
+    ``unseen``: cells called leukocytes, by bin; those ``seen`` are. ``is_reported``: by a run, that
+    is of the blood which the cells, all taken for leukocytes, are a sample of.
     """
     cells = sum(histogram)
     strength = [max(0.5, prior["worth_cells"] * n / cells - 1) for n in histogram]
@@ -62,25 +75,39 @@ def slow_share(
         ]
         looked_at[k] += 1
         blasts_seen[k] += is_blast
-    total, all_weight = blasts + others + sum(unseen), sum(weight)
+    part, unsure = [1.0] * 8, [0.0] * 8
+    for h in range(8):
+        called = sum(n for k, n in enumerate(unseen) if STRATUM[k] == h)
+        own = sum(STRATUM[k] == h for k, _ in seen)
+        if called and not is_reported:
+            mean, variance_left = leukocytes_left(called, own, own, len(seen), len(seen))
+            part[h], unsure[h] = mean / called, variance_left / mean**2
+    left = [n * part[STRATUM[k]] for k, n in enumerate(unseen)]
+    total, all_weight = blasts + others + sum(left), sum(weight)
     curves = []
     for i, w in enumerate(weight):
         if w < 1e-9 * max(weight):
             continue
-        mean, spread = float(blasts), 0.0
+        hits = [left[k] * chance(i, k) for k in range(64)]
+        mean, spread = blasts + sum(hits), 0.0
         for k in range(64):
             p, s = chance(i, k), strength[k] + looked_at[k]
-            mean += unseen[k] * p
-            spread += unseen[k] * p * (1 - p) * (s + unseen[k]) / (s + 1)
+            spread += left[k] * p * (1 - p) * (s + left[k]) / (s + 1)
+        for h in range(8):
+            own_bins = [k for k in range(64) if STRATUM[k] == h]
+            pull = sum(hits[k] - mean / total * left[k] for k in own_bins)
+            spread += unsure[h] * pull**2
         curves.append((w / all_weight, NormalDist(mean / total, math.sqrt(spread) / total)))
+    most = blasts + others + sum(unseen)
+    limits = [blasts / most, 1 - others / most]
 
     def below(share: float) -> float:
-        if share >= 1 - others / total:
+        if share >= limits[1]:
             return 1.0
-        return sum(w * d.cdf(share) for w, d in curves) if share >= blasts / total else 0.0
+        return sum(w * d.cdf(share) for w, d in curves) if share >= limits[0] else 0.0
 
     def quantile(mass: float) -> float:
-        low, high = blasts / total, 1 - others / total
+        low, high = limits
         if below(low) >= mass:
             return low
         for _ in range(24):
@@ -88,16 +115,18 @@ def slow_share(
             low, high = (middle, high) if below(middle) < mass else (low, middle)
         return (low + high) / 2
 
-    share = quantile(0.5)
-    if of_all:
-        for i, (w, d) in enumerate(curves):
-            mean = (total * d.mean + 1) / (total + 2)
-            spread = math.sqrt(d.stdev**2 + mean * (1 - mean) / (total + 3))
-            curves[i] = (w, NormalDist(mean, spread))
+    share, interval = quantile(0.5), (quantile(0.025), quantile(0.975))
+    limits = [0.0, 1.0]
+    for i, (w, d) in enumerate(curves):
+        mean = (total * d.mean + 1) / (total + 2)
+        spread = math.sqrt(d.stdev**2 + mean * (1 - mean) / (total + 3))
+        curves[i] = (w, NormalDist(mean, spread))
+    if is_reported:
+        interval = quantile(0.025), quantile(0.975)
     return {
         "share": share,
-        "low": quantile(0.025),
-        "high": quantile(0.975),
+        "low": interval[0],
+        "high": interval[1],
         "under_20": below(0.2),
         "surprise": score / math.sqrt(variance) if variance else 0.0,
     }

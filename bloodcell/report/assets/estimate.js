@@ -37,32 +37,56 @@ window.bloodcell = window.bloodcell || {};
     return [low, high];
   }
 
+  // How many of the cells not seen are leukocytes, and the variance of that: as unseen_leukocytes.cpp.
+  const PATIENT = { leukocytes: 11.5, others: 0.8 };
+  const STRATUM_CELLS = 8.4;
+
+  const sum = (numbers) => numbers.reduce((before, one) => before + one, 0);
+
+  function unseenLeukocytes(sample) {
+    const leukocytes = PATIENT.leukocytes + sum(sample.blasts) + sum(sample.others);
+    const part = leukocytes / (PATIENT.leukocytes + PATIENT.others + sum(sample.seen));
+    return sample.cells.map((cells, h) => {
+      const unseen = cells - sample.seen[h];
+      const all = STRATUM_CELLS + sample.seen[h];
+      const own = (STRATUM_CELLS * part + sample.blasts[h] + sample.others[h]) / all;
+      return {
+        mean: unseen * own,
+        variance: (unseen * own * (1 - own) * (all + unseen)) / (all + 1),
+      };
+    });
+  }
+
   // sample: arrays cells, seen, blasts, others by stratum; known, knownBlasts. Shares of 0 to 1,
   // null if no leukocyte is left.
   bloodcell.sampleShare = (sample) => {
     let [total, hits, below, above, unknown] = [sample.known, sample.knownBlasts, 0, 0, 0];
-    sample.cells.forEach((cells, h) => {
-      const [seen, blasts] = [sample.seen[h], sample.blasts[h]];
+    const unseen = unseenLeukocytes(sample);
+    const shares = sample.blasts.map((blasts, h) => {
       const counted = blasts + sample.others[h];
-      const unseen = ((cells - seen) * (counted + 0.5)) / (seen + 0.5);
-      const all = counted + unseen;
-      const share = counted > 0 ? blasts / counted : 0.5;
+      return counted > 0 ? blasts / counted : 0.5;
+    });
+    unseen.forEach(({ mean }, h) => {
+      const counted = sample.blasts[h] + sample.others[h];
+      const all = counted + mean;
       total += all;
-      hits += all * share;
+      hits += all * shares[h];
       if (counted === 0) {
-        unknown += unseen / 2;
+        unknown += mean / 2;
         return;
       }
-      const [low, high] = clopperPearson(blasts, counted);
-      below += all * unseen * (share - low) ** 2;
-      above += all * unseen * (high - share) ** 2;
+      const [low, high] = clopperPearson(sample.blasts[h], counted);
+      below += all * mean * (shares[h] - low) ** 2;
+      above += all * mean * (high - shares[h]) ** 2;
     });
     if (!(total > 0)) return null;
     const centre = hits / total;
+    const leaving = unseen.map(({ variance }, h) => variance * (1.96 * (shares[h] - centre)) ** 2);
+    const both = unknown ** 2 + sum(leaving);
     return {
       share: centre,
-      low: Math.max(0, centre - Math.sqrt(unknown ** 2 + below) / total),
-      high: Math.min(1, centre + Math.sqrt(unknown ** 2 + above) / total),
+      low: Math.max(0, centre - Math.sqrt(both + below) / total),
+      high: Math.min(1, centre + Math.sqrt(both + above) / total),
     };
   };
 })();

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "bloodcell/blast_bins.hpp"
-#include "bloodcell/review_plan.hpp"
 #include "bloodcell/reviewed_share.hpp"
 #include "bloodcell/sample_share.hpp"
 #include "failure.hpp"
@@ -34,11 +33,6 @@ struct Patient {
 };
 
 std::string row_text(std::int64_t row) { return "row " + std::to_string(row); }
-
-std::size_t stratum_of(std::size_t bin) {
-    const auto edge = std::upper_bound(stratum_edges.begin() + 1, stratum_edges.end() - 1, bin);
-    return static_cast<std::size_t>(edge - stratum_edges.begin()) - 1;
-}
 
 // Rows of all cells that were scored; the leukocytes go into `patient`.
 std::set<std::int64_t> take_cells(const Model& model, const bloodcell_review_input& input,
@@ -121,12 +115,10 @@ std::vector<Stratum> sample_of(const Patient& patient) {
 ReviewedShare by_model(const RecalibrationPrior& prior, const Patient& patient,
                        const std::vector<Stratum>& sample) {
     std::array<std::int64_t, blast_bins> histogram{};
-    std::array<double, blast_bins> unseen{};
+    std::array<std::int64_t, blast_bins> unseen{};
     for (const auto& [row, cell] : patient.leukocytes) {
         ++histogram[cell.bin];
-        if (cell.answer == nullptr) {
-            unseen[cell.bin] += sample[stratum_of(cell.bin)].leukocyte_share();
-        }
+        if (cell.answer == nullptr) ++unseen[cell.bin];
     }
     Recalibration recalibration(prior, histogram.data());
     for (const auto& [row, cell] : patient.leukocytes) {
@@ -134,7 +126,8 @@ ReviewedShare by_model(const RecalibrationPrior& prior, const Patient& patient,
             recalibration.see(cell.bin, cell.answer->blast);
         }
     }
-    return reviewed_share(recalibration, unseen.data(), patient.blasts, patient.others);
+    return reviewed_share(recalibration, unseen_bins(unseen.data(), sample), patient.blasts,
+                          patient.others);
 }
 
 template <typename Share>

@@ -50,41 +50,53 @@ struct Normal {
 class SharePosterior {
 public:
     // Of the leukocytes that were scored.
-    SharePosterior(const Recalibration& patient, const double* unseen, double blasts,
+    SharePosterior(const Recalibration& patient, const UnseenBins& bins, double blasts,
                    double others) {
-        double total = blasts + others;
-        for (std::size_t k = 0; k < blast_bins; ++k) total += unseen[k];
-        std::vector<std::size_t> bins;
+        const auto& unseen = bins.leukocytes;
+        total_ = std::accumulate(unseen.begin(), unseen.end(), blasts + others);
+        std::vector<std::size_t> used;
         std::array<double, blast_bins> spread{};
         for (std::size_t k = 0; k < blast_bins; ++k) {
             if (!(unseen[k] > 0)) continue;
             const double c = patient.concentration(k);
             spread[k] = unseen[k] * (c + unseen[k]) / (c + 1);
-            bins.push_back(k);
+            used.push_back(k);
         }
-        least_ = blasts / total;
-        most_ = 1 - others / total;
+        least_ = blasts / (blasts + others + bins.most);
+        most_ = 1 - others / (blasts + others + bins.most);
         for (const auto& curve : patient.curves()) {
             double mean = blasts;
             double variance = 0;
-            for (const std::size_t k : bins) {
+            std::array<double, strata> hits{};
+            std::array<double, strata> leukocytes{};
+            for (const std::size_t k : used) {
                 const double p = patient.chance(curve.node, k);
                 mean += unseen[k] * p;
                 variance += spread[k] * p * (1 - p);
+                hits[stratum_of(k)] += unseen[k] * p;
+                leukocytes[stratum_of(k)] += unseen[k];
             }
-            const double deviation = std::sqrt(variance) / total + 1e-12;
-            normals_.push_back({curve.weight, mean / total, 1 / deviation});
+            // A stratum that has more leukocytes draws the share towards its own.
+            for (std::size_t h = 0; h < strata; ++h) {
+                const double pull = hits[h] - mean / total_ * leukocytes[h];
+                variance += bins.relative_variance[h] * pull * pull;
+            }
+            const double deviation = std::sqrt(variance) / total_ + 1e-12;
+            normals_.push_back({curve.weight, mean / total_, 1 / deviation});
         }
     }
 
     // Of the blood that they are a sample of: given a curve, the posterior of a share of which
-    // `cells` were counted, all shares being alike likely before (Laplace's rule of succession).
-    SharePosterior of_all(double cells) const {
+    // all of these were counted, all shares being alike likely before (Laplace's rule of
+    // succession).
+    SharePosterior of_blood() const {
         SharePosterior all = *this;
+        all.least_ = 0;
+        all.most_ = 1;
         for (Normal& one : all.normals_) {
             const double known = 1 / (one.per_deviation * one.per_deviation);
-            one.mean = (cells * one.mean + 1) / (cells + 2);
-            const double counting = one.mean * (1 - one.mean) / (cells + 3);
+            one.mean = (total_ * one.mean + 1) / (total_ + 2);
+            const double counting = one.mean * (1 - one.mean) / (total_ + 3);
             one.per_deviation = 1 / std::sqrt(known + counting);
         }
         return all;
@@ -128,36 +140,40 @@ public:
 
 private:
     std::vector<Normal> normals_;
+    double total_;
     double least_;
     double most_;
 };
 
-ReviewedShare summary(double share, const SharePosterior& posterior, double surprise) {
-    const double five = posterior.mass_below(0.05);
-    const double ten = posterior.mass_below(0.10);
-    const double twenty = posterior.mass_below(0.20);
-    return {share,
-            posterior.quantile(0.025),
-            posterior.quantile(0.975),
+// Of the cells, or of the blood: the interval. Bands are always of the blood.
+ReviewedShare summary(const SharePosterior& scored, const SharePosterior& interval,
+                      double surprise) {
+    const SharePosterior blood = scored.of_blood();
+    const double five = blood.mass_below(0.05);
+    const double ten = blood.mass_below(0.10);
+    const double twenty = blood.mass_below(0.20);
+    return {scored.quantile(0.5),
+            interval.quantile(0.025),
+            interval.quantile(0.975),
             {five, ten - five, twenty - ten, 1 - twenty},
             surprise};
 }
 
 }  // namespace
 
-ReviewedShare reviewed_share(const Recalibration& patient, const double* unseen, double blasts,
+ReviewedShare reviewed_share(const Recalibration& patient, const UnseenBins& unseen, double blasts,
                              double others) {
-    const SharePosterior posterior(patient, unseen, blasts, others);
-    return summary(posterior.quantile(0.5), posterior, patient.surprise());
+    const SharePosterior scored(patient, unseen, blasts, others);
+    return summary(scored, scored, patient.surprise());
 }
 
 ReviewedShare estimated_share(const RecalibrationPrior& prior, const std::int64_t* histogram) {
-    std::array<double, blast_bins> unseen{};
-    std::copy_n(histogram, blast_bins, unseen.begin());
+    UnseenBins all;
+    std::copy_n(histogram, blast_bins, all.leukocytes.begin());
+    all.most = std::accumulate(all.leukocytes.begin(), all.leukocytes.end(), 0.0);
     const Recalibration patient(prior, histogram);
-    const SharePosterior scored(patient, unseen.data(), 0, 0);
-    const double cells = std::accumulate(unseen.begin(), unseen.end(), 0.0);
-    return summary(scored.quantile(0.5), scored.of_all(cells), patient.surprise());
+    const SharePosterior scored(patient, all, 0, 0);
+    return summary(scored, scored.of_blood(), patient.surprise());
 }
 
 }  // namespace bloodcell

@@ -7,13 +7,9 @@
 #include <vector>
 
 #include "bloodcell/recalibration.hpp"
+#include "bloodcell/strata.hpp"
 
 namespace bloodcell {
-
-// Strata are whole bins: their edges in log-odds are -4, -2.5, -1.25, 0, 1.25, 2.5 and 4.
-inline constexpr std::size_t strata = 8;
-inline constexpr std::array<std::size_t, strata + 1> stratum_edges{0,  16, 22, 27, 32,
-                                                                   37, 42, 48, 64};
 
 struct Drawn {
     std::array<std::int64_t, strata> cells;  // that can be or were drawn

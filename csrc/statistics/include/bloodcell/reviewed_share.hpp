@@ -4,6 +4,7 @@
 #include <array>
 
 #include "bloodcell/recalibration.hpp"
+#include "bloodcell/unseen_leukocytes.hpp"
 
 namespace bloodcell {
 
@@ -15,17 +16,18 @@ struct ReviewedShare {
     double share;  // the posterior's median
     double low;    // and quantiles .025 and .975
     double high;
-    std::array<double, 4> bands;  // under .05, .05 to under .10, .10 to under .20, .20 and more
-    double surprise;              // see recalibration.hpp
+    // Under .05, .05 to under .10, .10 to under .20, .20 and more: of the blood that the cells are
+    // a sample of.
+    std::array<double, 4> bands;
+    double surprise;  // see recalibration.hpp
 };
 
-// unseen: leukocytes not looked at in each of blast_bins, 0 or more, not always whole numbers.
-// blasts, others: the leukocytes that were. Not all 0.
+// blasts, others: the leukocytes that were looked at. Not all 0.
 //
 // Given the curve the blasts among the unseen cells of a bin are beta-binomial, independent of
-// other bins; their sum is taken as normal, and the share as cut off where the cells looked at
-// rule out less or more.
-ReviewedShare reviewed_share(const Recalibration& patient, const double* unseen, double blasts,
+// other bins, and so are the leukocytes among those of a stratum; the share is taken as normal, and
+// as cut off where the cells looked at rule out less or more.
+ReviewedShare reviewed_share(const Recalibration& patient, const UnseenBins& unseen, double blasts,
                              double others);
 
 // Before any cell was looked at: of the blood that the cells are a sample of, so that few cells
