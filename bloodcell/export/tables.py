@@ -4,8 +4,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from bloodcell.export.released import released
 from bloodcell.export.results import RESEARCH_USE, status_of
-from bloodcell.review.folder import reviewed_patients
 from bloodcell.run import Run
 
 _NOT_AGAIN = ("patient", "status", "corrected", "reviewers", "signed_by", "comment", "last_answers")
@@ -18,7 +18,8 @@ def patients_with_review(run: Run) -> pa.Table:
     Of the review: ``status`` as exported, ``reviewers`` and ``signed_by`` in one text each,
     ``comment``, the others with ``reviewed_`` before their names. ``use``: that it is for research.
     """
-    table, reviewed = run.patients, reviewed_patients(run)
+    table = run.patients
+    reviewed = {name: one.row for name, one in released(run).items()}
     rows = [reviewed.get(name) for name in table["patient"].to_pylist()]
     table = table.append_column("status", pa.array([status_of(row) for row in rows]))
     if reviewed:
