@@ -64,7 +64,7 @@ def test_a_final_result_stays_as_it_was_signed_until_it_is_signed_anew(
     run = apply("A", BLAST, sign=True, comment="seen")
     said, resources = fhir(run)
     segments, table = hl7(run), pyarrow.csv.read_csv(export(run, "csv")).to_pylist()[0]
-    assert (table["status"], table["signed_by"]) == ("final", "A")
+    assert (table["status"], table["signed_by"], table["pending"]) == ("final", "A", None)
 
     run = apply(reviewer, MONOCYTE, sign=False, comment="not so")
     assert reviewed_patients(run)[FIRST]["status"] != "final"
@@ -73,7 +73,7 @@ def test_a_final_result_stays_as_it_was_signed_until_it_is_signed_anew(
     pending = first(run).pending
     assert fhir(run)[0].replace(f"{pending} ", "") == said
     after = pyarrow.csv.read_csv(export(run, "csv")).to_pylist()[0]
-    assert after == table
+    assert after == table | {"pending": pending}
 
     apply("A", MONOCYTE, sign=True)
     run = apply(reviewer, MONOCYTE, sign=True)
@@ -97,6 +97,12 @@ def test_what_was_never_final_is_preliminary_and_nobodys(apply: Apply) -> None:
     one = first(run)
     assert (one.status, one.signed_by, one.pending) == ("preliminary", (), "")
     assert one.results[0].value == reviewed_patients(run)[FIRST]["blast_percent"]
+    table = pyarrow.csv.read_csv(export(run, "csv")).to_pylist()[0]
+    assert (table["status"], table["signed_by"], table["reviewers"]) == (
+        "preliminary",
+        None,
+        "A, B",
+    )
 
 
 def test_what_was_signed_cannot_be_exported_without_the_answers(apply: Apply) -> None:

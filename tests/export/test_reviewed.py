@@ -13,8 +13,8 @@ from helpers.reviews import answers_of, planned
 
 import bloodcell
 from bloodcell.export import export
-from bloodcell.export.released import released
 from bloodcell.export.results import results_of
+from bloodcell.export.tables import exported_patients
 from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.folder import reviewed_patients
@@ -81,23 +81,37 @@ def test_hl7_says_what_is_final_corrected_and_still_open(
     assert orders == {name: (status, "&Dr. =A") for name, status in statuses.items()}
 
 
-def test_tables_have_the_review_beside_the_networks_output(
+def test_tables_lead_with_what_counts_and_have_the_networks_own_beside_it(
     reviewed: bloodcell.Run, tmp_path: Path
 ) -> None:
     read = pyarrow.csv.read_csv(export(reviewed, "csv", tmp_path / "p.csv")).to_pylist()
     assert [row["status"] for row in read] == ["final", "corrected", "final"]
-    assert [row["reviewers"] for row in read] == 3 * ["Dr. =A"]
+    assert [row["signed_by"] for row in read] == 3 * ["Dr. =A"]
+    assert [bool(row["pending"]) for row in read] == [False, False, True]
     assert read[0]["comment"] == "'=seen|again"
-    rows = {name: one.row for name, one in released(reviewed).items()}
+    results = {one.patient: one for one in results_of(reviewed)}
     for row, network in zip(read, reviewed.patients.to_pylist(), strict=True):
-        assert row["reviewed_blast_percent"] == rows[row["patient"]]["blast_percent"]
-        assert row["blast_percent_naive"] == network["blast_percent_naive"]
-        assert row[f"n_{BLAST}"] == network[f"n_{BLAST}"]
-        assert row[f"reviewed_n_{BLAST}"] == rows[row["patient"]][f"n_{BLAST}"]
+        share, *others = results[row["patient"]].results
+        assert (row["blast_percent"], row["blast_percent_high"]) == (share.value, share.high)
+        assert row["blast_percent"] != network["blast_percent"]
+        assert row["band_10_19"] == share.bands["band_10_19"]
+        assert row["denominator"] == share.denominator
+        counts = {one.code: one.cells for one in others if one.code.startswith("n_")}
+        assert counts.items() <= row.items()
+        assert row[f"n_{BLAST}"] != network[f"n_{BLAST}"]
+        for name in ("blast_percent", "blast_percent_naive", "denominator", f"n_{BLAST}"):
+            assert row[f"network_{name}"] == network[name]
     book = openpyxl.load_workbook(export(reviewed, "xlsx", tmp_path / "p.xlsx"))
     heading, *cells = book["patients"].iter_rows(values_only=True)
+    assert list(heading) == list(read[0])
     assert [row[heading.index("status")] for row in cells] == [row["status"] for row in read]
     assert [row[heading.index("comment")] for row in cells] == 3 * ["=seen|again"]
+
+
+def test_tables_have_the_same_columns_with_and_without_a_review(
+    reviewed: bloodcell.Run, demanding_run: bloodcell.Run
+) -> None:
+    assert exported_patients(demanding_run).schema == exported_patients(reviewed).schema
 
 
 def test_a_share_that_was_signed_unseen_does_not_claim_that_cells_were_looked_at(
