@@ -14,7 +14,7 @@ from bloodcell.errors import InputError
 from bloodcell.export import fhir, hl7, xlsx
 from bloodcell.export.codes import SHIPPED, read_codes
 from bloodcell.export.results import results_of
-from bloodcell.export.tables import patients_with_review
+from bloodcell.export.tables import exported_patients
 from bloodcell.files import path_beside, write_whole, writing
 from bloodcell.patients import as_csv
 from bloodcell.run import Run
@@ -44,7 +44,7 @@ def export(run: Run, to: Format, out: Path | None = None, loinc: Path | None = N
         files = ((one.patient, module.content(run, codes, one)) for one in results_of(run))
         _write_folder(target, module.SUFFIX, files)
     else:
-        content = xlsx.content(run) if to == "xlsx" else as_csv(patients_with_review(run))
+        content = xlsx.content(run) if to == "xlsx" else as_csv(exported_patients(run))
         write_whole(target, lambda path: path.write_bytes(content))
     return target
 

@@ -84,8 +84,7 @@ class _Resources:
             observation["dataAbsentReason"] = {"coding": [absent], "text": result.why_not}
         else:
             observation["valueQuantity"] = _quantity(result.value, result.unit)
-        if components := list(self._components(result)):
-            observation["component"] = components
+        observation["component"] = list(self._components(result))
         return observation
 
     def _components(self, result: Result) -> Iterable[Resource]:
@@ -99,10 +98,9 @@ class _Resources:
             yield self._component(band, text) | {"valueQuantity": _quantity(chance, "1")}
         if result.cells is not None:
             yield self._component("cells", "Cells") | {"valueInteger": result.cells}
-        if result.unit == PERCENT:
-            yield self._component("denominator", "Cells in the denominator") | {
-                "valueInteger": self._patient.denominator
-            }
+        yield self._component("denominator", "Cells in the denominator") | {
+            "valueInteger": result.denominator
+        }
 
     def _basic(self, code: str, coded: Resource) -> Resource:
         return {

@@ -52,7 +52,9 @@ class _Message:
 
     def segments(self) -> Iterator[str]:
         report = self._code("differential", "Leukocyte differential", self._codes.report)
-        control = uuid.uuid5(uuid.NAMESPACE_OID, f"{self._order} {self._time}").hex[:20]
+        # A message that says what is pending is another one than that of when it was signed.
+        said = f"{self._order} {self._time} {self._patient.pending}".rstrip()
+        control = uuid.uuid5(uuid.NAMESPACE_OID, said).hex[:20]
         yield (
             rf"MSH|^~\&|bloodcell||||{self._time}||ORU^R01^ORU_R01|{control}|T|2.5.1||||||"
             "UNICODE UTF-8"
@@ -98,6 +100,10 @@ class _Message:
         if result.cells is not None:
             named = self._code(f"{result.code}_cells", f"{result.text}, cells")
             yield self._obx("NM", named, str(result.cells), result=result)
+        if result.denominator != self._patient.denominator:
+            text = f"{result.text}, cells in the denominator"
+            named = self._code(f"{result.code}_denominator", text)
+            yield self._obx("NM", named, str(result.denominator), result=result)
 
     def _obx(
         self, kind: str, named: str, value: str, unit: str = "", result: Result | None = None

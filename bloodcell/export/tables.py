@@ -1,41 +1,79 @@
-"""The table of patients with what a review made of them: what CSV and XLSX hold."""
+"""The table of patients that CSV and XLSX hold: the result that counts, then the network's own."""
 
 from typing import Any
 
 import pyarrow as pa
 
-from bloodcell.export.results import RESEARCH_USE, status_of
-from bloodcell.review.folder import reviewed_patients
+from bloodcell.export.results import RESEARCH_USE, PatientResults, results_of
 from bloodcell.run import Run
+from bloodcell.shares import ADJUSTED, BANDS
 
-_NOT_AGAIN = ("patient", "status", "corrected", "reviewers", "signed_by", "comment", "last_answers")
-"""Columns of a review that are said in another way, or are for bloodcell alone."""
+_OF_IMAGES = ("patient", "cells", "scored", "rejected", "unstained")
+"""Columns of ``patients.parquet`` that no review changes."""
+
+_RESULT = pa.schema(
+    [
+        ("patient", pa.string()),
+        ("status", pa.string()),
+        ("signed_by", pa.string()),
+        ("pending", pa.string()),
+        *((name, pa.float64()) for name in (*ADJUSTED, *BANDS)),
+        ("blast_percent_method", pa.string()),
+        ("blast_percent_why_not", pa.string()),
+        ("denominator", pa.int64()),
+    ]
+)
+_REVIEW = pa.schema(
+    [
+        ("reviewers", pa.string()),
+        ("comment", pa.string()),
+        ("cells_looked_at", pa.int64()),
+        ("cells_disputed", pa.int64()),
+        ("basis", pa.string()),
+    ]
+)
 
 
-def patients_with_review(run: Run) -> pa.Table:
-    """All columns of ``patients.parquet``, then those of the review, null where there was none.
+def exported_patients(run: Run) -> pa.Table:
+    """A row a patient, the same columns with or without a review.
 
-    Of the review: ``status`` as exported, ``reviewers`` and ``signed_by`` in one text each,
-    ``comment``, the others with ``reviewed_`` before their names. ``use``: that it is for research.
+    First the result that counts, the numbers that FHIR and HL7 have; what the review was; images;
+    all other columns of ``patients.parquet``, ``network_`` before their names; ``use``.
     """
-    table, reviewed = run.patients, reviewed_patients(run)
-    rows = [reviewed.get(name) for name in table["patient"].to_pylist()]
-    table = table.append_column("status", pa.array([status_of(row) for row in rows]))
-    if reviewed:
-        for name, column in _columns_of_review(rows).items():
-            table = table.append_column(name, column)
+    network = run.patients
+    classes = [name for name in network.column_names if name.startswith("n_")]
+    rows = [_result(one) | _review(one) for one in results_of(run)]
+    counts = [(name, pa.int64()) for name in classes]
+    table = pa.Table.from_pylist(rows, schema=pa.schema([*_RESULT, *counts, *_REVIEW]))
+    for name in _OF_IMAGES[1:]:
+        table = table.append_column(name, network[name])
+    for name in network.column_names:
+        if name not in _OF_IMAGES:
+            table = table.append_column(f"network_{name}", network[name])
     return table.append_column("use", pa.array([RESEARCH_USE] * len(rows)))
 
 
-def _columns_of_review(rows: list[dict[str, Any] | None]) -> dict[str, pa.Array]:
-    def column(name: str) -> list[Any]:
-        return [row[name] if row else None for row in rows]
-
-    names = next(list(row) for row in rows if row)
-    columns: dict[str, list[Any]] = {
-        name: [None if people is None else ", ".join(people) for people in column(name)]
-        for name in ("reviewers", "signed_by")
+def _result(patient: PatientResults) -> dict[str, Any]:
+    share = patient.results[0]
+    return {
+        "patient": patient.patient,
+        "status": patient.status,
+        "signed_by": ", ".join(patient.signed_by) or None,
+        "pending": patient.pending or None,
+        **dict(zip(ADJUSTED, (share.value, share.low, share.high), strict=True)),
+        **share.bands,
+        "blast_percent_method": share.method,
+        "blast_percent_why_not": share.why_not or None,
+        "denominator": share.denominator,
+        **{one.code: one.cells for one in patient.results if one.code.startswith("n_")},
     }
-    columns["comment"] = column("comment")
-    columns |= {f"reviewed_{name}": column(name) for name in names if name not in _NOT_AGAIN}
-    return {name: pa.array(values) for name, values in columns.items()}
+
+
+def _review(patient: PatientResults) -> dict[str, Any]:
+    row = patient.review
+    if row is None:
+        return {}
+    people = ", ".join(row["reviewers"])
+    return {"reviewers": people} | {
+        name: row[name] for name in _REVIEW.names if name != "reviewers"
+    }

@@ -9,7 +9,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from bloodcell.errors import RunError
 from bloodcell.export.results import RESEARCH_USE
-from bloodcell.export.tables import patients_with_review
+from bloodcell.export.tables import exported_patients
 from bloodcell.run import Run
 
 _WIDEST_PX = 400
@@ -26,7 +26,7 @@ def content(run: Run) -> bytes:
         heading = workbook.add_format({"bold": True})
         # The spreadsheet's own mark for a text that stays one, also when its cell is edited.
         text = workbook.add_format({"quote_prefix": True})
-        table = patients_with_review(run)
+        table = exported_patients(run)
         sheet = workbook.add_worksheet("patients")
         _write_row(sheet, 0, table.column_names, heading)
         for number, row in enumerate(table.to_pylist(), start=1):

@@ -56,6 +56,8 @@ class _Patient:
     last_answers: int = 0
     signed_as: list[dict[int, str]] = field(default_factory=list)
     """What the cells counted as, each time that the patient became final."""
+    signatures: dict[str, dict[int, str]] = field(default_factory=dict)
+    """By who signed, what the cells counted as then."""
 
     def apply(self, application: Application, patient: str) -> None:
         own = application.answers.patients[patient]
@@ -68,6 +70,8 @@ class _Patient:
         self.last_answers = application.number
         if self.status == "final":
             self.signed_as.append(self.classes)
+        if own.sign:
+            self.signatures[application.reviewer] = self.classes
 
     @property
     def classes(self) -> dict[int, str]:
@@ -76,6 +80,16 @@ class _Patient:
             row: settled_class(votes) or list(votes.values())[-1]
             for row, votes in self.votes.items()
         }
+
+    @property
+    def signed_by(self) -> list[str]:
+        """Who signed what the cells count as now: nobody signs what others answer later."""
+        classes = self.classes
+        return [
+            who
+            for who, signed in self.reviewers.items()
+            if signed and self.signatures[who] == classes
+        ]
 
     @property
     def disputed(self) -> list[int]:
@@ -201,7 +215,7 @@ class Standing:
             "status": patient.status,
             "corrected": any(classes != patient.classes for classes in patient.signed_as),
             "reviewers": list(patient.reviewers),
-            "signed_by": [who for who, signed in patient.reviewers.items() if signed],
+            "signed_by": patient.signed_by,
             "comment": patient.comment,
             "last_answers": patient.last_answers,
             "cells_looked_at": len(patient.votes),

@@ -74,7 +74,7 @@ def test_every_number_is_that_of_the_table(
 
 def test_a_share_that_is_not_there_has_its_reason(read: dict[str, Bundle]) -> None:
     share = observations(read["none left"])["blast_percent"]
-    assert share.dataAbsentReason.text == "no leukocytes"
+    assert share.dataAbsentReason.text == "no image could be scored"
     assert share.dataAbsentReason.coding[0].code == "not-performed"
 
 

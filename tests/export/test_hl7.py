@@ -90,7 +90,7 @@ def test_a_share_that_is_not_there_has_its_reason(read: dict[str, Any]) -> None:
     share = observed(message)["blast_percent"]
     assert (share.obx_5.value, share.obx_11.value) == ("", "X")
     notes = [one.nte.nte_3.value for one in order(message).oru_r01_observation if one.nte]
-    assert "no leukocytes" in notes
+    assert "no image could be scored" in notes
 
 
 def test_blasts_have_the_code_without_a_method_and_say_the_method(read: dict[str, Any]) -> None:

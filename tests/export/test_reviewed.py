@@ -14,6 +14,7 @@ from helpers.reviews import answers_of, planned
 import bloodcell
 from bloodcell.export import export
 from bloodcell.export.results import results_of
+from bloodcell.export.tables import exported_patients
 from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.folder import reviewed_patients
@@ -28,7 +29,7 @@ FIRST, SECOND, THIRD = "phantom-000", "phantom-001", "phantom-002"
 def reviewed(
     demanding_run: bloodcell.Run, tmp_path_factory: pytest.TempPathFactory
 ) -> bloodcell.Run:
-    """The first patient final, the second corrected after that, the third disputed."""
+    """The first patient final, the second corrected after that, the third disputed since."""
     folder = shutil.copytree(demanding_run.folder, tmp_path_factory.mktemp("reviewed") / "run")
     own = planned(bloodcell.open_run(folder))
 
@@ -56,15 +57,15 @@ def test_fhir_says_what_is_final_corrected_and_still_open(
         share, network = entries[2].resource, entries[3].resource
         assert share.code.coding[-1].code == "blast_percent"
         expected = reviewed_patients(reviewed)[name]["blast_percent"]
-        assert float(share.valueQuantity.value) == expected
-        assert "looked at by Dr. =A" in share.method.text
+        assert (float(share.valueQuantity.value) == expected) == (name != THIRD)
+        assert share.method.text.split("looked at by ")[1].startswith("Dr. =A;")
         assert network.code.coding[0].code == "blast_percent_adjusted"
         if rows[name]["blast_percent"] is not None:
             assert float(network.valueQuantity.value) == rows[name]["blast_percent"]
         assert "Reviewer: =seen|again" in report.conclusion
-        assert ("Reviewers differ on" in report.conclusion) == (name == THIRD)
-    assert status == {FIRST: "final", SECOND: "corrected", THIRD: "preliminary"}
-    assert interpreters == {FIRST: ["Dr. =A"], SECOND: ["Dr. =A"], THIRD: []}
+        assert ("readers came to differ on" in report.conclusion) == (name == THIRD)
+    assert status == {FIRST: "final", SECOND: "corrected", THIRD: "final"}
+    assert interpreters == {name: ["Dr. =A"] for name in (FIRST, SECOND, THIRD)}
 
 
 def test_hl7_says_what_is_final_corrected_and_still_open(
@@ -76,26 +77,41 @@ def test_hl7_says_what_is_final_corrected_and_still_open(
         order = next(one for one in segments if one[0] == "OBR")
         assert {one[11] for one in segments if one[0] == "OBX"} <= {order[25], "X"}
         orders[segments[1][3]] = (order[25], order[32])
-    assert orders == {FIRST: ("F", "&Dr. =A"), SECOND: ("C", "&Dr. =A"), THIRD: ("P", "")}
+    statuses = {FIRST: "F", SECOND: "C", THIRD: "F"}
+    assert orders == {name: (status, "&Dr. =A") for name, status in statuses.items()}
 
 
-def test_tables_have_the_review_beside_the_networks_output(
+def test_tables_lead_with_what_counts_and_have_the_networks_own_beside_it(
     reviewed: bloodcell.Run, tmp_path: Path
 ) -> None:
     read = pyarrow.csv.read_csv(export(reviewed, "csv", tmp_path / "p.csv")).to_pylist()
-    assert [row["status"] for row in read] == ["final", "corrected", "preliminary"]
-    assert read[2]["reviewers"] == "Dr. =A, B&C"
+    assert [row["status"] for row in read] == ["final", "corrected", "final"]
+    assert [row["signed_by"] for row in read] == 3 * ["Dr. =A"]
+    assert [bool(row["pending"]) for row in read] == [False, False, True]
     assert read[0]["comment"] == "'=seen|again"
-    rows = reviewed_patients(reviewed)
+    results = {one.patient: one for one in results_of(reviewed)}
     for row, network in zip(read, reviewed.patients.to_pylist(), strict=True):
-        assert row["reviewed_blast_percent"] == rows[row["patient"]]["blast_percent"]
-        assert row["blast_percent_naive"] == network["blast_percent_naive"]
-        assert row[f"n_{BLAST}"] == network[f"n_{BLAST}"]
-        assert row[f"reviewed_n_{BLAST}"] == rows[row["patient"]][f"n_{BLAST}"]
+        share, *others = results[row["patient"]].results
+        assert (row["blast_percent"], row["blast_percent_high"]) == (share.value, share.high)
+        assert row["blast_percent"] != network["blast_percent"]
+        assert row["band_10_19"] == share.bands["band_10_19"]
+        assert row["denominator"] == share.denominator
+        counts = {one.code: one.cells for one in others if one.code.startswith("n_")}
+        assert counts.items() <= row.items()
+        assert row[f"n_{BLAST}"] != network[f"n_{BLAST}"]
+        for name in ("blast_percent", "blast_percent_naive", "denominator", f"n_{BLAST}"):
+            assert row[f"network_{name}"] == network[name]
     book = openpyxl.load_workbook(export(reviewed, "xlsx", tmp_path / "p.xlsx"))
     heading, *cells = book["patients"].iter_rows(values_only=True)
+    assert list(heading) == list(read[0])
     assert [row[heading.index("status")] for row in cells] == [row["status"] for row in read]
     assert [row[heading.index("comment")] for row in cells] == 3 * ["=seen|again"]
+
+
+def test_tables_have_the_same_columns_with_and_without_a_review(
+    reviewed: bloodcell.Run, demanding_run: bloodcell.Run
+) -> None:
+    assert exported_patients(demanding_run).schema == exported_patients(reviewed).schema
 
 
 def test_a_share_that_was_signed_unseen_does_not_claim_that_cells_were_looked_at(
