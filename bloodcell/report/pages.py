@@ -5,6 +5,7 @@ Who writes them syncs their folders.
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from datetime import datetime, timezone
 from pathlib import Path
 
 import jinja2
@@ -28,7 +29,10 @@ def load_templates() -> jinja2.Environment:
         lstrip_blocks=True,
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
     )
-    templates.filters |= {"percent": percent, "whole": whole, "chance": chance}
+    templates.filters |= {
+        "percent": percent, "whole": whole, "chance": chance, "number_of": number_of,
+        "to_the_minute": to_the_minute,
+    }  # fmt: skip
     # Not when they are needed: threads that do at the same time would each compile them.
     for name in templates.list_templates():
         templates.get_template(name)
@@ -102,3 +106,14 @@ def chance(value: float) -> str:
     if 0.99 < value < 1:
         return "> 99 %"
     return f"{100 * value:.0f} %"
+def number_of(count: int, one: str, more: str = "") -> str:
+    """A count with what is counted: ``one``, or ``more``, by default with an s."""
+    return f"{whole(count)} {one if count == 1 else more or f'{one}s'}"
+
+
+def to_the_minute(time: str) -> str:
+    """A time as the audit log has it, for people."""
+    moment = datetime.fromisoformat(time).astimezone(timezone.utc)
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
