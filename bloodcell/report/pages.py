@@ -3,9 +3,10 @@
 Who writes them syncs their folders.
 """
 
+import json
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -14,6 +15,7 @@ import pyarrow as pa
 from bloodcell import repeated_images
 from bloodcell.files import write_whole
 from bloodcell.report.content import Content
+from bloodcell.report.reviews import Reviews
 from bloodcell.run_record import RepeatedImages
 
 _HERE = Path(__file__).parent
@@ -62,6 +64,12 @@ def patient_page(content: Content, place: int, cells: pa.Table, repeated: str) -
     return template.render(said, repeated=repeated).encode()
 
 
+def standing_script(reviews: Reviews) -> bytes:
+    """``standing.js``, by which a page that was opened earlier knows what was applied since."""
+    pairs = json.dumps(list(reviews.standing.items()))
+    return f"window.bloodcell.standing = new Map({pairs});\n".encode()
+
+
 def write_page(path: Path, page: bytes) -> None:
     """Write a page, unless it is there; DiskError if the disk refuses."""
     _write_unless_there(path, page)
@@ -99,13 +107,6 @@ def whole(value: int) -> str:
     return f"{value:,}"
 
 
-def chance(value: float) -> str:
-    """A chance of 0 to 1 in percent; what is not 0 is not shown as 0, nor as 100 % by rounding."""
-    if 0 < value < 0.01:
-        return "< 1 %"
-    if 0.99 < value < 1:
-        return "> 99 %"
-    return f"{100 * value:.0f} %"
 def number_of(count: int, one: str, more: str = "") -> str:
     """A count with what is counted: ``one``, or ``more``, by default with an s."""
     return f"{whole(count)} {one if count == 1 else more or f'{one}s'}"
@@ -117,3 +118,10 @@ def to_the_minute(time: str) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def chance(value: float) -> str:
+    """A chance of 0 to 1 in percent; what is not 0 is not shown as 0, nor as 100 % by rounding."""
+    if 0 < value < 0.01:
+        return "< 1 %"
+    if 0.99 < value < 1:
+        return "> 99 %"
+    return f"{100 * value:.0f} %"

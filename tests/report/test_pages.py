@@ -94,7 +94,7 @@ def test_a_hostile_name_is_text_and_no_files_name(ward: Run, name: str) -> None:
     page = Parsed(html)
     assert name in page.text
     assert data_of(page_path(ward, name))["patient"] == name
-    assert sum(tag == "script" for tag, _ in page.tags) == 6
+    assert sum(tag == "script" for tag, _ in page.tags) == 8
     assert not any(tag in ("img", "b") for tag, _ in page.tags)
 
 
