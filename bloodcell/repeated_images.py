@@ -76,7 +76,8 @@ def told(repeated: RepeatedImages | None, most: int) -> Iterator[str]:
         if more := repeats.cells - sum(repeat.cells for repeat in repeats.examples[:most]):
             named.append(f"{more} more in run.json and cells/")
         if repeats.cells:
-            yield f"{repeats.cells} cells show the very image of {what}: {'; '.join(named)}"
+            show = "cell shows" if repeats.cells == 1 else "cells show"
+            yield f"{repeats.cells} {show} the very image of {what}: {'; '.join(named)}"
 
 
 def told_of(repeated: RepeatedImages | None, patient: str) -> Iterator[str]:

@@ -34,9 +34,9 @@ def apply_and_show(
 def serve_review(folder: Path, port: int, stop: threading.Event, say: Callable[[str], None]) -> int:
     """Serve the report of a run until ``stop`` is set; returns how often answers were applied.
 
-    ``port`` 0 is any that is free. ``say`` gets the address, for a person. What is being applied
-    when it is stopped comes to its end. Raises RunError if ``folder`` is no finished run or has no
-    report, InputError if the port is in use.
+    ``port`` 0 is any that is free, where a browser finds no draft of before. ``say`` gets the
+    address, for a person. What is being applied when it is stopped comes to its end. Raises
+    RunError if ``folder`` is no finished run or has no report, InputError if the port is in use.
     """
     report = open_run(folder).folder / "report"
     if not (report / "index.html").is_file():

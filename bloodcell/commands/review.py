@@ -6,7 +6,7 @@ import click
 
 from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import check_answers, check_run
-from bloodcell.review import CELLS_OF_A_ROUND
+from bloodcell.review import CELLS_OF_A_ROUND, PORT
 from bloodcell.run_argument import RunArgument
 
 _PATH = click.Path(path_type=Path)
@@ -69,8 +69,8 @@ def apply(run: Path, answers: Path, reviewer: str) -> Shown:
 @review.command()
 @click.argument("run", type=RunArgument(holds=True))
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, show_default="any that is free",
-    help="Port of this machine's own address.",
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
+    help="Port of this machine's own address; 0: any that is free.",
 )  # fmt: skip
 @command
 def serve(run: Path, port: int) -> Shown:

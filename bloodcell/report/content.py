@@ -1,51 +1,34 @@
 """What the pages of a report say, from the run's own tables: no number is made here twice."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
-from bloodcell.report.counting import cells_counted_by_hand, of_blood
+from bloodcell.report.counting import cells_counted_by_hand
+from bloodcell.report.differential import Differential
+from bloodcell.report.estimates import estimate_of, in_blood, percent_of, shares_of
 from bloodcell.report.gallery import Cells, Survey
 from bloodcell.report.packs import page_name
 from bloodcell.report.readings import readings
+from bloodcell.report.rejections import REJECTED_AS
 from bloodcell.report.reviews import Reviews
 from bloodcell.review.leukocytes import counted_scheme, log_odds_in_review, stratum_of
 from bloodcell.review.plan import DECISION_LINES
 from bloodcell.run import Run
-from bloodcell.scheme import CellClass
 from bloodcell.shares import BANDS, IS_ADJUSTED
 
-_DENOMINATORS = {"blood": "leukocytes", "marrow": "nucleated cells, erythroid ones included"}
-_LEUKOCYTE = ("blast", "leukocyte")
+_DENOMINATORS = {
+    "blood": ("leukocyte", "leukocytes"),
+    "marrow": (
+        "nucleated cell, erythroid ones included",
+        "nucleated cells, erythroid ones included",
+    ),
+}
+"""One of them, and several."""
 _MOST_DOUBTS = 100
 """Named on the overview, of each kind; ``run.json`` and ``cells/`` have the rest."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A share of blasts in percent; all None where none can be given."""
-
-    share: float | None
-    low: float | None
-    high: float | None
-
-    @property
-    def is_given(self) -> bool:
-        """Whether there is one."""
-        return self.share is not None
-
-    @property
-    def lines_inside(self) -> list[float]:
-        """Which of 5, 10 and 20 % lie inside the interval."""
-        if self.low is None or self.high is None:
-            return []
-        return [line for line in DECISION_LINES if self.low < line < self.high]
 
 
 class Content:
@@ -65,36 +48,27 @@ class Content:
         self._run, self._survey = run, survey
         self.reviews = reviews
         self.scheme = counted_scheme(run)
+        self._differential = Differential(self.scheme)
         self._letters = {code: letter for letter, code in self.scheme.letters}
         self.rows: list[dict[str, Any]] = run.patients.to_pylist()
         self._places = range(len(self.rows)) if places is None else places
         self._last = (len(self.rows) if patients is None else patients) - 1
-        reviewed = [_estimate(self.reviews.of(row["patient"])) for row in self.rows]
+        reviewed = [estimate_of(self.reviews.of(row["patient"])) for row in self.rows]
         self._best = [
-            one if one.is_given else _estimate(row)
+            one if one.is_given else estimate_of(row)
             for one, row in zip(reviewed, self.rows, strict=True)
         ]
-        self._blood = self._of_blood(reviewed)
+        cells = [self._leukocytes_reviewed(row["patient"]) for row in self.rows]
+        self._blood = in_blood(reviewed, cells)
+        # A share without a review is of the blood already.
         of_blood = [
             self._blood[place] if one.is_given else self._best[place]
             for place, one in enumerate(reviewed)
         ]
-        self._by_hand = cells_counted_by_hand(*_shares(of_blood))
-
-    def _of_blood(self, reviewed: list[Estimate]) -> list[Estimate]:
-        """The same of the blood; a share without a review is of it already."""
-        cells = [self._leukocytes_reviewed(row["patient"]) for row in self.rows]
-        share, low, high = _shares(reviewed)
-        ends = of_blood(share, low, high, np.array(cells, np.int64))
-        return [
-            Estimate(one.share, 100 * float(first), 100 * float(last)) if one.is_given else one
-            for one, first, last in zip(reviewed, *ends, strict=True)
-        ]
+        self._by_hand = cells_counted_by_hand(*shares_of(of_blood))
 
     def _leukocytes_reviewed(self, patient: str) -> int:
-        """Cells that count as leukocytes after the review."""
-        review = self.reviews.of(patient)
-        return sum(review.get(f"n_{one.code}", 0) for one in self._counted)
+        return self._differential.leukocytes_reviewed(self.reviews.of(patient))
 
     @cached_property
     def shared(self) -> dict[str, Any]:
@@ -103,10 +77,12 @@ class Content:
         return {
             "record": record,
             "job": job,
-            "denominator": _DENOMINATORS[job.profile],
+            "denominator_one": _DENOMINATORS[job.profile][0],
+            "denominator": _DENOMINATORS[job.profile][1],
             "rests_on": None if record.why_not_adjusted else record.error_model,
             "bands": readings(job.profile),
             "lines": DECISION_LINES,
+            "rejected_as": REJECTED_AS,
             "knows_equivalents": any("aml" in c.blast_equivalent for c in self.scheme.classes),
             "run_identity": self.reviews.run_identity,
         }
@@ -121,7 +97,7 @@ class Content:
         not_adjusted: dict[str, int] = {}
         for row in self.rows:
             if row["adjustment"] != IS_ADJUSTED:
-                not_adjusted[row["adjustment"]] = not_adjusted.get(row["adjustment"], 0) + 1
+                not_adjusted[_why_not(row)] = not_adjusted.get(_why_not(row), 0) + 1
         data = {
             "run": self.reviews.run_identity,
             "plan": self.reviews.plan_identity,
@@ -146,34 +122,44 @@ class Content:
         row, cells = self.rows[place], self._survey.of(place)
         rejected, number = self._survey.rejected[place], self._places[place]
         is_rejected = cells["class_index"] == len(self.scheme.codes)
-        return self._summary(place) | {
-            "before": page_name(number - 1) if number else None,
-            "after": page_name(number + 1) if number < self._last else None,
-            "naive": _estimate(row, "blast_percent_naive"),
-            "differential": self._differential(place, self._counted),
-            "outside": self._differential(place, self._outside),
-            "rejected_by_reason": {
-                REASONS[i]: int(n) for i, n in enumerate(rejected) if n and REASONS[i]
-            },
-            "rejected_cells": [
-                {"row": cell["row"], "path": paths[cell["row"]], "reason": REASONS[cell["reason"]]}
-                for cell in cells[is_rejected]
-            ],
-            "shown": int((~is_rejected).sum()),
-            "data": self._data(place, cells[~is_rejected], paths),
-        }
+        review, unidentified = self.reviews.of(row["patient"]), self._survey.unidentified[place]
+        of_classes = self._differential.of(row, review, unidentified)
+        return (
+            self._summary(place)
+            | of_classes
+            | {
+                "before": page_name(number - 1) if number else None,
+                "after": page_name(number + 1) if number < self._last else None,
+                "naive": estimate_of(row, "blast_percent_naive"),
+                "rejected_by_reason": {
+                    REASONS[i]: int(n) for i, n in enumerate(rejected) if n and REASONS[i]
+                },
+                "rejected_cells": [
+                    {
+                        "row": cell["row"],
+                        "path": paths[cell["row"]],
+                        "reason": REASONS[cell["reason"]],
+                    }
+                    for cell in cells[is_rejected]
+                ],
+                "shown": int((~is_rejected).sum()),
+                "data": self._data(place, cells[~is_rejected], paths),
+            }
+        )
 
     def _summary(self, place: int) -> dict[str, Any]:
         """What overview and page say of a patient."""
         row = self.rows[place]
         review = self.reviews.of(row["patient"])
-        adjusted, reviewed = _estimate(row), _estimate(review)
+        adjusted, reviewed = estimate_of(row), estimate_of(review)
         # Bands of the adjusted share would contradict a reviewed one.
         bands = review if reviewed.is_given else row
         chances = [bands[name] for name in BANDS if bands.get(name) is not None]
         planned = self.reviews.plan_of(row["patient"])
         waiting = len(planned) - self.reviews.answered(planned)
         status = review.get("status", "preliminary")
+        band = chances.index(max(chances)) if chances else None
+        is_open = self._best[place].is_at_odds_with(band, self._run.record.job.interval_width)
         unidentified = int(self._survey.unidentified[place].sum())
         return {
             "row": row,
@@ -189,58 +175,20 @@ class Content:
             "estimate": self._best[place],
             "status": status,
             "chances": chances,
-            "band": chances.index(max(chances)) if chances else None,
-            "no_band": "none given after review" if reviewed.is_given else row["adjustment"],
+            "band": band,
+            "band_told": None if is_open else band,
+            "no_band": _no_band(is_open, reviewed.is_given, row),
+            "why_not": _why_not(row),
+            "answered_at": self.reviews.applied_at(row["patient"]),
             "by_hand": int(self._by_hand[place]),
             "rejected_percent": 100 * row["rejected"] / row["cells"],
             "unidentified": unidentified,
-            "unidentified_percent": _percent(unidentified, row["scored"]),
+            "unidentified_percent": percent_of(unidentified, row["scored"]),
             "planned": len(planned),
             "waiting": waiting,
             "look_first": 0 if status == "final" else waiting,
             "disputed": len(self.reviews.disputed(row["patient"])),
         }
-
-    @cached_property
-    def _counted(self) -> list[CellClass]:
-        """Classes in the denominator, in the order of a differential."""
-        is_counted = self.scheme.is_leukocyte
-        order = self.scheme.differential_order
-        return [self.scheme.classes[place] for place in order if is_counted[place]]
-
-    @cached_property
-    def _outside(self) -> list[CellClass]:
-        """The others."""
-        is_counted = self.scheme.is_leukocyte
-        order = self.scheme.differential_order
-        return [self.scheme.classes[place] for place in order if not is_counted[place]]
-
-    @cached_property
-    def _class_places(self) -> npt.NDArray[np.int64]:
-        """Where the script of a page has each of the network's classes."""
-        codes = [one.code for one in self._counted + self._outside]
-        return np.array([codes.index(code) for code in self.scheme.codes])
-
-    def _differential(self, place: int, classes: list[CellClass]) -> list[dict[str, Any]]:
-        """What the page says of each of ``classes``."""
-        row, unidentified = self.rows[place], self._survey.unidentified[place]
-        review = self.reviews.of(row["patient"])
-        leukocytes = sum(row[f"n_{c.code}"] for c in self.scheme.classes if c.role in _LEUKOCYTE)
-        return [
-            {
-                "code": one.code,
-                "name": one.name,
-                "is_blast": one.role == "blast",
-                "column": column,
-                "n": row[column],
-                "n_reviewed": review.get(column),
-                "unidentified": int(unidentified[self.scheme.codes.index(one.code)]),
-                "percent": _percent(row[column], row["denominator"]),
-                "per_100": _percent(row[column], leukocytes),
-            }
-            for one in classes
-            for column in [f"n_{one.code}"]
-        ]
 
     def _data(self, place: int, cells: Cells, paths: dict[int, str]) -> dict[str, Any]:
         """What the page's script works with."""
@@ -261,7 +209,10 @@ class Content:
                     "counted": is_counted,
                     "n": self.rows[place][f"n_{c.code}"],
                 }
-                for classes, is_counted in ((self._counted, True), (self._outside, False))
+                for classes, is_counted in (
+                    (self._differential.counted, True),
+                    (self._differential.outside, False),
+                )
                 for c in classes
             ],
             "strata": self._survey.strata[place].tolist(),
@@ -277,7 +228,7 @@ class Content:
                 }
                 for row, class_place, blast, stratum, unidentified in zip(
                     cells["row"].tolist(),
-                    self._class_places[cells["class_index"]].tolist(),
+                    self._differential.places[cells["class_index"]].tolist(),
                     cells["blast_probability"].tolist(),
                     strata.tolist(),
                     cells["is_unidentified"].tolist(),
@@ -285,7 +236,10 @@ class Content:
                 )
             ],
             "applied": self.reviews.answers_of(name),
+            "readings": self.reviews.readings_of(name),
             "disputed": self.reviews.disputed(name),
+            "standing": self.reviews.standing.get(name, 0),
+            "comment": self.reviews.of(name).get("comment", ""),
         }
 
     def _evaluation(self) -> list[str]:
@@ -293,16 +247,13 @@ class Content:
         return sorted(path.name for path in folder.glob("*.svg"))
 
 
-def _estimate(row: Mapping[str, Any], name: str = "blast_percent") -> Estimate:
-    """The share called ``name`` in ``row``, which may have none."""
-    return Estimate(*(row.get(f"{name}{end}") for end in ("", "_low", "_high")))
+def _why_not(row: dict[str, Any]) -> str:
+    """Why no adjusted share is given."""
+    return str(row["adjustment"]) if row["scored"] else "no image could be scored"
 
 
-def _shares(estimates: list[Estimate]) -> npt.NDArray[np.float64]:
-    """Shares and the ends of their intervals, of 0 to 1, (3, N); NaN where none is given."""
-    percents = np.array([astuple(one) for one in estimates], np.float64)
-    return percents.reshape(-1, 3).T / 100
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return 100 * part / whole if whole else None
+def _no_band(is_open: bool, is_reviewed: bool, row: dict[str, Any]) -> str:
+    """What stands in place of a most likely band."""
+    if is_open:
+        return "open: the interval is too wide"
+    return "none given after review" if is_reviewed else _why_not(row)

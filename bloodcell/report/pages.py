@@ -3,7 +3,9 @@
 Who writes them syncs their folders.
 """
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pyarrow as pa
 from bloodcell import repeated_images
 from bloodcell.files import write_whole
 from bloodcell.report.content import Content
+from bloodcell.report.reviews import Reviews
 from bloodcell.run_record import RepeatedImages
 
 _HERE = Path(__file__).parent
@@ -28,7 +31,10 @@ def load_templates() -> jinja2.Environment:
         lstrip_blocks=True,
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
     )
-    templates.filters |= {"percent": percent, "whole": whole, "chance": chance}
+    templates.filters |= {
+        "percent": percent, "whole": whole, "chance": chance, "number_of": number_of,
+        "to_the_minute": to_the_minute,
+    }  # fmt: skip
     # Not when they are needed: threads that do at the same time would each compile them.
     for name in templates.list_templates():
         templates.get_template(name)
@@ -56,6 +62,12 @@ def patient_page(content: Content, place: int, cells: pa.Table, repeated: str) -
     template = load_templates().get_template("patient.html.jinja")
     said = content.shared | content.patient(place, paths)
     return template.render(said, repeated=repeated).encode()
+
+
+def standing_script(reviews: Reviews) -> bytes:
+    """``standing.js``, by which a page that was opened earlier knows what was applied since."""
+    pairs = json.dumps(list(reviews.standing.items()))
+    return f"window.bloodcell.standing = new Map({pairs});\n".encode()
 
 
 def write_page(path: Path, page: bytes) -> None:
@@ -93,6 +105,17 @@ def percent(value: float | None) -> str:
 def whole(value: int) -> str:
     """A count as the pages show it."""
     return f"{value:,}"
+
+
+def number_of(count: int, one: str, more: str = "") -> str:
+    """A count with what is counted: ``one``, or ``more``, by default with an s."""
+    return f"{whole(count)} {one if count == 1 else more or f'{one}s'}"
+
+
+def to_the_minute(time: str) -> str:
+    """A time as the audit log has it, for people."""
+    moment = datetime.fromisoformat(time).astimezone(timezone.utc)
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def chance(value: float) -> str:

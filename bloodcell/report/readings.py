@@ -35,8 +35,8 @@ _BLOOD = (
     Reading(
         "band_under_5",
         "under 5 %",
-        "MDS-IB1 from 2 % on, else none",
-        "MDS-EB from 2 % on, else none",
+        "MDS-IB1 from 2 % on, below that no increased blasts",
+        "MDS-EB from 2 % on, below that no excess blasts",
     ),
     Reading("band_5_9", "5 to under 10 %", "MDS-IB2", "MDS-EB"),
     Reading("band_10_19", "10 to under 20 %", "MDS-IB2", "MDS/AML"),

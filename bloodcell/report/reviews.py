@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bloodcell.review.answers import run_identity
-from bloodcell.review.folder import reviewed_cells, reviewed_patients
+from bloodcell.review.folder import logged_reviews, reviewed_cells, reviewed_patients
 from bloodcell.review.planned import plan_identity, read_plan
 from bloodcell.run import Run
 
@@ -16,7 +16,8 @@ from bloodcell.run import Run
 class Reviews:
     """The tables below ``review`` of one run, by patient; empty where nothing was reviewed.
 
-    ``plan``, ``cells``: as the files of these names; ``results``: see ``reviewed_patients``.
+    ``plan``, ``cells``: as the files of these names; ``results``: see ``reviewed_patients``;
+    ``times``: when each file of answers was applied, by its number.
     """
 
     def __init__(
@@ -26,15 +27,29 @@ class Reviews:
         plan: pa.Table,
         results: dict[str, dict[str, Any]] | None = None,
         cells: pa.Table | None = None,
+        *,
+        times: dict[int, str] | None = None,
     ) -> None:
         self.run_identity, self.plan_identity = run_identity, plan_identity
         self._plan = _by_patient(plan.to_pylist())
-        self._results = results or {}
+        self._results, self._times = results or {}, times or {}
         self._answers = _by_patient(cells.to_pylist() if cells else [])
 
     def of(self, patient: str) -> dict[str, Any]:
         """The row of ``review/patients.parquet``; empty if there is none."""
         return self._results.get(patient, {})
+
+    @cached_property
+    def standing(self) -> dict[str, int]:
+        """The number of the last file of answers that names a patient, of those reviewed.
+
+        A draft and its signature hold for one such number.
+        """
+        return {name: row["last_answers"] for name, row in self._results.items()}
+
+    def applied_at(self, patient: str) -> str:
+        """When the last answers were applied, as the audit log has it; "" if none were."""
+        return self._times.get(self.standing.get(patient, 0), "")
 
     def plan_of(self, patient: str) -> list[dict[str, Any]]:
         """The cells to look at, the first one first."""
@@ -43,6 +58,13 @@ class Reviews:
     def answers_of(self, patient: str) -> dict[int, str]:
         """What each cell that was looked at counts as, by row."""
         return {a["row"]: a["counts_as"] for a in self._answers.get(patient, [])}
+
+    def readings_of(self, patient: str) -> dict[int, dict[str, str]]:
+        """What each reviewer said of each cell that was looked at, by row."""
+        readings: dict[int, dict[str, str]] = {}
+        for answer in self._answers.get(patient, []):
+            readings.setdefault(answer["row"], {})[answer["reviewer"]] = answer["reviewed_class"]
+        return readings
 
     def answered(self, planned: list[dict[str, Any]]) -> int:
         """How many of some planned cells have an answer."""
@@ -65,12 +87,15 @@ class Reviews:
 
 def reviews_of(run: Run) -> Reviews:
     """Those that the run's folder has; RunError if a file is damaged."""
+    results = reviewed_patients(run)
+    logged = logged_reviews(run) if results else []
     return Reviews(
         run_identity(run),
         plan_identity(run),
         read_plan(run),
-        reviewed_patients(run),
+        results,
         reviewed_cells(run),
+        times={entry["number"]: entry["time"] for entry in logged},
     )
 
 

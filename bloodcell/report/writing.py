@@ -18,6 +18,7 @@ from bloodcell.report.pages import (
     overview_page,
     patient_page,
     repeated_section,
+    standing_script,
     write_assets,
     write_page,
 )
@@ -61,6 +62,7 @@ def write_report(
     else:
         places = range(len(names)) if changed is None else _places(names, changed)
         _write_patients(run, content, chosen, places)
+    write_page(folder / "standing.js", standing_script(reviews))
     write_page(folder / "index.html", overview_page(content))
     with writing(folder):
         for below in (*_FOLDERS, "."):

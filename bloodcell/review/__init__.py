@@ -10,3 +10,7 @@ come to (``agreement.py`` where readers differ), ``apply.py`` and ``folder.py`` 
 
 CELLS_OF_A_ROUND = 10
 """Most cells a patient that are asked for before answers are taken into account."""
+
+PORT = 8747
+"""Where a review is served unless asked otherwise: always there, for what a browser keeps of a page
+it keeps by its port."""

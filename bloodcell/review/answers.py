@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from bloodcell.errors import InputError
@@ -35,7 +36,8 @@ class PatientAnswers:
     """Row in the manifest to the code of the class that the reviewer sees."""
     sign: bool
     """Whether the reviewer signs the patient's result."""
-    comment: str
+    comment: str | None
+    """A remark; empty says nothing, None takes back the one that stands."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,9 @@ def _answers(entries: Any) -> Answers:
 
 
 def _patient(name: str, entry: Any) -> PatientAnswers:
-    _check_keys(entry, {"answers": list, "sign": bool, "comment": str}, f" of patient {name!r}")
+    is_taken_back = isinstance(entry, dict) and entry.get("comment", "") is None
+    kinds = {"answers": list, "sign": bool, "comment": NoneType if is_taken_back else str}
+    _check_keys(entry, kinds, f" of patient {name!r}")
     answers: dict[int, str] = {}
     for answer in entry["answers"]:
         _check_keys(answer, {"row": int, "class": str}, f" of an answer for patient {name!r}")

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from bloodcell.errors import BloodcellError, InputError
+from bloodcell.review import PORT
 from bloodcell.review.answers import LARGEST_FILE
 
 Apply = Callable[[bytes], dict[str, Any]]
@@ -55,20 +56,22 @@ _SLOWEST_S = 30.0
 class ReviewServer(ThreadingHTTPServer):
     """Serves the folder ``report``; ``apply`` gets what is saved, one at a time.
 
-    ``port`` 0 is any that is free. Raises InputError if the port is in use.
+    ``port`` 0 is any that is free: drafts do not outlive the server then. Raises InputError if the
+    port is in use.
     """
 
     # What is being applied when the server is closed comes to its end.
     daemon_threads = False
 
-    def __init__(self, report: Path, apply: Apply, port: int = 0) -> None:
+    def __init__(self, report: Path, apply: Apply, port: int = PORT) -> None:
         self.report, self.token, self._apply = report.resolve(), secrets.token_urlsafe(32), apply
         self._one_at_a_time = Lock()
         try:
             super().__init__((HOST, port), _Request)
         except OSError as error:
             raise InputError(
-                f"cannot listen on {HOST}:{port} ({error.strerror}): choose another --port"
+                f"cannot listen on {HOST}:{port} ({error.strerror}): end the `bloodcell review "
+                "serve` that may run there, or choose another --port"
             ) from error
 
     def server_bind(self) -> None:

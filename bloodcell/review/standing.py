@@ -66,6 +66,8 @@ class _Patient:
             votes.pop(application.reviewer, None)
             votes[application.reviewer] = code
         self.reviewers[application.reviewer] = self.is_signed = own.sign
+        if own.comment is None:
+            self.comment = ""
         self.comment = own.comment or self.comment
         self.last_answers = application.number
         if self.status == "final":

@@ -11,9 +11,10 @@ import bloodcell
 
 
 class Served:
-    def __init__(self, run: bloodcell.Run, *before: str) -> None:
+    def __init__(self, run: bloodcell.Run, *before: str, port: int = 0) -> None:
         """``before``: words of a program that runs it."""
         words = [sys.executable, "-m", "bloodcell", "review", "serve", str(run.folder), "--json"]
+        words += ["--port", str(port)]
         self.process = subprocess.Popen(
             [*before, *words], stdout=-1, stderr=-1, text=True, start_new_session=True
         )

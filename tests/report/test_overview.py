@@ -1,5 +1,7 @@
 """The overview in a browser: sorted, filtered, a page at a time."""
 
+from typing import Any
+
 import numpy as np
 from helpers.report_pages import HOSTILE_NAMES, overview, page_path, rows
 from playwright.sync_api import Page, expect
@@ -59,8 +61,7 @@ def test_patients_are_filtered(page: Page, ward: Run) -> None:
         ("valid", "no", [p for p in table if p["blast_percent"] is None]),
         ("rejected", "1", [p for p in table if p["rejected"] > 0.01 * p["cells"]]),
         ("status", "final", []),
-        ("band", "3", [p for p in table if p["blast_percent"] is not None and np.argmax(
-            [p["band_under_5"], p["band_5_9"], p["band_10_19"], p["band_20_up"]]) == 3]),
+        ("band", "3", [p for p in table if most_likely(p) == 3 and p["blast_percent"] >= 20]),
     ):  # fmt: skip
         page.locator(f"[name={field}]").select_option(value)
         assert sorted(names(page)) == sorted(p["patient"] for p in expected)
@@ -70,6 +71,32 @@ def test_patients_are_filtered(page: Page, ward: Run) -> None:
     assert names(page) == ["whole"]
     page.locator("[name=name]").fill("nobody")
     expect(page.get_by_text("No patient is like that.")).to_be_visible()
+
+
+def most_likely(patient: dict[str, Any]) -> int | None:
+    """Place of the band."""
+    bands = ["band_under_5", "band_5_9", "band_10_19", "band_20_up"]
+    if patient["blast_percent"] is None:
+        return None
+    return int(np.argmax([patient[band] for band in bands]))
+
+
+def test_a_band_that_the_share_is_outside_of_is_not_told_of_too_wide_an_interval(
+    page: Page, ward: Run
+) -> None:
+    page.goto(overview(ward))
+    of_patient = {row["patient"]: row for row in ward.patients.to_pylist()}
+    told = 0
+    for row in rows(page).all():
+        patient = of_patient[row.locator("a").text_content()]
+        if most_likely(patient) is None:
+            continue
+        own = sum(patient["blast_percent"] >= line for line in (5, 10, 20))
+        is_open = own != most_likely(patient) and not patient["sufficient"]
+        told += is_open
+        band = row.locator("td.band").text_content() or ""
+        assert ("open: the interval is too wide" in band) == is_open
+    assert told > 0
 
 
 def test_look_first_leaves_those_with_planned_cells(page: Page, ward: Run) -> None:

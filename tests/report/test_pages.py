@@ -11,7 +11,10 @@ import pytest
 from helpers.report_pages import HOSTILE_NAMES, Parsed, data_of, page_path, place_of
 
 import bloodcell
+from bloodcell._core import REASONS
+from bloodcell.audit import read_audit
 from bloodcell.report import write_report
+from bloodcell.report.rejections import REJECTED_AS
 from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.planned import plan_identity
@@ -79,7 +82,7 @@ def test_totals_add_up_and_rejected_cells_are_named(ward: Run) -> None:
     cells = 100 + len(HOSTILE_NAMES) + 24
     text = Parsed(pages_of(ward)[0].read_text()).text
     assert f"{cells + 1} cells = {cells} scored + 1 rejected" in text
-    assert "1 not_an_image" in text
+    assert "Rejected: 1 not an image." in text
     whole = Parsed(page_path(ward, "whole").read_text()).text
     assert "25 cells = 24 scored + 1 rejected" in " ".join(whole.split())
     assert "<b>bad<" in whole
@@ -91,7 +94,7 @@ def test_a_hostile_name_is_text_and_no_files_name(ward: Run, name: str) -> None:
     page = Parsed(html)
     assert name in page.text
     assert data_of(page_path(ward, name))["patient"] == name
-    assert sum(tag == "script" for tag, _ in page.tags) == 6
+    assert sum(tag == "script" for tag, _ in page.tags) == 8
     assert not any(tag in ("img", "b") for tag, _ in page.tags)
 
 
@@ -160,11 +163,14 @@ def test_what_was_signed_is_final_and_the_networks_share_stays(
     review = pq.read_table(copy.folder / "review" / "patients.parquet").to_pylist()[0]
     html = page_path(copy, "phantom-000").read_text()
     text = " ".join(Parsed(html).text.split())
-    assert "Final Signed: A. Reader, <b>B." in text
+    signed = [entry["time"] for entry in read_audit(copy.folder / "audit.jsonl")][-1]
+    at = f"{signed[:10]} {signed[11:16]} UTC"
+    scored = f"Scored {demanding_run.record.finished}"
+    assert f"Final Signed: A. Reader, <b>B, {at}. {scored}" in text
     low, high = review["blast_percent_low"], review["blast_percent_high"]
     assert f"95 % interval {low:.1f} to {high:.1f} %, after" in text
     assert_numbers_are(demanding_run.patients.to_pylist()[0], Parsed(html).numbers)
-    monocytes = re.search(r'data-code="monocyte".*?corrected">([\d,]+)<', html)
+    monocytes = re.search(r'data-code="monocyte".*?corrected">([\d,]+) \(', html)
     assert monocytes
     assert int(monocytes[1]) == review["n_monocyte"]
 
@@ -180,6 +186,47 @@ def test_what_readers_differ_on_is_disputed(run: Run, tmp_path: Path) -> None:
     index = (copy.folder / "report" / "index.html").read_text()
     assert dict(re.findall(r'data-patient="(\d)".*?data-look="(\d+)"', index))["0"] == "0"
     assert re.findall(r'data-status="(\w+)"', index) == ["final", "disputed", "preliminary"]
+    tiles = " ".join(Parsed(index.split("</ul>")[0]).text.split())
+    assert "1 final 1 preliminary: not signed 1 disputed: readers differ" in tiles
+
+
+def test_the_most_likely_band_is_marked_and_read_as_of_a_myeloid_neoplasm(run: Run) -> None:
+    bands = ["band_under_5", "band_5_9", "band_10_19", "band_20_up"]
+    adjusted = [one for one in run.patients.to_pylist() if one["blast_percent"] is not None]
+    assert adjusted
+    for row in adjusted:
+        html = page_path(run, row["patient"]).read_text()
+        table = html.split('<table class="bands">')[1].split("</table>")[0]
+        marked = ["likely" in one for one in re.findall(r"<tr[^>]*>", table)[2:]]
+        most = max(bands, key=lambda name, row=row: row[name])
+        assert marked == [name == most for name in bands]
+        text = " ".join(Parsed(html).text.split())
+        assert "in a myeloid neoplasm without defining genetics" in text
+        assert "the classes do not tell myeloid from lymphoid blasts" in text
+        assert "The share is of the cells that were scored; interval and bands are of" in text
+
+
+def test_one_is_not_said_as_many_and_reasons_are_words(ward: Run) -> None:
+    assert REJECTED_AS.keys() == set(REASONS) - {""}
+    texts = [" ".join(Parsed(path.read_text()).text.split()) for path in pages_of(ward)]
+    for text in texts:
+        assert not re.search(r"(?<![\d,.])1 (cells|leukocytes|patients|files)\b|these 1 ", text)
+        assert not [code for code in REASONS if "_" in code and code in text]
+    assert sum("What this cell is tells most about the share." in text for text in texts) > 0
+    assert sum("1 leukocyte is the denominator." in text for text in texts) > 0
+
+
+def test_of_a_patient_without_a_scored_image_that_is_said(
+    drawn_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "none").mkdir(parents=True)
+    (tmp_path / "in" / "none" / "a.jpg").write_bytes(b"no image")
+    none = bloodcell.score(tmp_path / "in", tmp_path / "run", drawn_model)
+    text = " ".join(Parsed(page_path(none, "none").read_text()).text.split())
+    assert "Not adjusted: no image could be scored" in text
+    assert "No image of this patient could be scored: there is no cell to look at." in text
+    assert "no leukocytes" not in text
+    assert "No cell of this patient has to be looked at" not in text
 
 
 def test_what_was_left_out_of_the_input_is_said(run: Run, tmp_path: Path) -> None:

@@ -82,6 +82,50 @@ def test_the_plan_is_read_in_the_large_picture_by_keys_alone(page: Page, run: Ru
     assert answers == {str(c["row"]): code for c, code in zip(planned, codes, strict=False)}
 
 
+HOLD = """letter => { for (let i = 0; i < 5; i += 1) document.activeElement.dispatchEvent(
+    new KeyboardEvent("keydown", {key: letter, bubbles: true, repeat: i > 0})); }"""
+"""A key goes down and repeats four times, as it does while it is held."""
+
+
+def test_a_key_that_is_held_answers_one_cell(page: Page, run: Run) -> None:
+    open_patient(page, run, "phantom-001")
+    page.locator("#planned .cell").first.focus()
+    page.evaluate(HOLD, "b")
+    expect(page.locator("#progress")).to_contain_text("1 of ")
+    page.keyboard.press("Enter")
+    page.evaluate(HOLD, "o")
+    expect(page.locator("#progress")).to_contain_text("2 of ")
+
+
+def test_after_the_last_cell_no_key_answers_it_again(page: Page, run: Run) -> None:
+    data = open_patient(page, run, "phantom-001")
+    planned = sorted((c for c in data["cells"] if c["order"]), key=lambda c: c["order"])
+    page.locator("#planned .cell").first.click()
+    for _ in planned:
+        page.keyboard.press("b")
+    end = page.locator("#large .end")
+    expect(end).to_contain_text(f"All {len(planned)} are answered")
+    page.keyboard.press("o")
+    page.keyboard.press("Backspace")
+    last = page.locator("#planned .cell").last
+    expect(last).to_contain_text("Blast")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#large .at")).to_contain_text(f"{len(planned)} of {len(planned)}")
+    page.keyboard.press("o")
+    expect(last).to_contain_text("Monocyte")
+    expect(end).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(page.locator("#large [aria-pressed=true]")).to_contain_text("Blast")
+
+
+def test_the_end_says_what_was_left_out(page: Page, run: Run) -> None:
+    data = open_patient(page, run, "phantom-001")
+    planned = sum(bool(cell["order"]) for cell in data["cells"])
+    page.locator("#planned .cell").last.click()
+    page.keyboard.press("b")
+    expect(page.locator("#large .end")).to_contain_text(f"1 of {planned} are answered")
+
+
 def test_every_class_has_its_letter_on_the_screen(page: Page, run: Run) -> None:
     data = open_patient(page, run, "phantom-001")
     page.locator("#gallery .cell").first.click()

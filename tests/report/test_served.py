@@ -1,15 +1,75 @@
 """The report in a browser, served by `bloodcell review serve`: looked at, signed and applied."""
 
 import shutil
+import socket
 from pathlib import Path
 
+from click.testing import CliRunner
 from helpers.report_pages import data_of, page_path
 from helpers.served import Served
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 import bloodcell
+from bloodcell.cli import main
+from bloodcell.review import PORT
 from bloodcell.review.folder import reviewed_patients
 from bloodcell.verification import verify
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+    return port
+
+
+def test_a_draft_outlives_the_server(browser: Browser, run: bloodcell.Run, tmp_path: Path) -> None:
+    own = bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run"))
+    port = free_port()
+    served, page = Served(own, port=port), browser.new_page()
+    try:
+        page.goto(served.address)
+        page.get_by_role("link", name="phantom-001").click()
+        page.locator("#planned .cell").first.focus()
+        page.keyboard.press("b")
+        served.ended()
+        served = Served(own, port=port)
+        page.get_by_role("button", name="Apply answers").click()
+        expect(page.locator("#save-said")).to_contain_text("open the address that it printed")
+        page.goto(served.address)
+        expect(page.locator(".draft")).to_have_text("Draft")
+        page.get_by_role("link", name="phantom-001").click()
+        expect(page.locator("#progress")).to_contain_text("1 of")
+    finally:
+        page.close()
+        served.kill()
+
+
+def test_a_port_of_its_own_is_the_default() -> None:
+    shown = CliRunner().invoke(main, ["review", "serve", "--help"]).output
+    assert f"default: {PORT}" in " ".join(shown.split())
+
+
+def test_a_patient_in_a_new_tab_applies_answers_too(
+    page: Page, run: bloodcell.Run, tmp_path: Path
+) -> None:
+    own = bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run"))
+    served = Served(own)
+    try:
+        page.goto(served.address)
+        with page.context.expect_page() as opened:
+            page.get_by_role("link", name="phantom-001").click(modifiers=["Control"])
+        tab = opened.value
+        tab.get_by_label("Reviewer").fill("A. Reader")
+        tab.get_by_label("Reviewer").blur()
+        assert "token" not in tab.url
+        tab.locator("#planned .cell").first.focus()
+        tab.keyboard.press("b")
+        with tab.expect_navigation():
+            tab.get_by_role("button", name="Apply answers").click()
+        assert reviewed_patients(own)["phantom-001"]["cells_looked_at"] == 1
+    finally:
+        served.kill()
 
 
 def test_what_is_read_and_signed_in_the_page_is_final(

@@ -86,6 +86,15 @@ def test_what_is_not_signed_stays_preliminary(own_run: bloodcell.Run) -> None:
     assert list(reviewed_patients(own_run)) == [FIRST]
 
 
+def test_a_remark_stays_until_it_is_replaced_or_taken_back(own_run: bloodcell.Run) -> None:
+    for remark, stands in (("first", "first"), ("", "first"), ("second", "second"), (None, "")):
+        given = answers_of(own_run, every_third)
+        patients = {name: replace(one, comment=remark) for name, one in given.patients.items()}
+        rows = apply(own_run, replace(given, patients=patients)).patients
+        assert {row["comment"] for row in rows} == {stands}
+    assert all(finding.good for finding in verify(own_run.folder))
+
+
 def test_the_latest_answer_of_a_reviewer_counts_and_corrects_what_was_final(
     own_run: bloodcell.Run,
 ) -> None:

@@ -55,7 +55,7 @@ def test_both_patients_are_named_on_the_terminal_in_run_json_and_on_the_report(
     (said,) = lines
     assert "2 cells show the very image of a cell of another patient" in said
     assert "patient phantom-002 has 2 of patient phantom-001 (phantom-002/a" in said
-    assert "1 cells show the very image of another cell of the same patient" in said
+    assert "1 cell shows the very image of another cell of the same patient" in said
     about = json.loads((tmp_path / "run" / "run.json").read_text())["repeated_images"]
     (between,) = about["between_patients"]["examples"]
     assert (between["patient"], between["first_patient"]) == ("phantom-002", "phantom-001")

@@ -1,27 +1,9 @@
-// What a reader has answered: kept in this browser as a draft, saved as one file for all patients.
+// Answers on their way out: applied by a server, or saved as a file for all patients.
 "use strict";
-window.bloodcell = window.bloodcell || {};
 
 (() => {
   const FORMAT = "bloodcell answers 1";
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const prefix = `bloodcell ${data.run} `;
-  const memory = new Map(); // where the browser keeps nothing
-  const empty = () => ({ answers: {}, sign: false, comment: "" });
-
-  function kept(work, otherwise) {
-    try {
-      return work(window.localStorage);
-    } catch {
-      return otherwise(memory);
-    }
-  }
-
-  const get = (key) => kept((s) => s.getItem(key), (m) => m.get(key) ?? null);
-  const set = (key, text) => kept((s) => s.setItem(key, text), (m) => m.set(key, text));
-  const remove = (key) => kept((s) => s.removeItem(key), (m) => m.delete(key));
-  const keys = () =>
-    kept((s) => Array.from({ length: s.length }, (_, i) => s.key(i)), (m) => [...m.keys()]);
+  const { data, drafts, standingNow, stored } = window.bloodcell;
 
   // The token that `bloodcell review serve` gives in the page's address; it leaves the address.
   function token() {
@@ -40,28 +22,26 @@ window.bloodcell = window.bloodcell || {};
   const served = token();
   const saveText = served ? "Apply answers" : "Save answers";
 
-  const drafts = {
-    of(patient) {
-      const text = get(prefix + patient);
-      return text ? { ...empty(), ...JSON.parse(text) } : empty();
-    },
-    keep(patient, draft) {
-      const isEmpty = !Object.keys(draft.answers).length && !draft.sign && !draft.comment;
-      if (isEmpty) remove(prefix + patient);
-      else set(prefix + patient, JSON.stringify(draft));
-    },
-    patients() {
-      return keys().filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)).sort();
-    },
-    forget() {
-      drafts.patients().forEach((patient) => remove(prefix + patient));
-    },
-  };
+  // A new tab has no session yet: links hand the token on, as the first address did.
+  function handOnToken() {
+    for (const link of document.querySelectorAll('a[href$=".html"]')) link.hash = `token=${served}`;
+  }
 
-  // The file of answers, of all patients that have a draft.
-  function file(reviewer) {
+  // What is to go out: what no file holds yet, else once more what waits in a file.
+  async function outgoing() {
+    const standing = await standingNow();
+    const isStale = (patient) => drafts.isStale(patient, standing);
+    const isSaved = (patient) => drafts.of(patient).saved;
+    const fresh = drafts.patients().filter((patient) => !isSaved(patient));
+    const again = drafts.patients().filter((patient) => isSaved(patient) && !isStale(patient));
+    const signedBefore = fresh.filter((patient) => isStale(patient) && drafts.of(patient).sign);
+    signedBefore.forEach(drafts.unsign);
+    return { patients: fresh.length ? fresh : again, signedBefore };
+  }
+
+  function file(reviewer, names) {
     const patients = Object.create(null); // a patient may be called __proto__
-    for (const patient of drafts.patients()) {
+    for (const patient of names) {
       const draft = drafts.of(patient);
       const answers = Object.entries(draft.answers).map(([row, code]) => ({ row: Number(row), class: code }));
       patients[patient] = { answers, sign: draft.sign, comment: draft.comment };
@@ -69,34 +49,54 @@ window.bloodcell = window.bloodcell || {};
     return { format: FORMAT, run: data.run, plan: data.plan, reviewer, patients };
   }
 
-  function download(text, reviewer) {
+  function download(text, reviewer, patients) {
     const link = document.createElement("a");
     const by = reviewer.replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "");
     link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     link.download = `answers-${data.run.slice(0, 8)}${by ? `-${by}` : ""}.json`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    return `Saved as ${link.download}: apply it with “bloodcell review apply”, then open this page again.`;
+    patients.forEach(drafts.markSaved);
+    return `Saved as ${link.download}: apply it with “bloodcell review apply”, then open this page again. The next file holds only what is answered from now on.`;
   }
 
-  async function post(text) {
+  async function reply(text) {
     const path = data.page ? "../answers" : "answers";
     const headers = { "Content-Type": "application/json", "X-Token": served };
-    const reply = await fetch(path, { method: "POST", headers, body: text });
-    const said = await reply.text();
-    if (!reply.ok) throw new Error(said.trim() || `status ${reply.status}`);
-    drafts.forget();
+    try {
+      return await fetch(path, { method: "POST", headers, body: text });
+    } catch {
+      throw new Error("no server answers; start “bloodcell review serve” again. The answers are kept");
+    }
+  }
+
+  async function post(text, reviewer, patients) {
+    const sent = new Map(patients.map((patient) => [patient, JSON.stringify(drafts.of(patient))]));
+    const answer = await reply(text);
+    const said = await answer.text();
+    if (answer.status === 404) {
+      throw new Error("the server was started anew; open the address that it printed. The answers are kept");
+    }
+    if (!answer.ok) throw new Error(said.trim() || `status ${answer.status}`);
+    // What was answered meanwhile, in another tab, stays.
+    patients.filter((patient) => JSON.stringify(drafts.of(patient)) === sent.get(patient)).forEach(drafts.forget);
     const whyNotShown = JSON.parse(said).report;
     if (!whyNotShown) window.location.reload();
     return whyNotShown ? `Applied: ${whyNotShown}` : "Applied.";
   }
 
-  // Saves all drafts; the promise says what became of them.
+  // Saves what is new; the promise says what became of it.
   async function save(reviewer) {
     if (!drafts.patients().length) return "Nothing is answered yet.";
-    const text = `${JSON.stringify(file(reviewer), null, 1)}\n`;
+    const { patients, signedBefore } = await outgoing();
+    // The reader decides again, with what is left of the draft, before anything goes out.
+    if (signedBefore.length) {
+      return `Not saved: answers of ${signedBefore.join(", ")} were applied after you signed. Open the page again and sign what it shows now.`;
+    }
+    if (!patients.length) return "Nothing new is answered.";
+    const text = `${JSON.stringify(file(reviewer, patients), null, 1)}\n`;
     try {
-      return served ? await post(text) : download(text, reviewer);
+      return await (served ? post : download)(text, reviewer, patients);
     } catch (error) {
       return `Not saved: ${error.message}`;
     }
@@ -104,8 +104,8 @@ window.bloodcell = window.bloodcell || {};
 
   // The field for the reviewer's name, its buttons, and what they say.
   function wire({ reviewer, button, said, forget, changed }) {
-    reviewer.value = get("bloodcell reviewer") ?? "";
-    reviewer.addEventListener("change", () => set("bloodcell reviewer", reviewer.value.trim()));
+    reviewer.value = stored.get("bloodcell reviewer") ?? "";
+    reviewer.addEventListener("change", () => stored.set("bloodcell reviewer", reviewer.value.trim()));
     button.textContent = saveText;
     button.addEventListener("click", async () => {
       said.textContent = await save(reviewer.value.trim());
@@ -113,11 +113,12 @@ window.bloodcell = window.bloodcell || {};
     });
     forget.addEventListener("click", () => {
       if (!window.confirm("Forget all answers of this run that this browser keeps?")) return;
-      drafts.forget();
+      drafts.patients().forEach(drafts.forget);
       said.textContent = "The draft is forgotten.";
       changed(true);
     });
   }
 
-  Object.assign(window.bloodcell, { data, drafts, isServed: Boolean(served), saveText, wire });
+  if (served) handOnToken();
+  Object.assign(window.bloodcell, { isServed: Boolean(served), saveText, wire });
 })();

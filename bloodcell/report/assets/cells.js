@@ -6,7 +6,7 @@
   const byRow = new Map(data.cells.map((cell, rank) => [cell.row, { ...cell, rank }]));
   const classAt = new Map(data.classes.map((one, place) => [one.code, place]));
   const pictures = new Map();
-  const draft = drafts.of(data.patient);
+  let draft = drafts.settle();
   const [undone, done] = [[], []];
 
   // What cells count as by the answers that were applied, by row.
@@ -14,14 +14,26 @@
   const planned = [...byRow.values()].filter((cell) => cell.order).sort((a, b) => a.order - b.order);
 
   const drafted = (row) => draft.answers[row];
-  const placeOf = (row) => classAt.get(drafted(row)) ?? byRow.get(row).class;
   // What the counts take a cell for: the draft's class, else the applied one, else null.
   const answered = (row) => classAt.get(drafted(row) ?? applied.get(row)) ?? null;
+  const placeOf = (row) => answered(row) ?? byRow.get(row).class;
+  const isDisputed = (row) => data.disputed.includes(row);
+  // Whose answers the class rests on that a cell counts as.
+  const readersOf = (row) =>
+    Object.entries(data.readings[row] ?? {}).filter(([, code]) => code === applied.get(row)).map(([who]) => who);
+  // What a page that is blind to the network says: of a third reading not what the others said.
+  const told = (row, isBlind) =>
+    isBlind && isDisputed(row) && drafted(row) === undefined ? null : answered(row);
+
+  function change(work) {
+    draft = drafts.change(data.patient, work);
+  }
 
   function put(row, code) {
-    if (code === undefined) delete draft.answers[row];
-    else draft.answers[row] = code;
-    drafts.keep(data.patient, draft);
+    change(({ answers }) => {
+      if (code === undefined) delete answers[row];
+      else answers[row] = code;
+    });
   }
 
   function answer(row, code) {
@@ -108,16 +120,23 @@
     round: planned.filter((cell) => !applied.has(cell.row)), // the planned cells that wait
     before: planned.filter((cell) => applied.has(cell.row)), // those of earlier rounds
     of: (row) => byRow.get(row),
-    draft,
+    get draft() {
+      return draft;
+    },
+    // After another tab has written.
+    reread: () => (draft = drafts.of(data.patient)),
+    change,
     drafted,
     placeOf,
     answered,
+    isDisputed,
+    readersOf,
+    told,
     answer,
     undo: () => step(done, undone, "before"),
     redo: () => step(undone, done, "after"),
     canUndo: () => done.length > 0,
     canRedo: () => undone.length > 0,
-    keep: () => drafts.keep(data.patient, draft),
     counts,
     sample,
     picture,

@@ -12,12 +12,25 @@
     return made;
   }
 
-  function describe(cell, blind) {
-    const called = data.classes[cells.placeOf(cell.row)].name;
-    const answer = cells.drafted(cell.row);
-    if (answer !== undefined) return `answered: ${called}`;
-    if (blind) return "not answered yet";
-    return `called ${called}, blast probability ${cell.blast.toFixed(2)}${cell.unidentified ? ", unidentified" : ""}`;
+  function action(text, work) {
+    const made = element("button", { type: "button", textContent: text });
+    made.addEventListener("click", work);
+    return made;
+  }
+
+  // For those who hear it; and beside the large picture what answers made of a cell.
+  function answerTo(row, isBlind) {
+    const told = cells.told(row, isBlind);
+    if (told === null) return cells.answered(row) === null ? "" : "answered";
+    const { name } = data.classes[told];
+    return cells.drafted(row) !== undefined ? `answered: ${name}` : `counts as ${name}, said ${cells.readersOf(row).join(", ")}`;
+  }
+
+  function describe(cell, isBlind) {
+    const answer = answerTo(cell.row, isBlind);
+    if (answer) return answer;
+    if (isBlind) return "not answered yet";
+    return `called ${data.classes[cell.class].name}, blast probability ${cell.blast.toFixed(2)}${cell.unidentified ? ", unidentified" : ""}`;
   }
 
   function button(cell, blind) {
@@ -33,19 +46,24 @@
     return made;
   }
 
+  function captionOf(cell, isBlind) {
+    const told = cells.told(cell.row, isBlind);
+    if (told !== null) return `✓ ${data.classes[told].name}`;
+    if (cells.answered(cell.row) !== null) return "answered";
+    if (isBlind) return `${cell.order || ""}`;
+    return `${cell.blast.toFixed(2)}${cell.unidentified ? " ?" : ""}`;
+  }
+
+  const isMoved = (cell) => cells.placeOf(cell.row) !== cell.class;
+
   function label(made) {
     const cell = cells.of(Number(made.dataset.row));
-    const blind = made.dataset.blind === "yes";
-    const answer = cells.drafted(cell.row);
-    const now = data.classes[cells.placeOf(cell.row)];
-    const applied = answer === undefined && cells.answered(cell.row) !== null;
-    const network = `${cell.blast.toFixed(2)}${cell.unidentified ? " ?" : ""}`;
-    const said = answer !== undefined ? `✓ ${now.name}` : applied ? "answered" : blind ? `${cell.order || ""}` : network;
-    made.querySelector(".caption").textContent = said;
-    made.classList.toggle("answered", answer !== undefined || applied);
-    made.classList.toggle("moved", answer !== undefined && cells.placeOf(cell.row) !== cell.class);
-    made.classList.toggle("disputed", data.disputed.includes(cell.row));
-    made.setAttribute("aria-label", `${blind && cell.order ? `Cell ${cell.order} to look at` : `Cell of row ${cell.row}`}, ${describe(cell, blind)}`);
+    const isBlind = made.dataset.blind === "yes";
+    made.querySelector(".caption").textContent = captionOf(cell, isBlind);
+    made.classList.toggle("answered", cells.answered(cell.row) !== null);
+    made.classList.toggle("moved", isMoved(cell) && cells.told(cell.row, isBlind) !== null);
+    made.classList.toggle("disputed", cells.isDisputed(cell.row));
+    made.setAttribute("aria-label", `${isBlind && cell.order ? `Cell ${cell.order} to look at` : `Cell of row ${cell.row}`}, ${describe(cell, isBlind)}`);
   }
 
   function buildGallery() {
@@ -65,7 +83,8 @@
       sections.push({ one, section, title, box });
       document.getElementById("gallery").append(section);
     }
-    for (const cell of cells.all) sections[cells.placeOf(cell.row)].box.append(button(cell, false));
+    const [moved, others] = [cells.all.filter(isMoved), cells.all.filter((cell) => !isMoved(cell))];
+    for (const cell of [...moved, ...others]) sections[cells.placeOf(cell.row)].box.append(button(cell, false));
     sections.forEach(titleOf);
     rove();
   }
@@ -91,11 +110,12 @@
   function place(row) {
     const made = buttons.get(row).at(-1);
     const { box } = sections[cells.placeOf(row)];
-    const isMoved = (b) => b.classList.contains("moved");
-    const rank = (b) => (isMoved(b) ? -1 : cells.of(Number(b.dataset.row)).rank);
+    const rank = (cell) => (isMoved(cell) ? -1 : cell.rank);
+    const own = rank(cells.of(row));
     const others = [...box.children].filter((other) => other !== made);
-    const next = isMoved(made) ? others[0] : others.find((other) => rank(other) > rank(made));
-    box.insertBefore(made, next ?? null);
+    const next = own < 0 ? others[0] : others.find((other) => rank(cells.of(Number(other.dataset.row))) > own);
+    // A button that is moved, though it be to its own place, loses the focus.
+    if (made.parentElement !== box || made.nextElementSibling !== (next ?? null)) box.insertBefore(made, next ?? null);
   }
 
   // One cell of each group can be reached by the tab key, the others by arrows.
@@ -121,14 +141,20 @@
       .sort(([, a], [, b]) => distance(a) - distance(b))[0]?.[0];
   }
 
-  // After an answer or its undoing.
-  function refresh(row) {
-    buttons.get(row).forEach(label);
-    place(row);
+  // After an answer or its undoing; of all cells after another tab's.
+  function refresh(...rows) {
+    for (const row of rows) {
+      const caption = () => buttons.get(row).at(-1).querySelector(".caption").textContent;
+      const before = caption();
+      buttons.get(row).forEach(label);
+      if (caption() !== before) place(row);
+    }
     rove();
   }
 
   window.bloodcell.gallery = {
+    action,
+    answerTo,
     build: buildGallery,
     buttonsOf: (row) => buttons.get(row) ?? [],
     count: () => sections.forEach(titleOf),

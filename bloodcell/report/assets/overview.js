@@ -96,20 +96,26 @@
     heading.append(button);
   }
 
-  // Patients whose answers this browser keeps.
+  // What this browser keeps of a patient; null if nothing, or if it was applied from a file since.
+  function stateOf(patient) {
+    const draft = drafts.of(patient);
+    const isStale = drafts.isStale(patient, window.bloodcell.standing);
+    if (draft.saved) return isStale ? null : "Saved, not applied yet";
+    return draft.sign && !isStale ? "Draft, to sign" : "Draft";
+  }
+
   function showDrafts() {
-    const drafted = new Set(drafts.patients());
+    const states = new Map(drafts.patients().map((patient) => [patient, stateOf(patient)]));
     for (const row of rows) {
-      const has = drafted.has(nameOf(row));
-      const mark = row.querySelector(".draft");
-      if (has && !mark) {
-        const span = document.createElement("span");
-        span.className = "badge draft";
-        span.textContent = drafts.of(nameOf(row)).sign ? "Draft, to sign" : "Draft";
-        row.cells[0].append(" ", span);
-      } else if (!has && mark) mark.remove();
+      row.querySelector(".draft")?.remove();
+      const state = states.get(nameOf(row));
+      if (!state) continue;
+      const span = document.createElement("span");
+      span.className = "badge draft";
+      span.textContent = state;
+      row.cells[0].append(" ", span);
     }
-    document.getElementById("save").hidden = !drafted.size && !document.getElementById("save-said").textContent;
+    document.getElementById("save").hidden = !states.size && !document.getElementById("save-said").textContent;
   }
 
   filters.hidden = false;
@@ -127,5 +133,6 @@
     changed: showDrafts,
   });
   window.addEventListener("pageshow", showDrafts);
+  drafts.watch(showDrafts);
   show();
 })();

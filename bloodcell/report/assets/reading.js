@@ -2,14 +2,14 @@
 "use strict";
 
 (() => {
-  const { data, cells, gallery, isServed, saveText } = window.bloodcell;
-  const { describe, element, neighbour } = gallery;
+  const { data, cells, desk, drafts, gallery } = window.bloodcell;
+  const { action, answerTo, describe, element, neighbour } = gallery;
   const large = document.getElementById("large");
-  const desk = document.getElementById("desk");
   const byLetter = new Map(data.classes.map((one) => [one.letter.toLowerCase(), one]));
   let sequence = []; // rows that the large picture goes through
   let current = null; // its row
   let isBlind = false; // whether what the network says stays unsaid until answered
+  let isPast = false; // whether the last of the sequence was answered: no key answers it again
 
   // A quarter is rounded down, as Python does, so that page and tables say the same.
   function percent(share) {
@@ -34,8 +34,8 @@
     gallery.count();
     updateCounts();
     updateShare();
-    updateDesk();
-    if (large.open) showLarge();
+    desk.update();
+    if (large.open) show();
   }
 
   function updateCounts() {
@@ -52,7 +52,9 @@
       row.classList.toggle("changed", isCorrected && counts[i] !== one.n);
     });
     const has = isCorrected || [...table.querySelectorAll("tr[data-code] .corrected")].some((c) => c.dataset.given);
-    table.querySelector(".total .corrected").textContent = isCorrected ? denominator.toLocaleString("en") : "";
+    const total = table.querySelector(".total .corrected");
+    total.dataset.given ??= total.textContent;
+    total.textContent = isCorrected ? denominator.toLocaleString("en") : total.dataset.given;
     table.classList.toggle("has-corrected", has);
   }
 
@@ -66,7 +68,7 @@
     document.getElementById("live-share").textContent = text[0];
     document.getElementById("live-interval").textContent = text[1];
     document.getElementById("live-seen").textContent = seen;
-    desk.querySelector(".estimate").textContent = estimate ? `Cells seen alone: ${text[0]} % (${text[1]})` : "";
+    desk.estimate(estimate ? `Cells seen alone: ${text[0]} % (${text[1]})` : "");
   }
 
   // --- the large picture
@@ -75,36 +77,60 @@
     const group = from.parentElement;
     sequence = [...group.children].map((b) => Number(b.dataset.row));
     isBlind = from.dataset.blind === "yes";
-    current = row;
+    [current, isPast] = [row, false];
     if (!large.open) large.showModal();
-    showLarge();
+    show();
   };
+
+  function show() {
+    if (isPast) showEnd();
+    else showLarge();
+    large.focus();
+  }
 
   function showLarge() {
     const cell = cells.of(current);
     const at = sequence.indexOf(current);
-    const called = cells.drafted(current) === undefined ? null : data.classes[cells.placeOf(current)];
+    const told = cells.told(current, isBlind);
     const network = `network: ${data.classes[cell.class].name}, blast probability ${cell.blast.toFixed(2)}${cell.unidentified ? ", unidentified: more likely something else" : ""}`;
+    const answer = cells.drafted(current) === undefined ? answerTo(current, isBlind) : "";
+    const said = [answer, isBlind && told === null ? "" : network].filter(Boolean).join("; ");
     large.replaceChildren(
-      element("p", { className: "at" }, element("strong", { textContent: `${at + 1} of ${sequence.length}` }), ` ${isBlind && !called ? "" : network}`),
+      element("p", { className: "at" }, element("strong", { textContent: `${at + 1} of ${sequence.length}` }), ` ${said}`),
       element("div", { className: "picture" }, cells.picture(current, `Cell of row ${current}, ${describe(cell, isBlind)}`)),
-      legend((code) => decide(code), called),
+      legend((code) => decide(code), data.classes[told]),
       element("p", { className: "path", textContent: `row ${cell.row}: ${cell.path}` }),
-      element("p", { className: "keys" }, action("← before", () => go(-1)), action("next →", () => go(1)), action("Undo", undo), action("Redo", redo), action("Close", () => large.close())),
+      keys(),
     );
-    large.focus();
   }
+
+  // In place of the last picture once that is answered: what comes next is no cell.
+  function showEnd() {
+    const answered = sequence.filter((row) => cells.answered(row) !== null).length;
+    const [count, next] = answered === sequence.length
+      ? [sequence.length === 1 ? "The one cell is answered" : `All ${sequence.length} are answered`, desk.whatNext()]
+      : [`${answered} of ${sequence.length} are answered`, "this was the last one; “← before” goes back to the others"];
+    large.replaceChildren(
+      element("p", { className: "end", role: "status" }, element("strong", { textContent: count }), `: ${next}.`),
+      keys(),
+    );
+  }
+
+  const keys = () =>
+    element("p", { className: "keys" }, action("← before", () => go(-1)), action("next →", () => go(1)), action("Undo", undo), action("Redo", redo), action("Close", () => large.close()));
 
   function decide(code) {
     answer(current, code);
-    go(1);
+    isPast = current === sequence.at(-1);
+    if (isPast) show();
+    else go(1);
   }
 
   function go(by) {
-    const next = sequence[sequence.indexOf(current) + by];
+    const next = sequence[sequence.indexOf(current) + (isPast ? by + 1 : by)];
     if (next === undefined) return;
-    current = next;
-    showLarge();
+    [current, isPast] = [next, false];
+    show();
   }
 
   function legend(choose, called) {
@@ -118,16 +144,22 @@
     return list;
   }
 
-  function action(text, work) {
-    const made = element("button", { type: "button", textContent: text });
-    made.addEventListener("click", work);
-    return made;
-  }
-
   // --- undo, keyboard
 
-  const undo = () => changed(cells.undo());
-  const redo = () => changed(cells.redo());
+  // From behind the last cell it goes back to the one that it changes.
+  function again(row) {
+    if (row !== null && isPast && sequence.includes(row)) [current, isPast] = [row, false];
+    changed(row);
+  }
+
+  const undo = () => again(cells.undo());
+  const redo = () => again(cells.redo());
+
+  function reread() {
+    cells.reread();
+    gallery.refresh(...cells.all.map((cell) => cell.row));
+    update();
+  }
 
   function onKey(event) {
     const key = event.key.toLowerCase();
@@ -138,16 +170,20 @@
       return key === "y" || event.shiftKey ? redo() : undo();
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // A key that is held answers one cell, not as many as it repeats.
+    if (event.repeat && (byLetter.has(key) || isErasing(key))) return event.preventDefault();
     if (large.open) onKeyInLarge(event, key);
     else if (event.target.closest(".cell")) onKeyInGallery(event, key, event.target.closest(".cell"));
   }
 
+  const isErasing = (key) => key === "backspace" || key === "delete";
+
   function onKeyInLarge(event, key) {
-    const one = byLetter.get(key);
+    const one = isPast ? undefined : byLetter.get(key);
     if (one) decide(one.code);
     else if (key === "arrowleft") go(-1);
     else if (key === "arrowright") go(1);
-    else if (key === "backspace" || key === "delete") answer(current, undefined);
+    else if (!isPast && isErasing(key)) answer(current, undefined);
     else return;
     event.preventDefault();
   }
@@ -155,58 +191,13 @@
   function onKeyInGallery(event, key, made) {
     const one = byLetter.get(key);
     const row = Number(made.dataset.row);
-    if (one || key === "backspace" || key === "delete") {
+    if (one || isErasing(key)) {
       const next = neighbour(made, "ArrowRight") ?? made;
       answer(row, one?.code);
       (made.dataset.blind || made.parentElement !== next.parentElement || one ? next : made).focus();
     } else if (event.key.startsWith("Arrow")) neighbour(made, event.key)?.focus();
     else return;
     event.preventDefault();
-  }
-
-  // --- the desk: how far the reading is, undo, signing, saving
-
-  function buildDesk() {
-    const sign = element("input", { type: "checkbox", checked: cells.draft.sign, id: "sign" });
-    const comment = element("input", { value: cells.draft.comment, id: "comment", maxLength: 2000, autocomplete: "off" });
-    const reviewer = element("input", { id: "reviewer", autocomplete: "off" });
-    const save = element("button", { type: "button", id: "save-button" });
-    const forget = element("button", { type: "button", id: "clear-button", textContent: "Forget draft" });
-    const said = element("span", { id: "save-said", role: "status" });
-    sign.addEventListener("change", () => keep(() => (cells.draft.sign = sign.checked)));
-    comment.addEventListener("input", () => keep(() => (cells.draft.comment = comment.value)));
-    desk.append(
-      element("div", { className: "state" },
-        element("span", { id: "progress", role: "status" }), element("span", { className: "estimate" }),
-        Object.assign(action("Undo", undo), { id: "undo" }), Object.assign(action("Redo", redo), { id: "redo" })),
-      element("div", { className: "saving" },
-        element("label", { className: "check" }, sign, " Sign this patient"),
-        element("label", {}, "Comment ", comment), element("label", {}, "Reviewer ", reviewer), save, forget, said),
-      element("p", { className: "help", textContent: "Choose a cell and press the letter of its class; arrows move, Enter enlarges, Backspace takes an answer back, Ctrl+Z undoes." }),
-    );
-    desk.hidden = false;
-    window.bloodcell.wire({ reviewer, button: save, said, forget, changed: (isForgotten) => isForgotten && window.location.reload() });
-  }
-
-  function keep(change) {
-    change();
-    cells.keep();
-    updateDesk();
-  }
-
-  function updateDesk() {
-    const { round, before, draft } = cells;
-    const done = round.filter((cell) => cells.drafted(cell.row) !== undefined).length;
-    const besides = Object.keys(draft.answers).filter((row) => !cells.of(Number(row))?.order).length;
-    document.getElementById("progress").textContent = [
-      round.length ? `${done} of ${round.length} in this round` : "no cell waits",
-      before.length ? `${before.length} before` : "",
-      besides ? `${besides} besides` : "",
-    ].filter(Boolean).join(", ");
-    const asksForMore = isServed && done > 0 && done === round.length && !draft.sign;
-    document.getElementById("save-button").textContent = asksForMore ? "Apply and get the next cells" : saveText;
-    document.getElementById("undo").disabled = !cells.canUndo();
-    document.getElementById("redo").disabled = !cells.canRedo();
   }
 
   document.addEventListener("keydown", onKey);
@@ -217,8 +208,11 @@
     const own = gallery.buttonsOf(current);
     (isBlind ? own[0] : own.at(-1))?.focus();
   });
-  buildDesk();
+  desk.build({ undo, redo, reread });
   gallery.build();
   update();
+  drafts.watch((patient) => {
+    if (patient === null || patient === data.patient) reread();
+  });
   cells.loadPictures();
 })();
