@@ -16,9 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from bloodcell.errors import RunError
-from bloodcell.files import tell, writing
+from bloodcell.files import sync_folder, tell, writing
 
 _BEFORE_THE_FIRST = 64 * "0"
+_RESTORE = "restore it from a copy, or score anew into another --out"
 
 
 class AuditLog:
@@ -46,12 +47,16 @@ class AuditLog:
         time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         entry = {"event": event, "time": time, **facts, "previous": self.head}
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
-        with writing(self.path), self.path.open("r+b" if self.path.exists() else "wb") as file:
-            file.truncate(self._whole)
-            file.seek(self._whole)
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        is_new = not self.path.exists()
+        with writing(self.path):
+            with self.path.open("wb" if is_new else "r+b") as file:
+                file.truncate(self._whole)
+                file.seek(self._whole)
+                file.write(line + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            if is_new:  # parts without a log are refused, so its name comes before them
+                sync_folder(self.path.parent)
         self.head, self._is_torn = _digest(line), False
         self._whole += len(line) + 1
         tell(self.path)
@@ -73,11 +78,41 @@ class AuditLog:
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:
     """The entries of an audit log, first to last; RunError at the first line that does not fit."""
-    expected = _BEFORE_THE_FIRST
+    yield from _entries_in(path, _content_of(path).splitlines())
+
+
+def refuse_lost_lines(path: Path, head: str | None, *, has_parts: bool) -> None:
+    """RunError unless the log of a run that is to be taken up has all that was written to it.
+
+    ``head``: the last line's digest as ``run.json`` has it. Lines may follow that one, of calls
+    which were stopped or killed, and a torn one, which is passed over. ``has_parts``: whether there
+    are parts of ``cells/``; the log's first line is there before them.
+    """
+    content = _content_of(path) if path.exists() else b""
+    lines = content[: content.rfind(b"\n") + 1].splitlines()
+    if not lines and (head or has_parts):
+        raise RunError(
+            f"{path} is missing or empty, and nothing else tells that the parts of this run are "
+            f"those that were scored: {_RESTORE}"
+        )
+    for _ in _entries_in(path, lines):
+        pass
+    if head and head not in map(_digest, lines):
+        raise RunError(
+            f"{path} does not have the line that was its last when run.json was written: lines "
+            f"are missing or were changed. {_RESTORE.capitalize()}"
+        )
+
+
+def _content_of(path: Path) -> bytes:
     try:
-        lines = path.read_bytes().splitlines()
+        return path.read_bytes()
     except OSError as error:
         raise RunError(f"the audit log {path} cannot be read: {error.strerror}") from error
+
+
+def _entries_in(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    expected = _BEFORE_THE_FIRST
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)

@@ -25,10 +25,10 @@ from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.engine.object_store import place_of
 from bloodcell.first_look import check_given
 from bloodcell.paths import check_labels, check_run
-from bloodcell.run_argument import RunArgument
+from bloodcell.run_argument import NAME_OR_PATH, PathArgument, RunArgument
 from bloodcell.terminal import as_command, stop_requested
 
-_PATH = click.Path(path_type=Path)
+_PATH = PathArgument()
 _TOO_MANY_REJECTED = 3
 _MOST_TOLD = 10
 """Pairs of patients that are named on the terminal; run.json and the report have more."""
@@ -60,12 +60,14 @@ for _command in (
 
 
 @main.command()
-@click.argument("input_", metavar="INPUT")
+@click.argument("input_", metavar="INPUT", type=NAME_OR_PATH)
 @click.option(
     "--out", required=True, type=RunArgument(holds=True),
     help="Run folder, or URL of one, made or resumed.",
 )  # fmt: skip
-@click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
+@click.option(
+    "--model", metavar="NAME|DIR", type=NAME_OR_PATH, help="Shipped model or model folder."
+)
 @click.option(
     "--backend",
     type=click.Choice(BACKEND_NAMES),
@@ -155,7 +157,7 @@ def score(input_: str, out: Path, max_reject_rate: float, **options: Any) -> Sho
 @click.option("--labels", required=True, type=_PATH, help="CSV with path and class.")
 @label_map_options
 @click.option(
-    "--as", "paper", metavar="PAPER",
+    "--as", "paper", metavar="PAPER", type=NAME_OR_PATH,
     help="The tables of a paper, too: matek2019, matek2021, acevedo2019, or your own TOML.",
 )  # fmt: skip
 @click.option(
@@ -240,7 +242,9 @@ def report(run: Path) -> Shown:
     from bloodcell.report import write_report
     from bloodcell.run import open_run
 
-    write_report(open_run(run))
+    opened = open_run(run)
+    opened.refuse_if_not_whole()
+    write_report(opened)
     return pairs({"report": run / "report" / "index.html"})
 
 

@@ -3,7 +3,8 @@
 import codecs
 import csv
 import itertools
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -44,12 +45,21 @@ def _check_columns(path: Place, columns: list[str], needed: Collection[str]) -> 
     if any("\0" in name for name in columns):
         raise InputError(f"{path} is no text, or in UTF-16 without its mark: save it as UTF-8")
     if lacking := sorted(set(needed) - set(columns)):
-        raise InputError(
-            f"{path} lacks the columns {lacking}: it has {columns}. Comma, semicolon or tab "
-            "divide them"
-        )
+        meant = slip_in(columns, lacking) or "Comma, semicolon or tab divide them"
+        raise InputError(f"{path} lacks the columns {lacking}: it has {columns}. {meant}")
     if twice := [name for name in needed if columns.count(name) > 1]:
         raise InputError(f"{path} has the columns {twice} more than once")
+
+
+def slip_in(columns: Sequence[str], lacking: Collection[str]) -> str:
+    """What to mend, where ``columns`` has those that are lacking in another way; "" if not."""
+    if columns[:1] and re.fullmatch(r"sep=.?", columns[0]):
+        return f"The first line, {columns[0]!r}, is for spreadsheets alone: delete it"
+    alike = {name.strip().casefold(): name for name in columns}
+    if meant := [name for name in lacking if name in alike]:
+        written = ", ".join(f"{alike[name]!r} as {name!r}" for name in meant)
+        return f"Names count to the letter, blanks and capitals too: write {written}"
+    return ""
 
 
 @contextmanager

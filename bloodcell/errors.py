@@ -12,6 +12,9 @@ BloodcellError                  base; the message is one a user can act on
 └── Stopped                     asked to stop; what is done is kept, the run can be resumed
 """
 
+IS_EMPTY = "is empty, as that of a variable which is not set"
+"""What to say of a path without a letter: it would be the current folder."""
+
 
 class BloodcellError(Exception):
     """Base of the tree. ``exit_status`` is what the command line returns for it."""

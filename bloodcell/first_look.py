@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bloodcell.csv_header import encoding_of, read_header, refusing
+from bloodcell.csv_header import encoding_of, read_header, refusing, slip_in
 from bloodcell.engine.object_listing import holds_any
 from bloodcell.engine.object_store import ObjectPath, Place, store_errors, whole_name
 from bloodcell.errors import DiskError, InputError, RunError
@@ -100,7 +100,10 @@ def _check_file(source: Place) -> None:
 def check_columns(source: Place, columns: Sequence[str]) -> None:
     """InputError if a manifest lacks a column, or has one that it may not have."""
     if lacking := [name for name in NEEDED if name not in columns]:
-        raise InputError(f"{source} lacks the columns {lacking}: it has {list(columns)}")
+        meant = slip_in(columns, lacking)
+        raise InputError(
+            f"{source} lacks the columns {lacking}: it has {list(columns)}{meant and '. '}{meant}"
+        )
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise InputError(f"{source} has the columns {twice} more than once")
     if reserved := [name for name in columns if name in RESERVED]:

@@ -6,6 +6,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from bloodcell import __version__, manifest
+from bloodcell.audit import refuse_lost_lines
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.names import text_of
@@ -103,12 +104,13 @@ def begin_or_resume(
     """Begin a run, or take one up if it is the same job; returns what ``run.json`` says now.
 
     ``left_out``: what ``freeze`` gave for a run that is to begin. Raises RunError if the folder's
-    run is of another job, of other cells or of images that were changed since, Stopped if the
-    input goes away while its images are read.
+    run is of another job, of other cells or of images that were changed since, or if lines of its
+    audit log are lost; Stopped if the input goes away while its images are read.
     """
     if store.is_begun:
         record = replace(read_record(store.record_path), state="running")
         refuse_other_job(store.folder, asdict(record.job), asdict(job))
+        refuse_lost_lines(store.audit_path, record.audit_head, has_parts=bool(store.parts()))
         _refuse_other_cells(store, source, record, watch)
         images.refuse_changed(store, watch)
     else:

@@ -5,8 +5,6 @@ patient's file names at a time, and of shards and tables nine bytes a cell while
 for duplicates.
 """
 
-import logging
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
@@ -18,20 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bloodcell.alike_names import refuse_alike_patients
+from bloodcell.checked_rows import checked_rows
 from bloodcell.csv_tables import open_csv
 from bloodcell.engine.names import text_of
-from bloodcell.engine.object_store import ObjectPath, Place
+from bloodcell.engine.object_store import Place
 from bloodcell.errors import InputError
 from bloodcell.first_look import NEEDED, check_columns, check_source
 from bloodcell.folders import list_folder
 from bloodcell.listing import LeftOut, is_archive, is_folder
-from bloodcell.repeated_paths import path_listed_twice, paths_of
+from bloodcell.nested_patients import warn_of_patients_of_many
+from bloodcell.repeated_paths import path_listed_twice
 from bloodcell.shards import list_shards
-
-_LOG = logging.getLogger(__name__)
-
-_OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
-_NOT_BELOW = r"^/|(?:^|/)\.\.(?:/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
 
 
 @overload
@@ -51,7 +47,7 @@ def freeze_manifest(source: Place, target: Path, rows_per_group: int) -> dict[st
     Row group k holds rows [k * rows_per_group, (k + 1) * rows_per_group). Returns how many files
     of folders and shards were left out, by the reason (see ``listing``). Raises InputError naming
     ``source`` and the fault: missing, empty, without the columns, paths or patients that are the
-    same in one spelling or two.
+    same in one spelling or two, or to the eye.
     """
     left_out = LeftOut()
     try:
@@ -67,7 +63,7 @@ def freeze_manifest(source: Place, target: Path, rows_per_group: int) -> dict[st
     if not is_folder(source) or "shard" in pq.read_schema(target).names:
         _refuse_duplicates(source, target)
     if is_folder(source) or is_archive(source.name):
-        _warn_of_a_patient_of_many(source, target, patients)
+        warn_of_patients_of_many(source, target, len(patients))
     return dict(left_out.files)
 
 
@@ -110,8 +106,7 @@ def patient_sizes(manifest: Path) -> Counter[str]:
 
 def _checked_batches(source: Place, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
     try:
-        for batch in _batches_of(source, left_out):
-            yield _checked(batch, source)
+        yield from checked_rows(source, _batches_of(source, left_out))
     except OSError as error:
         raise InputError(f"cannot list the cells of {source}: {error}") from error
 
@@ -176,67 +171,8 @@ def regrouped(batches: Iterator[pa.RecordBatch], rows_per_group: int) -> Iterato
         yield pa.Table.from_batches(waiting).combine_chunks()
 
 
-def _checked(batch: pa.RecordBatch, source: Place) -> pa.RecordBatch:
-    """``path`` and ``patient`` as text, in front; InputError for one that no file can have."""
-    columns = {name: pc.cast(batch[name], pa.string()) for name in NEEDED}
-    for name, column in columns.items():
-        column.validate(full=True)
-        if pc.any(pc.or_kleene(pc.is_null(column), pc.equal(column, ""))).as_py():
-            raise InputError(f"{source} has rows with an empty {name!r}: each cell needs one")
-        if pc.any(pc.match_substring(column, "\0")).as_py():
-            raise InputError(
-                f"{source} has rows with a NUL byte in {name!r}: no file has that name"
-            )
-    if isinstance(source, ObjectPath):
-        absolute = columns["path"].filter(pc.match_substring_regex(columns["path"], _NOT_BELOW))
-        if len(absolute):
-            raise InputError(
-                f"{source} lists {absolute[0]}: paths are relative to the manifest, and below it"
-            )
-    windows = columns["path"].filter(pc.match_substring_regex(columns["path"], _OF_WINDOWS))
-    if len(windows):
-        raise InputError(
-            f"{source} lists {windows[0]}, an absolute path of Windows: paths are relative to the "
-            "manifest"
-        )
-    for name in batch.schema.names:
-        columns.setdefault(name, batch[name])
-    return pa.record_batch(columns)
-
-
-def refuse_alike_patients(source: str | Place, patients: list[str]) -> None:
-    """InputError for two names that are one to the eye."""
-    if all(name.isascii() for name in patients):
-        return
-    spelled = Counter(unicodedata.normalize("NFC", name) for name in patients)
-    name, times = spelled.most_common(1)[0]
-    if times > 1:
-        raise InputError(
-            f"{source} has the patient {name} in two spellings (letters composed or not), which "
-            "nobody could tell apart: rename one, or make them one patient"
-        )
-
-
 def _refuse_duplicates(source: Place, manifest: Path) -> None:
     if path := path_listed_twice(manifest, text_of(str(root_of(source)))):
         raise InputError(
             f"{source} lists {path} more than once: a cell counted twice is a wrong count"
         )
-
-
-def _warn_of_a_patient_of_many(source: Place, manifest: Path, patients: list[str]) -> None:
-    """A folder around the patients' folders makes one patient of them, and one wrong share."""
-    if len(patients) != 1:
-        return
-    above = "[^/]+/" * (2 if "shard" in pq.read_schema(manifest).names else 1)
-    folders: set[str] = set()
-    for paths in paths_of(manifest):
-        below = pc.extract_regex(paths, f"^{above}(?P<folder>[^/]+)/")
-        folders.update(pc.unique(below.drop_null().field("folder")).to_pylist())
-    if len(folders) > 1:
-        _LOG.warning(
-            "all cells of %s are of one patient and lie in %d folders: if those are the patients, "
-            "give the folder that holds them as INPUT, or make the shard by "
-            "`tar -C FOLDER -cf SHARD .`, and choose a new --out",
-            source, len(folders),
-        )  # fmt: skip

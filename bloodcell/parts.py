@@ -53,17 +53,26 @@ def blast_probability(
     return np.asarray(np.minimum(blast, np.float32(1)), np.float32)
 
 
+def call_columns(
+    probabilities: npt.NDArray[np.float32], rejected: npt.NDArray[np.bool_], scheme: Scheme
+) -> dict[str, pa.Array]:
+    """``class`` and ``blast_probability`` of N cells with (N, C); null where ``rejected``, (N,)."""
+    best = probabilities.argmax(axis=1).astype(np.int32)
+    return {
+        "class": pa.array(scheme.codes).take(pa.array(best, mask=rejected)),
+        "blast_probability": pa.array(blast_probability(probabilities, scheme), mask=rejected),
+    }
+
+
 def score_columns(scores: ScoreBatch, scheme: Scheme) -> dict[str, pa.Array]:
     """What ``cells/`` says of each cell besides the manifest's columns, in the order of rows."""
     rejected = scores.reasons != 0
     codes, probabilities = scheme.codes, scores.probabilities
-    best = probabilities.argmax(axis=1).astype(np.int32)
     reason = pa.array(scores.reasons.astype(np.int32), mask=~rejected)
     columns = [
         pc.if_else(pa.array(rejected), "rejected", "scored"),
         pa.array(REASONS).take(reason),
-        pa.array(codes).take(pa.array(best, mask=rejected)),
-        pa.array(blast_probability(probabilities, scheme), mask=rejected),
+        *call_columns(probabilities, rejected, scheme).values(),
         # A list of nulls, not a null list: Arrow before 26 cannot read that from Parquet.
         pa.FixedSizeListArray.from_arrays(
             pa.array(probabilities.ravel(), mask=np.repeat(rejected, len(codes))), len(codes)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from bloodcell.errors import InputError, ModelError, RunError
+from bloodcell.errors import IS_EMPTY, InputError, ModelError, RunError
 
 DEFAULT_MODEL = "jhu18-differential-160"
 
@@ -37,6 +37,12 @@ def check_out(out: Path) -> None:
     """RunError or InputError if ``out`` cannot be a run folder."""
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file: --out names a folder")
+    for place in (out, *out.parents):
+        if place.is_symlink() and not place.exists():
+            raise InputError(
+                f"{place} is a link that leads nowhere, to {place.readlink()}: make that folder, "
+                "or choose another --out"
+            )
     name = os.fsencode(out.resolve())
     try:
         name.decode()
@@ -79,6 +85,8 @@ def model_folder(name_or_folder: str | Path | None) -> Path:
     """Where a model is, None being the default one; ModelError if it is unknown."""
     if name_or_folder is None:
         return _MODELS / DEFAULT_MODEL
+    if name_or_folder == "":
+        raise InputError(f"the model's name {IS_EMPTY}")
     if str(name_or_folder) in model_names():
         return _MODELS / str(name_or_folder)
     folder = Path(name_or_folder)

@@ -88,6 +88,22 @@ class Run:
                 )
             yield parts
 
+    def refuse_if_not_whole(self) -> None:
+        """RunError if files of its results are gone, or parts are cut; their metadata are read."""
+        store = RunStore(self.folder)
+        if not store.patients_path.is_file():
+            raise RunError(
+                f"{store.patients_path} is missing: run the same `bloodcell score` again to count "
+                "the patients anew"
+            )
+        if not store.manifest_path.is_file():
+            raise RunError(
+                f"{store.manifest_path} is missing, which names the run's cells: restore it from a "
+                "copy, or score anew into another --out"
+            )
+        with self._reading_cells():
+            pass
+
     def cells_at(self, rows: Collection[int], columns: list[str]) -> dict[int, dict[str, Any]]:
         """By row, ``columns`` of those of ``rows`` that there are, read from their parts alone.
 

@@ -1,4 +1,7 @@
-"""Arguments of commands that name a run: a folder, or a URL that is a folder while one works."""
+"""Arguments of commands that are paths, or name a run: a folder, or a URL.
+
+A run at a URL is a folder while one works.
+"""
 
 import io
 import sys
@@ -11,6 +14,7 @@ from typing import Any, TextIO
 import click
 
 from bloodcell.engine.object_store import ObjectPath, place_of
+from bloodcell.errors import IS_EMPTY, InputError
 from bloodcell.mirror import WorkingFolder, mirrored, refuse_nested
 
 
@@ -23,19 +27,46 @@ class RunUrl:
     """Whether the command keeps a second writer out."""
 
 
-class RunArgument(click.Path):
+class EmptyPath(click.ClickException):
+    """A path of no letters; told as errors of the package are."""
+
+    exit_code = InputError.exit_status
+
+    def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's contract
+        """See click."""
+        click.echo(f"bloodcell: {self.message}", err=True)
+
+
+class PathArgument(click.Path):
+    """Gives a ``Path``, or text; refuses an empty one, which would be the current folder."""
+
+    def __init__(self, path_type: type[str] | type[Path] = Path) -> None:
+        super().__init__(path_type=path_type)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """See click's ``ParamType``."""
+        if str(value) == "":
+            raise EmptyPath(f"{param.get_error_hint(ctx)} {IS_EMPTY}")
+        return super().convert(value, param, ctx)
+
+
+NAME_OR_PATH = PathArgument(str)
+"""Of what comes with bloodcell by its name, or is the user's own; or a URL."""
+
+
+class RunArgument(PathArgument):
     """Gives a ``Path``, or a ``RunUrl`` that ``local_runs`` turns into one."""
 
     def __init__(self, *, holds: bool = False) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
         self._holds = holds
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """See click's ``ParamType``."""
-        place = place_of(value)
-        if isinstance(place, Path):
-            return super().convert(place, param, ctx)
-        return RunUrl(place, self._holds)
+        place = place_of(value) if value else value
+        if isinstance(place, ObjectPath):
+            return RunUrl(place, self._holds)
+        return super().convert(place, param, ctx)
 
 
 @contextmanager

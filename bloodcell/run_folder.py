@@ -24,6 +24,9 @@ _WRITTEN_IN = {
 """What is written in which folder of a run, as regular expressions."""
 _BEFORE_A_RECORD = re.compile("|".join(map(re.escape, (LOCK, HOLDER, CELLS, MANIFEST))))
 
+_WRITTEN_FIRST = re.compile(rf"{CELLS}/{_WRITTEN_IN[CELLS]}|{_WRITTEN_IN['']}")
+"""Parts, and what lies beside them."""
+
 
 def left_over(folder: Path) -> Iterator[Path]:
     """Files in a run folder that a process which was killed had not finished."""
@@ -48,6 +51,11 @@ def refuse_foreign(folder: Path) -> None:
         if path not in may_precede_a_record
         and not (path.parent == folder and _BEFORE_A_RECORD.fullmatch(path.name))
     )
+    if written := [name for name in foreign if _WRITTEN_FIRST.fullmatch(name)]:
+        raise RunError(
+            f"{folder} holds files of a run ({written[0]}, ...) and no {RECORD}, which says what "
+            "they are of: restore it from a copy, or choose a new --out"
+        )
     if foreign:
         raise RunError(
             f"{folder} is not empty and holds no run ({foreign[0]}, ...): choose a new --out"

@@ -179,7 +179,11 @@ def read_record(path: Path) -> RunRecord:
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+        what = f"damaged ({error})" if path.stat().st_size else "empty"
+        raise RunError(
+            f"{path} is {what}, and nothing else says what the run is of: restore it from a copy, "
+            "or score anew into another --out"
+        ) from error
     if not isinstance(entries, dict) or not {"state", "job"} <= entries.keys():
         raise RunError(f"{path} is not of bloodcell: it has no 'state' and 'job'")
     counts = {f.name: entries.pop(f.name) for f in fields(Counts) if f.name in entries}

@@ -9,7 +9,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import pyarrow as pa
 
@@ -50,8 +50,8 @@ def list_shards(folder: Place, names: Iterable[str], left_out: LeftOut) -> Itera
     ``patient`` (string) the member's first folder, or the shard's name without suffix. ``shard``
     (string), ``byte_offset`` and ``byte_count`` (int64) say where its bytes lie; both are null for
     a link, a device or a sparse member. Raises InputError naming the shard if it is compressed,
-    damaged or cut short, is listed already, or has members outside its folder, or whose folders
-    cannot be told.
+    damaged or cut short, is listed already, has members outside its folder or whose folders cannot
+    be told, or cells both in folders and in none.
     """
     seen: set[tuple[int, int]] = set()
     empty = 0
@@ -90,6 +90,7 @@ def refuse_second_way(path: Path, kind: str, seen: set[tuple[int, int]]) -> None
 def _cells_of(shard: Place, left_out: LeftOut) -> Iterator[dict[str, Any]]:
     """One row a cell; other members are counted in ``left_out``."""
     shard_name, patient = text_of(shard.name), text_of(shard.stem)
+    loose, in_folder = "", ""
     for member in _members_of(shard):
         if member.isdir():
             continue
@@ -103,12 +104,25 @@ def _cells_of(shard: Place, left_out: LeftOut) -> Iterator[dict[str, Any]]:
                 "by `tar -C SMEARS -cf SHARD .`"
             )
         else:
+            if len(parts) > 1:
+                in_folder = in_folder or parts[0]
+            else:
+                loose = loose or parts[0]
+            if loose and in_folder:
+                _refuse_beside_folders(shard, loose, in_folder)
             yield {
                 "path": "/".join([shard_name, *parts]),
                 "patient": parts[0] if len(parts) > 1 else patient,
                 "shard": shard_name,
                 **_range_of(member),
             }
+
+
+def _refuse_beside_folders(shard: Place, image: str, patient: str) -> NoReturn:
+    raise InputError(
+        f"{shard} holds images ({image}, ...) beside its patients' folders ({patient}, ...): whose "
+        "they are cannot be told. Put them into a patient's folder and make the shard anew"
+    )
 
 
 def _parts_of(name: str, shard: Place) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
 from bloodcell._core import REASONS
@@ -19,12 +20,17 @@ from bloodcell.engine.object_store import place_of_name
 from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import Model
+from bloodcell.parts import call_columns
 from bloodcell.repeated_images import repeated_images, told
 from bloodcell.review.check import check_review
 from bloodcell.run import Run, open_run
+from bloodcell.scheme import Scheme
 from bloodcell.shares import Counting
 from bloodcell.site_model import counted_model_of
-from bloodcell.store import RunStore
+from bloodcell.store import RunStore, reading
+from bloodcell.unidentified import probabilities_of
+
+_REMEDY = "restore it from a copy, or run the same `bloodcell score` again"
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ def verify(
 def _finding(what: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(what, True, check())
+    except FileNotFoundError as error:
+        return Finding(what, False, f"{error.filename} is missing: {_REMEDY}")
     except (BloodcellError, OSError, pa.ArrowInvalid) as error:
         return Finding(what, False, str(error))
 
@@ -75,14 +83,14 @@ class _Files:
         self._run, self._record, self._store = run, run.record, RunStore(run.folder)
 
     def check_manifest(self) -> str:
-        path = self._store.manifest_path
+        path = self._manifest_path
         if sha256_of(path) != self._record.manifest_sha256:
             raise RunError(f"{path} is not the file that this run froze")
         return f"{self._manifest_rows} cells"
 
     def check_cells(self) -> str:
         classes = self._patient_counts.accumulator.class_counts.shape[1]
-        parts = manifest.row_group_count(self._store.manifest_path)
+        parts = manifest.row_group_count(self._manifest_path)
         return f"{parts} parts of {classes} classes, each row once, scored or rejected"
 
     def check_counts(self) -> str:
@@ -134,7 +142,7 @@ class _Files:
         entries, log = list(read_audit(path)), AuditLog(path)
         if log.head != head:
             raise RunError(f"{path} does not end as run.json says: lines are missing or were added")
-        for part in range(manifest.row_group_count(self._store.manifest_path)):
+        for part in range(manifest.row_group_count(self._manifest_path)):
             if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
         self._check_blame(entries)
@@ -147,7 +155,7 @@ class _Files:
         if not self._patient_counts.accumulator.rejected[:, REASONS.index("crashed_decoder")].any():
             return
         blamed = pa.array([one["row"] for one in entries if one["event"] == "blame"], pa.int64())
-        for part in range(manifest.row_group_count(self._store.manifest_path)):
+        for part in range(manifest.row_group_count(self._manifest_path)):
             cells = self._store.read_columns(part, ["row", "reason"])
             rows = cells.filter(pc.equal(cells["reason"], "crashed_decoder"))["row"]
             unknown = rows.filter(pc.invert(pc.is_in(rows, value_set=blamed)))
@@ -158,6 +166,7 @@ class _Files:
                 )
 
     def check_images(self, progress: Callable[[int, int], None]) -> str:
+        self.check_manifest()  # it names the images
         source = place_of_name(self._record.job.input)
         if isinstance(source, Path) and not source.exists():
             raise RunError(f"{source}, where the images were, is not there")
@@ -171,12 +180,22 @@ class _Files:
         return check_review(self._run)
 
     @cached_property
+    def _manifest_path(self) -> Path:
+        """Of a manifest that can be read; RunError if it cannot."""
+        path, remedy = self._store.manifest_path, "restore it from a copy, or score anew"
+        if not path.is_file():
+            raise RunError(f"{path} is missing, which names the run's cells: {remedy}")
+        with reading(path, remedy):
+            manifest.row_group_count(path)
+        return path
+
+    @cached_property
     def _manifest_rows(self) -> int:
-        return self._store.manifest_row_count()
+        return int(pq.read_metadata(self._manifest_path).num_rows)
 
     @cached_property
     def _names(self) -> pa.Array:
-        return manifest.patient_names(self._store.manifest_path)
+        return manifest.patient_names(self._manifest_path)
 
     @cached_property
     def _model(self) -> Model:
@@ -186,10 +205,11 @@ class _Files:
     def _patient_counts(self) -> patients.PatientCounts:
         """All cells counted anew; RunError for a part that is not there or not as it should be."""
         counts = patients.PatientCounts(self._names, self._model.scheme)
-        parts = manifest.row_group_count(self._store.manifest_path)
+        parts = manifest.row_group_count(self._manifest_path)
         for part in range(parts):
             table = self._store.read_part(part)
             _check_ends(table, self._store.part_path(part))
+            _check_calls(table, self._store.part_path(part), self._model.scheme)
             counts.add_part(table)
         foreign = len(self._store.parts()) - parts
         if foreign:
@@ -205,3 +225,17 @@ def _check_ends(part: pa.Table, path: Path) -> None:
     good = pc.and_(pc.equal(part["status"], expected), pc.not_equal(is_rejected, has_class))
     if not pc.all(good).as_py():
         raise RunError(f"{path} has rows that are neither scored nor rejected with a reason")
+
+
+def _check_calls(part: pa.Table, path: Path, scheme: Scheme) -> None:
+    """RunError unless ``class`` and ``blast_probability`` are what ``probabilities`` come to."""
+    rejected = pc.equal(part["status"], "rejected").to_numpy()
+    for name, column in call_columns(probabilities_of(part), rejected, scheme).items():
+        stored = part[name].combine_chunks()
+        if not stored.equals(column):
+            either = pc.or_(pc.is_valid(stored), pc.is_valid(column))
+            differ = pc.and_(either, pc.fill_null(pc.not_equal(stored, column), fill_value=True))
+            raise RunError(
+                f"{path} has another {name} than its probabilities come to, in "
+                f"{pc.sum(differ).as_py()} of its rows"
+            )

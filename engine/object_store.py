@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, TypeAlias, Typ
 
 from bloodcell.engine.names import bytes_of, text_of
 from bloodcell.engine.store_errors import may_pass, translated
-from bloodcell.errors import InputError, PackageError, StoreError
+from bloodcell.errors import IS_EMPTY, InputError, PackageError, StoreError
 
 if TYPE_CHECKING:
     import asyncio
@@ -170,7 +170,9 @@ Place: TypeAlias = Path | ObjectPath
 
 
 def place_of(given: str | Place) -> Place:
-    """The place that a user names; InputError for a URL that was made a ``Path``."""
+    """The place that a user names; InputError for none, and for a URL that was made a ``Path``."""
+    if given == "":
+        raise InputError(f"a path {IS_EMPTY}")
     if isinstance(given, Path) and _PATH_OF_URL.match(str(given)):
         raise InputError(f"{given} was a URL and is a path now: give the URL as a string")
     if isinstance(given, ObjectPath):

@@ -13,6 +13,7 @@ from bloodcell import __version__
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
+from bloodcell.run_argument import PathArgument
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     """A record, what prints its figures, and what draws them, if anything."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_PATH = click.Path(path_type=Path)
+_PATH = PathArgument()
 _input_argument = click.argument("input_", metavar="[INPUT]", required=False, type=_PATH)
 SERIES = ("cells", "accumulate", "store", "patients", "threads", "batch", "image_px", "format")
 

@@ -7,9 +7,9 @@ import click
 
 from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import check_run
-from bloodcell.run_argument import RunArgument
+from bloodcell.run_argument import PathArgument, RunArgument
 
-_PATH = click.Path(path_type=Path)
+_PATH = PathArgument()
 
 
 @click.command()

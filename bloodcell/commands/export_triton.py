@@ -7,14 +7,15 @@ import click
 
 from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import model_folder
+from bloodcell.run_argument import NAME_OR_PATH, PathArgument
 
 
 @click.command("export-triton")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=NAME_OR_PATH)
 @click.option(
     "--to",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PathArgument(),
     help="Model repository, made or added to.",
 )
 @click.option(

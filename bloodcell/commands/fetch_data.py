@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from bloodcell.command import Shown, command, progress_of
+from bloodcell.run_argument import PathArgument
 from bloodcell.terminal import stop_requested
 
-_PATH = click.Path(path_type=Path)
+_PATH = PathArgument()
 _MB = 10**6
 
 

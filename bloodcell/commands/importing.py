@@ -6,20 +6,24 @@ from typing import Any
 import click
 
 from bloodcell.command import Shown, command
+from bloodcell.run_argument import NAME_OR_PATH, PathArgument
 
-_PATH = click.Path(path_type=Path)
+_PATH = PathArgument()
 
 
 @click.command("import")
 @click.argument("source", type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Model folder to make.")
 @click.option(
-    "--description", required=True, metavar="NAME|TOML",
+    "--description", required=True, metavar="NAME|TOML", type=NAME_OR_PATH,
     help="Pixels, merged outputs, label map, source and licence: one that comes with bloodcell, "
     "or your own file.",
 )  # fmt: skip
 @click.option(
-    "--scheme", metavar="NAME|TOML", help="Classes, unless the description names their scheme."
+    "--scheme",
+    metavar="NAME|TOML",
+    type=NAME_OR_PATH,
+    help="Classes, unless the description names their scheme.",
 )
 @click.option("--architecture", metavar="NAME", help="What the weights of a state dict are of.")
 @click.option(

@@ -1,10 +1,11 @@
 """Options of commands that hold a run against labels."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
+
+from bloodcell.run_argument import PathArgument
 
 
 def label_map_options(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -12,7 +13,7 @@ def label_map_options(body: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--ignore-class", multiple=True, help="Leave out cells of that label."),
         click.option(
-            "--label-map", type=click.Path(path_type=Path),
+            "--label-map", type=PathArgument(),
             help="CSV with label and class: what labels are here; an empty class leaves them out.",
         ),
     ):  # fmt: skip

@@ -6,10 +6,11 @@ import click
 
 from bloodcell.command import Shown, command, pairs
 from bloodcell.paths import model_folder
+from bloodcell.run_argument import NAME_OR_PATH
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=NAME_OR_PATH)
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=256, show_default=True,
     help="Cells a batch; smaller ones are filled up to it.",

@@ -1,7 +1,6 @@
 """`bloodcell serve`."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,13 +9,16 @@ from bloodcell.command import FiniteRange, Shown, command, pairs
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import PackageError
 from bloodcell.paths import model_folder
+from bloodcell.run_argument import NAME_OR_PATH, PathArgument
 
-_PATH = click.Path(path_type=Path)
+_PATH = PathArgument()
 _PORT = click.IntRange(0, 65535)
 
 
 @click.command()
-@click.option("--model", metavar="NAME|DIR", help="Shipped model or model folder.")
+@click.option(
+    "--model", metavar="NAME|DIR", type=NAME_OR_PATH, help="Shipped model or model folder."
+)
 @click.option("--backend", type=click.Choice(BACKEND_NAMES), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
 @click.option(

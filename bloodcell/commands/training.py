@@ -9,8 +9,9 @@ import click
 
 from bloodcell.command import Shown, command, pairs, progress_of
 from bloodcell.paths import check_data, check_labels
+from bloodcell.run_argument import NAME_OR_PATH, PathArgument
 
-_PATH = click.Path(path_type=Path)
+_PATH = PathArgument()
 
 
 def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -18,7 +19,7 @@ def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]"),
         click.option(
-            "--scheme", metavar="NAME|TOML",
+            "--scheme", metavar="NAME|TOML", type=NAME_OR_PATH,
             help="Classes: a scheme that comes with bloodcell, or your own file  "
             "[default: the recipe's]",
         ),
@@ -36,7 +37,7 @@ def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
 @_cell_options
 @click.option("--out", required=True, type=_PATH, help="Model folder, made or resumed.")
 @click.option(
-    "--recipe", metavar="NAME|TOML", default="resnext26", show_default=True,
+    "--recipe", metavar="NAME|TOML", type=NAME_OR_PATH, default="resnext26", show_default=True,
     help="All options of a training: one that comes with bloodcell, or your own file.",
 )  # fmt: skip
 @click.option(
@@ -65,7 +66,7 @@ def train(data: Path, labels: Path | None, out: Path, **options: Any) -> Shown:
 @_cell_options
 @click.option("--out", required=True, type=_PATH, help="Folder for the tables, made or resumed.")
 @click.option(
-    "--recipe", metavar="NAME|TOML", required=True,
+    "--recipe", metavar="NAME|TOML", type=NAME_OR_PATH, required=True,
     help="Whose sources and [doubts] are taken.",
 )  # fmt: skip
 @command(log_level=logging.INFO)

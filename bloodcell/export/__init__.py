@@ -30,9 +30,10 @@ def export(run: Run, to: Format, out: Path | None = None, loinc: Path | None = N
     ``out`` None: below ``RUN/export``, in place of what an earlier export left there. ``loinc``: a
     map of codes in place of the shipped one.
 
-    Raises InputError if ``out`` exists or the map is none, RunError if the run's tables are
-    damaged, DiskError if the disk refuses; nothing is left half written.
+    Raises InputError if ``out`` exists or the map is none, RunError if the run's tables or
+    parts are gone or damaged, DiskError if the disk refuses; nothing is left half written.
     """
+    run.refuse_if_not_whole()
     if out is not None and out.exists():
         raise InputError(f"{out} exists: --out names what is to be made")
     codes = read_codes(loinc or SHIPPED, run.record.job.profile, run.scheme)

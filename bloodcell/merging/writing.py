@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bloodcell import manifest, patients
+from bloodcell.alike_names import refuse_alike_patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import ModelError, RunError
@@ -166,7 +167,7 @@ class _Merger:
         def write(path: Path) -> None:
             manifest.write_rows(self._manifest_rows(), path, rows_per_part)
             names = manifest.patient_names(path).to_pylist()
-            manifest.refuse_alike_patients(self.order.folder, names)
+            refuse_alike_patients(self.order.folder, names)
             if twice := path_listed_twice(path, self.order.folder):
                 raise RunError(f"{twice} is a cell of two of the runs: it would count twice")
             if begun and sha256_of(path) != begun:

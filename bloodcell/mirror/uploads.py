@@ -2,8 +2,8 @@
 
 What may be in any order, parts and pages, is put while others are written; everything else when
 all before it is in the store, so that a kill leaves there what it would leave on a disk. The audit
-log, to which lines are added, follows at intervals: a part without its line is known (see
-``Session``), and before an object is replaced its line is there.
+log, to which lines are added, is there before the first part and follows at intervals: a part
+without its line is known (see ``Session``), and before an object is replaced its line is there.
 """
 
 import os
@@ -55,8 +55,7 @@ class Uploads:
             if name == RECORD:
                 self._put_all(but=(RECORD,))
             if name == AUDIT:
-                if time.monotonic() - self._audit_put_s >= _AUDIT_EVERY_S:
-                    self._begin_audit()
+                self._put_audit_now_and_then()
             elif name.startswith(_IN_ANY_ORDER):
                 self._begin(name)
             else:
@@ -113,6 +112,14 @@ class Uploads:
         # Before it is read: if it changes while it is, it is put again.
         self._there[name] = stamp_of(path)
         self._in_flight[name] = self._objects.put(name, path)
+
+    def _put_audit_now_and_then(self) -> None:
+        if AUDIT not in self._there:
+            # Parts without a log are refused, so it is there before them.
+            self._begin_audit()
+            self._finish()
+        elif time.monotonic() - self._audit_put_s >= _AUDIT_EVERY_S:
+            self._begin_audit()
 
     def _begin_audit(self) -> bool:
         """Put the lines that there are, if some are new; whether there were."""

@@ -1,5 +1,6 @@
 """What becomes a row of the manifest, and what is refused."""
 
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -142,16 +143,111 @@ def test_one_patient_of_many_folders_is_spoken_of(
 ) -> None:
     root = _touch(tmp_path / "in", "SMEARS/P1/1.jpg", "SMEARS/P2/2.jpg", "SMEARS/P2/deep/3.jpg")
     assert set(_freeze(root, tmp_path)["patient"].to_pylist()) == {"SMEARS"}
-    assert "of one patient and lie in 2 folders: " in caplog.text
+    assert "are of one patient and lie in several folders: " in caplog.text
     caplog.clear()
     _freeze(root / "SMEARS", tmp_path)
     _freeze(root / "SMEARS" / "P1", tmp_path)
     assert not caplog.text
 
 
+OF_NIGHTS = {
+    "two nights": ["N1/P1/1.jpg", "N1/P2/1.jpg", "N2/P3/1.jpg", "N2/P4/1.jpg"],
+    "lists beside them": ["N1/P1/1.jpg", "N1/P2/1.jpg", "N1/a.csv", "N2/P3/1.jpg", "N2/P4/1.jpg"],
+    "a night of one patient": ["N1/P1/1.jpg", "N1/P2/1.jpg", "N2/P3/1.jpg"],
+    "one stray image": ["N1/P1/1.jpg", "N1/P2/1.jpg", "N2/P3/1.jpg", "N2/P4/1.jpg", "N3/1.jpg"],
+}
+OF_PATIENTS = {
+    "no folders": ["P1/1.jpg", "P2/1.jpg"],
+    "one of slides among others": ["P1/a/1.jpg", "P1/b/1.jpg", "P2/1.jpg", "P3/1.jpg"],
+    "one of slides beside another": ["P1/a/1.jpg", "P1/b/1.jpg", "P2/1.jpg"],
+    "a slide each": ["P1/a/1.jpg", "P1/a/2.jpg", "P2/b/1.jpg"],
+    "images beside slides": ["P1/1.jpg", "P1/a/1.jpg", "P1/b/1.jpg", "P2/1.JPG", "P2/a/1.jpg"],
+}
+
+
+@pytest.mark.parametrize("layout", [*OF_NIGHTS, *OF_PATIENTS])
+@pytest.mark.parametrize("rows_at_once", [2, 65536])
+def test_nights_of_patients_are_spoken_of_and_slides_of_some_patients_are_not(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    layout: str,
+    rows_at_once: int,
+) -> None:
+    iter_batches = pq.ParquetFile.iter_batches
+    few = partialmethod(iter_batches, rows_at_once)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", few)
+    _freeze(_touch(tmp_path / "in", *(OF_NIGHTS | OF_PATIENTS)[layout]), tmp_path)
+    assert ("lie in several folders below theirs" in caplog.text) == (layout in OF_NIGHTS)
+
+
+def test_a_manifest_says_whose_cells_are_in_which_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "m.csv").write_text("path,patient\nN1/P1/1.jpg,N1\nN1/P2/1.jpg,N1\n")
+    _freeze(tmp_path / "m.csv", tmp_path)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("names", [("trail", "trail "), ("p 1", "p\u00a01"), ("a", "a\u200b")])
+def test_folders_that_look_alike_are_not_two_patients(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    root = _touch(tmp_path / "in", *(f"{name}/1.jpg" for name in names))
+    with pytest.raises(InputError, match="and nobody could tell apart"):
+        _freeze(root, tmp_path)
+
+
+def test_patients_whose_names_differ_in_case_alone_are_spoken_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _freeze(_touch(tmp_path / "in", "p001/1.jpg", "P001/1.jpg", "P002/1.jpg"), tmp_path)
+    assert "differ in the case of letters alone (P001, p001)" in caplog.text
+    caplog.clear()
+    _freeze(_touch(tmp_path / "other", "p001/1.jpg", "P002/1.jpg"), tmp_path)
+    assert not caplog.text
+
+
+def test_a_name_keeps_its_blanks_where_no_other_looks_like_it(tmp_path: Path) -> None:
+    root = _touch(tmp_path / "in", "trail /1.jpg", "Anna\u00a0M/1.jpg")
+    assert _freeze(root, tmp_path)["patient"].to_pylist() == ["Anna\u00a0M", "trail "]
+
+
+def test_paths_with_blanks_at_their_ends_are_spoken_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "m.csv").write_text("path,patient\na.jpg ,p\nb.jpg,p\n c.jpg,p\n")
+    assert _freeze(tmp_path / "m.csv", tmp_path)["path"].to_pylist() == [
+        "a.jpg ",
+        "b.jpg",
+        " c.jpg",
+    ]
+    assert "2 paths in" in caplog.text
+    assert "begin or end with a blank, the first is 'a.jpg '" in caplog.text
+
+
+def test_a_parquet_row_without_a_patient_is_named(tmp_path: Path) -> None:
+    columns = {"path": ["a.jpg", "b.jpg"], "patient": ["p", None]}
+    pq.write_table(pa.table(columns), tmp_path / "m.parquet")
+    with pytest.raises(InputError, match=r"row 2 \(path 'b\.jpg'\) has an empty 'patient'"):
+        _freeze(tmp_path / "m.parquet", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("path, patient\na.jpg,p\n", "too: write ' patient' as 'patient'"),
+        ("Path,PATIENT\na.jpg,p\n", "write 'Path' as 'path', 'PATIENT' as 'patient'"),
+        ("sep=;\npath;patient\na.jpg;p\n", "'sep=;', is for spreadsheets alone: delete it"),
+        ("sep=,\npath,patient\na.jpg,p\n", "is for spreadsheets alone: delete it"),
+        ("path,patient\na.jpg,p\n,q\n", r"row 3 \(patient 'q'\) has an empty 'path'"),
+        ("path,patient\na.jpg,001\nb.jpg,001 \n", "'001' and '001 ', which differ in blanks"),
+        ("path,patient\na.jpg,001\nb.jpg,\u00a0001\n", "differ in blanks"),
+        ("path,patient\na.jpg,001\nb.jpg,0\u200b01\n", r"'001' and '0\\u200b01'"),
+        ("path,patient\na.jpg,001\nb.jpg,0\ufe0f01\n", "letters that are not seen"),
+        ("path,patient\na.jpg,a b\nb.jpg,a \u200b b\n", "letters that are not seen"),
+        ("path,patient\na.jpg,001\nb.jpg,  \n", "a name of nothing that can be seen"),
+        ("path,patient\na.jpg,\u200b\n", "a name of nothing that can be seen"),
         ("path,name\na.jpg,p\n", r"lacks the columns \['patient'\]"),
         ("", "is empty or no file"),
         ("\n", "lacks the columns"),
@@ -159,7 +255,7 @@ def test_one_patient_of_many_folders_is_spoken_of(
         ("path,patient\n\n\n", "holds no cells"),
         ("path,patient\na.jpg,p\na.jpg,q\n", r"lists a\.jpg more than once"),
         ("path,patient\na/b.jpg,p\n./a//b.jpg,q\n", r"lists a/b\.jpg more than once"),
-        ("path,patient\na.jpg,\n", "empty 'patient'"),
+        ("path,patient\na.jpg,\n", r"row 2 \(path 'a\.jpg'\) has an empty 'patient'"),
         ("path,patient,path\na.jpg,p,b\n", "more than once"),
         ("path,patient,row\na.jpg,p,1\n", "'row'"),
         ("path,patient\na.jpg,p\nb.jpg,p,surplus\n", "row 3: 3 fields .b.jpg, p, surplus."),

@@ -19,8 +19,8 @@ from bloodcell.errors import InputError
 )
 def test_members_with_an_image_suffix_are_cells(tmp_path: Path, tar_format: int) -> None:
     deep = "P2/" + "long/" * 30 + "x.tif"
-    names = ["./P1/1.JPG", "P1/1.cls", "P1/1.json", "README", "P2//2.png", deep, "single.bmp",
-             "P1/._1.jpg", ".cache/1.jpg", "P1/caf\udce9 Ω.jpeg"]  # fmt: skip
+    names = ["./P1/1.JPG", "P1/1.cls", "P1/1.json", "README", "P2//2.png", deep, "P1/._1.jpg",
+             ".cache/1.jpg", "P1/caf\udce9 Ω.jpeg"]  # fmt: skip
     members: Members = dict.fromkeys(names, b"x") | {"dir.jpg": header(tarfile.DIRTYPE)}
     table = frozen(pack(tmp_path / "night.01.tar", members, tar_format), tmp_path)
     cells = list(zip(table["path"].to_pylist(), table["patient"].to_pylist(), strict=True))
@@ -28,7 +28,6 @@ def test_members_with_an_image_suffix_are_cells(tmp_path: Path, tar_format: int)
         ("night.01.tar/P1/1.JPG", "P1"),
         ("night.01.tar/P2/2.png", "P2"),
         (f"night.01.tar/{deep}", "P2"),
-        ("night.01.tar/single.bmp", "night.01"),
         ("night.01.tar/P1/caf\\xe9 Ω.jpeg", "P1"),
     ]
 
@@ -73,6 +72,26 @@ def test_backslashes_of_windows_divide_folders(tmp_path: Path) -> None:
     assert table["patient"].to_pylist() == ["P1", "P2"]
 
 
+def test_members_without_a_folder_are_of_a_patient_called_like_the_shard(tmp_path: Path) -> None:
+    night = pack(tmp_path / "in" / "P7.01.tar", {"1.jpg": b"x", "./2.jpg": b"x"}).parent
+    pack(night / "b.tar", {"P1/1.jpg": b"x"})
+    assert frozen(night, tmp_path)["patient"].to_pylist() == ["P7.01", "P7.01", "P1"]
+
+
+@pytest.mark.parametrize("names", [["P1/1.jpg", "2.jpg"], ["2.jpg", "3.jpg", "./P1/1.jpg"]])
+def test_a_shard_with_images_beside_its_patients_is_refused_as_a_folder_is(
+    tmp_path: Path, names: list[str]
+) -> None:
+    shard = pack(tmp_path / "a.tar", dict.fromkeys(names, b"x"))
+    with pytest.raises(
+        InputError, match=r"a\.tar holds images \(2\.jpg, \.\.\.\) beside its patients"
+    ):
+        frozen(shard, tmp_path)
+    # What is no cell is of nobody.
+    names = ["P1/1.jpg", "labels.csv", "._2.jpg"]
+    assert frozen(pack(shard, dict.fromkeys(names, b"x")), tmp_path).num_rows == 1
+
+
 def test_a_member_whose_folders_cannot_be_told_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="which of them divides folders cannot be told"):
         frozen(pack(tmp_path / "a.tar", {"night/P1\\1.jpg": b"x"}), tmp_path)
@@ -92,11 +111,20 @@ def test_a_shard_packed_with_a_folder_around_its_patients_is_spoken_of(
     pack(night / "a.tar", {"SMEARS/P1/1.jpg": b"x"})
     pack(night / "b.tar", {"SMEARS/P2/2.jpg": b"x"})
     assert set(frozen(night, tmp_path)["patient"].to_pylist()) == {"SMEARS"}
-    assert "of one patient and lie in 2 folders: " in caplog.text
+    assert "are of one patient and lie in several folders: " in caplog.text
     caplog.clear()
     pack(night / "b.tar", {"SMEARS/2.jpg": b"x"})
     frozen(night, tmp_path)
     assert not caplog.text
+
+
+def test_shards_of_several_nights_of_patients_are_spoken_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["2026-11-27/P082/1.jpg", "2026-11-27/P085/1.jpg", "2026-11-28/P087/1.jpg"]
+    shard = pack(tmp_path / "arch.tar", dict.fromkeys([*names, "2026-11-28/P090/1.jpg"], b"x"))
+    frozen(shard, tmp_path)
+    assert "the cells of 2 of 2 patients (2026-11-27, ...) lie in several folders" in caplog.text
 
 
 # --- what is refused

@@ -77,7 +77,9 @@ def test_a_run_has_the_objects_that_a_folder_has_files(
     names = [name for name, _ in puts]
     assert names[:2] == ["manifest.parquet", "run.json"]
     assert names[-1] == "run.json"
-    assert len(names) == len(on_disk) + 2  # run.json and the audit log twice
+    # run.json twice, the audit log before the first part, before the patients and at the end.
+    assert len(names) == len(on_disk) + 3
+    assert names.index("audit.jsonl") < names.index("cells/part-00000.parquet")
     # The folder is a copy here, and goes with the run.
     assert run.patients.num_rows == 3
     assert working_folders() == [run.folder.parent]

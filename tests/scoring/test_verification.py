@@ -59,7 +59,26 @@ def test_a_changed_probability_is_found(folder: Path) -> None:
         return part.set_column(place, "blast_probability", column)
 
     rewritten(folder / "cells" / "part-00001.parquet", change)
-    assert bad(folder) == ["audit log"]
+    assert bad(folder) == ["cells", "counts", "patients", "audit log"]
+    (said,) = [finding.says for finding in verify(folder) if finding.what == "cells"]
+    assert "another blast_probability than its probabilities come to" in said
+
+
+def test_a_changed_class_is_found_though_the_log_has_the_changed_file(folder: Path) -> None:
+    def change(part: pa.Table) -> pa.Table:
+        place = part.schema.get_field_index("class")
+        other = pc.if_else(pc.equal(part["class"], "LYT"), "MYB", "LYT")
+        called = pc.if_else(pc.less(part["row"], 20), other, part["class"])
+        return part.set_column(place, "class", called)
+
+    part = folder / "cells" / "part-00001.parquet"
+    rewritten(part, change)
+    log = AuditLog(folder / "audit.jsonl")
+    log.append("part", part=1, sha256=sha256_of(part), cells=16, rejected={})
+    record = folder / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"audit_head": log.head}))
+    said = {finding.what: finding.says for finding in verify(folder)}
+    assert "another class than its probabilities come to, in 4 of its rows" in said["cells"]
 
 
 def test_a_row_with_two_ends_is_found(folder: Path) -> None:
@@ -96,6 +115,7 @@ def test_a_changed_share_is_found(folder: Path) -> None:
     [
         ("manifest.parquet", "manifest"),
         ("patients.csv", "patients"),
+        ("patients.parquet", "patients"),
         ("report/index.html", "report"),
         ("audit.jsonl", "audit log"),
     ],
@@ -103,6 +123,9 @@ def test_a_changed_share_is_found(folder: Path) -> None:
 def test_a_lost_file_is_found(folder: Path, name: str, expected: str) -> None:
     (folder / name).unlink()
     assert expected in bad(folder)
+    said = "".join(finding.says for finding in verify(folder))
+    assert name in said
+    assert "Errno" not in said
 
 
 def test_changed_counts_are_found(folder: Path) -> None:
@@ -195,7 +218,8 @@ def test_a_crash_that_the_log_does_not_know_is_found(folder: Path) -> None:
     cells = pq.read_table(part)
     row = cells["row"][3].as_py()
     rejected = [row == one for one in cells["row"].to_pylist()]
-    for name, value in (("status", "rejected"), ("reason", "crashed_decoder"), ("class", None)):
+    ended = {"status": "rejected", "reason": "crashed_decoder"}
+    for name, value in (ended | {"class": None, "blast_probability": None}).items():
         kind = cells[name].type
         changed = pc.if_else(pa.array(rejected), pa.scalar(value, kind), cells[name])
         cells = cells.set_column(cells.schema.get_field_index(name), name, changed)
