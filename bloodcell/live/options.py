@@ -56,9 +56,10 @@ def due_s(deadline_s: Any, now_s: float) -> float | None:
 
 
 def _whole(name: str, value: Any) -> int:
+    # A truth value is 0 or 1, too, which nobody means by it.
+    whole: Any = None if isinstance(value, bool) else value
     try:
-        # A truth value counts as 0 or 1, which nobody means by it.
-        return operator.index(None if isinstance(value, bool) else value)
+        return operator.index(whole)
     except TypeError as error:
         raise InputError(f"{name} is a whole number, {value!r} given") from error
 
