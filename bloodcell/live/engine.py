@@ -1,8 +1,6 @@
 """``bloodcell.Engine``: cells from memory in, futures of their results out."""
 
 import atexit
-import math
-import operator
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -11,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args
+from typing import Any
 
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.lanes import Lanes, open_lanes
@@ -22,16 +20,14 @@ from bloodcell.errors import BusyError, EngineError, InputError
 from bloodcell.live.cells import Cell, CellResult
 from bloodcell.live.deadlines import Deadlines
 from bloodcell.live.images import copied
+from bloodcell.live.options import LONGEST_WAIT_S, WhenFull, check_options, checked_row, due_s
 from bloodcell.live.patients import Patients
 from bloodcell.live.results import Results, failure, settle
-from bloodcell.live.streams import results_as_done, results_in_order
+from bloodcell.live.streams import checked_cell, results_as_done, results_in_order
 from bloodcell.live.waiting import Limits, Waiting
 from bloodcell.model import Model, load_model
 from bloodcell.scheme import Equivalents, Specimen
 from bloodcell.shares import Counting
-from bloodcell.toml import is_number
-
-WhenFull = Literal["block", "refuse"]
 
 
 class Engine:
@@ -41,7 +37,8 @@ class Engine:
     are those of ``score``. ``max_delay_ms``: how long a cell may wait for others with which the
     network computes it at once, while a lane is free; a backend that computes each alone waits
     for none. ``max_waiting``: cells that may wait for a lane, by default twice what all lanes
-    take; with so many ``submit`` blocks or, ``when_full="refuse"``, raises BusyError.
+    take; with so many ``submit`` blocks or, ``when_full="refuse"``, raises BusyError. ``threads``
+    is at most 1,024.
 
     Any thread may call any method. No file is written, no signal is handled, and after ``close``
     no thread is left. Raises what ``score`` raises for its options, model and backend.
@@ -60,8 +57,15 @@ class Engine:
         blast_equivalents: Equivalents = "none",
         interval_width: float = 10.0,
     ) -> None:
+        check_options(
+            model=model,
+            threads=threads,
+            max_delay_ms=max_delay_ms,
+            max_waiting=max_waiting,
+            when_full=when_full,
+            interval_width=interval_width,
+        )
         counting = Counting(profile, blast_equivalents, interval_width)
-        _check_options(threads, max_delay_ms, max_waiting, when_full)
         loaded = load_model(model)
         self.model: Model = replace(
             loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents)
@@ -82,7 +86,7 @@ class Engine:
         self._when_full = when_full
         self._patients = Patients(self.model, counting)
         self._error: BaseException | None = None
-        self._begin(open_lanes(setup), max_delay_ms / 1000, max_waiting)
+        self._begin(open_lanes(setup), min(max_delay_ms / 1000, LONGEST_WAIT_S), max_waiting)
 
     def _begin(self, opened: Lanes, max_delay_s: float, max_waiting: int | None) -> None:
         in_flight = sum(lane.depth for lane in opened.lanes) * opened.batch_size
@@ -140,7 +144,7 @@ class Engine:
         cancelled.
         """
         given = results_in_order if in_order else results_as_done
-        return given((self._submit(*one, block=True) for one in cells), self._at_once)
+        return given((self._submit(*checked_cell(one), block=True) for one in cells), self._at_once)
 
     def snapshot(self, patient: str) -> dict[str, Any]:
         """The patient's row of ``patients.parquet``, of those of its cells that are done.
@@ -158,10 +162,14 @@ class Engine:
         self._refuse_own_thread("finish")
         found = self._patients.known(patient)
         found.begin_to_finish()
-        found.wait()
-        self._refuse_if_failed()
-        row = found.statistics()
-        self._patients.release(found)
+        try:
+            found.wait()
+            self._refuse_if_failed()
+            row = found.statistics()
+            self._patients.release(found)
+        except BaseException:  # as by Ctrl-C: who got no row may ask again
+            found.go_on()
+            raise
         return row
 
     @property
@@ -205,10 +213,10 @@ class Engine:
         block: bool,
     ) -> Future[CellResult]:
         self._refuse_if_failed()
-        number, now_s = _checked_row(row), time.monotonic()
-        due_s = _due_s(deadline_s, now_s)
+        number, now_s = checked_row(row), time.monotonic()
+        due = due_s(deadline_s, now_s)
         own = copied(image, on_gpu=self.choice.on_gpu)
-        cell = Cell(own, self._patients.admit(patient), number, now_s, due_s)
+        cell = Cell(own, self._patients.admit(patient), number, now_s, due)
         try:
             # A lane that waited for room would wait for itself.
             waits = self._waiting.put(cell, block=block and not self._is_own_thread())
@@ -217,9 +225,10 @@ class Engine:
             self._refuse_if_failed()  # which closes the engine as well
             raise
         if waits:
-            cell.future.add_done_callback(partial(self._drop_if_cancelled, cell.number))
             if cell.due_s is not None:
                 self._deadlines.add(cell.due_s, cell.number)
+            # After it: a cell that is done by now is watched no more at once.
+            cell.future.add_done_callback(partial(self._is_done, cell.number))
         elif cell.is_late(time.monotonic()):
             settle(cell, cell.expired())
         else:
@@ -229,7 +238,8 @@ class Engine:
             )
         return cell.future
 
-    def _drop_if_cancelled(self, number: int, future: Future[CellResult]) -> None:
+    def _is_done(self, number: int, future: Future[CellResult]) -> None:
+        self._deadlines.remove(number)
         if future.cancelled():
             self._waiting.remove(number)
 
@@ -258,33 +268,3 @@ class Engine:
                 f"{method} waits for cells, and this thread scores them: call it from another "
                 "one, not from a future's callback"
             )
-
-
-def _check_options(
-    threads: int | None, max_delay_ms: float, max_waiting: int | None, when_full: str
-) -> None:
-    for name, count in (("threads", threads), ("max_waiting", max_waiting)):
-        if count is not None and count < 1:
-            raise InputError(f"{name} is at least 1, {count} given")
-    if not (math.isfinite(max_delay_ms) and max_delay_ms >= 0):
-        raise InputError(f"max_delay_ms is 0 or more milliseconds, {max_delay_ms} given")
-    if when_full not in get_args(WhenFull):
-        raise InputError(f"when_full is one of {get_args(WhenFull)}, not {when_full!r}")
-
-
-def _checked_row(row: int | None) -> int | None:
-    try:
-        number = None if row is None else operator.index(row)
-    except TypeError as error:
-        raise InputError(f"row is a whole number, {row!r} given") from error
-    if number is not None and not 0 <= number < 2**63:
-        raise InputError(f"row is 0 or more, {number} given")
-    return number
-
-
-def _due_s(deadline_s: float | None, now_s: float) -> float | None:
-    if deadline_s is None:
-        return None
-    if not is_number(deadline_s):
-        raise InputError(f"deadline_s is a number of seconds, {deadline_s!r} given")
-    return now_s + deadline_s

@@ -31,6 +31,11 @@ class Image:
 
 def copied(image: Any, *, on_gpu: bool) -> Image:
     """A copy of what a user gives; InputError for what is no image by its kind, type or shape."""
+    if isinstance(image, memoryview) and image.ndim != 1:
+        raise InputError(
+            f"a memoryview of the bytes of a file has one dimension, {image.ndim} given: give "
+            "pixels as a NumPy array (numpy.asarray)"
+        )
     if isinstance(image, bytes | bytearray | memoryview):
         return Image("encoded", bytes(image))
     if isinstance(image, np.ndarray):

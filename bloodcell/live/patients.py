@@ -65,6 +65,11 @@ class OpenPatient:
                 raise InputError(_is_finished(self.name))
             self._is_finishing = True
 
+    def go_on(self) -> None:
+        """Take cells again: it was not finished."""
+        with self._changed:
+            self._is_finishing = False
+
     def wait(self) -> None:
         """Until no cell is on the way."""
         with self._changed:
@@ -101,6 +106,7 @@ class Patients:
 
     def known(self, name: str) -> OpenPatient:
         """An open patient; InputError if there is none of that name."""
+        _check_name(name)
         with self._lock:
             if name in self._finished:
                 raise InputError(_is_finished(name))

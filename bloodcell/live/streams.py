@@ -4,8 +4,20 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
+from typing import Any
 
+from bloodcell.errors import InputError
 from bloodcell.live.cells import CellResult
+
+
+def checked_cell(given: Any) -> tuple[Any, ...]:
+    """What a stream is given of a cell; InputError if it is no tuple of that many."""
+    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
+        what = f"{len(given)} entries" if isinstance(given, tuple | list) else type(given).__name__
+        raise InputError(
+            f"a cell of a stream is a tuple (image, patient[, row[, deadline_s]]); {what} given"
+        )
+    return tuple(given)
 
 
 def results_in_order(futures: Iterator[Future[CellResult]], at_once: int) -> Iterator[CellResult]:

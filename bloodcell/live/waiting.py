@@ -4,8 +4,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -152,10 +153,14 @@ class Waiting:
         waiting, limits = self._waiting[kind], self._limits
         passes = -(-len(waiting) // (self._free_lanes * limits.pass_cells))
         count = min(len(waiting), limits.batch_size, passes * limits.pass_cells)
-        taken = [waiting.popitem(last=False)[1] for _ in range(count)]
-        self._make_room(count)
-        cells = _claimed(taken)
-        self._with_lanes |= {cell.number: cell for cell in cells}
+        cells: list[Cell] = []
+        # One by one: what ends a lane here must find each cell in one place or the other.
+        for cell in list(islice(waiting.values(), count)):
+            claimed = _claimed([cell])
+            self._with_lanes |= {one.number: one for one in claimed}
+            del waiting[cell.number]
+            self._make_room(1)
+            cells += claimed
         return cells
 
     def _due_kind(self, now_s: float) -> Kind | None:
@@ -197,8 +202,19 @@ def _claimed(cells: list[Cell]) -> list[Cell]:
     """Those of ``cells`` that nobody can cancel any more; the cancelled ones are settled."""
     claimed = []
     for cell in cells:
-        if cell.future.set_running_or_notify_cancel():
+        if _is_claimed(cell.future):
             claimed.append(cell)
         else:
             cell.patient.settle()
     return claimed
+
+
+def _is_claimed(future: Future[CellResult]) -> bool:
+    # A user may have set it, which is theirs to do; the cell is counted like any other. Asked
+    # first, for the library reports such a future as a critical error.
+    if future.running() or (future.done() and not future.cancelled()):
+        return True
+    try:
+        return future.set_running_or_notify_cancel()
+    except InvalidStateError:  # set in between
+        return True

@@ -52,9 +52,10 @@ class Cells:
     ) -> list[Tensor]:
         """Score the images; with ``patient`` they count for it, numbered from ``row`` on."""
         patient, first_row = _patient_and_row(parameters)
-        images = _images(inputs)
-        with self._admission.cells_of(len(images)):
-            results = await self._scored(images, patient, first_row, timeout_s)
+        tensor = _only(inputs)
+        # Before so many are taken apart.
+        with self._admission.cells_of(tensor.shape[0]):
+            results = await self._scored(_images(tensor), patient, first_row, timeout_s)
         for result in results:
             self._metrics.count_cell(result)
         return self._tensors(results)
@@ -114,11 +115,20 @@ def _patient_and_row(parameters: Parameters) -> tuple[str | None, int | None]:
     return patient, row
 
 
-def _images(inputs: dict[str, Tensor]) -> Sequence[Any]:
+def _only(inputs: dict[str, Tensor]) -> Tensor:
     if len(inputs) != 1:
         raise invalid(
             f"one of the inputs {_ENCODED.name} (encoded files) and {_PIXELS.name} (RGB) is "
             f"expected, {len(inputs)} given"
         )
     (tensor,) = inputs.values()
+    return tensor
+
+
+def _images(tensor: Tensor) -> Sequence[Any]:
+    if tensor.name == _ENCODED.name and tensor.is_text:
+        raise invalid(
+            f"input {tensor.name}: text cannot carry the bytes of a file, base64 is not read: send "
+            "them in binary behind the JSON (binary_data_size, Inference-Header-Content-Length)"
+        )
     return strings_of(tensor) if tensor.name == _ENCODED.name else list(pixels_of(tensor))

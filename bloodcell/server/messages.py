@@ -26,6 +26,8 @@ class Tensor:
     shape: tuple[int, ...]
     content: bytes
     parameters: Parameters = field(default_factory=dict)
+    is_text: bool = False
+    """Whether its values were written in JSON, which has no bytes."""
 
 
 @dataclass(frozen=True, slots=True)

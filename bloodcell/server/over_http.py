@@ -11,17 +11,16 @@ from typing import Any
 from aiohttp import web
 
 from bloodcell.errors import InputError
-from bloodcell.server.messages import InferRequest, InferResponse, Parameters, Tensor, Wanted
+from bloodcell.server.json_requests import HEADER_LENGTH, read_json, read_request
+from bloodcell.server.messages import InferRequest, InferResponse
 from bloodcell.server.metrics import CONTENT_TYPE
 from bloodcell.server.refusals import Kind, Refusal, invalid
 from bloodcell.server.service import Service, about, metadata
-from bloodcell.server.tensors import as_json, from_values
+from bloodcell.server.tensors import as_json
 
 _PROTOCOL = "http"
 _SLOWEST_S = 30.0
 """How long a request may take to arrive."""
-_HEADER_LENGTH = "Inference-Header-Content-Length"
-"""How much of a body is JSON; what is behind it is tensors in binary."""
 _FROM_BROWSERS = ("Origin", "Sec-Fetch-Site")
 
 
@@ -116,10 +115,13 @@ class HttpServer:
 
     async def _infer(self, request: web.Request) -> web.Response:
         with self._service.taken():
-            body = await self._body(request)
-            read, behind = _split(body, request.headers.get(_HEADER_LENGTH))
-            asked, is_binary = _request(read, behind, *_model_of(request))
+            asked, is_binary = await self._asked(request)
             return _response(await self._service.infer(asked, None), is_binary)
+
+    async def _asked(self, request: web.Request) -> tuple[InferRequest, Callable[[str], bool]]:
+        """What is asked; body and JSON are let go while it is answered."""
+        body = await self._body(request)
+        return read_request(body, request.headers.get(HEADER_LENGTH), *_model_of(request))
 
     async def _body(self, request: web.Request) -> bytes:
         """What was sent; Refusal if that is too much or no body, TimeoutError if it takes long."""
@@ -130,13 +132,15 @@ class HttpServer:
             raise Refusal(Kind.TOO_LARGE, f"a request has at most {most} bytes") from error
         except web.RequestPayloadError as error:
             raise invalid("the body is not what its headers say") from error
+        except ConnectionError as error:
+            raise Refusal(Kind.CANCELLED, "the client has gone") from error
 
     async def _status(self, request: web.Request) -> web.Response:
         return web.json_response(self._service.regions.listed(request.match_info.get("region", "")))
 
     async def _register(self, request: web.Request) -> web.Response:
         with self._service.taken():
-            read = _read(await self._body(request))
+            read = read_json(await self._body(request))
         key, offset, byte_size = read.get("key"), read.get("offset", 0), read.get("byte_size")
         if not (isinstance(key, str) and type(offset) is int and type(byte_size) is int):
             raise invalid("key is a name, offset and byte_size are whole numbers")
@@ -163,67 +167,6 @@ def _model_of(request: web.Request) -> tuple[str, str]:
     return request.match_info["name"], request.match_info.get("version", "")
 
 
-def _split(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
-    """The JSON of a body, and the binary tensors behind it."""
-    if length is None:
-        return _read(body), b""
-    if not (length.isascii() and length.isdigit() and len(length) < 10):
-        raise invalid(f"{_HEADER_LENGTH} is the number of bytes that are JSON")
-    if int(length) > len(body):
-        raise invalid(f"{_HEADER_LENGTH} is {length}, and the body has {len(body)} bytes")
-    return _read(body[: int(length)]), body[int(length) :]
-
-
-def _read(content: bytes) -> dict[str, Any]:
-    try:
-        read = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise invalid("this is no JSON") from error
-    return _dictionary(read, "the request")
-
-
-def _request(
-    read: dict[str, Any], behind: bytes, model: str, version: str
-) -> tuple[InferRequest, Callable[[str], bool]]:
-    """The request, and of each output whether it is wanted in binary."""
-    identifier, parameters = read.get("id", ""), _parameters(read)
-    if not isinstance(identifier, str):
-        raise invalid("id is a string")
-    inputs, at = [], 0
-    for one in _list(read, "inputs"):
-        tensor, at = _tensor(one, behind, at)
-        inputs.append(tensor)
-    if at != len(behind):
-        raise invalid(f"{len(behind) - at} bytes follow the last input")
-    outputs = [Wanted(_name(one), _parameters(one)) for one in _list(read, "outputs")]
-    binary = {one.name: one.parameters.get("binary_data") for one in outputs}
-
-    def is_binary(name: str) -> bool:
-        wanted = binary.get(name)
-        return bool(parameters.get("binary_data_output") if wanted is None else wanted)
-
-    return InferRequest(model, version, identifier, parameters, inputs, outputs), is_binary
-
-
-def _tensor(read: dict[str, Any], behind: bytes, at: int) -> tuple[Tensor, int]:
-    """An input, and where the next one begins in ``behind``."""
-    name, parameters = _name(read), _parameters(read)
-    datatype, shape = read.get("datatype"), read.get("shape")
-    if not isinstance(datatype, str) or not isinstance(shape, list):
-        raise invalid(f"input {name!r}: datatype is a string, shape a list")
-    if not all(type(size) is int for size in shape):
-        raise invalid(f"input {name!r}: shape is a list of whole numbers")
-    size, content = parameters.get("binary_data_size"), b""
-    if size is not None:
-        if type(size) is not int or not 0 <= size <= len(behind) - at:
-            raise invalid(f"input {name!r}: binary_data_size is {size!r}, the body is shorter")
-        content = behind[at : at + size]
-        at += size
-    elif "shared_memory_region" not in parameters:
-        content = from_values(datatype, _list(read, "data"))
-    return Tensor(name, datatype, tuple(shape), content, parameters), at
-
-
 def _response(answer: InferResponse, is_binary: Callable[[str], bool]) -> web.Response:
     outputs, behind = [], []
     for one in answer.outputs:
@@ -247,33 +190,5 @@ def _response(answer: InferResponse, is_binary: Callable[[str], bool]) -> web.Re
     return web.Response(
         body=b"".join([header, *behind]),
         content_type="application/octet-stream",
-        headers={_HEADER_LENGTH: str(len(header))},
+        headers={HEADER_LENGTH: str(len(header))},
     )
-
-
-def _name(read: Any) -> str:
-    name = _dictionary(read, "a tensor").get("name")
-    if not isinstance(name, str):
-        raise invalid("a tensor has a name")
-    return name
-
-
-def _parameters(read: dict[str, Any]) -> Parameters:
-    found = _dictionary(read.get("parameters", {}), "parameters")
-    for name, value in found.items():
-        if not isinstance(value, bool | int | float | str):
-            raise invalid(f"the parameter {name!r} is true, false, a number or a string")
-    return found
-
-
-def _list(read: dict[str, Any], name: str) -> list[Any]:
-    found = read.get(name, [])
-    if not isinstance(found, list):
-        raise invalid(f"{name} is a list")
-    return found
-
-
-def _dictionary(read: Any, what: str) -> dict[str, Any]:
-    if not isinstance(read, dict):
-        raise invalid(f"{what} is an object of JSON")
-    return read

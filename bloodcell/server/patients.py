@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bloodcell.server.messages import Parameters, Tensor, TensorKind
 from bloodcell.server.refusals import Kind, Refusal, invalid
@@ -22,7 +23,7 @@ class OpenPatients:
 
     def __init__(self) -> None:
         self._open: set[str] = set()
-        self._finishing: set[str] = set()
+        self._finishing: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -40,17 +41,23 @@ class OpenPatients:
         """The engine has taken a cell of it."""
         self._open.add(name)
 
-    async def finish(self, engine: "Engine", name: str) -> dict[str, object]:
-        """See ``Engine.finish``; no request adds cells meanwhile."""
+    async def finish(self, engine: "Engine", name: str) -> dict[str, Any]:
+        """See ``Engine.finish``; no request adds cells meanwhile.
+
+        It goes on if who asked goes away, for the engine cannot be called back.
+        """
         if name in self._finishing:
             raise invalid(f"patient {name!r} is being finished already")
-        self._finishing.add(name)
-        try:
-            row = await asyncio.to_thread(engine.finish, name)
+        task = asyncio.create_task(asyncio.to_thread(engine.finish, name))
+        self._finishing[name] = task
+        task.add_done_callback(partial(self._finished, name))
+        return await asyncio.shield(task)
+
+    def _finished(self, name: str, task: "asyncio.Task[dict[str, Any]]") -> None:
+        del self._finishing[name]
+        # Also takes note of the error that nobody may be there for.
+        if not task.cancelled() and task.exception() is None:
             self._open.discard(name)
-        finally:
-            self._finishing.discard(name)
-        return row
 
 
 class Patients:

@@ -238,6 +238,8 @@ def _wanted(request: InferRequest, model: ServedModel) -> list[Wanted]:
             raise invalid(f"there is no output {one.name!r}; there are {', '.join(names)}")
         if "classification" in one.parameters:
             raise invalid(f"output {one.name}: classes by rank are not served; ask for class")
+    if len({one.name for one in request.outputs}) < len(request.outputs):
+        raise invalid("an output is asked for twice")
     return request.outputs or [Wanted(name, {}) for name in names]
 
 
@@ -246,8 +248,10 @@ def _timeout_s(parameters: Parameters, left_s: float | None) -> float | None:
     given = parameters.get("timeout")
     if given is None:
         return left_s
-    if isinstance(given, bool) or not isinstance(given, int) or given <= 0:
-        raise invalid(f"timeout is a number of microseconds above 0, {given!r} given")
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 < given < 2**63:
+        raise invalid(
+            f"timeout is a number of microseconds above 0 and below 2^63, {given!r} given"
+        )
     return min(given / _MICROSECONDS, float("inf") if left_s is None else left_s)
 
 

@@ -3,14 +3,17 @@
 import math
 import struct
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bloodcell.server.messages import Tensor, TensorKind
-from bloodcell.server.refusals import invalid
+from bloodcell.server.refusals import Kind, Refusal, invalid
 
+MOST_VALUES = 1024 * 1024
+"""That are written one by one: they are read in the thread that answers everybody."""
 _LENGTH = struct.Struct("<I")
 _NUMBERS: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "INT64": np.dtype("<i8")}
 
@@ -20,7 +23,7 @@ def check(tensor: Tensor, kind: TensorKind) -> None:
     if tensor.datatype != kind.datatype:
         raise invalid(f"input {kind.name}: {kind.datatype} expected, {tensor.datatype} given")
     fits = len(tensor.shape) == len(kind.shape) and all(
-        given > 0 and expected in (-1, given)
+        0 < given < 2**63 and expected in (-1, given)
         for given, expected in zip(tensor.shape, kind.shape, strict=True)
     )
     if not fits:
@@ -77,23 +80,42 @@ def as_json(tensor: Tensor) -> list[Any]:
     return [None if math.isnan(value) else value for value in values.tolist()]
 
 
-def from_values(datatype: str, values: Any) -> bytes:
+def from_values(datatype: str, values: Sequence[Any]) -> bytes:
     """The binary form of values that are written one by one, nested as the shape or not.
 
     BYTES are given as strings or bytes, UINT8 as numbers. Raises Refusal for all else.
     """
+    if len(values) > MOST_VALUES:
+        raise Refusal(
+            Kind.TOO_LARGE,
+            f"at most {MOST_VALUES} values are read one by one, {len(values)} given: send binary",
+        )
+    flat = _flat(list(values))
     if datatype == "BYTES":
-        strings = [one.encode(errors="surrogatepass") if isinstance(one, str) else one
-                   for one in np.array(values, dtype=object).ravel().tolist()]  # fmt: skip
-        if not all(isinstance(one, bytes) for one in strings):
-            raise invalid("an element of BYTES is a string")
-        return b"".join(_LENGTH.pack(len(one)) + one for one in strings)
+        return _of_bytes(flat)
+    if datatype != "UINT8":
+        raise invalid(f"values of {datatype} are not read one by one")
     try:
-        numbers = np.asarray(values)
-    except ValueError as error:
-        raise invalid(f"data are values, nested as the shape or not: {error}") from error
-    if datatype != "UINT8" or numbers.dtype.kind not in "iu":
-        raise invalid(f"{datatype} of {numbers.dtype} given; values of UINT8 are whole numbers")
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 255):
-        raise invalid("values of UINT8 are 0 to 255")
-    return numbers.astype(np.uint8).tobytes()
+        return bytes(flat)
+    except TypeError as error:
+        raise invalid("values of UINT8 are whole numbers") from error
+    except (OverflowError, ValueError) as error:
+        raise invalid("values of UINT8 are 0 to 255") from error
+
+
+def _of_bytes(values: list[Any]) -> bytes:
+    strings = [
+        one.encode(errors="surrogatepass") if isinstance(one, str) else one for one in values
+    ]
+    if not all(isinstance(one, bytes) for one in strings):
+        raise invalid("an element of BYTES is a string")
+    return b"".join(_LENGTH.pack(len(one)) + one for one in strings)
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    """Not by NumPy, which makes strings beside numbers an array as wide as the longest."""
+    while values and isinstance(values[0], list):
+        if not all(isinstance(one, list) for one in values):
+            raise invalid("data are values, nested as the shape or not: lists stand beside values")
+        values = list(chain.from_iterable(values))
+    return values

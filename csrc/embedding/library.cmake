@@ -27,6 +27,7 @@ add_layer(embedding
   scheme.cpp
   sha256.cpp
   texts.cpp
+  utf8.cpp
   toml_implementation.cpp
   toml_reading.cpp)
 target_sources(bloodcell_embedding PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/shipped_schemes.cpp)

@@ -1,5 +1,7 @@
 """The page about serving: its program and the example run as they stand; its tables are whole."""
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,6 +51,14 @@ def test_the_pages_program_prints_what_score_writes(drawn: Path, served: ServedE
         ]
         expected.append(f"{patient['patient']} 10 {patient['blast_percent_naive']}")
     assert printed == expected
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_the_pages_request_by_curl_scores_a_cell(drawn: Path, served: ServedEngine) -> None:
+    asked = code("serving.md", "sh")[1].replace("8000", str(served.ports["http"]))
+    (printed,) = ran(["bash", "-c", asked], drawn)
+    outputs = {one["name"]: one["data"] for one in json.loads(printed)["outputs"]}
+    assert outputs["status"] == ["scored"]
 
 
 def test_the_example_tells_each_patients_share(drawn: Path, served: ServedEngine) -> None:

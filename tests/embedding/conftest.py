@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.embedded import SANITIZED, SANITIZED_OPTIONS, EmbeddedModel, Library, installed
+from helpers.tiny_model import write_tiny_model
 
 from bloodcell.paths import model_folder
 
@@ -36,3 +37,9 @@ def library(prefix: Path) -> Library:
 def model(library: Library) -> EmbeddedModel:
     """The default model."""
     return library.open(model_folder(None))
+
+
+@pytest.fixture(scope="session")
+def tiny(library: Library, tmp_path_factory: pytest.TempPathFactory) -> EmbeddedModel:
+    """A model of a network that computes nothing to speak of."""
+    return library.open(write_tiny_model(tmp_path_factory.mktemp("tiny") / "m", "jhu18"))

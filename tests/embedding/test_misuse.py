@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.embedded import (
+    SURE,
     CallError,
     Cell,
     EmbeddedModel,
@@ -25,11 +26,6 @@ from helpers.embedded import (
 from helpers.pictures import PICTURES
 from helpers.tiny_model import write_tiny_model
 from helpers.tiny_onnx import tiny_onnx
-
-
-@pytest.fixture(scope="module")
-def tiny(library: Library, tmp_path_factory: pytest.TempPathFactory) -> EmbeddedModel:
-    return library.open(write_tiny_model(tmp_path_factory.mktemp("tiny") / "m", "jhu18"))
 
 
 def card_with(old: str, new: str) -> Callable[[Path], None]:
@@ -52,11 +48,17 @@ def weights_of(onnx: bytes) -> Callable[[Path], None]:
     return change
 
 
+def replaced_by_a_folder(folder: Path) -> None:
+    (folder / "card.toml").unlink()
+    (folder / "card.toml").mkdir()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda folder: (folder / "card.toml").unlink(), "card.toml cannot be read"),
         (lambda folder: (folder / "model.onnx").unlink(), "model.onnx cannot be read"),
+        (replaced_by_a_folder, "card.toml is no file"),
         (lambda folder: (folder / "model.onnx").write_bytes(b"x"), "is not the file its card"),
         (card_with("name =", "name"), "is not valid TOML"),
         (card_with('scheme = "jhu18"', 'scheme = "none"'), "scheme 'none'"),
@@ -96,7 +98,8 @@ def test_a_missing_onnx_runtime_is_named(
 @pytest.mark.parametrize(
     "options",
     [{"profile": b"urine"}, {"blast_equivalents": b"all"}, {"threads": -1}, {"batch_size": 5000},
-     {"interval_width": -1.0}, {"interval_width": float("nan")}, {"blast_equivalents": b"apl"}],
+     {"onnxruntime": b""}, {"interval_width": -1.0}, {"interval_width": float("nan")},
+     {"blast_equivalents": b"apl"}],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(
     library: Library, tmp_path: Path, options: dict[str, object]
@@ -109,7 +112,7 @@ def test_options_that_cannot_be_are_refused(
 def test_closed_handles_are_noticed(library: Library, tmp_path: Path) -> None:
     model = library.open(write_tiny_model(tmp_path / "m", "jhu18"))
     counts, cells = model.counts(), cells_of([1], [0], [0], [0.0], [True])
-    probabilities = np.full((1, 18), 0, np.float32)
+    probabilities = SURE
     library("model_close", model.handle)
     counts.add("p", cells, probabilities)  # counts that were begun go on
     library("counts_close", counts.handle)
@@ -125,45 +128,6 @@ def test_closed_handles_are_noticed(library: Library, tmp_path: Path) -> None:
     ):
         with pytest.raises(CallError, match="closed handle"):
             call()
-
-
-def test_a_patient_is_finished_once(tiny: EmbeddedModel) -> None:
-    counts, cells = tiny.counts(), cells_of([1], [0], [0], [0.0], [True])
-    probabilities = np.full((1, 18), 0, np.float32)
-    with pytest.raises(CallError, match="unknown patient"):
-        counts.report("p")
-    counts.add("p", cells, probabilities)
-    assert counts.report("p", "snapshot")[0].cells == counts.report("p")[0].cells == 1
-    for call in (
-        lambda: counts.report("p"),
-        lambda: counts.report("p", "snapshot"),
-        lambda: counts.add("p", cells, probabilities),
-        lambda: tiny.library("counts_reject", counts.handle, b"p", 1, ctypes.c_int64(1)),
-    ):
-        with pytest.raises(CallError, match="patient is finished"):
-            call()
-
-
-@pytest.mark.parametrize(
-    ("cell", "probability", "message"),
-    [
-        ((5, 11, 0, 0.0, 1), 0.5, "cell 1 (row 5): reason is 0 to 10, not 11"),
-        ((5, 0, 0, 0.0, 1), float("nan"), "cell 1 (row 5): "),
-        ((5, 0, 0, 0.0, 1), 1.5, "cell 1 (row 5): "),
-        ((-5, 0, 0, 0.0, 1), 0.5, "cell 1 (row -5): "),
-    ],
-)
-def test_cells_that_cannot_be_are_refused_with_all_of_the_call(
-    tiny: EmbeddedModel, cell: tuple[float, ...], probability: float, message: str
-) -> None:
-    counts = tiny.counts()
-    probabilities = np.zeros((2, 18), np.float32)
-    probabilities[1] = probability
-    with pytest.raises(CallError, match="invalid argument") as refused:
-        counts.add("p", (Cell * 2)(Cell(4, 0, 0, 0.0, 1), Cell(*cell)), probabilities)
-    assert message in refused.value.message
-    with pytest.raises(CallError, match="unknown patient"):
-        counts.report("p")
 
 
 def test_images_that_cannot_be_are_named(tiny: EmbeddedModel) -> None:
@@ -187,7 +151,7 @@ def test_images_that_cannot_be_are_named(tiny: EmbeddedModel) -> None:
 
 def test_buffers_too_small_say_how_large(tiny: EmbeddedModel) -> None:
     counts, cells = tiny.counts(), cells_of([1], [0], [0], [0.0], [True])
-    counts.add("p", cells, np.zeros((1, 18), np.float32))
+    counts.add("p", cells, SURE)
     report, few = Report(), np.zeros(17, np.int64)
     with pytest.raises(CallError, match=r"buffer too small: .*17, there are 18"):
         tiny.library(
@@ -204,7 +168,7 @@ def test_buffers_too_small_say_how_large(tiny: EmbeddedModel) -> None:
 @pytest.mark.parametrize("size", [0, 8, 255, 1 << 20])
 def test_a_struct_of_no_version_is_refused(tiny: EmbeddedModel, size: int) -> None:
     counts, report = tiny.counts(), Report()
-    counts.add("p", cells_of([1], [0], [0], [0.0], [True]), np.zeros((1, 18), np.float32))
+    counts.add("p", cells_of([1], [0], [0], [0.0], [True]), SURE)
     report.struct_size = size
     with pytest.raises(CallError, match=r"report\.struct_size is"):
         tiny.library("counts_finish", counts.handle, b"p", byref(report), None, c_size_t(0))
@@ -218,7 +182,7 @@ def test_a_struct_of_a_later_version_is_filled_as_far_as_it_is_known(
 
     counts, later = tiny.counts(), Later(later=7)
     later.known.struct_size = ctypes.sizeof(Later)
-    counts.add("p", cells_of([1], [0], [0], [0.0], [True]), np.zeros((1, 18), np.float32))
+    counts.add("p", cells_of([1], [0], [0], [0.0], [True]), SURE)
     tiny.library("counts_finish", counts.handle, b"p", byref(later), None, c_size_t(0))
     assert (later.known.cells, later.later) == (1, 7)
     assert later.known.struct_size == ctypes.sizeof(Later)
@@ -228,7 +192,7 @@ def test_a_struct_of_the_first_version_is_filled_no_further(tiny: EmbeddedModel)
     """Its last member was ``unidentified_per_100``; what came since belongs to the program."""
     counts, report = tiny.counts(), Report(unidentified=7)
     report.struct_size = Report.unidentified.offset
-    counts.add("p", cells_of([1], [0], [0], [0.0], [True]), np.zeros((1, 18), np.float32))
+    counts.add("p", cells_of([1], [0], [0], [0.0], [True]), SURE)
     tiny.library("counts_finish", counts.handle, b"p", byref(report), None, c_size_t(0))
     assert (report.cells, report.unidentified) == (1, 7)
 
@@ -266,16 +230,6 @@ def test_the_gate_is_that_of_every_other_way_in(library: Library) -> None:
             seen.add((REASONS[expected], header.format))
     assert {("", b"jpeg"), ("", b"tiff"), ("", b"png"), ("", b"bmp")} <= seen
     assert len({reason for reason, _ in seen}) > 3
-
-
-def test_rejected_cells_are_counted_by_reason(tiny: EmbeddedModel) -> None:
-    counts = tiny.counts()
-    for reason, count in ((2, 5000), (6, 1)):
-        tiny.library("counts_reject", counts.handle, b"p", reason, ctypes.c_int64(count))
-    report, _ = counts.report("p")
-    assert (report.cells, report.rejected, report.scored) == (5001, 5001, 0)
-    assert list(report.rejected_by_reason) == [0, 0, 5000, 0, 0, 0, 1, 0, 0, 0, 0]
-    assert np.isnan(report.blast_percent_naive)
 
 
 def test_the_log_tells_which_onnx_runtime_was_loaded(library: Library, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from helpers.embedded import EmbeddedModel, Library, cells_of
+from helpers.embedded import EmbeddedModel, Library
 from helpers.tiny_model import write_tiny_model
 
 import bloodcell
@@ -32,15 +32,9 @@ def rows_by_library(
     for patient in sorted(set(cells["patient"].to_pylist())):
         own = cells.filter(pc.equal(cells["patient"], patient)).to_pydict()
         reasons = [REASONS.index(reason or "") for reason in own["reason"]]
-        is_scored = [reason == 0 for reason in reasons]
         probabilities = np.array(own["probabilities"], np.float32)
-        given = cells_of(
-            own["row"],
-            reasons,
-            np.where(is_scored, probabilities.argmax(axis=1), -1).tolist(),
-            [0.0] * len(reasons),
-            [bool(stained) for stained in own["stained"]],
-        )
+        stained = [bool(one) for one in own["stained"]]
+        given = model.cells_called(own["row"], probabilities, reasons, stained)
         counts.add(patient, given, probabilities)
         report, class_counts = counts.report(patient)
         row = {name: getattr(report, name) for name in NUMBERS}
@@ -132,17 +126,13 @@ def test_reports_are_the_rows_of_patients_bit_for_bit(
 def test_a_cell_is_unidentified_under_one_half(model: EmbeddedModel) -> None:
     probabilities = np.zeros((4, model.about.classes), np.float32)
     below, above = 0.5 - 2**-16, 0.5 + 2**-16
-    for row, first_two in enumerate(((below, 0.4), (0.4, 0.5), (above, 0.1), (1.0, 0.0))):
-        probabilities[row, :2] = first_two
+    for row, (first, second) in enumerate(((below, 0.4), (0.4, 0.5), (above, 0.1), (1.0, 0.0))):
+        probabilities[row, :3] = first, second, 1 - first - second
     counts = model.counts()
     # The last one is rejected.
-    counts.add(
-        "p",
-        cells_of([0, 1, 2, 3], [0, 0, 0, 1], [0, 1, 0, -1], [0.0] * 4, [True] * 4),
-        probabilities,
-    )
+    counts.add("p", model.cells_called([0, 1, 2, 3], probabilities, [0, 0, 0, 1]), probabilities)
     assert counts.report("p", "snapshot")[0].unidentified == 1
-    counts.add("p", cells_of([4], [0], [0], [0.0], [True]), probabilities[:1])
+    counts.add("p", model.cells_called([4], probabilities[:1]), probabilities[:1])
     assert counts.report("p")[0].unidentified == 2
 
 

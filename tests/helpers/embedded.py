@@ -64,6 +64,10 @@ def installed(folder: Path, build: Path, *options: str) -> Path:
     return prefix
 
 
+SURE = np.eye(1, 18, dtype=np.float32)
+"""Probabilities of a cell that is of the first class, a band neutrophil, for sure."""
+
+
 class Sized(Structure):
     """A struct that begins with its size."""
 
@@ -85,6 +89,13 @@ class About(Sized):
         ("weights_sha256", c_char_p), ("calibrated_on", c_char_p),
         ("onnxruntime_version", c_char_p), ("input_px", c_int32), ("classes", c_int32),
         ("has_error_model", c_int32),
+    ]  # fmt: skip
+
+
+class Class(Sized):
+    _fields_ = [
+        ("struct_size", c_size_t), ("code", c_char_p), ("name", c_char_p), ("role", c_char_p),
+        ("is_blast", c_int32), ("is_leukocyte", c_int32),
     ]  # fmt: skip
 
 
@@ -187,6 +198,27 @@ class EmbeddedModel:
         about = About()
         self.library("model_describe", self.handle, byref(about))
         return about
+
+    @property
+    def is_blast(self) -> np.ndarray:
+        """Of each class, bool."""
+        found = [Class() for _ in range(self.about.classes)]
+        for place, one in enumerate(found):
+            self.library("model_class", self.handle, c_int32(place), byref(one))
+        return np.array([bool(one.is_blast) for one in found])
+
+    def cells_called(
+        self,
+        rows: list[int],
+        probabilities: np.ndarray,
+        reasons: list[int] | None = None,
+        stained: list[bool] | None = None,
+    ) -> Any:
+        """Cells as ``score`` would give them with these probabilities."""
+        reasons, all_stained = reasons or [0] * len(rows), [True] * len(rows)
+        called = np.where(np.array(reasons) == 0, probabilities.argmax(axis=1), -1).tolist()
+        blast = probabilities[:, self.is_blast].sum(axis=1).tolist()
+        return cells_of(rows, reasons, called, blast, stained or all_stained)
 
     def network_input(self, image: np.ndarray) -> np.ndarray:
         side = self.about.input_px

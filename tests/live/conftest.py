@@ -4,9 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.live_cells import HeldLane, held_lanes
 from helpers.tiny_model import write_tiny_model
 
 import bloodcell
+from bloodcell.live import engine as live_engine
+
+
+@pytest.fixture
+def lane(monkeypatch: pytest.MonkeyPatch) -> HeldLane:
+    """One lane of batches of four that scores nothing until it may."""
+    held = HeldLane()
+    monkeypatch.setattr(live_engine, "open_lanes", held_lanes(held))
+    return held
 
 
 @pytest.fixture(scope="session")

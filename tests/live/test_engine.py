@@ -34,6 +34,7 @@ def engine(tiny: Path) -> Any:
         ("cell.jpg", "bytes of a file, a NumPy array, or an object with __dlpack__; str given"),
         (None, "NoneType given"),
         ([[1, 2, 3]], "list given"),
+        (memoryview(PIXELS), "one dimension, 3 given: give pixels as a NumPy array"),
     ],
 )
 def test_what_is_no_image_is_refused_where_it_is_given(
@@ -67,8 +68,11 @@ def test_device_memory_is_refused_by_an_engine_on_the_cpu(engine: bloodcell.Engi
         ({"patient": "A", "row": -1}, "row is 0 or more, -1 given"),
         ({"patient": "A", "row": 2**63}, "row is 0 or more"),
         ({"patient": "A", "row": 1.5}, "row is a whole number, 1.5 given"),
+        ({"patient": "A", "row": True}, "row is a whole number, True given"),
         ({"patient": "A", "deadline_s": "1"}, "deadline_s is a number of seconds, '1' given"),
         ({"patient": "A", "deadline_s": float("nan")}, "deadline_s is a number of seconds"),
+        ({"patient": "A", "deadline_s": True}, "deadline_s is a number of seconds, True given"),
+        ({"patient": "A", "deadline_s": 10**400}, "deadline_s is a number of seconds that a float"),
     ],
 )
 def test_other_arguments_are_refused_too(
@@ -82,9 +86,16 @@ def test_other_arguments_are_refused_too(
     ("options", "said"),
     [
         ({"threads": 0}, "threads is at least 1"),
+        ({"threads": 1.5}, r"threads is a whole number, 1\.5 given"),
+        ({"threads": "2"}, "threads is a whole number, '2' given"),
+        ({"threads": 1025}, "threads is at most 1024, 1025 given"),
+        ({"max_waiting": "3"}, "max_waiting is a whole number"),
+        ({"max_delay_ms": "x"}, "max_delay_ms is a number of milliseconds, 'x' given"),
+        ({"interval_width": "x"}, "interval_width is a number of points, 'x' given"),
+        ({"model": 5}, "model is a name or a folder, 5 given"),
         ({"max_waiting": 0}, "max_waiting is at least 1"),
         ({"max_delay_ms": -1}, "max_delay_ms is 0 or more"),
-        ({"max_delay_ms": float("nan")}, "max_delay_ms is 0 or more"),
+        ({"max_delay_ms": float("nan")}, "max_delay_ms is a number of milliseconds, nan given"),
         ({"when_full": "drop"}, "when_full is one of"),
         ({"profile": "urine"}, "profile is one of"),
         ({"backend": "abacus"}, "backend is one of"),
@@ -148,6 +159,23 @@ def test_leaving_a_stream_cancels_what_it_had_ahead(engine: bloodcell.Engine) ->
 def test_an_error_in_a_stream_is_the_callers(engine: bloodcell.Engine) -> None:
     with pytest.raises(bloodcell.InputError, match="str given"):
         list(engine.stream([(PIXELS, "A"), ("cell.jpg", "A")]))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(b"image", "bytes given"), ((PIXELS,), "1 entries given"), ((PIXELS, "A", 1, 2, 3), "5 ent")],
+)
+def test_what_is_no_cell_of_a_stream_is_refused(
+    engine: bloodcell.Engine, given: Any, said: str
+) -> None:
+    with pytest.raises(bloodcell.InputError, match=rf"is a tuple \(image, patient.*{said}"):
+        next(engine.stream([given]))
+
+
+def test_what_is_no_name_of_a_patient_is_refused_when_asked_for(engine: bloodcell.Engine) -> None:
+    for call in (engine.snapshot, engine.finish):
+        with pytest.raises(bloodcell.InputError, match=r"patient is a name, \['A'\] given"):
+            call(["A"])  # type: ignore[arg-type]
 
 
 def test_futures_are_awaited_by_asyncio(

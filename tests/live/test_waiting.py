@@ -15,14 +15,6 @@ IMAGE = np.zeros((16, 16, 3), np.uint8)
 LONG_MS = 3_600_000.0
 
 
-@pytest.fixture
-def lane(monkeypatch: pytest.MonkeyPatch) -> HeldLane:
-    """One lane of batches of four that scores nothing until it may."""
-    held = HeldLane()
-    monkeypatch.setattr(live_engine, "open_lanes", held_lanes(held))
-    return held
-
-
 def opened(**options: object) -> bloodcell.Engine:
     return bloodcell.Engine(backend="onnxruntime", **options)
 

@@ -266,11 +266,13 @@ BLOODCELL_API int bloodcell_counts_close(bloodcell_counts* counts);
 
 /* Counts `count` cells, scored or rejected, and what bloodcell_score gave of them. patient: UTF-8,
  * not empty; begins if it is new. All or nothing. That no cell comes twice is the caller's to see
- * to. INVALID_ARGUMENT naming the cell at fault, FINISHED. */
+ * to. INVALID_ARGUMENT naming the cell at fault, also if its probabilities do not sum to 1 within
+ * classes * 2^-16, or its class and blast probability do not follow from them; FINISHED. */
 BLOODCELL_API int bloodcell_counts_add(bloodcell_counts* counts, const char* patient,
                                        const bloodcell_cell* cells, const float* probabilities,
                                        size_t count);
-/* Counts `count` cells that never became pixels: a bloodcell_reason, such as the gate gave. */
+/* Counts `count` cells that never became pixels: a bloodcell_reason, such as the gate gave. A
+ * patient has at most 2^62 cells. */
 BLOODCELL_API int bloodcell_counts_reject(bloodcell_counts* counts, const char* patient,
                                           int32_t reason, int64_t count);
 /* How the patient stands. class_counts: [classes], cells called each class; null if not wanted;

@@ -12,6 +12,7 @@
 #include "model.hpp"
 #include "patient_counts.hpp"
 #include "review.hpp"
+#include "utf8.hpp"
 
 namespace {
 
@@ -63,6 +64,9 @@ ModelOptions options_of(const bloodcell_model_options* given) {
     if (given == nullptr) return options;
     const auto asked = taken(given, "options", oldest_options);
     if (asked.onnxruntime != nullptr) options.onnxruntime = asked.onnxruntime;
+    if (options.onnxruntime.empty()) {
+        throw bad_argument("onnxruntime is empty: name a library, or leave it null");
+    }
     options.counting.profile = one_of(asked.profile, "profile", {"blood", "marrow"});
     options.counting.blast_equivalents =
         one_of(asked.blast_equivalents, "blast_equivalents", {"none", "aml", "apl"});
@@ -99,6 +103,7 @@ void check_image(const bloodcell_image& image, std::size_t place) {
 std::string patient_of(const char* patient) {
     const std::string name = &checked(patient, "patient");
     if (name.empty()) throw bad_argument("patient is empty");
+    if (!is_utf8(name)) throw bad_argument("patient is not UTF-8");
     return name;
 }
 

@@ -26,6 +26,7 @@ std::string read_whole(const std::string& path) {
         throw bad_model(path + " cannot be read (" + std::strerror(errno) +
                         "): a model folder holds card.toml and model.onnx");
     }
+    if (!S_ISREG(status.st_mode)) throw bad_model(path + " is no file");
     std::ifstream file(path, std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (!file.good() && !file.eof()) throw bad_model(path + " cannot be read");

@@ -37,9 +37,10 @@ public:
     void score(const bloodcell_image* images, std::size_t count, bloodcell_cell* cells,
                float* probabilities) const;
 
-private:
+    // What follows from a cell's probabilities, each in [0, 1]: its class and blast probability.
     void call(const float* probabilities, bloodcell_cell& cell) const;
 
+private:
     ModelOptions options_;
     Card card_;
     Scheme scheme_;

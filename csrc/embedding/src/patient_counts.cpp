@@ -1,12 +1,15 @@
 #include "patient_counts.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <string_view>
 
 #include "bloodcell/binomial_interval.hpp"
+#include "bloodcell/blast_bins.hpp"
 #include "bloodcell/mixture_fit.hpp"
 #include "bloodcell/reviewed_share.hpp"
 #include "failure.hpp"
@@ -98,8 +101,14 @@ std::string place_text(std::size_t i, std::int64_t row) {
 
 }  // namespace
 
+std::int64_t PatientCounts::Patient::cells() const {
+    const auto& in_batches = accumulator.rejected();
+    return std::accumulate(in_batches.begin(), in_batches.end(), accumulator.scored(0)) +
+           std::accumulate(rejected.begin(), rejected.end(), std::int64_t{0});
+}
+
 PatientCounts::Patient PatientCounts::fresh() const {
-    return {Accumulator(1, model_->roles(), 1), 0, 0};
+    return {Accumulator(1, model_->roles(), 1), 0, 0, {}};
 }
 
 void PatientCounts::check_open(const std::string& patient) const {
@@ -116,12 +125,43 @@ void PatientCounts::take(const std::string& patient, const Patient& part) {
     const std::lock_guard<std::mutex> lock(mutex_);
     check_open(patient);
     auto found = patients_.find(patient);
+    const std::int64_t so_far = found == patients_.end() ? 0 : found->second->cells();
+    if (part.cells() > Accumulator::max_cells - so_far) {
+        throw bad_argument("a patient has at most 2^62 cells");
+    }
     if (found == patients_.end()) {
         found = patients_.emplace(patient, std::make_unique<Patient>(fresh())).first;
     }
-    found->second->accumulator.merge(part.accumulator);
-    found->second->unstained += part.unstained;
-    found->second->unidentified += part.unidentified;
+    Patient& whole = *found->second;
+    whole.accumulator.merge(part.accumulator);
+    whole.unstained += part.unstained;
+    whole.unidentified += part.unidentified;
+    std::transform(part.rejected.begin(), part.rejected.end(), whole.rejected.begin(),
+                   whole.rejected.begin(), std::plus<>());
+}
+
+// Throws std::invalid_argument unless the cell is what bloodcell_score makes of its probabilities.
+void PatientCounts::check_scored(const bloodcell_cell& cell, const float* probabilities) const {
+    const std::size_t classes = model_->roles().size();
+    constexpr double step = 1.0 / probability_one;
+    // Each is rounded to a multiple of a step, by at most half of one; twice that is allowed.
+    const double sum = std::accumulate(probabilities, probabilities + classes, 0.0);
+    if (std::abs(sum - 1.0) > static_cast<double>(classes) * step) {
+        throw std::invalid_argument("its probabilities sum to " + std::to_string(sum) + ", not 1");
+    }
+    bloodcell_cell expected{};
+    model_->call(probabilities, expected);
+    if (cell.class_index != expected.class_index) {
+        throw std::invalid_argument("class_index is " + std::to_string(cell.class_index) +
+                                    ", by its probabilities " +
+                                    std::to_string(expected.class_index));
+    }
+    const double off = static_cast<double>(cell.blast_probability) - expected.blast_probability;
+    if (!(std::abs(off) <= step)) {
+        throw std::invalid_argument(
+            "blast_probability is " + std::to_string(cell.blast_probability) +
+            ", by its probabilities " + std::to_string(expected.blast_probability));
+    }
 }
 
 void PatientCounts::add(const std::string& patient, const bloodcell_cell* cells,
@@ -142,6 +182,7 @@ void PatientCounts::add(const std::string& patient, const bloodcell_cell* cells,
             } else {
                 const float* const own_probabilities = probabilities + i * classes;
                 part.accumulator.add(&own, &cell.row, own_probabilities, 1);
+                check_scored(cell, own_probabilities);
                 part.unstained += cell.stained == 0 ? 1 : 0;
                 part.unidentified += is_unidentified(own_probabilities, classes) ? 1 : 0;
             }
@@ -158,13 +199,7 @@ void PatientCounts::reject(const std::string& patient, std::int32_t reason, std:
     }
     if (count < 0) throw bad_argument("count is 0 or more, not " + std::to_string(count));
     Patient part = fresh();
-    const std::vector<std::uint8_t> reasons(4096, static_cast<std::uint8_t>(reason));
-    const std::vector<std::int32_t> own(reasons.size(), 0);
-    for (auto left = static_cast<std::size_t>(count); left > 0;) {
-        const std::size_t some = std::min(left, reasons.size());
-        part.accumulator.reject(own.data(), reasons.data(), some);
-        left -= some;
-    }
+    part.rejected[static_cast<std::size_t>(reason)] = count;
     take(patient, part);
 }
 
@@ -182,12 +217,11 @@ PatientReport PatientCounts::report_of(const std::unique_ptr<Patient>& patient) 
     PatientReport made{{}, counted.class_counts()};
     bloodcell_report& report = made.report;
     const auto& roles = model_->roles();
-    std::copy(counted.rejected().begin(), counted.rejected().end(),
-              std::begin(report.rejected_by_reason));
+    std::transform(counted.rejected().begin(), counted.rejected().end(), patient->rejected.begin(),
+                   std::begin(report.rejected_by_reason), std::plus<>());
     report.scored = counted.scored(0);
-    report.rejected =
-        std::accumulate(counted.rejected().begin(), counted.rejected().end(), std::int64_t{0});
-    report.cells = report.scored + report.rejected;
+    report.cells = patient->cells();
+    report.rejected = report.cells - report.scored;
     report.unstained = patient->unstained;
     report.unidentified = patient->unidentified;
     report.denominator =

@@ -1,6 +1,7 @@
 // Patients by name, each with an accumulator of its own; one mutex for all.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -43,6 +44,10 @@ private:
         Accumulator accumulator;
         std::int64_t unstained;
         std::int64_t unidentified;
+        // By reason, of cells without pixels; the accumulator has those that an add rejected.
+        std::array<std::int64_t, BLOODCELL_REASONS> rejected;
+
+        std::int64_t cells() const;
     };
     using Patients = std::map<std::string, std::unique_ptr<Patient>>;  // null: finished
 
@@ -51,6 +56,7 @@ private:
     void check_open(const std::string& patient) const;
     void take(const std::string& patient, const Patient& part);
     PatientReport report_of(const std::unique_ptr<Patient>& patient) const;
+    void check_scored(const bloodcell_cell& cell, const float* probabilities) const;
     static void finish(Patients::iterator patient) { patient->second.reset(); }
 
     std::shared_ptr<const Model> model_;
