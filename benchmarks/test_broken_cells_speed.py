@@ -49,10 +49,20 @@ def without_tables(image: bytes) -> bytes:
     return bytes(damaged)
 
 
+def with_a_hole(image: bytes) -> bytes:
+    """A JPEG with 512 bytes of zeros in its middle."""
+    middle = len(image) // 2
+    return image[:middle] + bytes(512) + image[middle + 512 :]
+
+
 def with_too_many_blocks(image: bytes) -> bytes:
-    """A JPEG whose first channel would have sixteen blocks at once, where ten is the most."""
-    at = image.index(b"\xff\xc0") + 11
-    return image[:at] + b"\x44" + image[at + 1 :]
+    """A progressive JPEG whose first channel would have sixteen blocks at once, ten being most."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(image)) as opened:
+        opened.save(out, "JPEG", progressive=True)
+    progressive = out.getvalue()
+    at = progressive.index(b"\xff\xc2") + 11
+    return progressive[:at] + b"\x44" + progressive[at + 1 :]
 
 
 def with_rotten_pixels(image: bytes) -> bytes:
@@ -89,7 +99,8 @@ class Kind:
 KINDS = {
     "JPEG, cut": Kind("jpeg", cut),
     "JPEG without its tables": Kind("jpeg", without_tables),
-    "JPEG with too many blocks": Kind("jpeg", with_too_many_blocks, passes_gate=True),
+    "JPEG with a hole": Kind("jpeg", with_a_hole),
+    "progressive JPEG with too many blocks": Kind("jpeg", with_too_many_blocks, passes_gate=True),
     "PNG, a byte changed": Kind("png", with_changed_pixels),
     "PNG, rotten before it was packed": Kind("png", with_rotten_pixels, passes_gate=True),
     "TIFF, cut": Kind("tiff", cut),

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "bloodcell/gate.hpp"
@@ -73,17 +74,46 @@ Bytes segment(std::uint8_t marker, const Bytes& payload) {
 }
 
 Bytes frame(std::uint8_t marker, unsigned width, unsigned height, std::uint8_t components,
-            std::uint8_t precision = 8) {
+            std::uint8_t precision = 8, std::uint8_t first_factors = 0x11) {
     Bytes payload = Bytes{precision} + be(height, 2) + be(width, 2) + Bytes{components};
-    for (std::uint8_t i = 0; i < components; ++i) payload = payload + Bytes{i, 0x11, 0};
+    for (std::uint8_t i = 0; i < components; ++i) {
+        payload = payload + Bytes{i, i == 0 ? first_factors : std::uint8_t{0x11}, 0};
+    }
     return segment(marker, payload);
 }
 
-Bytes scan(std::uint8_t components) {
+Bytes scan_header(std::uint8_t components, std::uint8_t first = 0) {
     Bytes payload = {components};
-    for (std::uint8_t i = 0; i < components; ++i) payload = payload + Bytes{i, 0};
-    // With a stuffed 0xFF, a restart marker and a fill byte, none of which ends the scan.
-    return segment(0xDA, payload + Bytes{0, 63, 0}) + Bytes{1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 0xFF};
+    for (std::uint8_t i = 0; i < components; ++i) {
+        payload = payload + Bytes{static_cast<std::uint8_t>(first + i), 0};
+    }
+    return segment(0xDA, payload + Bytes{0, 63, 0});
+}
+
+std::string times(unsigned count, const std::string& bits) {
+    std::string all;
+    for (unsigned i = 0; i < count; ++i) all += bits;
+    return all;
+}
+
+// Bits as they stand in a scan: padded, and a zero behind each 0xFF.
+Bytes packed(std::string bits, char padding = '1') {
+    while (bits.size() % 8 != 0) bits += padding;
+    Bytes bytes;
+    for (std::size_t at = 0; at < bits.size(); at += 8) {
+        bytes.push_back(static_cast<std::uint8_t>(std::stoi(bits.substr(at, 8), nullptr, 2)));
+        if (bytes.back() == 0xFF) bytes.push_back(0);
+    }
+    return bytes;
+}
+
+// By the standard's tables of luminance: an average as before, and the end of the block.
+const std::string empty_block = "001010";
+constexpr unsigned blocks = 9;  // of 20 x 17 pixels
+
+// All of a picture without a coefficient, and a fill byte.
+Bytes scan(std::uint8_t components, const std::string& block = empty_block) {
+    return scan_header(components) + packed(times(blocks * components, block)) + Bytes{0xFF};
 }
 
 const Bytes magic = {0xFF, 0xD8};
@@ -126,8 +156,9 @@ void jpeg_structure() {
 }
 
 void jpeg_tables() {
-    const auto with = [](const Bytes& tables, std::uint8_t marker = 0xC0) {
-        return reason(magic + tables + frame(marker, 20, 17, 3) + scan(3) + eoi);
+    const auto with = [](const Bytes& tables, std::uint8_t marker = 0xC0,
+                         const std::string& block = empty_block) {
+        return reason(magic + tables + frame(marker, 20, 17, 3) + scan(3, block) + eoi);
     };
     const Bytes good = quantization(0);
     CHECK(with({}) == Reason::corrupt);
@@ -135,7 +166,9 @@ void jpeg_tables() {
     CHECK(with(quantization(4) + good) == Reason::corrupt);
     CHECK(with(quantization(0x10)) == Reason::none);
     CHECK(with(segment(0xDB, Bytes(66, 0))) == Reason::corrupt);
-    CHECK(with(good + huffman(0) + huffman(0x10, 255)) == Reason::none);
+    CHECK(with(good + huffman(0) + huffman(0x10), 0xC0, "00") == Reason::none);
+    CHECK(with(good + huffman(0) + huffman(0x10), 0xC0, "01") == Reason::corrupt);
+    CHECK(with(good + huffman(0) + huffman(0x10, 255), 0xC0, "00") == Reason::corrupt);
     CHECK(with(good + huffman(0x20)) == Reason::corrupt);
     CHECK(with(good + huffman(4)) == Reason::corrupt);
     CHECK(with(good + segment(0xC4, Bytes{0, 1} + Bytes(15, 0))) == Reason::corrupt);
@@ -173,6 +206,114 @@ void jpeg_kinds() {
     CHECK(kind(0xC0, 4, 8) == Reason::unsupported);  // CMYK, inverted or not?
     const Bytes adobe = segment(0xEE, text("Adobe") + Bytes(7, 0));
     CHECK(reason(soi + adobe + frame(0xC0, 20, 17, 4) + scan(4) + eoi) == Reason::none);
+}
+
+Reason gray(const Bytes& codes, const Bytes& tables = {}) {
+    return reason(soi + tables + frame(0xC0, 20, 17, 1) + scan_header(1) + codes + eoi);
+}
+
+// Nine blocks that begin with this one.
+Reason gray_block(const std::string& first, const Bytes& tables = {}) {
+    return gray(packed(first + times(blocks - 1, empty_block)), tables);
+}
+
+void jpeg_codes() {
+    const std::string all = times(blocks, empty_block);
+    CHECK(gray(packed(all)) == Reason::none);
+    CHECK(gray(packed(all, '0')) == Reason::none);  // libjpeg does not look at padding
+    CHECK(gray(packed(all) + Bytes{0xFF, 0xFF, 0xFF}) == Reason::none);
+    CHECK(gray(packed(times(blocks - 1, empty_block))) == Reason::corrupt);
+    CHECK(gray(packed(times(blocks + 1, empty_block))) == Reason::corrupt);
+    CHECK(gray(packed(all.substr(1))) == Reason::corrupt);
+    for (const Bytes& left : {Bytes{0}, Bytes{0xFF, 0}, Bytes{0xFF, 0xFF, 0}}) {
+        CHECK(gray(packed(all) + left) == Reason::corrupt);
+    }
+    CHECK(gray(Bytes{}) == Reason::corrupt);
+
+    CHECK(gray_block("111111111") == Reason::corrupt);            // no code of an average
+    CHECK(gray_block("00" + times(16, "1")) == Reason::corrupt);  // nor of the rest
+    // A coefficient in the last place is followed by no end of the block; none is behind it.
+    const std::string one = "001", one_after_zero = "11001", sixteen_zeros = "11111111001";
+    CHECK(gray_block("00" + times(63, one)) == Reason::none);
+    CHECK(gray_block("00" + times(61, one) + one_after_zero) == Reason::none);
+    CHECK(gray_block("00" + times(62, one) + one_after_zero) == Reason::corrupt);
+    const std::string one_after_fourteen = "11111111111010111";
+    CHECK(gray_block("00" + times(3, sixteen_zeros) + one_after_fourteen) == Reason::none);
+    CHECK(gray_block("00" + times(4, sixteen_zeros)) == Reason::corrupt);
+    // Runs of blocks without coefficients are for progressive scans.
+    CHECK(gray_block("00", huffman(0x10, 0x10)) == Reason::corrupt);
+
+    // The largest difference of averages is 2,047: once, but not twice, nor of steps of two.
+    const std::string largest = "11111111011111111111";
+    const std::string back = "11111111000000000000";
+    CHECK(gray_block(largest + "1010") == Reason::none);
+    CHECK(gray_block(back + "1010") == Reason::none);
+    const auto two = [&](const std::string& second) {
+        return gray(packed(largest + "1010" + second + "1010" + times(7, empty_block)));
+    };
+    CHECK(two(back) == Reason::none);
+    CHECK(two(largest) == Reason::corrupt);
+    CHECK(gray_block(largest + "1010", segment(0xDB, Bytes{0} + Bytes(64, 2))) == Reason::corrupt);
+
+    // A code of sixteen bits and a magnitude of ten make a byte of ones, which is stuffed.
+    const std::string long_code = "0011111111100000111111111111" + std::string("1010");
+    const Bytes stuffed = packed(long_code + times(8, empty_block));
+    CHECK(stuffed[2] == 0xFF && stuffed[3] == 0);
+    CHECK(gray(stuffed) == Reason::none);
+    Bytes bare = stuffed, filled = stuffed;
+    bare.erase(bare.begin() + 3);
+    filled.insert(filled.begin() + 2, 0xFF);
+    CHECK(gray(bare) != Reason::none);    // a marker is no code
+    CHECK(gray(filled) == Reason::none);  // as libjpeg takes it
+    every_prefix_is_rejected(soi + frame(0xC0, 20, 17, 1) + scan_header(1) + stuffed + eoi);
+}
+
+void jpeg_restarts() {
+    const auto with = [](const std::vector<std::uint8_t>& markers, std::uint8_t interval = 2) {
+        Bytes codes;
+        for (unsigned i = 0; i < 5; ++i) {
+            codes = codes + packed(times(i < 4 ? 2 : 1, empty_block));
+            if (i < markers.size()) codes = codes + Bytes{0xFF, 0xFF, markers[i]};
+        }
+        return gray(codes, segment(0xDD, Bytes{0, interval}));
+    };
+    CHECK(with({0xD0, 0xD1, 0xD2, 0xD3}) == Reason::none);
+    CHECK(with({0xD0, 0xD1, 0xD2, 0xD4}) == Reason::corrupt);
+    CHECK(with({0xD1, 0xD2, 0xD3, 0xD4}) == Reason::corrupt);
+    CHECK(with({0xD0, 0xD1, 0xD2}) == Reason::corrupt);
+    CHECK(with({0xD0, 0xD1, 0xD2, 0xD3}, 3) == Reason::corrupt);
+    CHECK(with({0xD0, 0xD1, 0xD2, 0xD3}, 0) == Reason::corrupt);
+    CHECK(with({0xD0, 0xD1, 0xD2, 0xD3, 0xD4}) ==
+          Reason::corrupt);  // the last interval is not full
+    Bytes codes;
+    for (std::uint8_t i = 0; i < blocks; ++i) {
+        codes = codes + packed(empty_block) + Bytes{0xFF, static_cast<std::uint8_t>(0xD0 + i % 8)};
+    }
+    CHECK(gray(codes, segment(0xDD, Bytes{0, 1})) == Reason::none);  // here it is
+    CHECK(gray(packed(times(blocks, empty_block)), segment(0xDD, Bytes{0})) == Reason::corrupt);
+}
+
+void jpeg_sampling() {
+    const auto sampled = [](std::uint8_t factors, const Bytes& scans) {
+        return reason(soi + frame(0xC0, 20, 17, 3, 8, factors) + scans + eoi);
+    };
+    const auto together = [](unsigned count) {
+        return scan_header(3) + packed(times(count, empty_block));
+    };
+    const auto alone = [](std::uint8_t component, unsigned count) {
+        return scan_header(1, component) + packed(times(count, empty_block));
+    };
+    CHECK(sampled(0x11, together(27)) == Reason::none);
+    CHECK(sampled(0x22, together(24)) == Reason::none);
+    CHECK(sampled(0x22, together(27)) == Reason::corrupt);
+    CHECK(sampled(0x21, together(24)) == Reason::none);
+    CHECK(sampled(0x44, together(18)) == Reason::corrupt);  // more blocks at once than ten
+    // Alone, a component has no blocks beyond its sides.
+    CHECK(sampled(0x22, alone(0, 9) + alone(1, 4) + alone(2, 4)) == Reason::none);
+    CHECK(sampled(0x22, alone(0, 16) + alone(1, 4) + alone(2, 4)) == Reason::corrupt);
+    CHECK(sampled(0x44, alone(2, 1) + alone(0, 9) + alone(1, 1)) == Reason::none);
+    CHECK(sampled(0x22, alone(0, 9) + alone(1, 4)) == Reason::corrupt);
+    CHECK(sampled(0x22, alone(0, 9) + alone(0, 9) + alone(1, 4) + alone(2, 4)) == Reason::corrupt);
 }
 
 // --- PNG
@@ -417,7 +558,9 @@ void tiff_pages() {
 
 void sides_and_sizes() {
     const auto sides = [](unsigned width, unsigned height, const bloodcell::Limits& limits = {}) {
-        return reason(soi + frame(0xC0, width, height, 3) + scan(3) + eoi, limits);
+        const unsigned count = ((width + 7) / 8) * ((height + 7) / 8);
+        const Bytes codes = scan_header(1) + packed(times(count, empty_block));
+        return reason(soi + frame(0xC0, width, height, 1) + codes + eoi, limits);
     };
     CHECK(sides(16, 16) == Reason::none);
     CHECK(sides(15, 16) == Reason::too_small);
@@ -455,6 +598,9 @@ int main() {
     jpeg_structure();
     jpeg_tables();
     jpeg_kinds();
+    jpeg_codes();
+    jpeg_restarts();
+    jpeg_sampling();
     png_structure();
     bmp_structure();
     tiff_structure();

@@ -17,8 +17,8 @@ from bloodcell.engine.rewriting import passed_images, rewritten, unpacks
 
 REWRITTEN = [name for name, picture in PICTURES.items() if picture.outcome == PILLOW]
 PLAIN = PICTURES["png_rgb"].data
-# Photoshop's stray bytes in front of a frame with too many blocks at once: the gate sees no fault.
-BROKEN = PICTURES["jpeg_stray_zero_before_frame"].data.replace(b"\3\1\x22\0", b"\3\1\x44\0")
+# Arithmetic codes for a frame with too many blocks at once: the gate sees no fault.
+BROKEN = PICTURES["jpeg_arithmetic"].data.replace(b"\3\1\x22\0", b"\3\1\x44\0")
 
 
 def test_only_what_dali_gets_wrong_is_rewritten() -> None:

@@ -1,6 +1,8 @@
 // JPEG: the markers from SOI to EOI (ITU-T T.81, annex B).
+#include <algorithm>
 #include <cstring>
 
+#include "jpeg_entropy.hpp"
 #include "jpeg_tables.hpp"
 
 namespace bloodcell::formats {
@@ -20,12 +22,24 @@ enum Marker : std::uint8_t {
     EOI = 0xD9,
     SOS = 0xDA,
     DQT = 0xDB,
+    DRI = 0xDD,
     DHP = 0xDE,
     EXP = 0xDF,
     APP14 = 0xEE,
     JPG0 = 0xF0,
     JPG13 = 0xFD,
 };
+
+struct FrameComponent {
+    std::uint8_t number = 0;
+    std::uint8_t quantization_slot = 0;
+    unsigned horizontal = 1, vertical = 1;  // sampling factors
+    bool is_scanned = false;
+};
+
+unsigned divided_up(unsigned dividend, unsigned divisor) noexcept {
+    return (dividend + divisor - 1) / divisor;
+}
 
 class JpegWalk {
 public:
@@ -36,10 +50,12 @@ public:
 
 private:
     void skip_stray_bytes() noexcept;
+    bool is_complete() const noexcept;
     Reason segment(std::uint8_t marker) noexcept;
     Reason frame(std::uint8_t marker, std::uint64_t length) noexcept;
     Reason scan(std::uint64_t length) noexcept;
-    bool has_tables(std::size_t at, bool has_averages, bool has_rest) const noexcept;
+    bool add_component(std::size_t at, bool has_averages, bool has_rest, JpegScan& scan) noexcept;
+    bool set_units(JpegScan& scan) const noexcept;
     Reason skip_entropy_coded() noexcept;
     bool is_adobe(std::uint64_t length) const noexcept;
 
@@ -47,13 +63,13 @@ private:
     const Limits& limits_;
     ImageHeader& header_;
     std::size_t at_ = 2;  // behind SOI
-    std::size_t frame_at_ = 0;
+    std::array<FrameComponent, jpeg_most_components> frame_{};
     unsigned components_ = 0;
+    std::uint32_t restart_interval_ = 0;
     JpegTables tables_;
     bool progressive_ = false;
     bool arithmetic_ = false;
     bool adobe_ = false;
-    bool scanned_ = false;
     bool refused_ = false;  // by libjpeg, but what else there is to say is said first
 };
 
@@ -66,7 +82,7 @@ Reason JpegWalk::run() noexcept {
         while (at_ < file_.size && file_.data[at_] == 0xFF) ++at_;
         if (at_ == file_.size) return Reason::truncated;
         const std::uint8_t marker = file_.data[at_++];
-        if (marker == EOI) return scanned_ && !refused_ ? Reason::none : Reason::corrupt;
+        if (marker == EOI) return is_complete() && !refused_ ? Reason::none : Reason::corrupt;
         const Reason reason = segment(marker);
         if (reason != Reason::none) return reason;
     }
@@ -85,6 +101,13 @@ void JpegWalk::skip_stray_bytes() noexcept {
         }
         header_.needs_rewriting = true;
     }
+}
+
+// Whether there is a frame, and each of its components was in a scan.
+bool JpegWalk::is_complete() const noexcept {
+    return components_ != 0 &&
+           std::all_of(frame_.begin(), frame_.begin() + components_,
+                       [](const FrameComponent& component) { return component.is_scanned; });
 }
 
 // Takes one segment, `at_` standing on its length. Segments are stepped over by their length and
@@ -109,6 +132,9 @@ Reason JpegWalk::segment(std::uint8_t marker) noexcept {
         refused_ = !tables_.define_quantization({file_.data + at_ + 2, length - 2}) || refused_;
     } else if (marker == DHT) {
         refused_ = !tables_.define_huffman({file_.data + at_ + 2, length - 2}) || refused_;
+    } else if (marker == DRI) {
+        refused_ = refused_ || length != 4;
+        if (length >= 4) restart_interval_ = static_cast<unsigned>(file_.big_endian(at_ + 2, 2));
     } else if (marker == SOS) {
         return scan(length);
     }
@@ -119,7 +145,6 @@ Reason JpegWalk::segment(std::uint8_t marker) noexcept {
 Reason JpegWalk::frame(std::uint8_t marker, std::uint64_t length) noexcept {
     if (components_ != 0 || length < 8) return Reason::corrupt;
     const unsigned precision = file_.data[at_ + 2];
-    frame_at_ = at_;
     components_ = file_.data[at_ + 7];
     if (components_ == 0 || length != 8 + 3 * components_) return Reason::corrupt;
     // A height of 0 promises a DNL marker later, which no decoder here reads: corrupt.
@@ -133,11 +158,12 @@ Reason JpegWalk::frame(std::uint8_t marker, std::uint64_t length) noexcept {
     header_.needs_rewriting = header_.needs_rewriting || arithmetic_;
     if (components_ == 2 || components_ > 4) return Reason::unsupported;
     for (unsigned i = 0; i < components_; ++i) {
-        const unsigned factors = file_.data[at_ + 9 + 3 * i];
-        const unsigned horizontal = factors >> 4, vertical = factors & 15U;
+        const std::uint8_t* const listed = file_.data + at_ + 8 + 3 * i;
+        const unsigned horizontal = listed[1] >> 4, vertical = listed[1] & 15U;
         if (horizontal < 1 || horizontal > 4 || vertical < 1 || vertical > 4) {
             return Reason::corrupt;
         }
+        frame_[i] = {listed[0], listed[2], horizontal, vertical};
     }
     return Reason::none;
 }
@@ -153,25 +179,66 @@ Reason JpegWalk::scan(std::uint64_t length) noexcept {
     const std::uint8_t* const spectrum = file_.data + at_ + 3 + 2 * scan_components;
     const bool has_averages = !progressive_ || (spectrum[0] == 0 && spectrum[2] >> 4 == 0);
     const bool has_rest = !progressive_ || spectrum[0] != 0;
+    JpegScan codes;
+    codes.restart_interval = restart_interval_;
     for (unsigned i = 0; i < scan_components; ++i) {
-        refused_ = refused_ || !has_tables(at_ + 3 + 2 * i, has_averages, has_rest);
+        const bool is_added = add_component(at_ + 3 + 2 * i, has_averages, has_rest, codes);
+        refused_ = refused_ || !is_added;
     }
     at_ += static_cast<std::size_t>(length);
-    scanned_ = true;
-    return skip_entropy_coded();
+    if (refused_ || progressive_ || arithmetic_) return skip_entropy_coded();
+    const std::size_t end = set_units(codes) ? end_of_codes(file_, at_, codes) : 0;
+    if (end == 0) {
+        refused_ = true;
+        return skip_entropy_coded();
+    }
+    at_ = end;
+    return Reason::none;
 }
 
-// Of the component of a scan that is named at `at`.
-bool JpegWalk::has_tables(std::size_t at, bool has_averages, bool has_rest) const noexcept {
-    const std::uint8_t* component = nullptr;  // its number, factors and quantization table
-    for (unsigned i = 0; i < components_ && component == nullptr; ++i) {
-        const std::uint8_t* const listed = file_.data + frame_at_ + 8 + 3 * i;
-        if (listed[0] == file_.data[at]) component = listed;
-    }
-    if (component == nullptr || !tables_.has_quantization(component[2])) return false;
+// The component of a scan that is named at `at`, with the tables that it needs.
+bool JpegWalk::add_component(std::size_t at, bool has_averages, bool has_rest,
+                             JpegScan& scan) noexcept {
     const unsigned averages = file_.data[at + 1] >> 4, rest = file_.data[at + 1] & 15U;
-    return arithmetic_ || ((!has_averages || tables_.is_usable_huffman(0, averages)) &&
-                           (!has_rest || tables_.is_usable_huffman(1, rest)));
+    for (unsigned i = 0; i < components_; ++i) {
+        FrameComponent& component = frame_[i];
+        // Once each, unless scans refine each other; numbers may be the same.
+        if (component.number != file_.data[at] || (component.is_scanned && !progressive_)) continue;
+        component.is_scanned = true;
+        if (!tables_.has_quantization(component.quantization_slot)) return false;
+        JpegScan::Component& added = scan.components[scan.component_count++];
+        added.horizontal = component.horizontal;
+        added.vertical = component.vertical;
+        added.average_step = tables_.average_step(component.quantization_slot);
+        added.averages = tables_.huffman(0, averages);
+        added.rest = tables_.huffman(1, rest);
+        return arithmetic_ || ((!has_averages || added.averages != nullptr) &&
+                               (!has_rest || added.rest != nullptr));
+    }
+    return false;
+}
+
+// How many blocks there must be. False if one unit has more than the standard allows.
+bool JpegWalk::set_units(JpegScan& scan) const noexcept {
+    constexpr unsigned block_side = 8, most_blocks_in_unit = 10;
+    unsigned horizontal = 1, vertical = 1, blocks = 0;
+    for (unsigned i = 0; i < components_; ++i) {
+        horizontal = std::max(horizontal, frame_[i].horizontal);
+        vertical = std::max(vertical, frame_[i].vertical);
+    }
+    unsigned width = header_.width, height = header_.height;
+    if (scan.component_count == 1) {
+        // Alone a component has units of one block, and none beyond its own sides.
+        JpegScan::Component& only = scan.components[0];
+        width *= only.horizontal;
+        height *= only.vertical;
+        only.horizontal = only.vertical = 1;
+    }
+    for (const JpegScan::Component& component : scan.components)
+        blocks += component.horizontal * component.vertical;
+    scan.units =
+        divided_up(width, block_side * horizontal) * divided_up(height, block_side * vertical);
+    return blocks <= most_blocks_in_unit;
 }
 
 Reason JpegWalk::skip_entropy_coded() noexcept {
