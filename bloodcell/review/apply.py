@@ -174,7 +174,7 @@ def _audit_of(run: Run) -> AuditLog:
     """
     path = RunStore(run.folder).audit_path
     if run.record.audit_head is None:
-        raise RunError(f"{path} is none: run the same `bloodcell score` again to begin a log")
+        raise RunError(f"{path} is none, which a review is kept in: score again into a new folder")
     audit, last = AuditLog(path), None
     for last in read_audit(path):  # noqa: B007 - the last one is asked for
         pass
