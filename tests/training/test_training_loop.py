@@ -14,6 +14,7 @@ from bloodcell.architectures.resnext import ResNeXt
 from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
+from bloodcell.training.checkpoint import check_folder
 from bloodcell.training.fit import Trainer, mixed_precision, parameter_groups
 from bloodcell.training.lessons import class_weights
 from bloodcell.training.losses import Batch, label_loss, taught_loss
@@ -119,6 +120,38 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     other.job = {"labels_sha256": "01"}
     with pytest.raises(InputError, match="belongs to a training by another recipe"):
         other.fit()
+
+
+def test_what_the_card_says_of_a_source_makes_no_other_training(tmp_path: Path) -> None:
+    first, second, third = (trainer(tmp_path / "fold-0") for _ in range(3))
+    first.job = {"source": ({"name": "a", "data": {"source": "here"}},)}
+    second.job = {"source": ({"name": "a", "data": {"source": "there"}},)}
+    third.job = {"source": ({"name": "b", "data": {"source": "here"}},)}
+    first.fit()
+    check_folder(tmp_path, second.job)
+    second.fit()
+    assert len(second.history) == 3
+    with pytest.raises(InputError, match="belongs to a training by another recipe"):
+        check_folder(tmp_path, third.job)
+
+
+def test_a_training_that_diverges_ends_with_what_to_do(tmp_path: Path) -> None:
+    hot = Course(**{**vars(COURSE), "peak_learning_rate": 1e30})
+    for _ in range(2):
+        diverging = trainer(tmp_path / "fold-1", hot)
+        with pytest.raises(InputError, match=r"fold-1: the loss is not .*lower peak_learning_rate"):
+            diverging.fit()
+        assert len(diverging.history) < 3
+
+
+def test_a_training_that_diverged_before_is_not_finished(tmp_path: Path) -> None:
+    before = trainer(tmp_path)
+    before.epochs = 1
+    before.fit()
+    before.history[0]["training_loss"] = float("nan")
+    before._save()
+    with pytest.raises(InputError, match="in epoch 1, the training diverges"):
+        trainer(tmp_path).fit()
 
 
 def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
