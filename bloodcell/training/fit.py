@@ -185,9 +185,9 @@ class Trainer:
         losses = [entry[name] for name in ("training_loss", "validation_loss") if name in entry]
         if not all(map(math.isfinite, losses)):
             raise InputError(
-                f"{self.folder}: the loss is not finite in epoch {entry['epoch']:.0f}, the training "
-                f"diverges: lower peak_learning_rate ({self.course.peak_learning_rate:g}) in the "
-                "recipe and choose a new --out"
+                f"{self.folder}: the loss is not finite in epoch {entry['epoch']:.0f}, the "
+                "training diverges: lower peak_learning_rate "
+                f"({self.course.peak_learning_rate:g}) in the recipe and choose a new --out"
             )
 
     def _save(self) -> None:

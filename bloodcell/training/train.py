@@ -125,7 +125,7 @@ def _finish(
         ],
         patients=sorted(set(known.patients.tolist())),
         calibration=calibration,
-        held_out=held_out_cells(known, classes, calibration.prior_ratios),
+        held_out=held_out_cells(known, classes, calibration),
         held_out_logits=known.logits,
         kept=figures_by_source(kept, called_by_others(*fit), classes),
         history=fitted.history,
