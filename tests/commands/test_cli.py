@@ -223,6 +223,14 @@ def test_evaluate_prints_classes_and_patients(run_folder: Path, smears: Path) ->
     assert "Research use only" in result.output
 
 
+def test_evaluate_warns_of_a_class_to_leave_out_that_no_label_is_of(
+    run_folder: Path, smears: Path
+) -> None:
+    words = ("evaluate", run_folder, "--labels", smears / "labels.csv", "--ignore-class")
+    assert "labels.csv is called lymphocit, as --ignore-class" in invoke(*words, "lymphocit").output
+    assert "--ignore-class" not in invoke(*words, "lymphocyte").output
+
+
 def test_evaluate_prints_the_json_that_it_writes(run_folder: Path, smears: Path) -> None:
     result = invoke("evaluate", run_folder, "--labels", smears / "labels.csv", "--json")
     written = json.loads((run_folder / "evaluation" / "evaluation.json").read_text())
