@@ -13,7 +13,7 @@ from helpers.command_lines import HEAVY, assert_documented, commands_of, package
 from helpers.labelled_runs import BLAST, labels, run_of
 
 import bloodcell
-from bloodcell import doctor, errors
+from bloodcell import catalogue, doctor, errors
 from bloodcell.cli import main
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
@@ -134,6 +134,13 @@ def test_a_missing_package_is_one_line_that_says_how_to_get_it(
 
 def test_models_lists_the_default() -> None:
     assert DEFAULT_MODEL in invoke("models").output
+
+
+def test_how_many_models_are_measured_is_told_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "measured_cells_per_s", lambda _network: 1.0)
+    told: list[tuple[int, int]] = []
+    listed = catalogue.shipped_models(lambda *counts: told.append(counts))
+    assert told == [(done, len(listed)) for done in range(len(listed) + 1)]
 
 
 def test_doctor_says_what_auto_takes() -> None:
