@@ -178,7 +178,7 @@ def evaluate(
     check_labels(labels)
     from bloodcell.evaluation import evaluate as run_evaluation
     from bloodcell.evaluation import write_evaluation
-    from bloodcell.labels import read_label_map
+    from bloodcell.labels import read_label_map, why_unused
     from bloodcell.printed.bands import print_bands
     from bloodcell.printed.evaluation import print_evaluation
     from bloodcell.printed.paper import print_paper
@@ -187,6 +187,7 @@ def evaluate(
 
     beside = read_paper(paper) if paper else None
     opened, meant = open_run(run), read_label_map(label_map, ignore_class)
+    unused = why_unused(labels, meant) if meant else []
     figures = run_evaluation(opened, labels, meant, beside)
     folder = write_evaluation(opened, figures)
 
@@ -197,7 +198,7 @@ def evaluate(
             print_paper(figures["paper"], figures["profile"])
 
     if not doubts:
-        return Shown(figures, show_figures)
+        return Shown(figures, show_figures, unused)
     from bloodcell.evaluation.doubts import write_doubts
     from bloodcell.printed.doubts import print_doubts
 
@@ -207,7 +208,7 @@ def evaluate(
         show_figures()
         print_doubts(doubted, folder)
 
-    return Shown({**figures, "doubts": doubted.to_pylist()}, show)
+    return Shown({**figures, "doubts": doubted.to_pylist()}, show, unused)
 
 
 @main.command()

@@ -50,6 +50,18 @@ def read_label_map(map_csv: Path | None, ignored: Sequence[str] = ()) -> dict[st
     return label_map | left_out
 
 
+def why_unused(labels_csv: Path, label_map: Mapping[str, str]) -> list[str]:
+    """A warning of what ``label_map`` names and no label of ``labels_csv`` is called; or none."""
+    called = {row["class"] for row in read_labels(labels_csv, ("path", "class"))}
+    unused = sorted(set(label_map) - called)
+    if not unused:
+        return []
+    return [
+        f"no label of {labels_csv} is called {', '.join(unused)}, as --ignore-class or --label-map "
+        f"has it: they are called {', '.join(sorted(called))}"
+    ]
+
+
 def mapped(rows: list[dict[str, str]], label_map: Mapping[str, str]) -> list[dict[str, str]]:
     """The rows with their class as ``label_map`` has it, without those that it leaves out."""
     renamed = (row | {"class": label_map.get(row["class"], row["class"])} for row in rows)

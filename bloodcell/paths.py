@@ -60,14 +60,21 @@ def check_run(folder: Path) -> None:
 
 def check_labels(labels_csv: Path) -> None:
     """InputError if there is no such file."""
-    if not labels_csv.is_file():
-        raise InputError(f"cannot read labels {labels_csv}: there is no such file")
+    _check_file("labels", labels_csv)
 
 
 def check_answers(path: Path) -> None:
     """InputError if there is no such file."""
+    _check_file("answers", path)
+
+
+def _check_file(what: str, path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"cannot read {what} {path}: it is a folder")
+    if not path.exists():
+        raise InputError(f"cannot read {what} {path}: there is no such file")
     if not path.is_file():
-        raise InputError(f"cannot read answers {path}: there is no such file")
+        raise InputError(f"cannot read {what} {path}: it is a pipe or device, not a file")
 
 
 def check_data(folder: Path) -> None:

@@ -33,6 +33,8 @@ from bloodcell.scheme import OWN_SCHEME
 from bloodcell.shares import Counting, why_not_adjusted
 from bloodcell.site_smears import SiteSmears, site_smears
 
+_MOST_NAMED = 3
+
 
 @dataclass(frozen=True)
 class SiteModel:
@@ -43,6 +45,29 @@ class SiteModel:
     """Of these patients, 0 to 1, beside the model's own error model."""
     trial: SiteTrial
     smears: SiteSmears = field(default_factory=SiteSmears)
+    learnt_from: tuple[str, ...] = ()
+    """Patients called as some that the network was trained on."""
+    cells: dict[str, int] | None = None
+    """How run and labels fit, see ``Joined.cells``; None of reviews."""
+
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against it without forbidding it."""
+        found = [self.trial.doubt, self.smears.doubt, self._doubt_of_patients()]
+        if missing := (self.cells or {}).get("labels_not_in_run"):
+            found.append(f"{missing} labels are of cells that are not in the run: are paths right?")
+        return [doubt for doubt in found if doubt]
+
+    def _doubt_of_patients(self) -> str | None:
+        if not self.learnt_from:
+            return None
+        names = ", ".join(self.learnt_from[:_MOST_NAMED])
+        more = ", ..." if len(self.learnt_from) > _MOST_NAMED else ""
+        return (
+            f"{len(self.learnt_from)} of the patients ({names}{more}) are called as patients that "
+            "the network learnt from: if they are the same, the site's model takes it for better "
+            "than it is. Leave them out, unless the names are alike by chance"
+        )
 
 
 @dataclass(frozen=True)
@@ -63,10 +88,10 @@ def write_site_model(
     """Copy the model of ``run`` to ``out`` with an error model of the run's labelled patients.
 
     ``labels_csv`` has the columns ``path`` as in the run and ``class``; ``label_map`` is that of
-    ``evaluate``. The patients must not be among those the network was trained on, which cannot be
-    checked here. The model's own error model is the start, which the patients move as far as
-    they can (``site_recalibration``, ``drawn_towards``). The copy is called as its folder, and its
-    version says that it is a site's.
+    ``evaluate``. The patients must not be among those the network was trained on, of which names
+    alone can tell: ``learnt_from``. The model's own error model is the start, which the patients
+    move as far as they can (``site_recalibration``, ``drawn_towards``). The copy is called as its
+    folder, and its version says that it is a site's.
 
     Raises InputError if labels and run do not match, patients or cells are too few, ``out``
     exists, or the patients, each held out, speak against it (``SiteTrial.objection``); ModelError
@@ -82,7 +107,7 @@ def write_site_model(
         cells.patient,
         held_out="labelled after scoring; to be none of the patients the network was trained on",
     )
-    return _write([run], labelled, out)
+    return replace(_write([run], labelled, out), cells=cells.cells)
 
 
 def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> SiteModel:
@@ -135,7 +160,13 @@ def _write(runs: Sequence[Run], cells: _Cells, out: Path) -> SiteModel:
     made = _site_model(cells, model, job)
     if why := made.trial.objection:
         raise InputError(f"{out} is not written: {why}")
-    made = replace(made, smears=site_smears(runs, set(cells.patients.tolist()), model))
+    patients = set(cells.patients.tolist())
+    learnt_from = patients & set(model.card.get("training", {}).get("patients", ()))
+    made = replace(
+        made,
+        smears=site_smears(runs, patients, model),
+        learnt_from=tuple(sorted(learnt_from)),
+    )
     # Card and weights only: a model folder fresh from training holds its checkpoints too.
     with writing(out):
         out.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -55,9 +56,16 @@ def _measurement(model: str) -> Callable[[Callable[..., Measured]], Callable[...
             out: Path | None,
             **own: Any,
         ) -> None:
-            from bloodcell.bench.command import print_write_and_exit
+            from bloodcell.bench.command import check_out, print_write_and_exit
             from bloodcell.engine.machine import usable_cores
+            from bloodcell.errors import InputError
 
+            try:
+                if out is not None:
+                    check_out(out)
+            except InputError as error:
+                click.echo(f"bloodcell-bench: {error}", err=True)
+                sys.exit(InputError.exit_status)
             scoring = Scoring(model, backend, batch_size, threads or usable_cores())
             record, print_figures, chart = command(scoring=scoring, **own)
             print_write_and_exit(record, print_figures, chart, as_json=as_json, out=out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from bloodcell.bench.charts import save_chart
 from bloodcell.bench.record import Record
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.bench.tables import print_setting
-from bloodcell.errors import BloodcellError
+from bloodcell.errors import BloodcellError, InputError
 from bloodcell.printed.values import print_json
 
 if TYPE_CHECKING:
@@ -43,6 +44,24 @@ def measuring(record: Record) -> Iterator[Path]:
             yield Path(folder)
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def check_out(out: Path) -> None:
+    """InputError if figures could not be written to ``out`` once they are measured."""
+    is_file = out.suffix.lower() in _FILES
+    if out.exists() and not out.is_dir() and not is_file:
+        raise InputError(
+            f"--out {out} is a file: it names a folder, or a file that ends in {', '.join(_FILES)}"
+        )
+    if out.is_dir() and is_file:
+        raise InputError(f"--out {out} is a folder: a file is expected where a name ends so")
+    there = out.parent if is_file else out
+    if is_file and not there.is_dir():
+        raise InputError(f"--out {out}: there is no folder {there}")
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}: nothing can be written to {there}")
 
 
 def print_write_and_exit(

@@ -37,7 +37,7 @@ def calibrate(
         check_run(run)
     if labels:
         check_labels(labels)
-    from bloodcell.labels import read_label_map
+    from bloodcell.labels import read_label_map, why_unused
     from bloodcell.printed.calibration import print_site_model
     from bloodcell.run import open_run
     from bloodcell.site_model import write_site_model, write_site_model_of_reviews
@@ -45,9 +45,10 @@ def calibrate(
     opened = [open_run(run) for run in runs]
     if labels:
         meant = read_label_map(label_map, ignore_class)
+        unused = why_unused(labels, meant) if meant else []
         made = write_site_model(opened[0], labels, out, meant)
     else:
-        made = write_site_model_of_reviews(opened, out)
+        unused, made = [], write_site_model_of_reviews(opened, out)
     error_model, trial, smears = made.error_model, made.trial, made.smears
     totals = {
         "patients": error_model.patients,
@@ -59,8 +60,9 @@ def calibrate(
     if smears.table:
         totals["smears fitted anew, strange before"] = smears.strange
     rows, figures = trial.rows(), trial.figures()
+    counts = {"labelled_cells": made.cells} if made.cells else {}
     return Shown(
-        {**totals, "held_out": {**figures, "patients": rows}},
-        lambda: print_site_model(totals, figures, rows),
-        warnings=[doubt for doubt in (trial.doubt, smears.doubt) if doubt],
+        {**totals, **counts, "held_out": {**figures, "patients": rows}},
+        lambda: print_site_model(totals, made.cells, figures, rows),
+        warnings=[*unused, *made.doubts],
     )

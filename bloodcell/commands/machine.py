@@ -4,7 +4,7 @@ import logging
 
 import click
 
-from bloodcell.command import Shown, command, pairs
+from bloodcell.command import Shown, command, pairs, progress_of
 from bloodcell.paths import model_folder
 from bloodcell.run_argument import NAME_OR_PATH
 
@@ -41,7 +41,8 @@ def models(recipes: bool) -> Shown:
     from bloodcell.catalogue import shipped_models, trainable_recipes
     from bloodcell.printed.networks import print_networks
 
-    entries = trainable_recipes() if recipes else shipped_models()
+    with progress_of("measuring", unit="networks") as progress:
+        entries = trainable_recipes(progress) if recipes else shipped_models(progress)
     return Shown(entries, lambda: print_networks(entries))
 
 

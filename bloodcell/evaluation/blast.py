@@ -1,5 +1,6 @@
 """Blast against rest: ranking, decisions at one half, calibration, and false blasts."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,13 @@ def blast_figures(cells: Joined) -> dict[str, Any]:
 
 def _with_intervals(cells: Joined) -> dict[str, Any]:
     probability, is_blast = cells.blast_probability, cells.true.is_blast
+    ranked = probability if cells.ranking is None else cells.ranking
     names, patient = np.unique(cells.patient, return_inverse=True)
     by_patient = bootstrap.PatientCells(patient, probability, is_blast, len(names))
     times = bootstrap.draw_patients(len(names))
-    ranking = bootstrap.auroc_interval(by_patient, times)
+    ranking = bootstrap.auroc_interval(replace(by_patient, probability=ranked), times)
     calibration = bootstrap.calibration_interval(by_patient, times)
-    area = metrics.auroc(probability, is_blast)
+    area = metrics.auroc(ranked, is_blast)
     error = metrics.expected_calibration_error(probability, is_blast)
     return {
         "auroc": None if np.isnan(area) else area,

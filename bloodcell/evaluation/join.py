@@ -46,6 +46,8 @@ class Joined:
     """Which cells of the run they are; None for held-out cells of a training, which are of none."""
     fold: npt.NDArray[np.str_] | None = None
     """What the labels' column ``fold`` says; None if there is no such column."""
+    ranking: npt.NDArray[np.float64] | None = None
+    """What ranks cells as blasts, where that is not ``blast_probability`` itself."""
 
     @property
     def true(self) -> Counted:

@@ -11,6 +11,8 @@ from bloodcell.architectures.onnx_graph import attributes_of, drop_unused
 from bloodcell.errors import ModelError
 from bloodcell.importing.description import Merge
 
+PIXELS = "pixels"
+"""What the input is called in a file that is scored."""
 _FAR_BELOW = -3e4
 """What is added to a logit that nothing is merged into; float16 holds it."""
 
@@ -31,9 +33,20 @@ def without_softmax(graph: onnx.GraphProto) -> bool:
     return True
 
 
+def named_input(graph: onnx.GraphProto) -> None:
+    """Call the input as it is called in what is scored."""
+    given = graph.input[0].name
+    if given == PIXELS:
+        return
+    # A value within may have that name already.
+    _rename(graph, PIXELS, f"{PIXELS}_within")
+    _rename(graph, given, PIXELS)
+    graph.input[0].name = PIXELS
+
+
 def channels_last_as_first(graph: onnx.GraphProto, input_px: int) -> None:
     """Let a network that takes (N, H, W, 3) take (N, 3, H, W)."""
-    _feed(graph, input_px, helper.make_node("Transpose", ["pixels"], ["?"], perm=[0, 2, 3, 1]))
+    _feed(graph, input_px, helper.make_node("Transpose", [PIXELS], ["?"], perm=[0, 2, 3, 1]))
 
 
 def blue_first(graph: onnx.GraphProto, input_px: int) -> None:
@@ -43,7 +56,7 @@ def blue_first(graph: onnx.GraphProto, input_px: int) -> None:
     """
     backwards = np.eye(3, dtype=np.float32)[::-1].reshape(3, 3, 1, 1)
     graph.initializer.append(numpy_helper.from_array(backwards.copy(), "channels_backwards"))
-    node = helper.make_node("Conv", ["pixels", "channels_backwards"], ["?"], kernel_shape=[1, 1])
+    node = helper.make_node("Conv", [PIXELS, "channels_backwards"], ["?"], kernel_shape=[1, 1])
     _feed(graph, input_px, node)
 
 
@@ -56,7 +69,7 @@ def _feed(graph: onnx.GraphProto, input_px: int, first: onnx.NodeProto) -> None:
     del graph.node[:], graph.input[:]
     graph.node.extend(nodes)
     shape: list[str | int | None] = ["batch", 3, input_px, input_px]
-    graph.input.append(helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape))
+    graph.input.append(helper.make_tensor_value_info(PIXELS, TensorProto.FLOAT, shape))
 
 
 def explicit_padding(model: onnx.ModelProto) -> None:
@@ -133,6 +146,9 @@ def with_outputs(
     """
     raw, gone = "raw_outputs", {*background, *(one.column for one in merges)}
     kept = [column for column in range(columns) if column not in gone]
+    if graph.output[0].name != "logits":
+        # A value within may have that name already.
+        _rename(graph, "logits", "logits_within")
     _rename(graph, graph.output[0].name, raw if gone else "logits")
     graph.output[0].name = "logits"
     if gone:
@@ -159,6 +175,9 @@ def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
     for node in graph.node:
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
+    for one in graph.initializer:
+        if one.name == old:
+            one.name = new
 
 
 def _rounds(merges: Sequence[Merge]) -> list[dict[int, int]]:

@@ -11,6 +11,7 @@ from bloodcell.errors import ModelError
 from bloodcell.importing.graph import (
     channels_last_as_first,
     explicit_padding,
+    named_input,
     norms_as_convolutions,
     without_softmax,
 )
@@ -18,7 +19,6 @@ from bloodcell.importing.session import session_of
 from bloodcell.importing.source import Array, SourceNetwork
 
 _OPSETS = range(9, 24)
-_INPUT = "pixels"
 
 
 def read_onnx_file(path: Path, input_px: int) -> SourceNetwork:
@@ -30,6 +30,7 @@ def read_onnx_file(path: Path, input_px: int) -> SourceNetwork:
     channels_last = _check_ends(model, path, input_px)
     original = model.SerializeToString()
     _free_batch(model.graph)
+    named_input(model.graph)
     if channels_last:
         channels_last_as_first(model.graph, input_px)
     gives_probabilities = without_softmax(model.graph)
@@ -101,12 +102,15 @@ def _free_batch(graph: onnx.GraphProto) -> None:
 
 def _outputs(original: bytes, *, channels_last: bool) -> Callable[[Array], Array]:
     session = session_of(original)
-    name = session.get_inputs()[0].name
+    name, shape = session.get_inputs()[0].name, session.get_inputs()[0].shape
+    # A free axis has a name or nothing in its place.
+    batch = shape[0] if isinstance(shape[0], int) else 1
 
     def outputs(pixels: Array) -> Array:
         given = pixels.transpose(0, 2, 3, 1) if channels_last else pixels
-        # One by one: its batch may be fixed.
-        rows = [session.run(None, {name: np.ascontiguousarray(one[None])})[0] for one in given]
+        # One by one, a fixed batch filled with copies.
+        filled = (np.repeat(one[None], batch, axis=0) for one in given)
+        rows = [session.run(None, {name: images})[0][:1] for images in filled]
         together: Array = np.concatenate(rows).reshape(len(pixels), -1)
         return together
 

@@ -9,6 +9,7 @@ from bloodcell.engine.backends.self_test import golden_pixels
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import ModelError
 from bloodcell.importing.description import Description
+from bloodcell.importing.graph import PIXELS
 from bloodcell.importing.session import session_of
 from bloodcell.importing.source import Array, SourceNetwork
 
@@ -109,7 +110,7 @@ def _check_what_it_gives(outputs: npt.NDArray[np.float64], *, gives_probabilitie
 def _by_onnx_runtime(onnx_bytes: bytes, pixels: Array) -> npt.NDArray[np.float64]:
     session = session_of(onnx_bytes)
     try:
-        logits = session.run(None, {"pixels": pixels})[0]
+        logits = session.run(None, {PIXELS: pixels})[0]
     except Exception as error:  # ONNX Runtime's own exceptions share no public base
         raise ModelError(
             f"the network does not take a batch of {len(pixels)} images: export it with a free "

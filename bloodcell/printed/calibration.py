@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from bloodcell.printed.evaluation import print_label_counts
 from bloodcell.printed.tables import print_table
 from bloodcell.printed.values import print_pairs
 
@@ -11,9 +12,17 @@ _NAMES = {"": "by the others", "start_": "model as it was"}
 
 
 def print_site_model(
-    totals: dict[str, Any], figures: dict[str, float], rows: list[dict[str, Any]]
+    totals: dict[str, Any],
+    cells: dict[str, int] | None,
+    figures: dict[str, float],
+    rows: list[dict[str, Any]],
 ) -> None:
-    """Print what was made, and each patient by a model that the patient had no part in."""
+    """Print what was made, and each patient by a model that the patient had no part in.
+
+    ``cells``: how run and labels fit; None where there are no labels.
+    """
+    if cells:
+        print_label_counts(cells)
     print_pairs(totals)
     whose = [start for start in _NAMES if f"{start}percent" in rows[0]]
     header = ["held out", "true %"]

@@ -11,12 +11,7 @@ from bloodcell.printed.tables import print_table
 
 def print_evaluation(figures: dict[str, Any], folder: Path) -> None:
     """Print the figures of ``evaluate``, which lie in ``folder`` too."""
-    cells = figures["cells"]
-    click.echo(
-        f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
-        f"{cells['unlabelled']} cells without a label, {cells['labels_not_in_run']} labels of "
-        f"cells that are not in the run, {cells['labels_left_out']} labels left out"
-    )
+    print_label_counts(figures["cells"])
     if figures["classes"]:
         _print_classes(figures)
     _print_unidentified(figures["unidentified"])
@@ -24,6 +19,15 @@ def print_evaluation(figures: dict[str, Any], folder: Path) -> None:
     _print_shares(figures)
     click.echo(f"figures and pictures: {folder}")
     click.echo("Research use only: never a diagnosis.")
+
+
+def print_label_counts(cells: dict[str, int]) -> None:
+    """How run and labels fit, see ``Joined.cells``."""
+    click.echo(
+        f"{cells['labelled']} labelled cells, {cells['rejected']} of them rejected, "
+        f"{cells['unlabelled']} cells without a label, {cells['labels_not_in_run']} labels of "
+        f"cells that are not in the run, {cells['labels_left_out']} labels left out"
+    )
 
 
 def _print_classes(figures: dict[str, Any]) -> None:

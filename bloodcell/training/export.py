@@ -116,7 +116,8 @@ def _calibration_table(calibration: Calibration) -> dict[str, Any]:
         "pixels": "dali",
         "offsets_in_weights": [round(float(o), 4) for o in calibration.offsets],
         "rests_on": "the cells of [metrics.validation], each by the network that never saw its "
-        "patient; the figures there are by the calibration of the other patients",
+        "patient; the figures there are by the calibration of the other patients, blast_auroc "
+        "by this one",
     }
     if calibration.prior_ratios:
         table["prior_ratios"] = list(calibration.prior_ratios)

@@ -20,13 +20,12 @@ from bloodcell.errors import InputError
 from bloodcell.files import write_whole
 from bloodcell.metrics import auroc
 from bloodcell.training.augment import augment
+from bloodcell.training.checkpoint import CHECKPOINT, check_job
 from bloodcell.training.losses import Batch, Loss
 from bloodcell.training.recipe import Course
 from bloodcell.training.task import Task
 
 _LOG = logging.getLogger(__name__)
-
-_CHECKPOINT = "checkpoint.pt"
 
 
 class Trainer:
@@ -35,8 +34,9 @@ class Trainer:
     ``epochs``: of the course's at most so many. ``job``: what tells this training from any
     other. A second trainer on the same folder continues after the last whole epoch and ends with
     the same weights. ``steps_done`` is told of batches, those of earlier sessions too. Raises
-    InputError if there are fewer training cells than a batch holds, or if the folder belongs to
-    another training; DiskError if a checkpoint cannot be written whole.
+    InputError if there are fewer training cells than a batch holds, if the folder belongs to
+    another training, or if a loss is no longer finite; DiskError if a checkpoint cannot be written
+    whole.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Trainer:
             training_loss = self._train_epoch(epoch)
             entry = {"epoch": epoch + 1, "training_loss": training_loss, **self._validate()}
             entry["elapsed_s"] = time.monotonic() - started
+            self._refuse_divergence(entry)
             self.history.append(entry)
             if self.best_epoch() == epoch + 1:
                 self.best = copy.deepcopy(self.averaged.module.state_dict())
@@ -180,6 +181,15 @@ class Trainer:
         is_blast = label_sets[:, task.blast_index].numpy()
         return figures | {"blast_auroc": auroc(blasts, is_blast)}
 
+    def _refuse_divergence(self, entry: dict[str, float]) -> None:
+        losses = [entry[name] for name in ("training_loss", "validation_loss") if name in entry]
+        if not all(map(math.isfinite, losses)):
+            raise InputError(
+                f"{self.folder}: the loss is not finite in epoch {entry['epoch']:.0f}, the "
+                "training diverges: lower peak_learning_rate "
+                f"({self.course.peak_learning_rate:g}) in the recipe and choose a new --out"
+            )
+
     def _save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {
@@ -193,19 +203,16 @@ class Trainer:
         # In memory first: torch has no OSError of its own for a disk that is full.
         content = io.BytesIO()
         torch.save(state, content)
-        write_whole(self.folder / _CHECKPOINT, lambda path: path.write_bytes(content.getbuffer()))
+        write_whole(self.folder / CHECKPOINT, lambda path: path.write_bytes(content.getbuffer()))
 
     def _restore(self) -> None:
-        path = self.folder / _CHECKPOINT
+        path = self.folder / CHECKPOINT
         if not path.exists():
             return
         state = torch.load(path, weights_only=True, map_location=self.device)
-        if state["job"] != self.job:
-            # With other folds, patients held out now may have been trained on before.
-            raise InputError(
-                f"{path} belongs to a training by another recipe, scheme or labels: choose a new "
-                "--out"
-            )
+        check_job(path, state["job"], self.job)
+        for entry in state["history"]:
+            self._refuse_divergence(entry)
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])

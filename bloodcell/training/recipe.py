@@ -17,9 +17,13 @@ from bloodcell.shipped_toml import read_shipped, shipped_names
 RECIPES = Path(__file__).parent / "recipes"
 
 _STRICT = ConfigDict(extra="forbid")
-_Count = Annotated[int, Field(ge=1)]
-_Positive = Annotated[float, Field(gt=0)]
-_Share = Annotated[float, Field(ge=0, lt=1)]
+# Strict: true is no number, and text is none. A whole number is a float, too.
+_Whole = Annotated[int, Field(strict=True)]
+_Count = Annotated[_Whole, Field(ge=1)]
+_Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Positive = Annotated[_Number, Field(gt=0)]
+_NotNegative = Annotated[_Number, Field(ge=0)]
+_Share = Annotated[_Number, Field(ge=0, lt=1)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -29,9 +33,9 @@ class Course:
     epochs: _Count
     patience_epochs: _Count
     """Training ends early when the validation loss has not fallen for that many epochs."""
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[_Whole, Field(ge=2)]
     peak_learning_rate: _Positive
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: _NotNegative
     label_smoothing: _Share
     average_decay: _Share
     """Of the exponential average of the weights, a step; the average is what is kept."""
@@ -82,7 +86,7 @@ class Teacher:
     course: Course
     share: _Share
     """Of the loss: divergence from the teacher's probabilities on the same view."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    layer_decay: Annotated[_Number, Field(gt=0, le=1)] = 1.0
     """The learning rate falls by this factor from each block to the one below."""
 
 
@@ -98,11 +102,11 @@ class Doubts:
 class Source:
     """Images of one origin, with labels of one kind; paths are relative to DATA."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     images: str
     """A folder, a tar shard or folder of them, or a manifest."""
     labels: str
-    share: Annotated[float, Field(gt=0, le=1)]
+    share: Annotated[_Number, Field(gt=0, le=1)]
     """Of each batch."""
     data: CardData
     """For the card."""
@@ -118,7 +122,7 @@ class Source:
 class Validation:
     """Patients are dealt to ``folds`` folds, each of which is held out once."""
 
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[_Whole, Field(ge=2)]
 
 
 def _preprocessing(given: Any) -> Preprocessing:
@@ -132,16 +136,16 @@ class Recipe:
 
     scheme: str
     architecture: str
-    seed: int
+    seed: _Whole
     preprocessing: Annotated[Preprocessing, BeforeValidator(_preprocessing)]
     validation: Validation
     course: Course
-    stain_strength: Annotated[float, Field(ge=0)] = 1.0
+    stain_strength: _NotNegative = 1.0
     """How far views are stained otherwise; see ``augment``."""
     weights: str | None = None
     """A file of weights to start from, relative to the recipe: a state dict or safetensors, by the
     network's own names, torchvision's or timm's. A last layer of other classes is left out."""
-    frozen: bool = False
+    frozen: Annotated[bool, Field(strict=True)] = False
     """The network keeps these weights; only a support vector machine learns (``--head svm``)."""
     teacher: tuple[Teacher, ...] = ()
     doubts: Doubts | None = None
@@ -177,6 +181,7 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
         if not Path(str(recipe.weights)).is_file():
             raise InputError(f"{path}: weights: there is no file {recipe.weights}")
     _check_names(recipe, path)
+    _check_views_grow(recipe, path)
     _check_last_views(recipe, path)
     _check_shares(recipe, path)
     _check_views_of_teachers(recipe, path)
@@ -204,6 +209,17 @@ def _check_shares(recipe: Recipe, path: Path) -> None:
     shown = sum(source.share for source in recipe.source)
     if recipe.source and not math.isclose(shown, 1, abs_tol=1e-6):
         raise InputError(f"{path}: the sources' shares add up to {shown:g}, 1 is expected")
+
+
+def _check_views_grow(recipe: Recipe, path: Path) -> None:
+    courses = [("course", recipe.course)]
+    courses += [(f"teacher {one.network}'s course", one.course) for one in recipe.teacher]
+    for name, course in courses:
+        if course.first_side_px > course.last_side_px:
+            raise InputError(
+                f"{path}: {name}.first_side_px = {course.first_side_px} is above last_side_px = "
+                f"{course.last_side_px}: views grow, so it is that or less"
+            )
 
 
 def _check_last_views(recipe: Recipe, path: Path) -> None:

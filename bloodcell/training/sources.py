@@ -58,7 +58,8 @@ def read_source(source: Source, data: Path, codes: list[str]) -> SourceCells:
     mapped = {label: (to,) if isinstance(to, str) else to for label, to in source.classes.items()}
     classes = {row["class"]: mapped.get(row["class"], (row["class"],)) for row in rows}
     tells = source.tells or tuple(codes)
-    unknown = sorted({code for to in (*classes.values(), tells) for code in to} - set(codes))
+    _check_codes(source, mapped, codes)
+    unknown = sorted({code for to in classes.values() for code in to} - set(codes))
     if unknown:
         raise InputError(
             f"{data / source.labels} has classes that the scheme does not know: {unknown}"
@@ -74,6 +75,18 @@ def read_source(source: Source, data: Path, codes: list[str]) -> SourceCells:
         source.name, root, images, np.array([row["class"] for row in rows]), patients,
         {label: to for label, to in classes.items() if to}, tells,
     )  # fmt: skip
+
+
+def _check_codes(source: Source, mapped: dict[str, tuple[str, ...]], codes: list[str]) -> None:
+    """InputError naming the recipe's entry if it names a class that is none of ``codes``."""
+    entries = [("`tells`", source.tells)]
+    entries += [(f"[source.classes] {label!r}", to) for label, to in mapped.items()]
+    for entry, named in entries:
+        if unknown := sorted(set(named) - set(codes)):
+            raise InputError(
+                f"the recipe's source {source.name!r}: {entry} names classes that the scheme does "
+                f"not know: {unknown}"
+            )
 
 
 def _images(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ import torch
 from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
+from bloodcell.paths import check_labels
 from bloodcell.scheme import Scheme, load_scheme
+from bloodcell.training.checkpoint import check_folder
 from bloodcell.training.crossvalidation import CrossValidation, Fitted, Material
 from bloodcell.training.differential import (
     KeptCells,
@@ -70,19 +73,27 @@ def train(
     )
     if chosen.frozen and head == "softmax":
         raise InputError("the recipe freezes the network: nothing would learn without --head svm")
-    classes = load_scheme(chosen.scheme)
+    for one in chosen.source:
+        check_labels(data / one.labels)
+    job = _job(chosen, data)
+    # Before all images are read, too.
+    check_folder(out, job)
     material = prepare(chosen, data, out)
-    labels_sha256 = [sha256_of(data / one.labels) for one in chosen.source]
-    job = recipe_table(chosen) | {
-        "architecture": asdict(ARCHITECTURES[chosen.architecture]),  # type: ignore[call-overload]
-        "classes": classes.codes,
-        "labels_sha256": labels_sha256,
-    }
-    if chosen.weights:
-        job["weights_sha256"] = sha256_of(Path(chosen.weights))
     count = _counting_batches(progress or (lambda *_: None), material, chosen)
     fitted = CrossValidation(out, material, chosen, job, count, head=head).run()
-    _finish(out, material, fitted, chosen, labels_sha256=labels_sha256, head=head)
+    _finish(out, material, fitted, chosen, labels_sha256=job["labels_sha256"], head=head)
+
+
+def _job(recipe: Recipe, data: Path) -> dict[str, Any]:
+    """What tells a training from any other."""
+    job = recipe_table(recipe) | {
+        "architecture": asdict(ARCHITECTURES[recipe.architecture]),  # type: ignore[call-overload]
+        "classes": load_scheme(recipe.scheme).codes,
+        "labels_sha256": [sha256_of(data / one.labels) for one in recipe.source],
+    }
+    if recipe.weights:
+        job["weights_sha256"] = sha256_of(Path(recipe.weights))
+    return job
 
 
 def _finish(
@@ -114,7 +125,7 @@ def _finish(
         ],
         patients=sorted(set(known.patients.tolist())),
         calibration=calibration,
-        held_out=held_out_cells(known, classes, calibration.prior_ratios),
+        held_out=held_out_cells(known, classes, calibration),
         held_out_logits=known.logits,
         kept=figures_by_source(kept, called_by_others(*fit), classes),
         history=fitted.history,

@@ -155,9 +155,19 @@ def calibrated_by_others(
     return probabilities
 
 
-def held_out_cells(cells: HeldOut, scheme: Scheme, prior_ratios: tuple[float, ...]) -> Joined:
-    """The held-out cells as a run would hold them, with their labels."""
-    probabilities = calibrated_by_others(cells, prior_ratios)
+def held_out_cells(cells: HeldOut, scheme: Scheme, calibration: Calibration) -> Joined:
+    """The held-out cells as a run would hold them, with their labels.
+
+    Their probabilities are by the calibration of the others; what ranks them is by ``calibration``,
+    one for all: a patient of many blasts is judged by the lower offset of the others, and with few
+    patients the rank of a cell would be that of its patient's share, turned around.
+    """
+    probabilities = calibrated_by_others(cells, calibration.prior_ratios)
+    by_one = calibrated_probabilities(
+        (cells.logits + calibration.offsets).numpy(),
+        calibration.temperature,
+        calibration.prior_ratios,
+    )
     codes = np.array(scheme.codes)
     return Joined(
         patient=cells.patients,
@@ -165,6 +175,7 @@ def held_out_cells(cells: HeldOut, scheme: Scheme, prior_ratios: tuple[float, ..
         called=codes[probabilities.argmax(axis=1)],
         blast_probability=probabilities[:, scheme.is_blast].sum(axis=1, dtype=np.float64),
         top_probability=probabilities.max(axis=1).astype(np.float64),
+        ranking=by_one[:, scheme.is_blast].sum(axis=1, dtype=np.float64),
         label_scheme=scheme,
         run_scheme=scheme,
         cells={

@@ -13,7 +13,7 @@ from helpers.command_lines import HEAVY, assert_documented, commands_of, package
 from helpers.labelled_runs import BLAST, labels, run_of
 
 import bloodcell
-from bloodcell import doctor, errors
+from bloodcell import catalogue, doctor, errors
 from bloodcell.cli import main
 from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
@@ -136,6 +136,13 @@ def test_models_lists_the_default() -> None:
     assert DEFAULT_MODEL in invoke("models").output
 
 
+def test_how_many_models_are_measured_is_told_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "measured_cells_per_s", lambda _network: 1.0)
+    told: list[tuple[int, int]] = []
+    listed = catalogue.shipped_models(lambda *counts: told.append(counts))
+    assert told == [(done, len(listed)) for done in range(len(listed) + 1)]
+
+
 def test_doctor_says_what_auto_takes() -> None:
     findings = json.loads(invoke("doctor", "--json").output)
     assert findings["auto takes"].startswith(choose_backend("auto").name)
@@ -221,6 +228,14 @@ def test_evaluate_prints_classes_and_patients(run_folder: Path, smears: Path) ->
     assert "absolute error of the adjusted share: mean " in result.output
     assert f"figures and pictures: {run_folder / 'evaluation'}" in result.output
     assert "Research use only" in result.output
+
+
+def test_evaluate_warns_of_a_class_to_leave_out_that_no_label_is_of(
+    run_folder: Path, smears: Path
+) -> None:
+    words = ("evaluate", run_folder, "--labels", smears / "labels.csv", "--ignore-class")
+    assert "labels.csv is called lymphocit, as --ignore-class" in invoke(*words, "lymphocit").output
+    assert "--ignore-class" not in invoke(*words, "lymphocyte").output
 
 
 def test_evaluate_prints_the_json_that_it_writes(run_folder: Path, smears: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 from helpers.command_lines import HEAVY, packages_loaded
 
 import bloodcell
+from bloodcell.errors import InputError
+from bloodcell.paths import check_answers, check_labels
 
 
 @pytest.mark.parametrize(
@@ -82,3 +84,15 @@ def test_another_run_in_the_folder_is_answered_before_anything_heavy_is_loaded(
     assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
     words = ["score", str(smears / "phantom-000"), "--out", str(run.folder)]
     assert HEAVY.isdisjoint(packages_loaded("bloodcell.cli", *words, exit_status=1))
+
+
+def test_labels_and_answers_that_are_no_file_are_told_from_such_as_are_not_there(
+    tmp_path: Path,
+) -> None:
+    for check in (check_labels, check_answers):
+        with pytest.raises(InputError, match="it is a folder"):
+            check(tmp_path)
+        with pytest.raises(InputError, match="a pipe or device"):
+            check(Path("/dev/null"))
+        with pytest.raises(InputError, match="there is no such file"):
+            check(tmp_path / "absent.csv")

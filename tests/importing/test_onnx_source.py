@@ -33,6 +33,19 @@ def channels_last(model: onnx.ModelProto) -> None:
         dim.dim_value = size
 
 
+def named_otherwise(model: onnx.ModelProto) -> None:
+    """As PyTorch's and Keras' examples name them; inner values have the names scored by."""
+    model.graph.node[0].input[0] = model.graph.input[0].name = "input"
+    model.graph.node[0].output[0] = model.graph.node[1].input[0] = "pixels"
+    model.graph.node[3].output[0] = model.graph.node[4].input[0] = "logits"
+    model.graph.node[4].output[0] = model.graph.output[0].name = "output"
+
+
+def four_images(model: onnx.ModelProto) -> None:
+    for end in (*model.graph.input, *model.graph.output):
+        end.type.tensor_type.shape.dim[0].dim_value = 4
+
+
 def one_image(model: onnx.ModelProto) -> None:
     for end in (*model.graph.input, *model.graph.output):
         end.type.tensor_type.shape.dim[0].dim_value = 1
@@ -75,6 +88,7 @@ def tiny(classes: int = 8, *changes: Any) -> onnx.ModelProto:
 
 @pytest.mark.parametrize("changes", [
     (), (with_softmax,), (channels_last,), (one_image,), (same_upper,),
+    (named_otherwise,), (four_images,),
     (channels_last, with_softmax, one_image),
 ])  # fmt: skip
 def test_brought_to_the_form_that_is_scored(tmp_path: Path, changes: tuple[Any, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import bloodcell
+from bloodcell import site_model
 from bloodcell.cli import main
 from bloodcell.model import load_model
 from bloodcell.phantom import write_phantoms
@@ -39,8 +41,8 @@ def write_labels(path: Path, cells: list[dict[str, object]]) -> None:
             writer.writerow([cell["path"], "blast_no_lineage_spec" if is_blast else "lymphocyte"])
 
 
-def calibrate(site: Path, out: Path, labels: str = "labels.csv") -> Result:
-    words = ["calibrate", site / "run", "--labels", site / labels, "--out", out]
+def calibrate(site: Path, out: Path, labels: str = "labels.csv", *more: str) -> Result:
+    words = ["calibrate", site / "run", "--labels", site / labels, "--out", out, *more]
     done = CliRunner().invoke(main, [*map(str, words)])
     assert done.exit_code == 0, done.output
     return done
@@ -81,3 +83,18 @@ def test_images_that_changed_are_told_and_leave_the_table(site: Path, tmp_path: 
     assert "no longer there as it was scored" in done.stderr
     own = load_model("jhu18-resnext26-160").card["smears"]
     assert load_model(tmp_path / "site").card["smears"] == own
+
+
+def test_what_does_not_fit_run_or_model_is_counted_and_warned_of(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (site / "more.csv").write_text((site / "labels.csv").read_text() + "absent.jpg,monocyte\n")
+    patients = bloodcell.open_run(site / "run").patients["patient"].to_pylist()
+    model = site_model.model_of(bloodcell.open_run(site / "run"))
+    learnt = replace(model, card=model.card | {"training": {"patients": ["other", patients[0]]}})
+    monkeypatch.setattr(site_model, "model_of", lambda _run: learnt)
+    done = calibrate(site, tmp_path / "site", "more.csv", "--ignore-class", "monocyt")
+    assert f"{PATIENTS * CELLS} labelled cells, 0 of them rejected, 0 cells without" in done.output
+    assert "1 labels are of cells that are not in the run" in done.output
+    assert f"1 of the patients ({patients[0]}) are called as patients that the" in done.output
+    assert "more.csv is called monocyt, as --ignore-class or" in done.output

@@ -14,18 +14,12 @@ from bloodcell.architectures.resnext import ResNeXt
 from bloodcell.errors import DiskError, InputError
 from bloodcell.training import fit
 from bloodcell.training.augment import _random_sharpness, augment
+from bloodcell.training.checkpoint import check_folder
 from bloodcell.training.fit import Trainer, mixed_precision, parameter_groups
 from bloodcell.training.lessons import class_weights
 from bloodcell.training.losses import Batch, label_loss, taught_loss
 from bloodcell.training.recipe import Course
 from bloodcell.training.task import Task
-from bloodcell.training.validation import (
-    HeldOut,
-    all_fitted,
-    blasts_fitted,
-    calibrated_by_others,
-    fit_calibration,
-)
 
 COURSE = Course(
     epochs=3, patience_epochs=3, batch_size=8, peak_learning_rate=3e-3, weight_decay=0.05,
@@ -119,6 +113,38 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     other.job = {"labels_sha256": "01"}
     with pytest.raises(InputError, match="belongs to a training by another recipe"):
         other.fit()
+
+
+def test_what_the_card_says_of_a_source_makes_no_other_training(tmp_path: Path) -> None:
+    first, second, third = (trainer(tmp_path / "fold-0") for _ in range(3))
+    first.job = {"source": ({"name": "a", "data": {"source": "here"}},)}
+    second.job = {"source": ({"name": "a", "data": {"source": "there"}},)}
+    third.job = {"source": ({"name": "b", "data": {"source": "here"}},)}
+    first.fit()
+    check_folder(tmp_path, second.job)
+    second.fit()
+    assert len(second.history) == 3
+    with pytest.raises(InputError, match="belongs to a training by another recipe"):
+        check_folder(tmp_path, third.job)
+
+
+def test_a_training_that_diverges_ends_with_what_to_do(tmp_path: Path) -> None:
+    hot = Course(**{**vars(COURSE), "peak_learning_rate": 1e30})
+    for _ in range(2):
+        diverging = trainer(tmp_path / "fold-1", hot)
+        with pytest.raises(InputError, match=r"fold-1: the loss is not .*lower peak_learning_rate"):
+            diverging.fit()
+        assert len(diverging.history) < 3
+
+
+def test_a_training_that_diverged_before_is_not_finished(tmp_path: Path) -> None:
+    before = trainer(tmp_path)
+    before.epochs = 1
+    before.fit()
+    before.history[0]["training_loss"] = float("nan")
+    before._save()
+    with pytest.raises(InputError, match="in epoch 1, the training diverges"):
+        trainer(tmp_path).fit()
 
 
 def test_it_stops_when_the_validation_loss_falls_no_more_and_keeps_the_best(
@@ -262,62 +288,6 @@ def test_augmentation_changes_views_but_not_their_size() -> None:
     assert torch.isfinite(first).all()
     assert torch.equal(first, augment(canvas, 32, 0.7, 1.0, torch.Generator().manual_seed(1)))
     assert not torch.equal(first, augment(canvas, 32, 0.7, 1.0, torch.Generator().manual_seed(2)))
-
-
-def test_calibration_undoes_a_known_sharpening_and_a_known_prior() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(6000, 3, generator=generator) * 2
-    labels = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).squeeze(1)
-    patients = np.array(["a", "b", "c", "d"])[torch.arange(6000) % 4]
-    sharpened = (logits + torch.tensor([1.0, 0.0, -1.0])) * 3
-    fitted = fit_calibration(HeldOut(sharpened, labels, patients, torch.ones(6000), all_fitted(3)))
-    assert fitted.temperature == pytest.approx(3, rel=0.1)
-    # Only differences between classes count.
-    assert (fitted.offsets - fitted.offsets[1]).tolist() == pytest.approx([-3, 0, 3], abs=0.3)
-
-
-def test_the_blasts_are_calibrated_and_no_rare_class_is_silenced() -> None:
-    # Blasts, a class nine times as frequent as the last one, and that; logits tell nothing more.
-    share = torch.tensor([0.5, 0.45, 0.05])
-    labels = torch.multinomial(share, 6000, True, generator=torch.Generator().manual_seed(0))
-    patients = np.array(["a", "b", "c", "d"])[torch.arange(6000) % 4]
-    offsets = blasts_fitted(share.log(), np.array([True, False, False]))
-    half_as_many_blasts = share.log() - torch.tensor([0.7, 0.0, 0.0])
-    logits = half_as_many_blasts.expand(6000, 3)
-    fitted = fit_calibration(HeldOut(logits, labels, patients, torch.ones(6000), offsets))
-    told = torch.softmax((logits[0] + fitted.offsets) / fitted.temperature, 0)
-    assert told[0] == pytest.approx(0.5, abs=0.02)
-    # The square root of nine, by whatever temperature.
-    assert (told[1] / told[2]).log() * fitted.temperature == pytest.approx(np.log(3), abs=1e-3)
-
-
-def test_every_patient_weighs_alike_in_calibration() -> None:
-    # One patient of 1,000 cells is all of class 0, four of 10 cells all of class 1; no logit tells.
-    labels = torch.tensor([0] * 1000 + [1] * 40)
-    patients = np.array(["big"] * 1000 + ["a", "b", "c", "d"] * 10)
-    fitted = fit_calibration(
-        HeldOut(torch.zeros(1040, 2), labels, patients, torch.ones(1040), all_fitted(2))
-    )
-    share = torch.softmax(fitted.offsets / fitted.temperature, 0)[1].item()
-    assert share == pytest.approx(0.8, abs=0.02)
-
-
-def test_a_patient_has_no_say_in_its_own_calibration() -> None:
-    labels = torch.tensor([0, 0, 1, 1])
-    patients = np.array(["a", "a", "b", "b"])
-    cells = HeldOut(torch.zeros(4, 2), labels, patients, torch.ones(4), all_fitted(2))
-    by_others = calibrated_by_others(cells, ())
-    assert (by_others[:2, 1] > 0.9).all()  # by patient b, of class 1 alone
-    assert (by_others[2:, 0] > 0.9).all()
-    assert (calibrated_by_others(cells.where(patients == "a"), ())[:, 0] > 0.9).all()
-
-
-def test_labels_that_are_not_trusted_do_not_calibrate() -> None:
-    labels, patients = torch.tensor([0] * 30 + [1] * 30), np.array(["a", "b"] * 30)
-    trust = torch.tensor([1.0] * 30 + [0.1] * 30)
-    fitted = fit_calibration(HeldOut(torch.zeros(60, 2), labels, patients, trust, all_fitted(2)))
-    share = torch.softmax(fitted.offsets / fitted.temperature, 0)[1].item()
-    assert share == pytest.approx(0.1 / 1.1, abs=0.02)
 
 
 @pytest.mark.parametrize("faster", [True, False])

@@ -110,6 +110,13 @@ def test_resnext50_is_the_published_one() -> None:
         ("region = 0.7", "region = 7", "preprocessing.region is 7.0, at most 1 is expected"),
         ("folds = 4", "folds = 1", "validation.folds: Input should be greater than or equal to 2"),
         ("seed = 1", "seed = ", "not valid TOML"),
+        ("seed = 1", "seed = true", "seed: Input should be a valid integer"),
+        ("epochs = 1", "epochs = true", "course.epochs: Input should be a valid integer"),
+        ("1e-3", '"3e-3"', "course.peak_learning_rate: Input should be a valid number"),
+        ("1e-3", "inf", "course.peak_learning_rate: Input should be a finite number"),
+        ("decay = 0.05", "decay = inf", "course.weight_decay: Input should be a finite number"),
+        ("seed = 1", "seed = 1\nstain_strength = inf", "stain_strength: Input should be a finite"),
+        ("first_side_px = 64", "first_side_px = 65", "course.first_side_px = 65 is above"),
         (
             'network = "lite0"',
             'network = "vit_s"',
@@ -129,6 +136,15 @@ def test_a_recipe_at_fault_is_refused_by_the_entry(
     with pytest.raises(InputError, match=r"tiny\.toml") as caught:
         read_recipe(recipe)
     assert message in str(caught.value)
+
+
+def test_a_whole_number_is_a_number_and_a_source_has_a_name(recipe: Path) -> None:
+    recipe.write_text(TINY_RECIPE.replace("weight_decay = 0.05", "weight_decay = 0"))
+    assert read_recipe(recipe).course.weight_decay == 0
+    nameless = '[[source]]\nname = ""\nimages = "."\nlabels = "l.csv"\nshare = 1\ndata = {}\n'
+    recipe.write_text(TINY_RECIPE + nameless)
+    with pytest.raises(InputError, match=r"source\.0\.name: String should have at least 1"):
+        read_recipe(recipe)
 
 
 def test_two_teachers_of_one_name_would_take_each_others_weights(recipe: Path) -> None:
@@ -268,5 +284,11 @@ def test_labels_of_a_source_that_cannot_be_read_are_refused(smears: Path, tmp_pa
     labels.write_text("path,patient,class\nx.jpg,p,b\n")
     with pytest.raises(InputError, match=r"does not know: \['b'\]"):
         read_source(source_of(labels), smears, ["a"])
+    for entry, wrong in (
+        ("`tells`", source_of(labels, tells=("a", "c"))),
+        (r"\[source.classes\] 'b'", source_of(labels, classes={"b": "c"})),
+    ):
+        with pytest.raises(InputError, match=rf"recipe's source 's': {entry} names .*\['c'\]"):
+            read_source(wrong, smears, ["a", "b"])
     with pytest.raises(InputError, match=r"`tells` lacks the classes of its labels \['b'\]"):
         read_source(source_of(labels, tells=("a",)), smears, ["a", "b"])
