@@ -189,11 +189,10 @@ def test_report_of_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_named_in_one_line(run_folder: Path, tmp_path: Path) -> None:
-    in_the_way = tmp_path / "report"
+    run = shutil.copytree(run_folder, tmp_path / "run", ignore=shutil.ignore_patterns("report"))
+    in_the_way = tmp_path / "run" / "report"
     in_the_way.write_text("a file")
-    for name in ("run.json", "patients.parquet"):
-        shutil.copy(run_folder / name, tmp_path)
-    for words in [("report", tmp_path), ("phantom", in_the_way / "p")]:
+    for words in [("report", run), ("phantom", in_the_way / "p")]:
         result = invoke(*words)
         assert result.exit_code == 1
         assert result.stderr.startswith(f"bloodcell: cannot write {in_the_way}")
