@@ -112,7 +112,7 @@ def preprocessing_from_table(table: Any) -> Preprocessing:
     if region > 1:
         raise ValueError(f"preprocessing.region is {region}, at most 1 is expected")
     return Preprocessing(
-        input_px=int(_positive(table["input_px"], "preprocessing.input_px")),
+        input_px=_whole(table["input_px"], "preprocessing.input_px"),
         region=region,
         interpolation=table["interpolation"],
         antialias=table["antialias"],
@@ -135,6 +135,12 @@ def _prior_ratios(calibration: dict[str, Any], classes: int) -> tuple[float, ...
     if not isinstance(ratios, list) or len(ratios) not in (0, classes):
         raise ValueError(f"calibration.prior_ratios: {classes} numbers, or none, are expected")
     return tuple(_not_negative(ratio, "calibration.prior_ratios") for ratio in ratios)
+
+
+def _whole(value: Any, name: str) -> int:
+    if _positive(value, name) % 1:
+        raise ValueError(f"{name} is {value!r}, a whole number is expected")
+    return int(value)
 
 
 def _positive(value: Any, name: str) -> float:

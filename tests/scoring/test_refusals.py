@@ -51,6 +51,7 @@ def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: 
         ("region = 0.7", "region = 5.0", "at most 1"),
         ("antialias = true", 'antialias = "false"', "not true or false"),
         ("input_px = 160", "input_px = 112", "its card says"),
+        ("input_px = 160", "input_px = 160.5", "160.5, a whole number is expected"),
         ("0.183,", "0.0,", "a number above 0"),
         ("prior_ratios = [", "prior_ratios = [1.0,", "prior_ratios: 18 numbers, or none"),
         ("prior_ratios = [\n    ", "prior_ratios = [\n    -", "a number of 0 or more"),
