@@ -141,10 +141,12 @@ ByteArray traits(const py::object& buffer, const py::object& offsets_array) {
     {
         // Safe for the reason that gate() gives.
         const py::gil_scoped_release unlocked;
+        Limits limits;
+        limits.follows_codes = false;
         for (std::size_t i = 0; i < traits->size(); ++i) {
             const auto size = static_cast<std::size_t>(offsets[i + 1] - offsets[i]);
             const bloodcell::ImageHeader header =
-                bloodcell::inspect(bytes + offsets[i], size, Limits{});
+                bloodcell::inspect(bytes + offsets[i], size, limits);
             (*traits)[i] = static_cast<std::uint8_t>(
                 (header.needs_rewriting ? needs_rewriting : 0) | (header.is_deep ? is_deep : 0) |
                 (header.is_packed ? is_packed : 0));

@@ -70,3 +70,16 @@ def test_a_flipped_bit_is_another_picture_unless_the_codes_lose_step() -> None:
     cells = [drawn_cell(seed) for seed in range(200)]
     rejected = [bool(_core.inspect(cell).reason) for cell in damaged("one bit flipped", cells, 0)]
     assert 0.1 < np.mean(rejected) < 0.9
+
+
+def test_a_large_batch_is_gated_as_its_images_alone_are() -> None:
+    # Several threads follow its codes, where there are several cores.
+    images = [drawn_cell(seed) for seed in range(150)]
+    images[::7] = damaged("512 bytes dropped", [*images[::7], images[0]], seed=0)
+    images[20], images[22] = b"", b"no image"
+    buffer, offsets, reasons, _ = _core.read_memory(images)
+    alone = [_core.inspect(image).reason for image in images]
+    assert [_core.REASONS[reason] for reason in reasons] == alone
+    assert alone.count("corrupt") == 22
+    for image, reason, begin, end in zip(images, reasons, offsets, offsets[1:], strict=False):
+        assert buffer[begin:end].tobytes() == (b"" if reason else image)

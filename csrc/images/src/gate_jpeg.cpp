@@ -186,7 +186,9 @@ Reason JpegWalk::scan(std::uint64_t length) noexcept {
         refused_ = refused_ || !is_added;
     }
     at_ += static_cast<std::size_t>(length);
-    if (refused_ || progressive_ || arithmetic_) return skip_entropy_coded();
+    if (refused_ || progressive_ || arithmetic_ || !limits_.follows_codes) {
+        return skip_entropy_coded();
+    }
     const std::size_t end = set_units(codes) ? end_of_codes(file_, at_, codes) : 0;
     if (end == 0) {
         refused_ = true;

@@ -11,6 +11,8 @@
 #include <optional>
 #include <system_error>
 
+#include "follow_codes.hpp"
+
 namespace bloodcell {
 namespace {
 
@@ -139,8 +141,13 @@ private:
     std::uint64_t size_ = 0;
 };
 
+Limits without_codes(Limits limits) {
+    limits.follows_codes = false;
+    return limits;
+}
+
 // Leaves the bytes of a good image, which fill(target) writes, in the buffer, and nothing of a bad
-// one.
+// one. Codes of JPEGs are followed later, of the whole batch.
 template <typename Fill>
 Reason take_image(std::uint64_t size, const Limits& limits, ByteBuffer& buffer, Digest& digest,
                   const Fill& fill) {
@@ -150,7 +157,7 @@ Reason take_image(std::uint64_t size, const Limits& limits, ByteBuffer& buffer, 
     const Reason failure = fill(target);
     if (failure != Reason::none) return failure;
     if (count > 0) digest = digest_of(target, count);
-    const Reason reason = inspect(target, count, limits).reason;
+    const Reason reason = inspect(target, count, without_codes(limits)).reason;
     if (reason == Reason::none) buffer.take(count);
     return reason;
 }
@@ -193,7 +200,7 @@ void refuse_file_system(int error, std::size_t at, std::size_t count, const IsRe
 
 // A batch of what read(i, buffer, digest) says of each image i, appends to the buffer, and digests.
 template <typename Read>
-EncodedBatch read_each(std::size_t count, const Read& read) {
+EncodedBatch read_each(std::size_t count, const Limits& limits, const Read& read) {
     EncodedBatch batch;
     batch.offsets.reserve(count + 1);
     batch.reasons.reserve(count);
@@ -204,6 +211,7 @@ EncodedBatch read_each(std::size_t count, const Read& read) {
         batch.offsets.push_back(static_cast<std::int64_t>(batch.buffer.size()));
         batch.reasons.push_back(static_cast<std::uint8_t>(reason));
     }
+    follow_codes(batch, limits);
     return batch;
 }
 
@@ -225,7 +233,7 @@ std::uint8_t* ByteBuffer::make_room(std::size_t count) {
 
 EncodedBatch read_files(const std::string& root, const StringColumn& paths, const Limits& limits) {
     const auto readable = [&](std::size_t i) { return File(root, paths[i]).is_readable_at(0); };
-    return read_each(paths.count, [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
+    return read_each(paths.count, limits, [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
         File file(root, paths[i]);
         const Reason reason = read_whole(file, limits, buffer, digest);
         refuse_file_system(file.error_of_file_system(), i, paths.count, readable);
@@ -240,7 +248,7 @@ EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
         return File(root, shards[i]).is_readable_at(offset);
     };
     std::optional<File> shard;
-    return read_each(shards.count, [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
+    return read_each(shards.count, limits, [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
         if (i == 0 || shards[i] != shards[i - 1]) shard.emplace(root, shards[i]);
         const Reason reason =
             read_range(*shard, ranges.offset[i], ranges.size[i], limits, buffer, digest);
@@ -250,7 +258,7 @@ EncodedBatch read_ranges(const std::string& root, const StringColumn& shards,
 }
 
 EncodedBatch read_memory(const std::vector<Bytes>& images, const Limits& limits) {
-    return read_each(images.size(), [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
+    return read_each(images.size(), limits, [&](std::size_t i, ByteBuffer& buffer, Digest& digest) {
         const Bytes& image = images[i];
         return take_image(image.size, limits, buffer, digest, [&](std::uint8_t* target) {
             if (image.size > 0) std::memcpy(target, image.data, image.size);

@@ -26,6 +26,8 @@ struct Limits {
     std::uint32_t max_side_px = 4096;
     // Bytes; a larger file is not even read. 0 rejects every file.
     std::uint64_t max_file_bytes = std::uint64_t{256} << 20;
+    // Whether the codes of a JPEG are followed to their end, which takes longer than all else.
+    bool follows_codes = true;
 };
 
 struct ImageHeader {

@@ -39,6 +39,8 @@ public:
     std::uint8_t* make_room(std::size_t count);
     // Takes `count` of the bytes that make_room() has made room for.
     void take(std::size_t count) noexcept { size_ += count; }
+    // Lets go of what is behind the first `size` bytes.
+    void cut(std::size_t size) noexcept { size_ = size; }
 
 private:
     struct Free {
@@ -63,7 +65,8 @@ struct EncodedBatch {
 // A bad file only ever gets a reason. What is the machine's fault and not the file's throws, so
 // that neither passes for bad cells: std::system_error when file descriptors or kernel memory run
 // out, or when a file system fails (EIO, ESTALE, ENOTCONN and their like) and no other image of the
-// batch can be read either; std::bad_alloc.
+// batch can be read either; std::bad_alloc. Of a large batch several threads follow the codes of
+// JPEGs, see follow_codes.hpp.
 EncodedBatch read_files(const std::string& root, const StringColumn& paths, const Limits& limits);
 
 // Where images lie in their shards, one range a cell; borrowed. A negative number stands for an
