@@ -56,14 +56,19 @@ class ImageHeader:
         """Its samples have 16 bits, of which it may use but a few."""
 
 def inspect(
-    data: Buffer | NDArray[np.uint8], *, min_side_px: int = 16, max_side_px: int = 4096
+    data: Buffer | NDArray[np.uint8],
+    *,
+    min_side_px: int = 16,
+    max_side_px: int = 4096,
+    follows_codes: bool = True,
 ) -> ImageHeader:
-    """Look at one whole encoded image without decoding it, in microseconds.
+    """Look at one whole encoded image without decoding it.
 
     Args:
         data: The encoded file, any object with contiguous bytes.
         min_side_px: An image with a shorter side, in pixels, is ``too_small``.
         max_side_px: An image with a longer side, in pixels, is ``too_large``.
+        follows_codes: A JPEG's codes to their end, which takes a hundred times as long.
 
     Raises:
         BufferError: ``data`` is not contiguous (NumPy raises ``ValueError`` instead).
@@ -71,7 +76,11 @@ def inspect(
     """
 
 def read_files(
-    root: str | bytes, path_offsets: NDArray[np.int64], path_bytes: NDArray[np.uint8]
+    root: str | bytes,
+    path_offsets: NDArray[np.int64],
+    path_bytes: NDArray[np.uint8],
+    *,
+    follows_codes: bool = True,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
     """Read a batch of image files into one buffer, digest and gate each; the GIL is released.
 
@@ -81,6 +90,7 @@ def read_files(
         root: The folder that relative paths start from.
         path_offsets: int64 (N + 1,); path i is ``path_bytes[path_offsets[i]:path_offsets[i + 1]]``.
         path_bytes: uint8 (B,), the paths in UTF-8 one after the other, as Arrow stores them.
+        follows_codes: As `inspect`.
 
     Returns:
         The encoded images, uint8 (E,); their offsets in it, int64 (N + 1,), a rejected one having
@@ -100,6 +110,8 @@ def read_ranges(
     shard_bytes: NDArray[np.uint8],
     range_offsets: NDArray[np.int64],
     range_sizes: NDArray[np.int64],
+    *,
+    follows_codes: bool = True,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
     """Read a batch of images that lie in shards, digest and gate each; the GIL is released.
 
@@ -113,6 +125,7 @@ def read_ranges(
         range_offsets: int64 (N,), where image i begins in its shard, in bytes; must not be
             written to during the call.
         range_sizes: int64 (N,), its bytes. Negative, here or above: ``unreadable``.
+        follows_codes: As `inspect`.
 
     Returns:
         As `read_files`.

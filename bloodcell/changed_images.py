@@ -91,7 +91,7 @@ class ImageCheck:
             yield from batches
 
     def _read(self, rows: pa.Table) -> npt.NDArray[np.uint8]:
-        (batch,) = read_files(self.root, [rows])
+        (batch,) = read_files(self.root, [rows], follows_codes=False)
         return batch.digests
 
 

@@ -1,6 +1,7 @@
 """Classification schemes: which classes there are and what each counts as."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from string import ascii_uppercase
@@ -97,6 +98,11 @@ class Scheme:
         """Bool (C,): true for what the denominator counts, blasts included."""
         counted = {"blast", "leukocyte"} | ({"erythroid"} if self.erythroid_counted else set())
         return np.array([c.role in counted for c in self.classes])
+
+    def in_denominator(self, row: Mapping[str, Any]) -> int:
+        """Cells that the denominator counts, by the columns ``n_<class>`` of a patient's row."""
+        codes = (code for code, counts in zip(self.codes, self.is_leukocyte, strict=True) if counts)
+        return sum(row[f"n_{code}"] for code in codes)
 
 
 def scheme_names() -> list[str]:

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,15 @@ def batches_of(table: pa.Table, batch_size: int) -> Iterator[pa.Table]:
         yield table.slice(start, batch_size)
 
 
-def read_files(root: Place, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch]:
+def read_files(
+    root: Place, tables: Iterable[pa.Table], *, follows_codes: bool = True
+) -> Iterator[EncodedBatch]:
     """Read and gate the images of each table (columns ``row`` int64, ``path`` string).
 
     An image is the file ``path``, or, in a table that has these columns, ``byte_count`` bytes from
     ``byte_offset`` on of the file ``shard`` (int64, null where an image is not in one piece).
+    ``follows_codes``: whether the gate follows a JPEG's codes, which is nearly all of its time; who
+    asks for digests alone need not.
     One batch a table. Relative paths are taken from ``root``; names are text as ``text_of`` makes
     it, and a file that is there under another spelling alone (``Spellings``) is read too. An image
     that cannot be read becomes a rejected cell; EngineError only when the machine is short of file
@@ -52,15 +57,16 @@ def read_files(root: Place, tables: Iterable[pa.Table]) -> Iterator[EncodedBatch
             for table, encoded in read:
                 yield EncodedBatch(_numbers(table["row"]), *encoded)
         return
-    spellings, before = Spellings(os.fsencode(root)), None
+    before = None
+    reader = _Reader(os.fsencode(root), Spellings(os.fsencode(root)), follows_codes)
     for table in tables:
-        encoded = _read_or_stop(root, table, spellings, before)
+        encoded = _read_or_stop(root, table, reader, before)
         yield EncodedBatch(_numbers(table["row"]), *encoded)
         before = table.slice(table.num_rows - 1)
 
 
 def _read_or_stop(
-    root: Path, table: pa.Table, spellings: Spellings, before: pa.Table | None
+    root: Path, table: pa.Table, reader: "_Reader", before: pa.Table | None
 ) -> Encoded:
     """Read ``table``; ``before``: a row that was read before it.
 
@@ -68,18 +74,17 @@ def _read_or_stop(
     sector for the file system's: where no image of the table can be read, it is its neighbours that
     tell.
     """
-    where = os.fsencode(root)
     try:
-        return _read(where, table, spellings)
+        return reader.read(table)
     except OSError as error:
         if error.errno in _SHORTAGES:
             raise EngineError(f"cannot read images below {root}: {error}") from error
-        neighbours = _neighbours(where, table) or before
+        neighbours = _neighbours(reader.root, table) or before
         if neighbours is not None:
             columns = [name for name in table.column_names if name in _COLUMNS]
             more = pa.concat_tables([table.select(columns), neighbours.select(columns)])
             with suppress(OSError):
-                buffer, offsets, reasons, digests = _read(where, more, spellings)
+                buffer, offsets, reasons, digests = reader.read(more)
                 count = table.num_rows
                 return buffer, offsets[: count + 1], reasons[:count], digests[:count]
         raise Stopped(
@@ -107,24 +112,35 @@ def _neighbours(root: bytes, table: pa.Table) -> pa.Table | None:
     return pa.table({"path": pa.array(beside, table["path"].type)}) if beside else None
 
 
-def _read(root: bytes, table: pa.Table, spellings: Spellings) -> Encoded:
-    if "shard" not in table.column_names:
-        return _read_files(root, table["path"], spellings)
-    begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
-    shards = string_buffers(_names_in(table["shard"]))
-    return read_ranges(root, *shards, _numbers(begin), _numbers(size))
+@dataclass(frozen=True)
+class _Reader:
+    """Reads tables of files, or of ranges of shards, below ``root``."""
 
+    root: bytes
+    spellings: Spellings
+    follows_codes: bool
 
-def _read_files(root: bytes, paths: pa.ChunkedArray, spellings: Spellings) -> Encoded:
-    names = _names_in(paths)
-    encoded = read_whole_files(root, *string_buffers(names))
-    missing = np.flatnonzero(encoded[2] == _MISSING).tolist()
-    places = {i: place for i in missing if (place := spellings.on_disk(paths[i].as_py()))}
-    if not places:
-        return encoded
-    listed = enumerate(names.to_pylist())
-    spelled = pa.array([places.get(i, name) for i, name in listed], pa.large_binary())
-    return read_whole_files(root, *string_buffers(spelled))
+    def read(self, table: pa.Table) -> Encoded:
+        if "shard" not in table.column_names:
+            return self._read_named(table["path"])
+        begin, size = (pc.fill_null(table[name], -1) for name in ("byte_offset", "byte_count"))
+        shards, numbers = string_buffers(_names_in(table["shard"])), map(_numbers, (begin, size))
+        return read_ranges(self.root, *shards, *numbers, follows_codes=self.follows_codes)
+
+    def _read_named(self, paths: pa.ChunkedArray) -> Encoded:
+        names = _names_in(paths)
+        encoded = self._read_whole(names)
+        missing = np.flatnonzero(encoded[2] == _MISSING).tolist()
+        places = {i: place for i in missing if (place := self.spellings.on_disk(paths[i].as_py()))}
+        if not places:
+            return encoded
+        listed = enumerate(names.to_pylist())
+        return self._read_whole(
+            pa.array([places.get(i, name) for i, name in listed], pa.large_binary())
+        )
+
+    def _read_whole(self, names: pa.Array | pa.ChunkedArray) -> Encoded:
+        return read_whole_files(self.root, *string_buffers(names), follows_codes=self.follows_codes)
 
 
 def _names_in(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -91,7 +91,7 @@ def results_of(run: Run) -> Iterator[PatientResults]:
         row = review.row if review else None
         status = status_of(row)
         classes = tuple(_classes(scheme, patient, review))
-        share, *others = _shares(patient, review, _in_denominator(scheme, row or patient))
+        share, *others = _shares(patient, review, scheme.in_denominator(row or patient))
         yield PatientResults(
             patient=patient["patient"],
             identity="\n".join((*_identity_of(run), patient["patient"])),
@@ -117,12 +117,6 @@ def status_of(review: Row | None) -> Status:
     if review is None or review["status"] != "final":
         return "preliminary"
     return "corrected" if review["corrected"] else "final"
-
-
-def _in_denominator(scheme: Scheme, row: Row) -> int:
-    """Cells in the denominator by the counts of ``row``, of the network or of a review."""
-    codes = (one for one, counts in zip(scheme.codes, scheme.is_leukocyte, strict=True) if counts)
-    return sum(row[f"n_{code}"] for code in codes)
 
 
 def _shares(patient: Row, review: Released | None, denominator: int) -> Iterator[Result]:
@@ -183,7 +177,7 @@ def _share(row: Row, method: str, why_not: str, denominator: int) -> Result:
 def _classes(scheme: Scheme, patient: Row, review: Released | None) -> Iterator[Result]:
     """Each class's cells, of the denominator, or for each 100 leukocytes where it is none."""
     counted, method = (review.row, _corrected(review)) if review else (patient, _CALLED)
-    denominator = _in_denominator(scheme, counted)
+    denominator = scheme.in_denominator(counted)
     leukocytes = sum(
         counted[f"n_{one.code}"] for one in scheme.classes if one.role in ("blast", "leukocyte")
     )

@@ -39,7 +39,7 @@ class Differential:
 
     def leukocytes_reviewed(self, review: Mapping[str, Any]) -> int:
         """Cells in the denominator after the review, none without one."""
-        return sum(review.get(f"n_{one.code}", 0) for one in self.counted)
+        return self._scheme.in_denominator(review) if review else 0
 
     def of(
         self, row: Mapping[str, Any], review: Mapping[str, Any], unidentified: npt.NDArray[np.int64]

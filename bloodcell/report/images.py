@@ -124,7 +124,7 @@ def images_of(root: Place, cells: pa.Table) -> Iterator[tuple[int, bytes, bytes]
 
 def _for_a_browser(encoded: npt.NDArray[np.uint8]) -> tuple[bytes, bytes] | None:
     """Kind and bytes of an image that browsers show; None if nothing can read it."""
-    header = inspect(encoded)
+    header = inspect(encoded, follows_codes=False)
     is_small = max(header.width, header.height) <= LARGEST_SIDE_PX and len(encoded) <= LARGEST_BYTES
     if header.format in _AS_THEY_ARE and is_small and not header.needs_rewriting:
         return header.format.encode(), encoded.tobytes()

@@ -11,8 +11,8 @@ from bloodcell.server.tensors import from_values
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """How much of a body is JSON; what is behind it is tensors in binary."""
 MOST_JSON_BYTES = 4 * 1024 * 1024
-"""Two cells of 360 px. Read in the thread that answers everybody: pixels in some 0.1 s, nests of
-lists, at worst, in a second and forty times as much memory."""
+"""Two cells of 360 px. Read in the thread that answers everybody, and nests of lists take many
+times their bytes."""
 
 
 def read_request(

@@ -85,21 +85,28 @@ py::tuple batch_of(const Read& read) {
                           adopt(batch, digests, {count, sizeof(Digest)}));
 }
 
+Limits limits_with(bool follows_codes) {
+    Limits limits;
+    limits.follows_codes = follows_codes;
+    return limits;
+}
+
 py::tuple read_files(const std::string& root, const py::object& path_offsets,
-                     const py::object& path_bytes) {
+                     const py::object& path_bytes, bool follows_codes) {
     const Strings paths("path", path_offsets, path_bytes);
-    return batch_of([&] { return bloodcell::read_files(root, paths.column(), Limits{}); });
+    const Limits limits = limits_with(follows_codes);
+    return batch_of([&] { return bloodcell::read_files(root, paths.column(), limits); });
 }
 
 py::tuple read_ranges(const std::string& root, const py::object& shard_offsets,
                       const py::object& shard_bytes, const py::object& range_offsets,
-                      const py::object& range_sizes) {
+                      const py::object& range_sizes, bool follows_codes) {
     const Strings shards("shard", shard_offsets, shard_bytes);
     const auto count = static_cast<py::ssize_t>(shards.count());
     const bloodcell::ByteRanges ranges{view<std::int64_t>("range_offsets", range_offsets, {count}),
                                        view<std::int64_t>("range_sizes", range_sizes, {count})};
-    return batch_of(
-        [&] { return bloodcell::read_ranges(root, shards.column(), ranges, Limits{}); });
+    const Limits limits = limits_with(follows_codes);
+    return batch_of([&] { return bloodcell::read_ranges(root, shards.column(), ranges, limits); });
 }
 
 py::tuple read_memory(const py::sequence& images) {
@@ -141,8 +148,7 @@ ByteArray traits(const py::object& buffer, const py::object& offsets_array) {
     {
         // Safe for the reason that gate() gives.
         const py::gil_scoped_release unlocked;
-        Limits limits;
-        limits.follows_codes = false;
+        const Limits limits = limits_with(false);
         for (std::size_t i = 0; i < traits->size(); ++i) {
             const auto size = static_cast<std::size_t>(offsets[i + 1] - offsets[i]);
             const bloodcell::ImageHeader header =
@@ -156,9 +162,9 @@ ByteArray traits(const py::object& buffer, const py::object& offsets_array) {
 }
 
 bloodcell::ImageHeader inspect(const py::object& data, std::uint32_t min_side_px,
-                               std::uint32_t max_side_px) {
+                               std::uint32_t max_side_px, bool follows_codes) {
     const BufferView view(data);
-    Limits limits;
+    Limits limits = limits_with(follows_codes);
     limits.min_side_px = min_side_px;
     limits.max_side_px = max_side_px;
     return bloodcell::inspect(view.data(), view.size(), limits);
@@ -221,11 +227,12 @@ void register_images(py::module_& module) {
         .def_readonly("is_deep", &bloodcell::ImageHeader::is_deep)
         .def("__repr__", &describe);
     module.def("inspect", &inspect, py::arg("data"), py::kw_only(), py::arg("min_side_px") = 16,
-               py::arg("max_side_px") = 4096);
+               py::arg("max_side_px") = 4096, py::arg("follows_codes") = true);
     module.def("read_files", &read_files, py::arg("root"), py::arg("path_offsets"),
-               py::arg("path_bytes"));
+               py::arg("path_bytes"), py::kw_only(), py::arg("follows_codes") = true);
     module.def("read_ranges", &read_ranges, py::arg("root"), py::arg("shard_offsets"),
-               py::arg("shard_bytes"), py::arg("range_offsets"), py::arg("range_sizes"));
+               py::arg("shard_bytes"), py::arg("range_offsets"), py::arg("range_sizes"),
+               py::kw_only(), py::arg("follows_codes") = true);
     module.def("read_memory", &read_memory, py::arg("images"));
     module.def("digest", &digest, py::arg("data"));
     module.def("gate", &gate, py::arg("buffer"), py::arg("offsets"));

@@ -1,6 +1,7 @@
 """The posterior of a reviewed share, slowly and as the formulas of docs/statistics.md say."""
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 
 MIDDLES = [-8 + 0.25 * k + 0.125 for k in range(64)]
@@ -36,6 +37,58 @@ def leukocytes_left(
     alpha, beta = 8.4 * part + leukocytes, 8.4 * (1 - part) + seen - leukocytes
     mean, both = called * alpha / (alpha + beta), alpha + beta
     return mean, called * alpha * beta * (both + called) / (both**2 * (both + 1))
+
+
+def unseen_leukocytes(
+    unseen: list[int], seen: list[tuple[int, bool]], *, is_reported: bool
+) -> tuple[list[float], list[float]]:
+    """By bin how many of the ``unseen`` are leukocytes; by stratum the variance over its square."""
+    part, unsure = [1.0] * 8, [0.0] * 8
+    for h in range(8):
+        called = sum(n for k, n in enumerate(unseen) if STRATUM[k] == h)
+        own = sum(STRATUM[k] == h for k, _ in seen)
+        if called and not is_reported:
+            mean, variance = leukocytes_left(called, own, own, len(seen), len(seen))
+            part[h], unsure[h] = mean / called, variance / mean**2
+    return [n * part[STRATUM[k]] for k, n in enumerate(unseen)], unsure
+
+
+def pulls(hits: list[float], left: list[float], share: float) -> list[float]:
+    """Of each stratum the blasts above those at ``share``."""
+    above = [hit - share * n for hit, n in zip(hits, left, strict=True)]
+    return [sum(x for k, x in enumerate(above) if STRATUM[k] == h) for h in range(8)]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The distribution of a share: a weight and a normal one a curve, cut off at both ends."""
+
+    curves: list[tuple[float, NormalDist]]
+    least: float
+    most: float
+
+    def below(self, share: float) -> float:
+        if share >= self.most:
+            return 1.0
+        return sum(w * d.cdf(share) for w, d in self.curves) if share >= self.least else 0.0
+
+    def quantile(self, mass: float) -> float:
+        low, high = self.least, self.most
+        if self.below(low) >= mass:
+            return low
+        for _ in range(24):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.below(middle) < mass else (low, middle)
+        return (low + high) / 2
+
+    def of_blood(self, total: float) -> "Mixture":
+        """Of what ``total`` cells are a sample of."""
+        curves = []
+        for w, d in self.curves:
+            mean = (total * d.mean + 1) / (total + 2)
+            spread = math.sqrt(d.stdev**2 + mean * (1 - mean) / (total + 3))
+            curves.append((w, NormalDist(mean, spread)))
+        return Mixture(curves, 0.0, 1.0)
 
 
 def slow_share(
@@ -75,14 +128,7 @@ def slow_share(
         ]
         looked_at[k] += 1
         blasts_seen[k] += is_blast
-    part, unsure = [1.0] * 8, [0.0] * 8
-    for h in range(8):
-        called = sum(n for k, n in enumerate(unseen) if STRATUM[k] == h)
-        own = sum(STRATUM[k] == h for k, _ in seen)
-        if called and not is_reported:
-            mean, variance_left = leukocytes_left(called, own, own, len(seen), len(seen))
-            part[h], unsure[h] = mean / called, variance_left / mean**2
-    left = [n * part[STRATUM[k]] for k, n in enumerate(unseen)]
+    left, unsure = unseen_leukocytes(unseen, seen, is_reported=is_reported)
     total, all_weight = blasts + others + sum(left), sum(weight)
     curves = []
     for i, w in enumerate(weight):
@@ -93,40 +139,18 @@ def slow_share(
         for k in range(64):
             p, s = chance(i, k), strength[k] + looked_at[k]
             spread += left[k] * p * (1 - p) * (s + left[k]) / (s + 1)
-        for h in range(8):
-            own_bins = [k for k in range(64) if STRATUM[k] == h]
-            pull = sum(hits[k] - mean / total * left[k] for k in own_bins)
-            spread += unsure[h] * pull**2
+        spread += sum(
+            u * pull**2 for u, pull in zip(unsure, pulls(hits, left, mean / total), strict=True)
+        )
         curves.append((w / all_weight, NormalDist(mean / total, math.sqrt(spread) / total)))
     most = blasts + others + sum(unseen)
-    limits = [blasts / most, 1 - others / most]
-
-    def below(share: float) -> float:
-        if share >= limits[1]:
-            return 1.0
-        return sum(w * d.cdf(share) for w, d in curves) if share >= limits[0] else 0.0
-
-    def quantile(mass: float) -> float:
-        low, high = limits
-        if below(low) >= mass:
-            return low
-        for _ in range(24):
-            middle = (low + high) / 2
-            low, high = (middle, high) if below(middle) < mass else (low, middle)
-        return (low + high) / 2
-
-    share, interval = quantile(0.5), (quantile(0.025), quantile(0.975))
-    limits = [0.0, 1.0]
-    for i, (w, d) in enumerate(curves):
-        mean = (total * d.mean + 1) / (total + 2)
-        spread = math.sqrt(d.stdev**2 + mean * (1 - mean) / (total + 3))
-        curves[i] = (w, NormalDist(mean, spread))
-    if is_reported:
-        interval = quantile(0.025), quantile(0.975)
+    scored = Mixture(curves, blasts / most, 1 - others / most)
+    blood = scored.of_blood(total)
+    interval = blood if is_reported else scored
     return {
-        "share": share,
-        "low": interval[0],
-        "high": interval[1],
-        "under_20": below(0.2),
+        "share": scored.quantile(0.5),
+        "low": interval.quantile(0.025),
+        "high": interval.quantile(0.975),
+        "under_20": blood.below(0.2),
         "surprise": score / math.sqrt(variance) if variance else 0.0,
     }
