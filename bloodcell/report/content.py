@@ -8,7 +8,7 @@ from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
 from bloodcell.report.counting import cells_counted_by_hand
 from bloodcell.report.differential import Differential
-from bloodcell.report.estimates import estimate_of, in_blood, percent_of, shares_of
+from bloodcell.report.estimates import Estimate, estimate_of, in_blood, percent_of, shares_of
 from bloodcell.report.gallery import Cells, Survey
 from bloodcell.report.packs import page_name
 from bloodcell.report.readings import readings
@@ -58,14 +58,18 @@ class Content:
             one if one.is_given else estimate_of(row)
             for one, row in zip(reviewed, self.rows, strict=True)
         ]
+        self._blood = self._of_blood()
+        self._by_hand = cells_counted_by_hand(*shares_of(self._blood))
+
+    def _of_blood(self) -> list[Estimate]:
+        """The best estimates, of the blood: only where cells were looked at they are not yet so."""
         cells = [self._leukocytes_reviewed(row["patient"]) for row in self.rows]
-        self._blood = in_blood(reviewed, cells)
-        # A share without a review is of the blood already.
-        of_blood = [
-            self._blood[place] if one.is_given else self._best[place]
-            for place, one in enumerate(reviewed)
+        looked_at = [bool(self.reviews.of(row["patient"]).get("basis")) for row in self.rows]
+        of_counted = in_blood(self._best, cells)
+        return [
+            blood if is_counted else best
+            for blood, best, is_counted in zip(of_counted, self._best, looked_at, strict=True)
         ]
-        self._by_hand = cells_counted_by_hand(*shares_of(of_blood))
 
     def _leukocytes_reviewed(self, patient: str) -> int:
         return self._differential.leukocytes_reviewed(self.reviews.of(patient))

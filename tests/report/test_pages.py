@@ -246,6 +246,29 @@ def test_pictures_of_evaluate_are_linked_if_they_are_there(run: Run, tmp_path: P
     assert "../evaluation" not in (run.folder / "report" / "index.html").read_text()
 
 
+def test_the_interval_of_the_blood_stands_below_that_of_cells_that_were_looked_at(
+    demanding_run: Run, tmp_path: Path
+) -> None:
+    copy = reviewed(demanding_run, tmp_path / "run")
+    adjusted = [one["patient"] for one in copy.patients.to_pylist() if one["blast_percent"]]
+    unseen = next(name for name in adjusted if name not in ("phantom-000", "phantom-001"))
+    answers = {unseen: PatientAnswers({}, True, "")}
+    given = Answers(run_identity(copy), plan_identity(copy), "", answers)
+    copy = apply_answers(copy, given, "C", "answers").run
+    write_report(copy)
+    looked_at, signed = (page_path(copy, name).read_text() for name in ("phantom-000", unseen))
+    assert 'id="blood"' in looked_at
+    assert "Share and interval after review are of the cells" in looked_at
+    # As the network has it the interval is of the blood already.
+    assert 'id="blood"' not in signed
+    assert "interval and bands are of the" in signed
+    assert by_hand_of(signed) == by_hand_of(page_path(demanding_run, unseen).read_text())
+
+
+def by_hand_of(html: str) -> str:
+    return html.split('id="by-hand">')[1].split("<", maxsplit=1)[0]
+
+
 def test_a_page_that_would_be_the_same_is_not_written_again(run: Run, tmp_path: Path) -> None:
     copy = reviewed(run, tmp_path / "run")
     before = {path: path.stat().st_ino for path in pages_of(copy)}
