@@ -76,12 +76,12 @@ def test_a_share_that_was_away_for_a_moment_costs_no_cell(
 ) -> None:
     real, calls = source.read_whole_files, iter(range(100))
 
-    def away_for_a_moment(*arguments: object) -> object:
+    def away_for_a_moment(*arguments: object, **options: object) -> object:
         if next(calls) != 6:
-            return real(*arguments)
+            return real(*arguments, **options)
         share.rename(tmp_path / "elsewhere")
         try:
-            return real(*arguments)
+            return real(*arguments, **options)
         finally:
             (tmp_path / "elsewhere").rename(share)
 
