@@ -218,6 +218,8 @@ void tiff_packbits() {
     CHECK(packed_as({0x81, 5, 0xCC, 5}) == Reason::corrupt);      // one too many
     CHECK(packed_as({0x81, 5, 51, 7, 7, 7}) == Reason::corrupt);  // 52 follow, it says
     CHECK(packed_as({0x81, 5, 0xCD}) == Reason::corrupt);
+    CHECK(packed_as(Bytes(2 * 180 - 4, 0x80) + Bytes{0x81, 5, 0xCD, 5}) == Reason::none);
+    CHECK(packed_as(Bytes(2 * 180 - 3, 0x80) + Bytes{0x81, 5, 0xCD, 5}) == Reason::corrupt);
 }
 
 // A gray page and behind it another one, whose directory has the tags.

@@ -55,11 +55,13 @@ bool says_several(std::string_view text, std::string_view key) noexcept {
 }
 
 // Whether PackBits (TIFF 6.0, section 9) unpacks to just `unpacked` bytes: where a count is changed
-// the rest is shifted, of which libtiff but drops what does not fit.
+// the rest is shifted, of which libtiff but drops what does not fit. No run takes more than two bytes
+// for each that it gives. Counts that give nothing may be among them, but not beyond that: thousands
+// of strips may all lie in the same megabytes of them.
 bool has_runs_for(Bytes file, std::uint64_t at, std::uint64_t size,
                   std::uint64_t unpacked) noexcept {
     constexpr std::uint8_t nothing = 0x80;
-    const std::uint64_t end = at + size;
+    const std::uint64_t end = at + std::min(size, 2 * unpacked);
     std::uint64_t bytes = 0;
     while (at < end && bytes < unpacked) {
         const std::uint8_t count = file.data[at];
