@@ -149,6 +149,17 @@ void test_refusals() {
     bad = prior();
     bad.intercept[1] = std::nan("");
     CHECK(refusal([&] { bad.check(); }).find("intercept") == 0);
+    // Finite, but of no finite share.
+    bad.intercept[1] = 1e200;
+    CHECK(refusal([&] { bad.check(); }).find("intercept") == 0);
+    bad = prior();
+    bad.log_slope_scale = 1e-200;
+    CHECK(refusal([&] { bad.check(); }).find("intercept_scale and log_slope_scale") == 0);
+    RecalibrationPrior widest = {{1e9, 1e9, -1e9}, {-1e9, 1e9, 1e9}, 1e-9, 1e-9, 0.999999, 1e9};
+    widest.check();
+    const ReviewedShare share = estimated_share(widest, histogram().data());
+    CHECK(share.low >= 0 && share.low <= share.share && share.share <= share.high &&
+          share.high <= 1);
 }
 
 }  // namespace

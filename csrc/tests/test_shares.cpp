@@ -86,7 +86,9 @@ void test_refusals() {
     for (const ShiftModel& wrong :
          {ShiftModel{Shape(bell(4)), Shape(bell(-4)), {-1, 0.5}, {1, 0.5}, 500},
           ShiftModel{Shape(bell(4)), Shape(bell(-4)), {1, 0}, {1, 0.5}, 500},
-          ShiftModel{Shape(bell(4)), Shape(bell(-4)), {1, 0.5}, {1, 0.5}, 0}}) {
+          ShiftModel{Shape(bell(4)), Shape(bell(-4)), {1, 0.5}, {1, 0.5}, 0},
+          ShiftModel{Shape(bell(4)), Shape(bell(-4)), {1e200, 0.5}, {1, 0.5}, 500},
+          ShiftModel{Shape(bell(4)), Shape(bell(-4)), {1, 0.5}, {1, 0.5}, 1e200}}) {
         CHECK(!refusal([&] { wrong.check(); }).empty());
     }
 }

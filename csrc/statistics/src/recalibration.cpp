@@ -65,20 +65,23 @@ std::array<double, curve_features> features_of(const std::int64_t* histogram) {
 }
 
 void RecalibrationPrior::check() const {
-    const auto finite = [](double x) { return std::isfinite(x); };
-    if (!std::all_of(intercept.begin(), intercept.end(), finite) ||
-        !std::all_of(log_slope.begin(), log_slope.end(), finite)) {
-        throw std::invalid_argument("intercept and log_slope: expected finite coefficients");
+    // Far beyond any fit, and near enough that no curve's chance overflows: all would be NaN.
+    constexpr double most = 1e9;
+    const auto usable = [](double x) { return std::abs(x) <= most; };
+    const auto positive = [](double x) { return x >= 1 / most && x <= most; };
+    if (!std::all_of(intercept.begin(), intercept.end(), usable) ||
+        !std::all_of(log_slope.begin(), log_slope.end(), usable)) {
+        throw std::invalid_argument("intercept and log_slope: expected coefficients within 1e9");
     }
-    if (!(intercept_scale > 0 && finite(intercept_scale) && log_slope_scale > 0 &&
-          finite(log_slope_scale))) {
-        throw std::invalid_argument("intercept_scale and log_slope_scale: expected above 0");
+    if (!positive(intercept_scale) || !positive(log_slope_scale)) {
+        throw std::invalid_argument(
+            "intercept_scale and log_slope_scale: expected above 0, 1e-9 to 1e9");
     }
     if (!(std::abs(correlation) < 1)) {
         throw std::invalid_argument("correlation: expected between -1 and 1");
     }
-    if (!(worth_cells > 0 && finite(worth_cells))) {
-        throw std::invalid_argument("worth_cells: expected above 0");
+    if (!positive(worth_cells)) {
+        throw std::invalid_argument("worth_cells: expected above 0, 1e-9 to 1e9");
     }
 }
 

@@ -93,16 +93,17 @@ double Spread::shift(double z) const { return scale * std::sinh(tail * z) / tail
 double Spread::slope(double z) const { return scale * std::cosh(tail * z); }
 
 void ShiftModel::check() const {
+    constexpr double most = 1e9;  // far beyond any fit: what follows of larger ones overflows
     for (const Spread& spread : {blast_spread, other_spread}) {
-        if (!(spread.scale >= 0 && std::isfinite(spread.scale))) {
-            throw std::invalid_argument("expected a scale of 0 or more");
+        if (!(spread.scale >= 0 && spread.scale <= most)) {
+            throw std::invalid_argument("expected a scale of 0 to 1e9");
         }
         if (!(spread.tail > 0 && spread.tail <= 2)) {
             throw std::invalid_argument("expected a tail above 0, at most 2");
         }
     }
-    if (!(worth_cells > 0 && std::isfinite(worth_cells))) {
-        throw std::invalid_argument("expected a worth in cells above 0");
+    if (!(worth_cells > 0 && worth_cells <= most)) {
+        throw std::invalid_argument("expected a worth in cells above 0, at most 1e9");
     }
 }
 

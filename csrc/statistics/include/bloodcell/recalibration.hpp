@@ -48,7 +48,8 @@ struct RecalibrationPrior {
     double correlation;
     double worth_cells;
 
-    // Throws std::invalid_argument for a number that is not finite or out of its range.
+    // Throws std::invalid_argument for a number that is out of its range: up to 1e9, scales and
+    // worth 1e-9 or more, the correlation between -1 and 1.
     void check() const;
 };
 

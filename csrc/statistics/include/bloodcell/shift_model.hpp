@@ -54,7 +54,7 @@ private:
 
 // How far one kind's shapes lie apart between patients.
 struct Spread {
-    double scale;  // log-odds, 0 or more
+    double scale;  // log-odds, 0 to 1e9
     double tail;   // above 0; 0.5 gives a kurtosis of about 5
 
     double shift(double z) const;
