@@ -71,6 +71,9 @@ set_target_properties(bloodcell PROPERTIES
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/bloodcell)
 write_basic_package_version_file(bloodcell-config-version.cmake COMPATIBILITY SameMinorVersion)
+# As deep as Debian's lib/x86_64-linux-gnu too.
+file(RELATIVE_PATH prefix_from_package
+  ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(csrc/embedding/bloodcell.pc.in bloodcell.pc @ONLY)
 install(TARGETS bloodcell EXPORT bloodcell)
 install(FILES ${header} TYPE INCLUDE)

@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import ninja
 import pyarrow as pa
 import pytest
 from embedding.test_patients import rows_by_python
@@ -164,6 +165,26 @@ def test_pkg_config_and_a_bare_compiler_do_too(prefix: Path, tmp_path: Path) -> 
     )
     assert done.returncode == 2
     assert done.stderr.startswith("usage")
+
+
+@pytest.mark.parametrize("lib", ["lib", "lib/x86_64-linux-gnu"])
+def test_pkg_config_finds_the_header_from_however_deep_a_folder(lib: str, tmp_path: Path) -> None:
+    switches = ("-DBLOODCELL_BUILD_EXTENSION=OFF", "-DBLOODCELL_BUILD_LIBRARY=ON")
+    program = f"-DCMAKE_MAKE_PROGRAM={Path(ninja.BIN_DIR) / 'ninja'}"
+    folder = f"-DCMAKE_INSTALL_LIBDIR={lib}"
+    run(CMAKE, "-S", ROOT, "-B", tmp_path / "b", "-G", "Ninja", program, folder, *switches)
+    package = tmp_path / "prefix" / lib / "pkgconfig"
+    package.mkdir(parents=True)
+    (package / "bloodcell.pc").write_bytes((tmp_path / "b" / "bloodcell.pc").read_bytes())
+    text = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "bloodcell"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PKG_CONFIG_PATH": str(package)},
+    ).stdout
+    folders = [Path(flag[2:]).resolve() for flag in text.split() if flag[:2] in ("-I", "-L")]
+    assert folders == [tmp_path / "prefix" / "include", tmp_path / "prefix" / lib]
 
 
 def test_another_minor_version_is_refused_by_the_package(prefix: Path, tmp_path: Path) -> None:
