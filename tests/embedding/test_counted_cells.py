@@ -29,9 +29,9 @@ def test_a_patient_is_finished_once(tiny: EmbeddedModel) -> None:
     ("cell", "probabilities", "message"),
     [
         ((5, 11, 0, 0.0, 1), [1.0], "reason is 0 to 10, not 11"),
-        ((5, 0, 0, 0.0, 1), [float("nan")], ""),
-        ((5, 0, 0, 0.0, 1), [1.5], ""),
-        ((-5, 0, 0, 0.0, 1), [1.0], ""),
+        ((5, 0, 0, 0.0, 1), [float("nan")], "probability of class 0 is nan, not 0 to 1"),
+        ((5, 0, 0, 0.0, 1), [0.0, 1.5], "probability of class 1 is 1.500000, not 0 to 1"),
+        ((-5, 0, 0, 0.0, 1), [1.0], "row is negative"),
         ((5, 0, 0, 0.0, 1), [0.0], "its probabilities sum to 0.000000, not 1"),
         ((5, 0, 0, 0.0, 1), [0.3], "its probabilities sum to 0.300000, not 1"),
         ((5, 0, 0, 0.0, 1), [1.0, 1.0], "its probabilities sum to 2.000000, not 1"),

@@ -144,6 +144,12 @@ void PatientCounts::take(const std::string& patient, const Patient& part) {
 void PatientCounts::check_scored(const bloodcell_cell& cell, const float* probabilities) const {
     const std::size_t classes = model_->roles().size();
     constexpr double step = 1.0 / probability_one;
+    if (cell.row < 0) throw std::invalid_argument("row is negative");
+    for (std::size_t c = 0; c < classes; ++c) {
+        if (probabilities[c] >= 0 && probabilities[c] <= 1) continue;
+        throw std::invalid_argument("probability of class " + std::to_string(c) + " is " +
+                                    std::to_string(probabilities[c]) + ", not 0 to 1");
+    }
     // Each is rounded to a multiple of a step, by at most half of one; twice that is allowed.
     const double sum = std::accumulate(probabilities, probabilities + classes, 0.0);
     if (std::abs(sum - 1.0) > static_cast<double>(classes) * step) {
@@ -181,8 +187,8 @@ void PatientCounts::add(const std::string& patient, const bloodcell_cell* cells,
                 part.accumulator.reject(&own, &reason, 1);
             } else {
                 const float* const own_probabilities = probabilities + i * classes;
-                part.accumulator.add(&own, &cell.row, own_probabilities, 1);
                 check_scored(cell, own_probabilities);
+                part.accumulator.add(&own, &cell.row, own_probabilities, 1);
                 part.unstained += cell.stained == 0 ? 1 : 0;
                 part.unidentified += is_unidentified(own_probabilities, classes) ? 1 : 0;
             }
