@@ -159,11 +159,16 @@ py::object sample_share(const py::object& cells, const py::object& seen, const p
     const auto* seen_counts = view<std::int64_t>("seen", seen, {count});
     const auto* blast_counts = view<std::int64_t>("blasts", blasts, {count});
     const auto* other_counts = view<std::int64_t>("others", others, {count});
+    if (known_blasts < 0 || known < known_blasts) {
+        throw py::value_error("known_blasts: expected 0 to known, " + std::to_string(known) +
+                              ", found " + std::to_string(known_blasts));
+    }
     std::vector<bloodcell::Stratum> drawn;
     for (py::ssize_t h = 0; h < count; ++h) {
         drawn.push_back({cell_counts[h], seen_counts[h], blast_counts[h], other_counts[h]});
+        // Subtracted, not added: no pair of counts can overflow it.
         if (blast_counts[h] >= 0 && other_counts[h] >= 0 && seen_counts[h] <= cell_counts[h] &&
-            blast_counts[h] + other_counts[h] <= seen_counts[h]) {
+            blast_counts[h] <= seen_counts[h] - other_counts[h]) {
             continue;
         }
         throw py::value_error("expected blasts + others <= seen <= cells in stratum " +

@@ -63,6 +63,16 @@ def test_cells_that_are_no_leukocytes_leave_the_denominator() -> None:
     assert np.isnan(share_of([10], [10], [0], [0]).share)
 
 
+def test_counts_that_contradict_each_other_are_refused() -> None:
+    most = np.iinfo(np.int64).max
+    for counts in ([5], [6], [0], [0]), ([5], [5], [4], [2]), ([5], [5], [most], [most]):
+        with pytest.raises(ValueError, match="stratum 0"):
+            share_of(*counts)
+    for known in ({"known": -1}, {"known": 1, "known_blasts": 2}, {"known_blasts": -1}):
+        with pytest.raises(ValueError, match="known_blasts"):
+            share_of([5], [5], [4], [1], **known)
+
+
 def test_intervals_cover_whatever_the_strata_hold() -> None:
     rng, cells = np.random.default_rng(0), np.array([3000, 500, 300, 200, 200, 300, 300, 200])
     drawn = np.array([10, 3, 3, 3, 3, 3, 3, 2])
