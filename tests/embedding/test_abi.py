@@ -5,6 +5,7 @@ import subprocess
 from ctypes import sizeof
 from pathlib import Path
 
+import pytest
 from helpers.embedded import (
     ROOT,
     About,
@@ -17,6 +18,7 @@ from helpers.embedded import (
     Report,
     Reviewed,
     ReviewInput,
+    run,
 )
 
 EMBEDDING = ROOT / "csrc" / "embedding"
@@ -38,6 +40,23 @@ def test_the_header_declares_exactly_what_is_listed() -> None:
     text = (EMBEDDING / "include" / "bloodcell.h").read_text()
     declared = re.findall(r"^BLOODCELL_API .*?\b(bloodcell_\w+)\(", text, re.M)
     assert sorted(declared) == sorted(listed())
+
+
+@pytest.mark.parametrize(("compiler", "standard"), [("cc", "c99"), ("c++", "c++11")])
+def test_a_strict_compiler_has_no_word_against_the_header(
+    compiler: str, standard: str, tmp_path: Path
+) -> None:
+    source = tmp_path / ("first.c" if compiler == "cc" else "first.cpp")
+    source.write_text(
+        "#include <bloodcell.h>\n"
+        "size_t first(void) {\n"
+        "  bloodcell_report report = BLOODCELL_INIT(report);\n"
+        "  return report.struct_size;\n"
+        "}\n"
+    )
+    strict = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+    header = ["-I", EMBEDDING / "include"]
+    run(compiler, f"-std={standard}", *strict, "-fsyntax-only", *header, source)
 
 
 def test_structs_have_the_sizes_of_the_first_version_or_grew() -> None:

@@ -36,6 +36,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A struct that is empty but for its struct_size: `bloodcell_report r = BLOODCELL_INIT(r);`
+ * For C99 and C++11. */
+#ifdef __cplusplus
+template <typename Struct>
+Struct bloodcell_empty() {
+    Struct made = Struct();
+    made.struct_size = sizeof(Struct);
+    return made;
+}
+#define BLOODCELL_INIT(name) bloodcell_empty<decltype(name)>()
+#else
+#define BLOODCELL_INIT(name) {.struct_size = sizeof(name)}
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -48,13 +62,6 @@ extern "C" {
 #define BLOODCELL_API __attribute__((visibility("default")))
 #else
 #define BLOODCELL_API
-#endif
-
-/* A struct that is empty but for its struct_size: `bloodcell_report r = BLOODCELL_INIT(r);` */
-#ifdef __cplusplus
-#define BLOODCELL_INIT(name) {sizeof(name)}
-#else
-#define BLOODCELL_INIT(name) {.struct_size = sizeof(name)}
 #endif
 
 typedef enum bloodcell_status {
@@ -122,7 +129,8 @@ BLOODCELL_API const char* bloodcell_last_error(void);
  * of. From any thread, also from several at a time; it must not throw and not call the library.
  * `message` is valid during the call. */
 typedef void (*bloodcell_log_function)(int32_t level, const char* message, void* user);
-/* Of the whole process; null: silence, as in the beginning. */
+/* Of the whole process; null: silence, as in the beginning. When it returns, another thread that is
+ * inside a call may still be in the former callback: its `user` has to outlive that call. */
 BLOODCELL_API int bloodcell_set_log(bloodcell_log_function log, void* user);
 
 /* ---- A model ---- */
@@ -207,7 +215,8 @@ BLOODCELL_API int bloodcell_score(const bloodcell_model* model, const bloodcell_
                                   size_t count, bloodcell_cell* cells, float* probabilities);
 
 /* What the network gets of an image: float32, channels first, 3 * input_px * input_px of them.
- * capacity: elements of `pixels`. To hold a camera's way of colours against the model's. */
+ * capacity: elements of `pixels`. To hold a camera's way of colours against the model's.
+ * INVALID_ARGUMENT also for a side over 4096 px, BUFFER_TOO_SMALL. */
 BLOODCELL_API int bloodcell_network_input(const bloodcell_model* model,
                                           const bloodcell_image* image, float* pixels,
                                           size_t capacity);
@@ -216,7 +225,7 @@ typedef struct bloodcell_header {
     size_t struct_size;
     int32_t reason;     /* bloodcell_reason; 0: whole, and of a kind that decodes right */
     const char* format; /* jpeg, tiff, png, bmp or unknown; stays */
-    int32_t width;      /* as stored, before a turn by EXIF; 0: not known */
+    int32_t width;      /* as stored, before a turn by EXIF; 0: not known; 2^31 - 1: that or more */
     int32_t height;
 } bloodcell_header;
 
