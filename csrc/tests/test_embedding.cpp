@@ -1,5 +1,6 @@
 // Cards, schemes, digests and probabilities of libbloodcell, and its border against misuse.
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <vector>
@@ -80,6 +81,7 @@ void test_probabilities() {
           q[2] == 0.21875F);
     const float wrong[] = {0.0F, std::numeric_limits<float>::infinity()};
     CHECK(!calibrated(wrong, 2, 1.0, {}, p) && std::isnan(p[0]) && std::isnan(p[1]));
+    CHECK(!calibrated(logits, 2, 1e-310, {}, p) && std::isnan(p[0]) && std::isnan(p[1]));
 }
 
 void test_card() {
@@ -95,6 +97,10 @@ void test_card_refusals() {
     CHECK(refuses_card(with("name = ", "name = ="), "TOML"));
     CHECK(refuses_card(with("version = \"0\"", ""), "version"));
     CHECK(refuses_card(with("input_px = 8", "input_px = true"), "preprocessing.input_px"));
+    for (const char* wrong : {"8.5", "0.5", "4097"}) {
+        CHECK(refuses_card(with("input_px = 8", std::string("input_px = ") + wrong),
+                           "preprocessing.input_px: a whole number of 1 to 4096"));
+    }
     CHECK(refuses_card(with("region = 0.7", "region = 1.2"), "preprocessing.region"));
     CHECK(refuses_card(with("region = 0.7", "region = 0.7\ncrop = 1"), "preprocessing.crop"));
     CHECK(refuses_card(with("\"linear\"", "\"lanczos3\""), "'lanczos3' is not implemented"));
@@ -105,6 +111,7 @@ void test_card_refusals() {
         return with("temperature = 1.5", "temperature = 1.5\nprior_ratios = " + numbers);
     };
     CHECK(read_card(ratios("[0, 2.5]"), "").prior_ratios == std::vector<double>({0, 2.5}));
+    CHECK(read_card(ratios("[]"), "").prior_ratios.empty());
     for (const char* wrong : {"[1]", "[1, -1]", "[1, nan]", "1"}) {
         CHECK(refuses_card(ratios(wrong), "calibration.prior_ratios"));
     }
@@ -178,6 +185,10 @@ void test_gate_and_texts() {
     bloodcell_header header = BLOODCELL_INIT(header);
     CHECK(bloodcell_gate(nullptr, 0, &header) == BLOODCELL_OK);
     CHECK(header.reason == BLOODCELL_EMPTY && header.struct_size == sizeof header);
+    std::vector<std::uint8_t> wide(54, 0xFF);
+    wide[0] = 'B', wide[1] = 'M', wide[14] = 40, wide[15] = wide[16] = wide[17] = 0;
+    CHECK(bloodcell_gate(wide.data(), wide.size(), &header) == BLOODCELL_OK);
+    CHECK(header.reason == BLOODCELL_TOO_LARGE && header.width == INT32_MAX && header.height == 1);
     CHECK(bloodcell_gate(nullptr, 4, &header) == BLOODCELL_INVALID_ARGUMENT);
     CHECK(bloodcell_gate(nullptr, 0, nullptr) == BLOODCELL_INVALID_ARGUMENT);
     CHECK(std::string(bloodcell_reason_text(BLOODCELL_TRUNCATED)) == "truncated");

@@ -26,6 +26,7 @@ from helpers.embedded import (
 from helpers.pictures import PICTURES
 from helpers.tiny_model import write_tiny_model
 from helpers.tiny_onnx import tiny_onnx
+from onnx import TensorProto, helper, load_model_from_string
 
 
 def card_with(old: str, new: str) -> Callable[[Path], None]:
@@ -46,6 +47,12 @@ def weights_of(onnx: bytes) -> Callable[[Path], None]:
         card_with(old, hashlib.sha256(onnx).hexdigest())(folder)
 
     return change
+
+
+def with_second_input(onnx: bytes) -> bytes:
+    model = load_model_from_string(onnx)
+    model.graph.input.append(helper.make_tensor_value_info("age", TensorProto.FLOAT, ["n", 1]))
+    return bytes(model.SerializeToString())
 
 
 def replaced_by_a_folder(folder: Path) -> None:
@@ -69,6 +76,7 @@ def replaced_by_a_folder(folder: Path) -> None:
         (card_with("input_px = 8", "input_px = 9"), "takes [N, 3, 8, 8]"),
         (weights_of(b"no network"), "cannot be loaded as ONNX"),
         (weights_of(tiny_onnx(8, 3)), "gives [N, 3]; its card says"),
+        (weights_of(with_second_input(tiny_onnx(8, 18))), "has 2 inputs: one, of the pixels"),
     ],
 )
 def test_a_model_folder_at_odds_with_itself_is_refused(
@@ -147,6 +155,16 @@ def test_images_that_cannot_be_are_named(tiny: EmbeddedModel) -> None:
         assert refused.value.message.startswith("images[1]")
         assert message in refused.value.message
     assert bytes(cells) == bytes(2 * ctypes.sizeof(Cell))
+
+
+def test_the_network_s_input_is_of_no_larger_image_than_can_be_scored(tiny: EmbeddedModel) -> None:
+    pixels, image = np.zeros(192, np.float32), image_of(np.zeros((1, 4096, 3), np.uint8), 0)
+    arguments = tiny.handle, byref(image), pointer(pixels), c_size_t(192)
+    tiny.library("network_input", *arguments)
+    image.width = 4097
+    image.stride = 3 * 4097
+    with pytest.raises(CallError, match="invalid argument: image has a side of 4097 pixels"):
+        tiny.library("network_input", *arguments)
 
 
 def test_buffers_too_small_say_how_large(tiny: EmbeddedModel) -> None:

@@ -1,6 +1,7 @@
 #include "card.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "failure.hpp"
 #include "toml_reading.hpp"
@@ -32,9 +33,12 @@ Preprocessing preprocessing_of(const toml::table& table) {
         refuse(interpolation, "'" + kind + "' is not implemented in this library: 'linear' is");
     }
     if (kind != "linear") refuse(interpolation, "'linear' is");
-    if (positive_of(side) < 1 || positive_of(side) > 4096) refuse(side, "1 to 4096 is");
+    const double input_px = positive_of(side);
+    if (input_px != std::floor(input_px) || input_px > 4096) {
+        refuse(side, "a whole number of 1 to 4096 is");
+    }
     if (positive_of(region) > 1) refuse(region, "at most 1 is");
-    return {static_cast<int>(positive_of(side)), positive_of(region),
+    return {static_cast<int>(input_px), positive_of(region),
             truth_of(entry_of(table, "antialias", name)),
             rgb_of(entry_of(table, "mean", name), true),
             rgb_of(entry_of(table, "std", name), false)};
@@ -118,6 +122,8 @@ Smears smears_of(const toml::table& table) {
 }
 
 std::vector<double> prior_ratios_of(const Entry& entry, std::size_t classes) {
+    // As `refit_differential` writes it where no class has cells enough.
+    if (array_of(entry).empty()) return {};
     std::vector<double> ratios = numbers_of(entry, classes);
     for (const double ratio : ratios) {
         if (ratio < 0) refuse(entry, "numbers of 0 or more are");

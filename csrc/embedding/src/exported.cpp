@@ -1,4 +1,5 @@
 // The functions of bloodcell.h: arguments are checked here, the work is done elsewhere.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -100,6 +101,12 @@ void check_image(const bloodcell_image& image, std::size_t place) {
     if (image.row < 0) throw bad_argument(name + ".row is negative");
 }
 
+// A header may claim more pixels than the struct can say.
+std::int32_t side_of(std::uint32_t px) {
+    constexpr std::uint32_t most = std::numeric_limits<std::int32_t>::max();
+    return static_cast<std::int32_t>(std::min(px, most));
+}
+
 std::string patient_of(const char* patient) {
     const std::string name = &checked(patient, "patient");
     if (name.empty()) throw bad_argument("patient is empty");
@@ -192,6 +199,11 @@ int bloodcell_network_input(const bloodcell_model* model, const bloodcell_image*
     return guarded([&] {
         const auto open = models().get(model);
         check_image(checked(image, "image"), 0);
+        const auto longer = static_cast<std::uint32_t>(std::max(image->width, image->height));
+        if (longer > Limits{}.max_side_px) {
+            throw bad_argument("image has a side of " + std::to_string(longer) + " pixels, " +
+                               std::to_string(Limits{}.max_side_px) + " or fewer are expected");
+        }
         checked(pixels, "pixels");
         const Preprocessing& preprocessing = open->card().preprocessing;
         if (capacity < preprocessing.elements()) {
@@ -209,8 +221,8 @@ int bloodcell_gate(const uint8_t* bytes, size_t size, bloodcell_header* header) 
         if (size > 0) checked(bytes, "bytes");
         const ImageHeader seen = inspect(bytes, size, Limits{});
         give({0, static_cast<std::int32_t>(seen.reason),
-              format_names[static_cast<std::size_t>(seen.format)],
-              static_cast<std::int32_t>(seen.width), static_cast<std::int32_t>(seen.height)},
+              format_names[static_cast<std::size_t>(seen.format)], side_of(seen.width),
+              side_of(seen.height)},
              header, "header", oldest_header);
     });
 }

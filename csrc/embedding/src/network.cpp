@@ -142,6 +142,12 @@ void Network::check_shapes(const std::string& path) {
     const auto check = [&](OrtStatus* status) {
         runtime_->check(status, BLOODCELL_BAD_MODEL, path + " cannot be described");
     };
+    std::size_t inputs = 0;
+    check(api.SessionGetInputCount(runtime_->session, &inputs));
+    if (inputs != 1) {
+        throw bad_model(path + " has " + std::to_string(inputs) +
+                        " inputs: one, of the pixels, is expected");
+    }
     const auto described = [&](auto get_type, auto get_name, std::string& name) {
         OrtTypeInfo* type = nullptr;
         check(get_type(runtime_->session, 0, &type));

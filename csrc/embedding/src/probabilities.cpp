@@ -27,12 +27,13 @@ void apply_priors(const std::vector<double>& ratios, std::vector<double>& told) 
 
 bool calibrated(const float* logits, std::size_t classes, double temperature,
                 const std::vector<double>& prior_ratios, float* probabilities) {
-    if (!std::all_of(logits, logits + classes, [](float logit) { return std::isfinite(logit); })) {
+    std::vector<double> scaled(logits, logits + classes);
+    for (double& value : scaled) value /= temperature;
+    if (!std::all_of(scaled.begin(), scaled.end(),
+                     [](double value) { return std::isfinite(value); })) {
         std::fill_n(probabilities, classes, std::numeric_limits<float>::quiet_NaN());
         return false;
     }
-    std::vector<double> scaled(logits, logits + classes);
-    for (double& value : scaled) value /= temperature;
     const double top = *std::max_element(scaled.begin(), scaled.end());
     for (double& value : scaled) value = std::exp(value - top);
     const double sum = std::accumulate(scaled.begin(), scaled.end(), 0.0);
