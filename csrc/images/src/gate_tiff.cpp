@@ -55,9 +55,9 @@ bool says_several(std::string_view text, std::string_view key) noexcept {
 }
 
 // Whether PackBits (TIFF 6.0, section 9) unpacks to just `unpacked` bytes: where a count is changed
-// the rest is shifted, of which libtiff but drops what does not fit. No run takes more than two bytes
-// for each that it gives. Counts that give nothing may be among them, but not beyond that: thousands
-// of strips may all lie in the same megabytes of them.
+// the rest is shifted, of which libtiff but drops what does not fit. No run takes more than two
+// bytes for each that it gives. Counts that give nothing may be among them, but not beyond that:
+// thousands of strips may all lie in the same megabytes of them.
 bool has_runs_for(Bytes file, std::uint64_t at, std::uint64_t size,
                   std::uint64_t unpacked) noexcept {
     constexpr std::uint8_t nothing = 0x80;
