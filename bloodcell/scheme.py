@@ -1,8 +1,10 @@
 """Classification schemes: which classes there are and what each counts as."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal, TypeAlias, get_args
@@ -11,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bloodcell.errors import InputError, ModelError
-from bloodcell.files import sha256_of
+from bloodcell.files import sha256_of, write_whole
 from bloodcell.toml import read_toml
 
 Role: TypeAlias = Literal["blast", "leukocyte", "erythroid", "excluded", "unidentified"]
@@ -140,6 +142,18 @@ def scheme_of_card(folder: Path, card: dict[str, Any]) -> Scheme:
     if not path.is_file() or sha256_of(path) != card["scheme_sha256"]:
         raise ModelError(f"{path} is missing or not the scheme that the card states")
     return read_scheme(path, card["scheme"])
+
+
+def copied_scheme(name_or_file: str, folder: Path) -> dict[str, str]:
+    """Copy a scheme of the user's own into a model folder; what the card states of it besides.
+
+    Nothing of one that comes with bloodcell. Raises DiskError.
+    """
+    if name_or_file in scheme_names():
+        return {}
+    copy = folder / OWN_SCHEME
+    write_whole(copy, partial(shutil.copyfile, name_or_file))
+    return {"scheme_sha256": sha256_of(copy)}
 
 
 def read_scheme(path: Path, name: str) -> Scheme:

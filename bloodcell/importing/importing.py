@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from bloodcell.importing.label_map import check_columns, check_deeds, check_word
 from bloodcell.importing.self_test import Agreement, compare
 from bloodcell.importing.source import SourceNetwork
 from bloodcell.model import Model, load_model
-from bloodcell.scheme import OWN_SCHEME, Scheme, load_scheme, scheme_names
+from bloodcell.scheme import Scheme, copied_scheme, load_scheme
 
 _KERAS = (".h5", ".hdf5", ".keras")
 _UNCALIBRATED = (
@@ -68,7 +67,7 @@ def import_network(
         if golden:
             cells, right = check_deeds(golden, beside / "model.onnx", classes, stated.preprocessing)
             card["import"]["golden_images"] = {"cells": cells, "right": right}
-        card |= _own_scheme(stated, beside)
+        card |= copied_scheme(str(stated.scheme), beside)
         text = tomli_w.dumps(card)
         write_whole(beside / "card.toml", lambda path: path.write_text(text, encoding="utf-8"))
         load_model(beside)
@@ -175,12 +174,3 @@ def _card(
         "calibration": {"temperature": 1.0, "rests_on": _UNCALIBRATED},
         "import": made,
     }
-
-
-def _own_scheme(stated: Description, folder: Path) -> dict[str, str]:
-    """Copy a scheme that does not come with bloodcell; what the card states of it."""
-    if stated.scheme in scheme_names():
-        return {}
-    copy = folder / OWN_SCHEME
-    write_whole(copy, partial(shutil.copyfile, str(stated.scheme)))
-    return {"scheme_sha256": sha256_of(copy)}
