@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from bloodcell.architectures.onnx_graph import tidy
 from bloodcell.engine.backends.onnx.file import checked_bytes
 from bloodcell.errors import InputError, ModelError
-from bloodcell.files import sha256_of, write_whole
+from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.importing.description import Description, read_description
 from bloodcell.importing.graph import blue_first, with_outputs
 from bloodcell.importing.label_map import check_columns, check_deeds, check_words
@@ -53,9 +53,9 @@ def import_network(
     check_words(stated.label_map, classes)
     read = _read(source, stated)
     weights, agreement = _scored_form(read, stated, classes)
-    beside = out.with_name(f"{out.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    beside = path_beside(out)
+    with writing(out):
+        beside.mkdir(parents=True)
     try:
         write_whole(beside / "model.onnx", lambda path: path.write_bytes(weights))
         card = {
