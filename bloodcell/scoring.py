@@ -197,8 +197,7 @@ def _patients_sha256(store: RunStore) -> str:
 def _audit_of(store: RunStore, job: Job) -> AuditLog:
     event = "resume" if store.audit_path.exists() else "begin"
     audit = AuditLog(store.audit_path)
-    names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
-    audit.append(event, **{name: getattr(job, name) for name in names})
+    audit.append(event, **job.identity)
     return audit
 
 
@@ -246,7 +245,7 @@ def _load(model: str | Path | None, counting: Counting) -> Model:
             "the classes of %s are those of %s, this run counts as %s: was --profile %s meant?",
             scheme.name, scheme.specimen, profile, scheme.specimen,
         )  # fmt: skip
-    return replace(loaded, scheme=scheme.counted_as(profile, counting.blast_equivalents))
+    return loaded.counted_as(profile, counting.blast_equivalents)
 
 
 def _check_counts(**counts: int | None) -> None:
