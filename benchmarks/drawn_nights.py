@@ -47,7 +47,7 @@ def drawn_night(folder: Path, cells: int, patients: int) -> Run:
         store.write_part(part, part_content(table))
         patient_counts.add_part(table)
     job = record.job
-    counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
+    counting = Counting.of(job)
     pq.write_table(patient_table(patient_counts, model, counting), store.patients_path)
     record = replace(
         record,

@@ -25,7 +25,6 @@ CELLS_OF_A_PATIENT = 1000
 CORES = 2
 LEAST_ON_TWO_CORES = 30_000
 """Cells/s that two cores allow by the processor time that they need."""
-LEAST_OF_THE_LOOP = 0.95
 NETWORK = stage(SHIPPED, "network")
 HARDWARE = ["h4", "h4", "h4"]
 PACES = {

@@ -31,7 +31,7 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        content = path.read_bytes() if path.exists() else b""
+        content = _content_of(path) if path.exists() else b""
         self._whole = content.rfind(b"\n") + 1
         self._is_torn = self._whole < len(content)
         lines = content[: self._whole].splitlines()

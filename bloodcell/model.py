@@ -1,7 +1,7 @@
 """Model folders: a card that says everything about a network, and its weights."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +12,7 @@ from bloodcell.error_model import ErrorModel
 from bloodcell.errors import ModelError
 from bloodcell.files import sha256_of
 from bloodcell.paths import model_folder
-from bloodcell.scheme import Scheme, scheme_of_card
+from bloodcell.scheme import Equivalents, Scheme, Specimen, scheme_of_card
 from bloodcell.smears import smears_from_card
 from bloodcell.toml import is_number, read_toml
 
@@ -49,6 +49,10 @@ class Model:
             temperature=self.temperature,
             prior_ratios=self.prior_ratios,
         )
+
+    def counted_as(self, specimen: Specimen, equivalents: Equivalents) -> "Model":
+        """The model whose scheme counts so; see ``Scheme.counted_as``."""
+        return replace(self, scheme=self.scheme.counted_as(specimen, equivalents))
 
 
 def load_model(name_or_folder: str | Path | None = None) -> Model:

@@ -27,8 +27,8 @@ class RunUrl:
     """Whether the command keeps a second writer out."""
 
 
-class EmptyPath(click.ClickException):
-    """A path of no letters; told as errors of the package are."""
+class NoPath(click.ClickException):
+    """A value that can be no path; told as errors of the package are."""
 
     exit_code = InputError.exit_status
 
@@ -46,7 +46,7 @@ class PathArgument(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """See click's ``ParamType``."""
         if str(value) == "":
-            raise EmptyPath(f"{param.get_error_hint(ctx)} {IS_EMPTY}")
+            raise NoPath(f"{param.get_error_hint(ctx)} {IS_EMPTY}")
         return super().convert(value, param, ctx)
 
 
@@ -63,7 +63,10 @@ class RunArgument(PathArgument):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """See click's ``ParamType``."""
-        place = place_of(value) if value else value
+        try:
+            place = place_of(value) if value else value
+        except InputError as error:
+            raise NoPath(str(error)) from error
         if isinstance(place, ObjectPath):
             return RunUrl(place, self._holds)
         return super().convert(place, param, ctx)

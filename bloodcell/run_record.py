@@ -37,6 +37,12 @@ class Job:
     versions: dict[str, str]
     """Of packages, and digests of what a backend was made of."""
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the audit log says of it."""
+        names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True)
 class ErrorModelBasis:

@@ -1,8 +1,10 @@
 """Classification schemes: which classes there are and what each counts as."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal, TypeAlias, get_args
@@ -11,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bloodcell.errors import InputError, ModelError
-from bloodcell.files import sha256_of
+from bloodcell.files import sha256_of, write_whole
 from bloodcell.toml import read_toml
 
 Role: TypeAlias = Literal["blast", "leukocyte", "erythroid", "excluded", "unidentified"]
@@ -142,21 +144,36 @@ def scheme_of_card(folder: Path, card: dict[str, Any]) -> Scheme:
     return read_scheme(path, card["scheme"])
 
 
+def copied_scheme(name_or_file: str, folder: Path) -> dict[str, str]:
+    """Copy a scheme of the user's own into a model folder; what the card states of it besides.
+
+    Nothing of one that comes with bloodcell. Raises DiskError.
+    """
+    if name_or_file in scheme_names():
+        return {}
+    copy = folder / OWN_SCHEME
+    write_whole(copy, partial(shutil.copyfile, name_or_file))
+    return {"scheme_sha256": sha256_of(copy)}
+
+
 def read_scheme(path: Path, name: str) -> Scheme:
     """The scheme of the file ``path``; ModelError naming the file and its fault."""
     table = read_toml(path, ModelError)
+    entries = table.get("class")
+    if not entries or not isinstance(entries, list) or not isinstance(entries[0], dict):
+        raise ModelError(f"{path} is no scheme: it lacks 'class', a table [[class]] for each class")
     try:
         classes = tuple(
             CellClass(
-                code=entry["code"],
-                name=entry["name"],
+                code=_text(entry, "code"),
+                name=_text(entry, "name"),
                 role=entry["role"],
                 blast_equivalent=_equivalents_of(entry),
             )
-            for entry in table["class"]
+            for entry in entries
         )
-        title, source = table["title"], table["source"]
-    except (KeyError, TypeError) as fault:
+        title, source = _text(table, "title"), _text(table, "source")
+    except KeyError as fault:
         raise ModelError(f"{path} is no scheme: it lacks {fault}") from fault
     except ValueError as fault:
         raise ModelError(f"{path}: {fault}") from fault
@@ -165,30 +182,40 @@ def read_scheme(path: Path, name: str) -> Scheme:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
     if len({c.code for c in classes}) < len(classes):
         raise ModelError(f"{path}: two classes have the same code")
-    letters = tuple(table.get("letters", _first_free_letters(classes)).items())
-    if sorted(code for _, code in letters) != sorted(c.code for c in classes):
+    letters = table.get("letters") or _first_free_letters(classes)
+    codes = [c.code for c in classes]
+    if not isinstance(letters, dict) or sorted(letters.values(), key=str) != sorted(codes):
         raise ModelError(f"{path}: [letters] names each class once, under a letter of its own")
-    if odd := [letter for letter, _ in letters if letter not in set(ascii_uppercase)]:
+    if odd := [letter for letter in letters if letter not in set(ascii_uppercase)]:
         raise ModelError(f"{path}: [letters] are A to Z, not {odd}")
-    scheme = Scheme(name, title, source, classes, letters, **_groupings(path, table, classes))
+    groupings = _groupings(path, table, codes)
+    scheme = Scheme(name, title, source, classes, tuple(letters.items()), **groupings)
     _check_label_map(path, scheme, table.get("label_map_sha256"))
     return scheme
 
 
-def _groupings(path: Path, table: dict[str, Any], classes: tuple[CellClass, ...]) -> dict[str, Any]:
+def _text(table: dict[str, Any], name: str) -> str:
+    """An entry; KeyError if there is none, ValueError if it is no text."""
+    value = table[name]
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}, a text in quotes is expected")
+    return value
+
+
+def _groupings(path: Path, table: dict[str, Any], codes: list[str]) -> dict[str, Any]:
     """``specimen``, ``groups`` and ``tolerated`` of a scheme's table, all optional."""
     specimen = table.get("specimen", "blood")
     if specimen not in get_args(Specimen):
         raise ModelError(f"{path}: specimen is {specimen!r}, not one of {get_args(Specimen)}")
     try:
-        groups = {name: tuple(codes) for name, codes in table.get("groups", {}).items()}
+        groups = {name: tuple(group) for name, group in table.get("groups", {}).items()}
         tolerated = tuple((one, other) for one, other in table.get("tolerated", []))
     except (AttributeError, TypeError, ValueError) as fault:
         raise ModelError(
             f"{path}: [groups] are lists of codes by name, tolerated a list of pairs of codes"
         ) from fault
-    named = {code for codes in (*groups.values(), *tolerated) for code in codes}
-    if unknown := sorted(named - {c.code for c in classes}):
+    named = (code for group in (*groups.values(), *tolerated) for code in group)
+    if unknown := [code for code in named if code not in codes]:
         raise ModelError(f"{path}: [groups] or tolerated have {unknown}, which are no classes")
     return {"specimen": specimen, "groups": groups, "tolerated": tolerated}
 
@@ -211,7 +238,7 @@ def _equivalents_of(entry: dict[str, Any]) -> tuple[Profile, ...]:
     if unknown := sorted(entry.keys() - {field.name for field in fields(CellClass)}):
         raise ValueError(f"class {entry['code']} has the entries {unknown}, which mean nothing")
     stated = entry.get("blast_equivalent", [])
-    if not isinstance(stated, list) or not set(stated) <= set(get_args(Profile)):
+    if not isinstance(stated, list) or any(one not in get_args(Profile) for one in stated):
         raise ValueError(
             f"class {entry['code']}: blast_equivalent is a list of {get_args(Profile)}, not "
             f"{stated!r}"

@@ -2,8 +2,9 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -85,52 +86,80 @@ def score(
         check_address(on)
     counting = Counting(profile, blast_equivalents, interval_width)
     source, store, stop = place_of(input), RunStore(Path(out)), stop or threading.Event()
-    progress = progress or (lambda _done, _cells: None)
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
-    with ExitStack() as at_end:
-        ray = at_end.enter_context(connected(on, threads)) if on else None
-        choice, loaded = _choose(backend, hardware_decoder, ray), load_model(model)
-        _warn_of_another_specimen(loaded.scheme, profile)
-        loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
+    with connected(on, threads) if on else nullcontext() as ray:
+        choice, loaded = _choose(backend, hardware_decoder, ray), _load(model, counting)
         job = job_of(source, loaded, choice, counting, rows_per_part=ROWS_PER_PART)
         check_begun(store, job)
-        setup = _setup(
-            choice, loaded, source, batch_size, threads, hardware_decoder=hardware_decoder
+        setup = Setup(
+            choice=choice,
+            network=loaded.network,
+            preprocessing=loaded.preprocessing,
+            smears=loaded.smears,
+            root=manifest.root_of(source),
+            batch_size=batch_size,
+            threads=threads or usable_cores(),
+            hardware_decoder=hardware_decoder,
         )
         _refuse_if_stopped(stop)
-        watch = SourceWatch(setup.root)
-        at_end.enter_context(store.locked())
-        # The worker loads and proves the network on another core than this one lists cells on.
-        listing = at_end.enter_context(ThreadPoolExecutor(1))
-        frozen = None if store.is_begun else listing.submit(freeze, store, source, job, watch)
-        scorer = at_end.enter_context(
-            closing(_open(setup, loaded.scheme, workers, stop, ray=ray, threads=threads))
-        )
-        _refuse_if_stopped(stop)
-        job = replace(job, versions=job.versions | scorer.made_of)
-        record = begin_or_resume(
+        return _begin_and_work(
             store,
             source,
             job,
-            left_out=frozen.result() if frozen else None,
             model=loaded,
             choice=choice,
             counting=counting,
-            watch=watch,
-            images=ImageCheck(setup.root, setup.threads, progress, stop),
-        )
-        session = Session(
-            store=store,
-            model=loaded,
-            counting=counting,
-            scorer=scorer,
-            threads=setup.threads,
-            progress=progress,
-            watch=watch,
-            audit=_audit_of(store, job),
+            open_scorer=lambda: _open(
+                setup, loaded.scheme, workers, stop, ray=ray, threads=threads
+            ),
+            images=ImageCheck(setup.root, setup.threads, progress or (lambda *_: None), stop),
             retry_rejected=retry_rejected,
         )
-        return _work(session, record)
+
+
+def _begin_and_work(
+    store: RunStore,
+    source: Place,
+    job: Job,
+    *,
+    model: Model,
+    choice: Choice,
+    counting: Counting,
+    open_scorer: Callable[[], PartScorer],
+    images: ImageCheck,
+    retry_rejected: bool,
+) -> Run:
+    """Hold the folder while the run is begun, or taken up, and finished."""
+    watch = SourceWatch(images.root)
+    with store.locked(), ThreadPoolExecutor(1) as listing:
+        # The worker loads and proves the network on another core than this one lists cells on.
+        frozen = None if store.is_begun else listing.submit(freeze, store, source, job, watch)
+        with closing(open_scorer()) as scorer:
+            _refuse_if_stopped(images.stop)
+            job = replace(job, versions=job.versions | scorer.made_of)
+            record = begin_or_resume(
+                store,
+                source,
+                job,
+                left_out=frozen.result() if frozen else None,
+                model=model,
+                choice=choice,
+                counting=counting,
+                watch=watch,
+                images=images,
+            )
+            session = Session(
+                store=store,
+                model=model,
+                counting=counting,
+                scorer=scorer,
+                threads=images.threads,
+                progress=images.progress,
+                watch=watch,
+                audit=_audit_of(store, job),
+                retry_rejected=retry_rejected,
+            )
+            return _work(session, record)
 
 
 def _work(session: Session, record: RunRecord) -> Run:
@@ -168,8 +197,7 @@ def _patients_sha256(store: RunStore) -> str:
 def _audit_of(store: RunStore, job: Job) -> AuditLog:
     event = "resume" if store.audit_path.exists() else "begin"
     audit = AuditLog(store.audit_path)
-    names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
-    audit.append(event, **{name: getattr(job, name) for name in names})
+    audit.append(event, **job.identity)
     return audit
 
 
@@ -208,33 +236,16 @@ def _choose(backend: str, hardware_decoder: bool, ray: Any) -> Choice:
     return choice
 
 
-def _setup(
-    choice: Choice,
-    model: Model,
-    source: Place,
-    batch_size: int | None,
-    threads: int | None,
-    *,
-    hardware_decoder: bool,
-) -> Setup:
-    return Setup(
-        choice=choice,
-        network=model.network,
-        preprocessing=model.preprocessing,
-        smears=model.smears,
-        root=manifest.root_of(source),
-        batch_size=batch_size,
-        threads=threads or usable_cores(),
-        hardware_decoder=hardware_decoder,
-    )
-
-
-def _warn_of_another_specimen(scheme: Scheme, profile: Specimen) -> None:
+def _load(model: str | Path | None, counting: Counting) -> Model:
+    """The model, its scheme as this run counts; a warning if that is of another specimen."""
+    loaded, profile = load_model(model), counting.profile
+    scheme = loaded.scheme
     if scheme.specimen != profile:
         _LOG.warning(
             "the classes of %s are those of %s, this run counts as %s: was --profile %s meant?",
             scheme.name, scheme.specimen, profile, scheme.specimen,
         )  # fmt: skip
+    return loaded.counted_as(profile, counting.blast_equivalents)
 
 
 def _check_counts(**counts: int | None) -> None:

@@ -167,7 +167,7 @@ class Session:
             batch_size=self.scorer.batch_size,
             threads=self.threads,
             lanes=self.scorer.lane_count,
-            device_memory_mib=memory.figures().get("device_memory_mib"),
+            device_memory_mib=memory.used_mib(),
             jpeg_decoders=self._jpeg_decoders(),
         )
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from bloodcell._core import clopper_pearson
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import InputError
+from bloodcell.run_record import Job
 from bloodcell.scheme import Equivalents, Specimen
 
 ADJUSTED = ("blast_percent", "blast_percent_low", "blast_percent_high")
@@ -33,6 +34,11 @@ class Counting:
     blast_equivalents: Equivalents
     interval_width: float
     """Points of blast share."""
+
+    @staticmethod
+    def of(job: Job) -> "Counting":
+        """As a run of ``job`` counts."""
+        return Counting(job.profile, job.blast_equivalents, job.interval_width)
 
     def __post_init__(self) -> None:
         for name, known in (("profile", Specimen), ("blast_equivalents", Equivalents)):

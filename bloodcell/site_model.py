@@ -210,7 +210,7 @@ def _site_model(cells: _Cells, model: Model, job: Job) -> SiteModel:
 
 def _start_of(model: Model, job: Job) -> ErrorModel | None:
     """The model's own error model, if it holds for what the run counts."""
-    counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
+    counting = Counting.of(job)
     return None if why_not_adjusted(model.error_model, counting) else model.error_model
 
 
@@ -228,5 +228,5 @@ def model_of(run: Run) -> Model:
 
 def counted_model_of(run: Run) -> Model:
     """The same, with its scheme as the run counted; raises as ``model_of`` does."""
-    model, job = model_of(run), run.record.job
-    return replace(model, scheme=model.scheme.counted_as(job.profile, job.blast_equivalents))
+    job = run.record.job
+    return model_of(run).counted_as(job.profile, job.blast_equivalents)

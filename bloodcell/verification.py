@@ -112,7 +112,7 @@ class _Files:
 
     def check_patients(self) -> str:
         job, path = self._record.job, self._store.patients_path
-        counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
+        counting = Counting.of(job)
         counted = patients.patient_table(self._patient_counts, self._model, counting)
         if self._record.unidentified is None:  # a run of before that column
             counted = counted.drop_columns(["unidentified"])

@@ -24,19 +24,17 @@ class DeviceMemory:
         if not self._is_noted:
             self._is_noted, self._at_first = True, used_mib(self._devices)
 
-    def figures(self) -> dict[str, dict[str, list[int]]]:
-        """``device_memory_mib``: of each GPU, by its UUID, after the first batch and now.
+    def used_mib(self) -> dict[str, list[int]] | None:
+        """MiB in use on each GPU, by its UUID, after the first batch and now.
 
-        Empty without a GPU, or where NVML does not answer; a line in the log then says why.
+        None without a GPU, or where NVML does not answer; a line in the log then says why.
         """
         now = used_mib(self._devices) if self._at_first else {}
-        if not now:
-            return {}
-        return {"device_memory_mib": {uuid: [self._at_first[uuid], now[uuid]] for uuid in now}}
+        return {uuid: [self._at_first[uuid], now[uuid]] for uuid in now} or None
 
 
 def used_mib(devices: Sequence[Device]) -> dict[str, int]:
-    """MiB in use on each device, by its UUID; empty as ``DeviceMemory.figures``."""
+    """MiB in use on each device, by its UUID; empty where ``DeviceMemory.used_mib`` is None."""
     if not devices:
         return {}
     try:

@@ -17,7 +17,7 @@ def usable_cores() -> int:
 @cache
 def computes_in_bfloat16() -> bool:
     """Whether the CPU multiplies in bfloat16: AMD from Zen 4, Intel's servers from Cooper Lake."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpu("flags"))
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_entry("flags"))
 
 
 @cache
@@ -27,13 +27,13 @@ def is_faster_in_bfloat16() -> bool:
     Not on Intel's without AMX, or where a virtual machine hides it: their vector units multiply as
     many pairs in bfloat16 as in float32, and what is converted comes on top (docs/measurements.md).
     """
-    if "amx_bf16" in _cpu("flags"):
+    if "amx_bf16" in cpu_entry("flags"):
         return True
-    return computes_in_bfloat16() and "AuthenticAMD" in _cpu("vendor_id")
+    return computes_in_bfloat16() and "AuthenticAMD" in cpu_entry("vendor_id")
 
 
-def _cpu(entry: str) -> list[str]:
-    """The words of an entry of the first core."""
+def cpu_entry(entry: str) -> list[str]:
+    """The words of an entry of ``/proc/cpuinfo``, of the first core; none if there is no such."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, words = line.partition(":")
         if name.strip() == entry:

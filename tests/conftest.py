@@ -76,13 +76,9 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def run(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
     """A run over the drawn smears, in small parts, that nothing disturbed."""
-    from helpers.drawn_runs import ROWS_PER_PART
+    from helpers.drawn_runs import scored_in_small_parts
 
-    from bloodcell import scoring
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
-        return bloodcell.score(smears, tmp_path_factory.mktemp("runs") / "run")
+    return scored_in_small_parts(smears, tmp_path_factory.mktemp("runs") / "run")
 
 
 @pytest.fixture(scope="session")
@@ -98,13 +94,9 @@ def adjusted_run(
     smears: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> bloodcell.Run:
     """As ``run``, by a network that takes drawn cells for real: some shares are adjusted."""
-    from helpers.drawn_runs import ROWS_PER_PART
+    from helpers.drawn_runs import scored_in_small_parts
 
-    from bloodcell import scoring
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
-        return bloodcell.score(smears, tmp_path_factory.mktemp("adjusted") / "run", drawn_model)
+    return scored_in_small_parts(smears, tmp_path_factory.mktemp("adjusted") / "run", drawn_model)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from scale_model.night import Driver, Night, Store, Workers, limits, simulate
 
 Costs = dict[str, dict[str, Any]]
 
-DAY_H, NIGHT_H = 24, 8
+DAY_H = 24
 H100_CELLS_PER_S = stage(SHIPPED, "end_to_end")
 CELL_BYTES = 1024 * next(
     one["kib_a_cell"] for one in measured()["parts_of_gpu_check"] if "kib_a_cell" in one

@@ -183,7 +183,7 @@ def _of_children() -> float:
 def _report(scratch: Path) -> Costs:
     run = drawn_night(_made(scratch / "night"), _PATIENTS * CELLS_OF_A_PATIENT, _PATIENTS)
     store, model, job = RunStore(run.folder), load_model(), run.record.job
-    counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
+    counting = Counting.of(job)
     names = patient_names(store.manifest_path)
     begun_s = time.process_time()
     parts = [store.read_part(part) for part in store.finished_parts()]

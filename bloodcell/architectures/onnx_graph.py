@@ -1,7 +1,5 @@
 """ONNX networks as all backends take them: no constants and no padding as nodes of their own."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -119,8 +117,3 @@ def _pad_more(reader: onnx.NodeProto, pads: npt.NDArray[np.generic]) -> None:
     for one in [one for one in reader.attribute if one.name == "pads"]:
         reader.attribute.remove(one)
     reader.attribute.append(helper.make_attribute("pads", total))
-
-
-def nodes_reading(graph: onnx.GraphProto, name: str) -> Iterator[onnx.NodeProto]:
-    """Each node that takes the value ``name``."""
-    yield from (node for node in graph.node if name in node.input)

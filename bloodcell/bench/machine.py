@@ -4,12 +4,11 @@ import os
 import platform
 from contextlib import suppress
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from bloodcell import __version__
 from bloodcell.engine.backends.cuda import first_device, why_no_cuda
-from bloodcell.engine.machine import usable_cores
+from bloodcell.engine.machine import cpu_entry, usable_cores
 
 _PACKAGES = (
     "nvidia-dali-cuda130", "onnxruntime", "openvino", "numpy", "pyarrow", "torch",
@@ -39,7 +38,4 @@ def versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return " ".join(cpu_entry("model name")) or platform.processor() or platform.machine()

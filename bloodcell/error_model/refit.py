@@ -67,7 +67,9 @@ def refit(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     try:
-        refit(Path(*sys.argv[1:]))
+        refit(Path(sys.argv[1]))
     except (BloodcellError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -54,10 +54,10 @@ def _doubted(run: Run, labels_csv: Path, label_map: Mapping[str, str]) -> pa.Tab
         )
     cells = run.cells(["row", "path", "patient", "class", "probabilities"])
     scored = [row for row in sorted(truth) if cells["class"][row].is_valid]
-    cells = cells.take(scored)
+    cells = cells.take(pa.array(scored, pa.int64()))
     chances = cells["probabilities"].combine_chunks().flatten().to_numpy()
     probabilities = chances.reshape(-1, len(scheme.codes)).astype(np.float64)
-    label = np.array([scheme.codes.index(truth[row]) for row in scored])
+    label = np.array([scheme.codes.index(truth[row]) for row in scored], np.int64)
     doubts = label_doubts(probabilities, np.eye(len(scheme.codes), dtype=bool)[label])
     table = pa.table(
         {

@@ -77,7 +77,7 @@ def join(run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE)
     counting = job.profile, job.blast_equivalents
     labels = read_labels(labels_csv, ("path", "class"))
     used = mapped(labels, label_map)
-    truth = labels_by_row(run, labels_csv, label_map)
+    truth = _by_row(run, used, labels_csv)
     label_scheme = _scheme_of(sorted({row["class"] for row in used}), run_scheme, labels_csv)
     table = run.cells(["path", "patient", "class", "blast_probability"]).to_pydict()
     scored = [row for row in truth if table["class"][row] is not None]
@@ -126,7 +126,10 @@ def labels_by_row(
     run: Run, labels_csv: Path, label_map: Mapping[str, str] = AS_THEY_ARE
 ) -> dict[int, str]:
     """The class of each row of ``run`` that is labelled; InputError if none is."""
-    rows = mapped(read_labels(labels_csv, ("path", "class")), label_map)
+    return _by_row(run, mapped(read_labels(labels_csv, ("path", "class")), label_map), labels_csv)
+
+
+def _by_row(run: Run, rows: Sequence[dict[str, str]], labels_csv: Path) -> dict[int, str]:
     if not rows:
         raise InputError(f"all labels of {labels_csv} are left out")
     truth = {spelling(row["path"]): row["class"] for row in rows}

@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ from onnx import numpy_helper
 from bloodcell.architectures.onnx_graph import tidy
 from bloodcell.engine.backends.onnx.file import checked_bytes
 from bloodcell.errors import InputError, ModelError
-from bloodcell.files import sha256_of, write_whole
+from bloodcell.files import path_beside, sha256_of, write_whole, writing
 from bloodcell.importing.description import Description, read_description
 from bloodcell.importing.graph import blue_first, with_outputs
 from bloodcell.importing.label_map import check_columns, check_deeds, check_words
 from bloodcell.importing.self_test import Agreement, compare
 from bloodcell.importing.source import SourceNetwork
 from bloodcell.model import Model, load_model
-from bloodcell.scheme import OWN_SCHEME, Scheme, load_scheme, scheme_names
+from bloodcell.scheme import Scheme, copied_scheme, load_scheme
 
 _KERAS = (".h5", ".hdf5", ".keras")
 _UNCALIBRATED = (
@@ -54,9 +53,9 @@ def import_network(
     check_words(stated.label_map, classes)
     read = _read(source, stated)
     weights, agreement = _scored_form(read, stated, classes)
-    beside = out.with_name(f"{out.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    beside = path_beside(out)
+    with writing(out):
+        beside.mkdir(parents=True)
     try:
         write_whole(beside / "model.onnx", lambda path: path.write_bytes(weights))
         card = {
@@ -68,7 +67,7 @@ def import_network(
         if golden:
             cells, right = check_deeds(golden, beside / "model.onnx", classes, stated.preprocessing)
             card["import"]["golden_images"] = {"cells": cells, "right": right}
-        card |= _own_scheme(stated, beside)
+        card |= copied_scheme(str(stated.scheme), beside)
         text = tomli_w.dumps(card)
         write_whole(beside / "card.toml", lambda path: path.write_text(text, encoding="utf-8"))
         load_model(beside)
@@ -175,12 +174,3 @@ def _card(
         "calibration": {"temperature": 1.0, "rests_on": _UNCALIBRATED},
         "import": made,
     }
-
-
-def _own_scheme(stated: Description, folder: Path) -> dict[str, str]:
-    """Copy a scheme that does not come with bloodcell; what the card states of it."""
-    if stated.scheme in scheme_names():
-        return {}
-    copy = folder / OWN_SCHEME
-    write_whole(copy, partial(shutil.copyfile, str(stated.scheme)))
-    return {"scheme_sha256": sha256_of(copy)}

@@ -16,8 +16,8 @@ from torch import nn
 
 from bloodcell.architectures.resnext import MATEK_2019, ResNeXt
 from bloodcell.errors import ModelError, PackageError
-from bloodcell.importing.source import Array, SourceNetwork
-from bloodcell.importing.torch_source import exported
+from bloodcell.importing.source import SourceNetwork
+from bloodcell.importing.torch_source import exported, outputs_of
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
@@ -53,13 +53,8 @@ def read_keras_weights(path: Path, input_px: int) -> SourceNetwork:
     if next(left, None) is not None or next(left_norms, None) is not None:
         raise ModelError(f"{path} has more layers than Matek 2019's network")
 
-    def outputs(pixels: Array) -> Array:
-        with torch.no_grad():
-            logits: Array = network(torch.from_numpy(pixels)).numpy()
-        return logits
-
     made_of = {"format": "Keras HDF5, weights alone", "torch": torch.__version__}
-    return SourceNetwork(exported(network, input_px), outputs, False, made_of)
+    return SourceNetwork(exported(network, input_px), outputs_of(network), False, made_of)
 
 
 def _layers(path: Path) -> list[Weights]:

@@ -1,6 +1,7 @@
 """State dicts of torch, torchvision and timm, and safetensors, in an architecture known here."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -28,18 +29,24 @@ def read_torch(path: Path, architecture: str | None, input_px: int) -> SourceNet
     unused = fill(network, state, path)
     network.eval()
 
+    return SourceNetwork(
+        model=exported(network, input_px),
+        outputs=outputs_of(network),
+        gives_probabilities=False,
+        made_of={"format": "torch state dict", "torch": torch.__version__},
+        unused=unused,
+    )
+
+
+def outputs_of(network: torch.nn.Module) -> Callable[[Array], Array]:
+    """What a network of torch gives: pixels to logits, see ``SourceNetwork``."""
+
     def outputs(pixels: Array) -> Array:
         with torch.no_grad():
             logits: Array = network(torch.from_numpy(pixels)).numpy()
         return logits
 
-    return SourceNetwork(
-        model=exported(network, input_px),
-        outputs=outputs,
-        gives_probabilities=False,
-        made_of={"format": "torch state dict", "torch": torch.__version__},
-        unused=unused,
-    )
+    return outputs
 
 
 def exported(network: torch.nn.Module, input_px: int) -> onnx.ModelProto:

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -67,9 +66,7 @@ class Engine:
         )
         counting = Counting(profile, blast_equivalents, interval_width)
         loaded = load_model(model)
-        self.model: Model = replace(
-            loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents)
-        )
+        self.model: Model = loaded.counted_as(profile, blast_equivalents)
         """What it scores with; its scheme has the classes in the order of ``probabilities``."""
         self.choice = choose_backend(backend)
         """The backend, why that one, and its device."""

@@ -137,7 +137,7 @@ class _Merger:
         first_halves = FirstHalves(cells)
         counts = self._write_parts(audit, job.rows_per_part, first_halves)
         patients.reconcile(counts.accumulator, cells)
-        counting = Counting(job.profile, job.blast_equivalents, job.interval_width)
+        counting = Counting.of(job)
         table = patients.patient_table(counts, self.model, counting, usable_cores())
         patients.write_patients(store.patients_path, table)
         record = replace(
@@ -190,13 +190,9 @@ class _Merger:
 
     def _audit_of(self, job: Job) -> AuditLog:
         audit = AuditLog(self.store.audit_path)
-        names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
         by_place = dict.fromkeys(stretch.source for stretch in self.order.stretches)
-        audit.append(
-            "merge",
-            **{name: getattr(job, name) for name in names},
-            runs=[self.sources[at].identity for at in by_place],
-        )
+        runs = [self.sources[at].identity for at in by_place]
+        audit.append("merge", **job.identity, runs=runs)
         if audit.parts:  # of a call that was killed
             audit.append("redo", again=sorted(audit.parts))
         return audit

@@ -109,7 +109,7 @@ def in_object_stores(function: Callable[P, R]) -> Callable[P, R]:
 
         if isinstance(place, Path):
             return work(place)
-        refuse_nested(place, given.arguments["input"])
+        refuse_nested(place, given.arguments.get("input"))
         with _staying() as working:
             with mirrored(place, working, holds=True) as folder:
                 result = work(folder)

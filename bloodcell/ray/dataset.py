@@ -52,8 +52,7 @@ def score_dataset(
     """
     ray = load_ray()
     _check_columns(dataset, column)
-    loaded = load_model(model)
-    loaded = replace(loaded, scheme=loaded.scheme.counted_as(profile, blast_equivalents))
+    loaded = load_model(model).counted_as(profile, blast_equivalents)
     weights = loaded.network.weights.read_bytes()
     return dataset.map_batches(
         _Scoring,

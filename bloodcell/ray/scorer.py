@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bloodcell.engine.backends.choice import choose_backend
+from bloodcell.engine.backends.choice import BACKENDS, choose_backend
 from bloodcell.engine.backends.contract import Choice
 from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.setup import Setup
@@ -27,7 +27,6 @@ _NEEDED = ("row", "path", "patient", "shard", "byte_offset", "byte_count")
 _LOOKED_AT = 64
 """Cells, for one that can be read."""
 _CHOOSING_S = 120.0
-_ONLY_ON_CPU = ("onnxruntime", "openvino")
 
 
 def choose_on(ray: Any, backend: str) -> Choice:
@@ -35,7 +34,9 @@ def choose_on(ray: Any, backend: str) -> Choice:
 
     Raises what choosing there raises, and EngineError if no node answers.
     """
-    has_gpus = backend not in _ONLY_ON_CPU and ray.cluster_resources().get("GPU", 0) >= 1
+    row = BACKENDS.get(backend)
+    may_use_gpu = row is None or row.on_gpu is not None  # None: ``auto``
+    has_gpus = may_use_gpu and ray.cluster_resources().get("GPU", 0) >= 1
     choosing = ray.remote(choose_backend).options(num_cpus=1, num_gpus=int(has_gpus))
     try:
         choice: Choice = ray.get(choosing.remote(backend), timeout=_CHOOSING_S)

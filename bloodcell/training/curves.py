@@ -21,7 +21,7 @@ def draw_curves(history: list[dict[str, Any]], name: str) -> Figure:
     ranking = losses.twinx()
     ranking.set_ylabel("blast AUROC, held-out patients")
     ranking.spines["top"].set_visible(False)
-    networks = [n for n in dict.fromkeys(e["part"] for e in history) if not n.endswith("teacher")]
+    networks = [n for n in dict.fromkeys(e["part"] for e in history) if " teacher " not in n]
     for axes, column, color, label in (
         (losses, "training_loss", GREY, "loss, training"),
         (losses, "validation_loss", BLUE, "loss, held out"),

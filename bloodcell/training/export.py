@@ -1,9 +1,7 @@
 """A trained network as a model folder: weights, card, held-out cells, the training's course."""
 
 import csv
-import shutil
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,9 @@ from torch import nn
 
 from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.evaluation.join import Joined
-from bloodcell.files import sha256_of, write_whole
+from bloodcell.files import sha256_of
 from bloodcell.plots import save_svg
-from bloodcell.scheme import OWN_SCHEME, Scheme, load_scheme, scheme_names
+from bloodcell.scheme import Scheme, copied_scheme, load_scheme
 from bloodcell.training.curves import draw_curves
 from bloodcell.training.differential import RESTS_ON
 from bloodcell.training.onnx_export import export_onnx, gmacs_of, parameters_of
@@ -56,7 +54,7 @@ def write_model_folder(
         "name": folder.name,
         "version": "1",
         "scheme": table.pop("scheme"),
-        **_own_scheme(recipe, folder),
+        **copied_scheme(recipe.scheme, folder),
         "classes": scheme.codes,
         "label_map_sha256": scheme.label_map_sha256,
         "weights_sha256": sha256_of(weights),
@@ -81,15 +79,6 @@ def write_model_folder(
     if history:
         _write_history(folder / "training.csv", history)
         save_svg(draw_curves(history, folder.name), folder / "training.svg")
-
-
-def _own_scheme(recipe: Recipe, folder: Path) -> dict[str, str]:
-    """Copy a scheme that does not come with bloodcell; what the card states of it."""
-    if recipe.scheme in scheme_names():
-        return {}
-    copy = folder / OWN_SCHEME
-    write_whole(copy, partial(shutil.copyfile, recipe.scheme))
-    return {"scheme_sha256": sha256_of(copy)}
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:

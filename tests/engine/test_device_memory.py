@@ -53,8 +53,7 @@ def test_each_gpu_after_the_first_batch_and_at_the_end(nvml: types.SimpleNamespa
     memory = DeviceMemory(GPUS)
     for _ in range(3):
         memory.note_first_batch()
-    expected = {"GPU-0000-0": [101, 103], "GPU-0000-1": [202, 204]}
-    assert memory.figures() == {"device_memory_mib": expected}
+    assert memory.used_mib() == {"GPU-0000-0": [101, 103], "GPU-0000-1": [202, 204]}
     assert nvml.now == 0
     assert nvml.ever == 2, "only the first batch is noted"
 
@@ -87,11 +86,11 @@ def test_without_an_answer_nothing_is_stated_and_the_log_says_why(
     nvml.module.nvmlDeviceGetMemoryInfo = lost
     memory = DeviceMemory(GPUS)
     memory.note_first_batch()
-    assert memory.figures() == {}
+    assert memory.used_mib() is None
     assert nvml.now == 0
     assert caplog.messages == ["memory on the GPU is not stated: NVML says GPU is lost"]
     monkeypatch.setitem(sys.modules, "pynvml", None)
     memory = DeviceMemory(GPUS)
     memory.note_first_batch()
-    assert memory.figures() == {}
+    assert memory.used_mib() is None
     assert caplog.messages[1:] == ["memory on the GPU is not stated: pip install nvidia-ml-py"]

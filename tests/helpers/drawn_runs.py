@@ -5,8 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import tomli_w
 
+import bloodcell
+from bloodcell import scoring
 from bloodcell.errors import ModelError
 from bloodcell.model import load_model
 from bloodcell.toml import read_toml
@@ -17,6 +20,13 @@ EARLIER_MODEL = "jhu18-resnext26-160"
 CELLS = 72
 ROWS_PER_PART = 16
 """Five parts instead of one."""
+
+
+def scored_in_small_parts(source: Path, out: Path, model: Path | None = None) -> bloodcell.Run:
+    """The run of the 72 drawn cells in five parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
+        return bloodcell.score(source, out, model)
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -47,6 +47,14 @@ def test_a_refusal_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
+def test_a_folder_of_a_like_name_stays(tmp_path: Path) -> None:
+    (tmp_path / "model.new").mkdir()
+    (tmp_path / "model.new" / "mine").touch()
+    assert run(tmp_path).exit_code == 0
+    assert (tmp_path / "model.new" / "mine").exists()
+    assert len(list(tmp_path.glob("model*"))) == 2
+
+
 def test_keras_keeps_its_settings_in_our_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", "")
     monkeypatch.delenv("KERAS_HOME")

@@ -45,13 +45,9 @@ def night(smears: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def night_run(night: Path, tmp_path_factory: pytest.TempPathFactory) -> bloodcell.Run:
-    from helpers.drawn_runs import ROWS_PER_PART
+    from helpers.drawn_runs import scored_in_small_parts
 
-    from bloodcell import scoring
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "ROWS_PER_PART", ROWS_PER_PART)
-        return bloodcell.score(night, tmp_path_factory.mktemp("runs") / "run")
+    return scored_in_small_parts(night, tmp_path_factory.mktemp("runs") / "run")
 
 
 # --- scoring

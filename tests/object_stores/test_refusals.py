@@ -58,6 +58,17 @@ def test_an_unknown_store(tmp_path: Path) -> None:
     assert "ftp://b/x is no URL of an object store" in refusal("ftp://b/x", tmp_path)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("report", "s4://b/run"), ("score", "cells", "--out", "s4://b/run"), ("verify", "s3://")],
+)
+def test_a_run_at_no_url_of_a_store(words: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(main, list(words))
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith(f"bloodcell: {words[-1]} is no URL of an object store: ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     object_store._opened.cache_clear()
     monkeypatch.delitem(sys.modules, "bloodcell.engine.google_store", raising=False)

@@ -145,3 +145,9 @@ def test_runs_in_a_store_are_merged_there(store: Store, smears: Path, tmp_path: 
         Jobs(patient, tmp_path / patient.name).score(urls[-1])
     invoke("merge", *reversed(urls), "--out", f"s3://{BUCKET}/merged")
     assert results(objects_of(store, "merged")) == results(files_of(whole.folder))
+
+
+def test_python_may_merge_there_too(run: bloodcell.Run, store: Store) -> None:
+    with pytest.raises(bloodcell.RunError, match="two runs or more are merged, 1 given"):
+        bloodcell.merge([run.folder], f"s3://{BUCKET}/merged-by-python")
+    assert objects_of(store, "merged-by-python") == {}

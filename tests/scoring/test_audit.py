@@ -69,6 +69,12 @@ def test_a_line_that_a_kill_cut_short_is_dropped_and_told(log: AuditLog) -> None
     assert last["a_torn_line_was_dropped"]
 
 
+def test_a_log_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl").mkdir()
+    with pytest.raises(RunError, match=r"the audit log .*audit\.jsonl cannot be read"):
+        AuditLog(tmp_path / "audit.jsonl")
+
+
 def test_a_disk_that_refuses_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=r"cannot write .*audit\.jsonl"):
         AuditLog(tmp_path / "absent" / "audit.jsonl").append("start")

@@ -72,6 +72,17 @@ def test_an_image_that_was_changed_since_is_not_shown(smears: Path, tmp_path: Pa
     assert "<img" not in (run.folder / "evaluation" / "doubts.html").read_text()
 
 
+def test_labels_of_rejected_cells_alone_leave_nothing_to_doubt(
+    smears: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "P1").mkdir(parents=True)
+    shutil.copy(next(smears.glob("phantom-*/*")), tmp_path / "in" / "P1")
+    (tmp_path / "in" / "P1" / "0.jpg").write_bytes(b"no image")
+    run = bloodcell.score(tmp_path / "in", tmp_path / "run")
+    (tmp_path / "labels.csv").write_text("path,class\nP1/0.jpg,lymphocyte\n")
+    assert write_doubts(run, tmp_path / "labels.csv").num_rows == 0
+
+
 def test_labels_of_another_scheme_cannot_be_doubted(own_run: bloodcell.Run, tmp_path: Path) -> None:
     path = own_run.cells(["path"])["path"][0].as_py()
     (tmp_path / "labels.csv").write_text(f"path,class\n{path},MYO\n")

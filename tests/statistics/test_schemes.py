@@ -211,6 +211,13 @@ def test_a_scheme_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
         ("two.toml", OWN + 'blast_equivalent = "aml"\n', "blast_equivalent is a list of"),
         ("two.toml", OWN + 'blast_equivalent = ["AML"]\n', "blast_equivalent is a list of"),
         ("two.toml", OWN + 'blast_equivalnt = ["aml"]\n', "entries .*, which mean nothing"),
+        ("two.toml", OWN + 'blast_equivalent = [["aml"]]\n', "blast_equivalent is a list of"),
+        ("two.toml", OWN.replace('code = "A"', "code = 1"), "code is 1, a text in quotes"),
+        ("two.toml", OWN.replace('name = "A"', "name = 1"), "name is 1, a text in quotes"),
+        ("two.toml", 'title = "a"\nsource = "b"\nclass = "A"\n', "a table .* for each class"),
+        ("two.toml", "letters = 2\n" + OWN, "names each class once"),
+        ("two.toml", OWN + '[letters]\nA = ["A"]\nB = "B"\n', "names each class once"),
+        ("two.toml", OWN + '[groups]\nodd = [["A"]]\n', r"have \[\['A'\]\], which are no classes"),
     ],
 )
 def test_a_scheme_of_ones_own_at_fault_is_refused(

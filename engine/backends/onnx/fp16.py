@@ -24,7 +24,7 @@ def to_float16(onnx_bytes: bytes) -> bytes:
 
     The first axis stays free. Raises ModelError for a network that is not one float32 input to
     one float32 output, that still has batch norms, or has a tensor that float16 cannot hold, and
-    EngineError if ``onnx`` is not installed.
+    PackageError if ``onnx`` is not installed.
     """
     model = read_onnx(onnx_bytes)
     _check_nodes(model.graph)

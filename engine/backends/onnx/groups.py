@@ -20,7 +20,7 @@ def merged_groups(onnx_bytes: bytes, channels_at_least: int) -> bytes:
 
     The merged weights are block-diagonal: zeros between channels that were in different groups.
     A convolution too narrow for that becomes an ordinary one. Raises ModelError if the bytes are
-    no ONNX network, EngineError if ``onnx`` is not installed.
+    no ONNX network, PackageError if ``onnx`` is not installed.
     """
     from onnx import numpy_helper
 

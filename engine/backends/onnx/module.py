@@ -29,7 +29,7 @@ class OnnxModule(nn.Module):
     """Pixels (N, 3, H, W) to logits (N, C), in whatever type and memory format it is moved to.
 
     Raises ModelError if the bytes are no ONNX network or hold an operator or an attribute that
-    is not known here, and EngineError if ``onnx`` is not installed.
+    is not known here, and PackageError if ``onnx`` is not installed.
     """
 
     def __init__(self, onnx_bytes: bytes) -> None:
