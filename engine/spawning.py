@@ -1,6 +1,7 @@
 """The bare process of a worker: light, so that it can be started before anything else is loaded."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ class Spawned:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.connection, theirs = Pipe()
-        with theirs:
+        with theirs, _signals_blocked():
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
                 env={**os.environ, **environment},
@@ -47,6 +48,22 @@ class Spawned:
         # One that waits for a share that is away cannot even be killed.
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_WITHIN_S)
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """What is started in the block never gets a signal to stop, from its first moment on.
+
+    Service managers and batch systems send them to each process of a job; what they mean, the
+    process that starts a worker decides.
+    """
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _ahead: list[Spawned] = []
