@@ -20,6 +20,7 @@ from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
+from bloodcell.given_numbers import count, finite
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model, load_model
@@ -80,10 +81,12 @@ def score(
     Raises an error of ``bloodcell.errors``; whatever was finished by then is kept, and the same
     call takes it up again.
     """
-    _check_counts(batch_size=batch_size, threads=threads, workers=workers)
+    batch_size, threads = count("batch_size", batch_size), count("threads", threads)
+    workers = count("workers", workers)
     if on is not None:
         check_address(on)
-    counting = Counting(profile, blast_equivalents, interval_width)
+    width_points = finite("interval_width", interval_width, "points")
+    counting = Counting(profile, blast_equivalents, width_points)
     source, store, stop = place_of(input), RunStore(Path(out)), stop or threading.Event()
     progress = progress or (lambda _done, _cells: None)
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
@@ -235,9 +238,3 @@ def _warn_of_another_specimen(scheme: Scheme, profile: Specimen) -> None:
             "the classes of %s are those of %s, this run counts as %s: was --profile %s meant?",
             scheme.name, scheme.specimen, profile, scheme.specimen,
         )  # fmt: skip
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise InputError(f"{name} is at least 1, {count} given")
