@@ -86,6 +86,10 @@ def held(folder: Path) -> Iterator[None]:
             if stands_for_lock:
                 with suppress(OSError):
                     (folder / HOLDER).unlink()
+            if has_lock:
+                # Closing alone would not do: a process that was forked meanwhile has it open, too.
+                with suppress(OSError):
+                    fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def _lock(lock: BinaryIO, folder: Path) -> bool:

@@ -43,6 +43,17 @@ def test_a_lock_names_its_holder(tmp_path: Path) -> None:
         pass
 
 
+def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    with held(tmp_path):
+        opened = next(
+            file for file in Path("/proc/self/fd").iterdir() if file.resolve() == tmp_path / LOCK
+        )
+        of_the_forked = os.dup(int(opened.name))
+    with held(tmp_path):
+        pass
+    os.close(of_the_forked)
+
+
 @pytest.mark.usefixtures("without_locks")
 def test_without_locks_a_file_keeps_the_second_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
