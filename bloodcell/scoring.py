@@ -17,7 +17,7 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.object_store import ObjectPath, Place, place_of
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
-from bloodcell.errors import DiskError, InputError, Stopped
+from bloodcell.errors import DiskError, InputError, RunError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
 from bloodcell.given_numbers import count, finite
@@ -154,8 +154,8 @@ def _work(session: Session, record: RunRecord) -> Run:
         )
     except BaseException as error:
         ended: Literal["stopped", "failed"] = "stopped" if isinstance(error, Stopped) else "failed"
-        # On a full disk this fails too; what went wrong first is what to say.
-        with suppress(DiskError):
+        # On a full disk, or without a log, this fails too; what went wrong first is what to say.
+        with suppress(DiskError, RunError):
             session.audit.append(ended)
             write_record(store.record_path, replace(record, state=ended))
         raise
