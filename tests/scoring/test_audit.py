@@ -83,6 +83,8 @@ def test_a_log_that_somebody_removes_or_cuts_is_not_written_on(
         log.path.unlink()
     else:
         os.truncate(log.path, left)
-    with pytest.raises(RunError, match=rf"removed or cut .*: {left or 0} of its \d+ bytes are left"):
+    with pytest.raises(
+        RunError, match=rf"removed or cut .*: {left or 0} of its \d+ bytes are left"
+    ):
         log.append("part", number=3)
     assert (log.path.stat().st_size if log.path.exists() else None) == left

@@ -1,6 +1,7 @@
 """What a run is not begun with: foreign folders, models that differ from their card."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from helpers.drawn_runs import copy_of_model
 from helpers.tiny_model import write_tiny_model
 
 import bloodcell
-from bloodcell.errors import InputError, ModelError, RunError
+from bloodcell.errors import EngineError, InputError, ModelError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import load_model
 
@@ -121,3 +122,30 @@ def test_numbers_of_numpy_make_a_run_that_can_be_opened(smears: Path, tmp_path: 
     )  # fmt: skip
     about = bloodcell.open_run(tmp_path / "run").about
     assert (about["session"]["threads"], about["job"]["interval_width"]) == (1, 7.5)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("x" * 5000, r"cannot look up x{100}\.\.\. \(5000 bytes\): File name too long"),
+        ("a\0b", r"'a\\x00b' is no path: it holds a NUL"),
+    ],
+)
+def test_paths_that_the_system_refuses_are_told_in_short(
+    smears: Path, tmp_path: Path, path: str, said: str
+) -> None:
+    for given in ((path, tmp_path / "run"), (smears, path), (smears, tmp_path / "run", path)):
+        with pytest.raises(InputError, match=said):
+            bloodcell.score(*given)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("program", ["", "/absent/python"])
+def test_a_program_without_an_interpreter_is_told_what_it_lacks(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny", "jhu18")
+    monkeypatch.setattr(sys, "executable", program)
+    with pytest.raises(EngineError, match=rf"sys\.executable '{program}': .* interpreter"):
+        bloodcell.score(smears, tmp_path / "run", model)
+    assert not (tmp_path / "run").exists()
