@@ -41,7 +41,10 @@ class AuditLog:
         """SHA-256 of each part's file, but of those that were to be scored again since."""
 
     def append(self, event: str, **facts: Any) -> None:
-        """Add a line and have it on disk. ``facts``: values as JSON has them."""
+        """Add a line and have it on disk; RunError if lines before it are gone from there.
+
+        ``facts``: values as JSON has them.
+        """
         if self._is_torn:
             facts |= {"a_torn_line_was_dropped": True}
         time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -49,6 +52,7 @@ class AuditLog:
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
         is_new = not self.path.exists()
         with writing(self.path):
+            self._refuse_if_cut()
             with self.path.open("wb" if is_new else "r+b") as file:
                 file.truncate(self._whole)
                 file.seek(self._whole)
@@ -60,6 +64,15 @@ class AuditLog:
         self.head, self._is_torn = _digest(line), False
         self._whole += len(line) + 1
         tell(self.path)
+
+    def _refuse_if_cut(self) -> None:
+        """RunError if somebody removed or cut the file: zeros would stand for what it had."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size < self._whole:
+            raise RunError(
+                f"{self.path} was removed or cut while the run was written: {size} of its "
+                f"{self._whole} bytes are left. {_RESTORE.capitalize()}"
+            )
 
     def append_part(self, part: int, sha256: str, reasons: pa.ChunkedArray) -> None:
         """Tell of a part that is on disk, whose file has this digest.

@@ -22,7 +22,7 @@ LOCK, HOLDER = ".lock", ".holder"
 """The file that is locked, and the one that stands for a lock where there are none."""
 
 _WRITTEN_WITHIN_S = 1.0
-"""A holder's file that is not whole after this was left by a process that was killed."""
+"""A name that is not whole after this was left by a process that was killed."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,10 @@ def held(folder: Path) -> Iterator[None]:
             if stands_for_lock:
                 with suppress(OSError):
                     (folder / HOLDER).unlink()
+            if has_lock:
+                # Closing alone would not do: a process that was forked meanwhile has it open, too.
+                with suppress(OSError):
+                    fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def _lock(lock: BinaryIO, folder: Path) -> bool:
@@ -120,10 +124,7 @@ def _claim(path: Path) -> None:
 
 
 def _clear(path: Path) -> None:
-    holder = _holder_of(path)
-    if holder is None:
-        time.sleep(_WRITTEN_WITHIN_S)
-        holder = _holder_of(path)
+    holder = _waited_for_holder_of(path)
     if holder is not None and not holder.is_gone:
         raise _in_use(path)
     aside = path_beside(path)
@@ -142,6 +143,15 @@ def _holder_of(path: Path) -> Holder | None:
     return None
 
 
+def _waited_for_holder_of(path: Path) -> Holder | None:
+    """The same, but one that is just being written is waited for."""
+    holder = _holder_of(path)
+    if holder is None:
+        time.sleep(_WRITTEN_WITHIN_S)
+        holder = _holder_of(path)
+    return holder
+
+
 def _begun(pid: int) -> str:
     """Boot and moment at which a process of this host began; "" if there is none."""
     try:
@@ -153,7 +163,7 @@ def _begun(pid: int) -> str:
 
 
 def _in_use(path: Path) -> RunError:
-    holder, advice = _holder_of(path), ""
+    holder, advice = _waited_for_holder_of(path), ""
     if path.name == HOLDER and holder and holder.host != socket.gethostname():
         advice = f". If that process is gone, delete {path} and run the same command again"
     who = holder or "it left no name"

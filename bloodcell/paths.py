@@ -1,5 +1,6 @@
 """What the paths that a user gives must lead to; light, so that a slip is answered at once."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,12 +10,17 @@ DEFAULT_MODEL = "jhu18-differential-160"
 
 _MODELS = Path(__file__).parent / "models"
 
+_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_LONGEST_SHOWN = 100
+
 
 def check_paths(source: Path | None, out: Path, model: str | Path | None) -> None:
     """What ``score`` is given, before anything is read; InputError, RunError or ModelError.
 
     ``source``: None where it is in no file system.
     """
+    if source is not None:
+        refuse_unusable(source)
     if source is not None and not source.exists():
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     model_folder(model)
@@ -33,8 +39,24 @@ def check_paths(source: Path | None, out: Path, model: str | Path | None) -> Non
         )
 
 
+def refuse_unusable(path: Path) -> None:
+    """InputError for a path that the system refuses to look up; one may be there or not."""
+    try:
+        path.stat()
+    except ValueError as error:  # as the system would take what stands before a NUL for all of it
+        raise InputError(f"{str(path)[:_LONGEST_SHOWN]!r} is no path: it holds a NUL") from error
+    except OSError as error:
+        if error.errno not in _LEADS_NOWHERE:
+            name = str(path)
+            shown = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..."
+            raise InputError(
+                f"cannot look up {shown} ({len(os.fsencode(name))} bytes): {error.strerror}"
+            ) from error
+
+
 def check_out(out: Path) -> None:
     """RunError or InputError if ``out`` cannot be a run folder."""
+    refuse_unusable(out)
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file: --out names a folder")
     for place in (out, *out.parents):
@@ -97,6 +119,7 @@ def model_folder(name_or_folder: str | Path | None) -> Path:
     if str(name_or_folder) in model_names():
         return _MODELS / str(name_or_folder)
     folder = Path(name_or_folder)
+    refuse_unusable(folder)
     if not folder.is_dir():
         raise ModelError(
             f"unknown model {str(name_or_folder)!r}: neither a folder nor one of "

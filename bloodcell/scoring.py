@@ -18,9 +18,10 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.object_store import ObjectPath, Place, place_of
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
-from bloodcell.errors import DiskError, InputError, Stopped
+from bloodcell.errors import DiskError, InputError, RunError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
+from bloodcell.given_numbers import count, finite
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model, load_model
@@ -81,10 +82,12 @@ def score(
     Raises an error of ``bloodcell.errors``; whatever was finished by then is kept, and the same
     call takes it up again.
     """
-    _check_counts(batch_size=batch_size, threads=threads, workers=workers)
+    batch_size, threads = count("batch_size", batch_size), count("threads", threads)
+    workers = count("workers", workers)
     if on is not None:
         check_address(on)
-    counting = Counting(profile, blast_equivalents, interval_width)
+    width_points = finite("interval_width", interval_width, "points")
+    counting = Counting(profile, blast_equivalents, width_points)
     source, store, stop = place_of(input), RunStore(Path(out)), stop or threading.Event()
     check_given(source, store.folder, model, resume=resume, **asdict(counting))
     with connected(on, threads) if on else nullcontext() as ray:
@@ -180,8 +183,8 @@ def _work(session: Session, record: RunRecord) -> Run:
         )
     except BaseException as error:
         ended: Literal["stopped", "failed"] = "stopped" if isinstance(error, Stopped) else "failed"
-        # On a full disk this fails too; what went wrong first is what to say.
-        with suppress(DiskError):
+        # On a full disk, or without a log, this fails too; what went wrong first is what to say.
+        with suppress(DiskError, RunError):
             session.audit.append(ended)
             write_record(store.record_path, replace(record, state=ended))
         raise
@@ -246,9 +249,3 @@ def _load(model: str | Path | None, counting: Counting) -> Model:
             scheme.name, scheme.specimen, profile, scheme.specimen,
         )  # fmt: skip
     return loaded.counted_as(profile, counting.blast_equivalents)
-
-
-def _check_counts(**counts: int | None) -> None:
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise InputError(f"{name} is at least 1, {count} given")

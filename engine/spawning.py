@@ -1,11 +1,14 @@
 """The bare process of a worker: light, so that it can be started before anything else is loaded."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
+
+from bloodcell.errors import EngineError
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from bloodcell.engine.worker import main; main()"
@@ -25,18 +28,8 @@ class Spawned:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.connection, theirs = Pipe()
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
-                env={**os.environ, **environment},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                # Standard output is for the command's own result.
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                # What is sent to the whole group is for the process that started it.
-                start_new_session=True,
-            )
+        with theirs, _signals_blocked():
+            self.process = _started(theirs.fileno(), {**os.environ, **environment})
 
     def end(self, within_s: float = END_WITHIN_S) -> None:
         """Close the connection, at which it ends; if it does not, it is killed."""
@@ -47,6 +40,44 @@ class Spawned:
         # One that waits for a share that is away cannot even be killed.
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_WITHIN_S)
+
+
+def _started(descriptor: int, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(descriptor), *sys.path],
+            env=environment,
+            pass_fds=[descriptor],
+            stdin=subprocess.DEVNULL,
+            # Standard output is for the command's own result.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            # What is sent to the whole group is for the process that started it.
+            start_new_session=True,
+        )
+    except OSError as error:
+        # Where Python is embedded in another program, sys.executable may be empty.
+        raise EngineError(
+            f"cannot start a worker's process with sys.executable {sys.executable!r}: "
+            f"{error.strerror}. It has to be a Python interpreter, and the machine to allow a "
+            "further process"
+        ) from error
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """What is started in the block never gets a signal to stop, from its first moment on.
+
+    Service managers and batch systems send them to each process of a job; what they mean, the
+    process that starts a worker decides.
+    """
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _ahead: list[Spawned] = []

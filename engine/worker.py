@@ -131,9 +131,6 @@ _NO_REASON = np.zeros(1, np.uint8)
 
 def main() -> None:
     """Serve until the other end is closed, which is the only way to end a worker in good order."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # The process that started this one decides what they mean.
-        signal.signal(number, signal.SIG_IGN)
     # One that hangs would not notice that nobody listens any more.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     # A core file would hold patients' images.

@@ -1,6 +1,7 @@
 """``bloodcell.Engine``: cells from memory in, futures of their results out."""
 
 import atexit
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -95,6 +96,7 @@ class Engine:
         )
         results = Results(self._waiting, self.model.scheme, self._fail)
         self._deadlines = Deadlines(self._expire)
+        self._process_id = os.getpid()
         self._threads = [
             threading.Thread(
                 target=run_lane,
@@ -126,7 +128,8 @@ class Engine:
         is ``expired`` and the cell not counted.
 
         Raises InputError for what is no image by type or shape, and for a patient that is
-        finished; BusyError; EngineError once the engine is closed or has failed.
+        finished; BusyError; EngineError once the engine is closed or has failed, and in a process
+        that was forked since it was opened.
         """
         return self._submit(image, patient, row, deadline_s, block=self._when_full == "block")
 
@@ -148,6 +151,7 @@ class Engine:
 
         Raises InputError for a patient that is unknown or finished.
         """
+        self._refuse_forked()
         return self._patients.known(patient).statistics()
 
     def finish(self, patient: str) -> dict[str, Any]:
@@ -156,6 +160,7 @@ class Engine:
         It takes no more cells, and its counts are let go. Raises InputError for a patient that is
         unknown or finished, EngineError if the engine fails meanwhile.
         """
+        self._refuse_forked()
         self._refuse_own_thread("finish")
         found = self._patients.known(patient)
         found.begin_to_finish()
@@ -177,8 +182,11 @@ class Engine:
     def close(self, *, cancel: bool = False) -> None:
         """Score what was submitted, or ``cancel`` what no lane has taken, and end all threads.
 
-        A second call does nothing. Patients that are open can still be finished.
+        A second call does nothing, nor does one in a process that was forked since. Patients that
+        are open can still be finished.
         """
+        if self._is_forked():
+            return
         self._refuse_own_thread("close")
         atexit.unregister(self.close)
         self._waiting.close()
@@ -209,6 +217,7 @@ class Engine:
         *,
         block: bool,
     ) -> Future[CellResult]:
+        self._refuse_forked()
         self._refuse_if_failed()
         number, now_s = checked_row(row), time.monotonic()
         due = due_s(deadline_s, now_s)
@@ -255,6 +264,17 @@ class Engine:
     def _refuse_if_failed(self) -> None:
         if self._error is not None:
             raise failure(self._error)
+
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process_id
+
+    def _refuse_forked(self) -> None:
+        # Before any lock is taken: one that was held at the fork is never released here.
+        if self._is_forked():
+            raise EngineError(
+                f"this engine was opened by process {self._process_id}, and this one was forked "
+                "from it without its threads: open an engine after the fork"
+            )
 
     def _is_own_thread(self) -> bool:
         return threading.current_thread() in (*self._threads, self._deadlines.thread)

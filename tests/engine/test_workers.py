@@ -23,6 +23,7 @@ from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of
+from bloodcell.engine.spawning import Spawned
 from bloodcell.engine.worker_messages import Ready, table_to_bytes
 from bloodcell.engine.workers import WorkerScorer, alike
 from bloodcell.errors import EngineError, ModelError, Stopped
@@ -91,6 +92,7 @@ def test_a_signal_to_the_whole_group_does_not_end_the_workers(smears: Path, tmp_
         for worker in workers():
             worker.send_signal(signal.SIGTERM)
             worker.send_signal(signal.SIGINT)
+            worker.send_signal(signal.SIGHUP)
         stop.set()
 
     with pytest.raises(Stopped):
@@ -99,6 +101,17 @@ def test_a_signal_to_the_whole_group_does_not_end_the_workers(smears: Path, tmp_
             stop=stop,
         )  # fmt: skip
     assert workers() == []
+
+
+def test_a_worker_heeds_no_signal_from_its_first_moment_on() -> None:
+    spawned = Spawned({})
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        spawned.process.send_signal(number)
+    spawned.end(within_s=60)
+    assert spawned.process.returncode == 0
+    assert spawned.process.stderr
+    assert spawned.process.stderr.read() == b""
+    spawned.process.stderr.close()
 
 
 def test_a_signal_to_a_commands_group_stops_it_in_good_order(smears: Path, tmp_path: Path) -> None:

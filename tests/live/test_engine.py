@@ -244,3 +244,31 @@ def test_nothing_is_left_of_it(tiny: Path, tmp_path: Path, backend: str) -> None
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+FORKED = """
+import os, sys
+import bloodcell, numpy
+engine = bloodcell.Engine(sys.argv[1], backend="onnxruntime", threads=1)
+pixels = numpy.zeros((20, 30, 3), numpy.uint8)
+engine.submit(pixels, patient="A").result()
+if (child := os.fork()) == 0:
+    cells = [(pixels, "A")]
+    for call in (lambda: engine.submit(pixels, patient="A"), lambda: list(engine.stream(cells)),
+                 lambda: engine.snapshot("A"), lambda: engine.finish("A")):
+        try:
+            call()
+        except bloodcell.EngineError as error:
+            assert f"process {os.getppid()}, and this one was forked" in str(error)
+        else:
+            os._exit(1)
+    engine.close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+engine.submit(pixels, patient="A").result()
+assert engine.finish("A")["cells"] == 2
+"""
+
+
+def test_a_process_that_was_forked_since_is_told_so_and_waits_for_nothing(tiny: Path) -> None:
+    subprocess.run([sys.executable, "-c", FORKED, tiny], check=True, timeout=60)

@@ -1,6 +1,7 @@
 """The audit log: a chain in which no line can be changed, left out or added unnoticed."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,18 @@ def test_a_log_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=r"cannot write .*audit\.jsonl"):
         AuditLog(tmp_path / "absent" / "audit.jsonl").append("start")
+
+
+@pytest.mark.parametrize("left", [None, 0, 10])
+def test_a_log_that_somebody_removes_or_cuts_is_not_written_on(
+    log: AuditLog, left: int | None
+) -> None:
+    if left is None:
+        log.path.unlink()
+    else:
+        os.truncate(log.path, left)
+    with pytest.raises(
+        RunError, match=rf"removed or cut .*: {left or 0} of its \d+ bytes are left"
+    ):
+        log.append("part", number=3)
+    assert (log.path.stat().st_size if log.path.exists() else None) == left

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,29 @@ def test_a_lock_names_its_holder(tmp_path: Path) -> None:
             pass
     with held(tmp_path):
         pass
+
+
+def test_a_holder_that_is_about_to_write_its_name_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / LOCK
+    with held(tmp_path):
+        name = lock.read_text()
+        os.truncate(lock, 0)
+        monkeypatch.setattr(time, "sleep", lambda _: lock.write_text(name))
+        with pytest.raises(RunError, match=rf"process {os.getpid()} on"), held(tmp_path):
+            pass
+
+
+def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    with held(tmp_path):
+        opened = next(
+            file for file in Path("/proc/self/fd").iterdir() if file.resolve() == tmp_path / LOCK
+        )
+        of_the_forked = os.dup(int(opened.name))
+    with held(tmp_path):
+        pass
+    os.close(of_the_forked)
 
 
 @pytest.mark.usefixtures("without_locks")

@@ -1,13 +1,17 @@
 """What a run is not begun with: foreign folders, models that differ from their card."""
 
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from helpers.drawn_runs import copy_of_model
+from helpers.tiny_model import write_tiny_model
 
 import bloodcell
-from bloodcell.errors import InputError, ModelError, RunError
+from bloodcell.errors import EngineError, InputError, ModelError, RunError
 from bloodcell.files import sha256_of
 from bloodcell.model import load_model
 
@@ -90,3 +94,58 @@ def test_an_explicit_backend_never_falls_back(
     monkeypatch.setattr(choice, "why_no_cuda", lambda: "no NVIDIA driver is installed")
     with pytest.raises(bloodcell.EngineError, match="'tensorrt' cannot run here: it needs a CUDA"):
         bloodcell.score(smears, tmp_path / "run", backend="tensorrt")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"threads": 1.5}, r"threads is a whole number, 1\.5 given"),
+        ({"workers": True}, "workers is a whole number, True given"),
+        ({"batch_size": "8"}, "batch_size is a whole number, '8' given"),
+        ({"batch_size": 0}, "batch_size is at least 1, 0 given"),
+        ({"interval_width": "10"}, "interval_width is a number of points, '10' given"),
+    ],
+)
+def test_options_that_are_no_such_numbers_begin_nothing(
+    smears: Path, tmp_path: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        bloodcell.score(smears, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_numbers_of_numpy_make_a_run_that_can_be_opened(smears: Path, tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny", "jhu18")
+    bloodcell.score(
+        smears / "phantom-000", tmp_path / "run", model, threads=np.int64(1),  # type: ignore[arg-type]
+        interval_width=np.float32(7.5),  # type: ignore[arg-type]
+    )  # fmt: skip
+    about = bloodcell.open_run(tmp_path / "run").about
+    assert (about["session"]["threads"], about["job"]["interval_width"]) == (1, 7.5)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("x" * 5000, r"cannot look up x{100}\.\.\. \(5000 bytes\): File name too long"),
+        ("a\0b", r"'a\\x00b' is no path: it holds a NUL"),
+    ],
+)
+def test_paths_that_the_system_refuses_are_told_in_short(
+    smears: Path, tmp_path: Path, path: str, said: str
+) -> None:
+    for given in ((path, tmp_path / "run"), (smears, path), (smears, tmp_path / "run", path)):
+        with pytest.raises(InputError, match=said):
+            bloodcell.score(*given)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("program", ["", "/absent/python"])
+def test_a_program_without_an_interpreter_is_told_what_it_lacks(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny", "jhu18")
+    monkeypatch.setattr(sys, "executable", program)
+    with pytest.raises(EngineError, match=rf"sys\.executable '{program}': .* interpreter"):
+        bloodcell.score(smears, tmp_path / "run", model)
+    assert not (tmp_path / "run").exists()
