@@ -19,7 +19,8 @@ _MARKS = [ord("."), ord("/")]
 def path_listed_twice(manifest: Path, folder: str) -> str | None:
     """A path that two rows have, if spelled otherwise, below ``folder``; None if there is none.
 
-    Compares 64-bit hashes, eight bytes a cell, and looks closer only where two agree.
+    Compares 64-bit hashes, nine bytes a cell with a flag each, and looks closer only where two
+    agree.
     """
     root = spelling(folder).rstrip("/")
     hashes = np.empty(pq.read_metadata(manifest).num_rows, np.uint64)

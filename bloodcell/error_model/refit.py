@@ -32,8 +32,11 @@ class HeldOut:
 
     @staticmethod
     def read(folder: Path) -> "HeldOut":
-        """Those of a model folder."""
-        table = pq.read_table(folder / HELD_OUT)
+        """Those of a model folder; ModelError if it has none."""
+        path = folder / HELD_OUT
+        if not path.is_file():
+            raise ModelError(f"{path} is not there: only a folder that training wrote has it")
+        table = pq.read_table(path)
         patient, label, called = (
             np.array(table[name].to_pylist(), np.str_) for name in ("patient", "label", "called")
         )

@@ -1,6 +1,8 @@
 """The error model: its fit, its place in the card, what it refuses, and runs that use it."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from bloodcell._core import curve_features
 from bloodcell.cli import main
 from bloodcell.error_model import ErrorModel, SiteTrial, fit, fit_error_model
 from bloodcell.error_model.recalibration import fit_recalibration
+from bloodcell.error_model.refit import HeldOut
 from bloodcell.errors import InputError, ModelError, RunError
 from bloodcell.model import load_model
 from bloodcell.shares import ADJUSTED, BANDS, Counting, adjusted_columns, naive_columns
@@ -109,6 +112,18 @@ def test_a_card_of_before_says_how_to_fit_it_anew(drawn: ErrorModel) -> None:
     del table["recalibration"]
     with pytest.raises(ModelError, match=r"fit it anew: python -m bloodcell.error_model.refit"):
         ErrorModel.from_card(table)
+
+
+def test_a_folder_without_held_out_cells_says_which_has_them(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"held_out.parquet is not there: only a folder that"):
+        HeldOut.read(tmp_path)
+
+
+@pytest.mark.parametrize("words", [(), ("model", "labels.csv")])
+def test_fitting_anew_of_no_folder_or_two_says_how_it_is_called(words: tuple[str, ...]) -> None:
+    module = ("-m", "bloodcell.error_model.refit")
+    done = subprocess.run([sys.executable, *module, *words], capture_output=True, check=False)
+    assert b"usage: python -m bloodcell.error_model.refit FOLDER" in done.stderr
 
 
 def test_the_fit_finds_how_calibration_curves_differ() -> None:
