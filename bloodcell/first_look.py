@@ -44,7 +44,7 @@ def check_given(
     if not resume:
         raise RunError(f"{out} already holds a run: choose another --out, or --resume")
     # What is wrong with a damaged one is told where all of it is read.
-    with suppress(OSError, ValueError, LookupError, TypeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         begun = json.loads((out / RECORD).read_text("utf-8"))["job"]
         refuse_other_job(out, begun, {"input": whole_name(source), **counting})
 

@@ -168,8 +168,7 @@ def _patients_sha256(store: RunStore) -> str:
 def _audit_of(store: RunStore, job: Job) -> AuditLog:
     event = "resume" if store.audit_path.exists() else "begin"
     audit = AuditLog(store.audit_path)
-    names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
-    audit.append(event, **{name: getattr(job, name) for name in names})
+    audit.append(event, **asdict(job))
     return audit
 
 

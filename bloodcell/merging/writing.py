@@ -190,11 +190,10 @@ class _Merger:
 
     def _audit_of(self, job: Job) -> AuditLog:
         audit = AuditLog(self.store.audit_path)
-        names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
         by_place = dict.fromkeys(stretch.source for stretch in self.order.stretches)
         audit.append(
             "merge",
-            **{name: getattr(job, name) for name in names},
+            **asdict(job),
             runs=[self.sources[at].identity for at in by_place],
         )
         if audit.parts:  # of a call that was killed

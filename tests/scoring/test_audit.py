@@ -72,3 +72,19 @@ def test_a_line_that_a_kill_cut_short_is_dropped_and_told(log: AuditLog) -> None
 def test_a_disk_that_refuses_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=r"cannot write .*audit\.jsonl"):
         AuditLog(tmp_path / "absent" / "audit.jsonl").append("start")
+
+
+def test_a_line_added_without_its_end_tells_nothing(log: AuditLog) -> None:
+    with log.path.open("ab") as file:
+        file.write(json.dumps({"event": "part", "number": 3, "previous": log.head}).encode())
+    assert AuditLog(log.path).head == log.head
+    with pytest.raises(RunError, match="line 4 is damaged: no line break ends it"):
+        events(log)
+
+
+@pytest.mark.parametrize("line", [200_000 * "[", json.dumps({"previous": 64 * "0"})])
+def test_a_line_that_nobody_wrote_so_is_called_damaged(log: AuditLog, line: str) -> None:
+    log.path.write_text(f"{line}\n")
+    assert AuditLog(log.path).parts == {}
+    with pytest.raises(RunError, match="line 1 is damaged"):
+        events(log)
