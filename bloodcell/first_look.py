@@ -139,7 +139,7 @@ def _check_parquet(source: Place) -> None:
         # Opened here, for Arrow takes no path that is not UTF-8.
         with source.open("rb") as binary, pq.ParquetFile(binary) as file:
             columns, cells = file.schema_arrow.names, file.metadata.num_rows
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:  # Arrow's own words for some damage are OSErrors
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
     check_columns(source, columns)
     if not cells:
