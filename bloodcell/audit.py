@@ -34,7 +34,7 @@ class AuditLog:
         content = _content_of(path) if path.exists() else b""
         self._whole = content.rfind(b"\n") + 1
         self._is_torn = self._whole < len(content)
-        lines = content[: self._whole].splitlines()
+        lines = _whole_lines(content)
         self.head = _digest(lines[-1]) if lines else _BEFORE_THE_FIRST
         """SHA-256 of the last line."""
         self.parts = _parts_in(lines)
@@ -91,7 +91,15 @@ class AuditLog:
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:
     """The entries of an audit log, first to last; RunError at the first line that does not fit."""
-    yield from _entries_in(path, _content_of(path).splitlines())
+    content = _content_of(path)
+    lines = _whole_lines(content)
+    yield from _entries_in(path, lines)
+    if content and not content.endswith(b"\n"):
+        # It may follow the line before, and no call has finished it: it must tell nothing.
+        raise RunError(
+            f"{path}, line {len(lines) + 1} is damaged: no line break ends it. A kill cut it "
+            "short, or it was added; the same `bloodcell score` again drops it"
+        )
 
 
 def refuse_lost_lines(path: Path, head: str | None, *, has_parts: bool) -> None:
@@ -101,8 +109,7 @@ def refuse_lost_lines(path: Path, head: str | None, *, has_parts: bool) -> None:
     which were stopped or killed, and a torn one, which is passed over. ``has_parts``: whether there
     are parts of ``cells/``; the log's first line is there before them.
     """
-    content = _content_of(path) if path.exists() else b""
-    lines = content[: content.rfind(b"\n") + 1].splitlines()
+    lines = _whole_lines(_content_of(path)) if path.exists() else []
     if not lines and (head or has_parts):
         raise RunError(
             f"{path} is missing or empty, and nothing else tells that the parts of this run are "
@@ -124,14 +131,20 @@ def _content_of(path: Path) -> bytes:
         raise RunError(f"the audit log {path} cannot be read: {error.strerror}") from error
 
 
+def _whole_lines(content: bytes) -> list[bytes]:
+    return content[: content.rfind(b"\n") + 1].splitlines()
+
+
 def _entries_in(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
     expected = _BEFORE_THE_FIRST
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{path}, line {number} is damaged: {error}") from error
-        if not isinstance(entry, dict) or entry.get("previous") != expected:
+        if not isinstance(entry, dict) or not isinstance(entry.get("event"), str):
+            raise RunError(f"{path}, line {number} is damaged: it names no event")
+        if entry.get("previous") != expected:
             raise RunError(
                 f"{path}, line {number} does not follow the line before: a line was changed, left "
                 "out or added"
@@ -144,7 +157,7 @@ def _parts_in(lines: list[bytes]) -> dict[int, str]:
     """What lines tell of parts; a damaged one, which verifying finds, tells of none."""
     parts: dict[int, str] = {}
     for line in lines:
-        with suppress(ValueError, TypeError, KeyError, AttributeError):
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
             entry = json.loads(line)
             if entry["event"] == "part":
                 parts[entry["part"]] = entry["sha256"]

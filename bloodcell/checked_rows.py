@@ -16,6 +16,9 @@ _LOG = logging.getLogger(__name__)
 _OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
 _NOT_BELOW = r"^/|(?:^|/)\.\.(?:/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
 
+_LONGEST = 1 << 17
+"""Bytes of a name, in whatever it is listed: longer fields of a CSV are refused as well."""
+
 
 def checked_rows(source: Place, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """``batches`` with ``path`` and ``patient`` as text, in front.
@@ -55,6 +58,12 @@ def _refuse_what_no_cell_has(source: Place, first: int, columns: dict[str, pa.Ar
             raise InputError(
                 f"{source}, row {first + has_nul.index(pa.scalar(True)).as_py()} has a NUL byte in "
                 f"{name!r}: no file has that name"
+            )
+        is_long = pc.greater(pc.binary_length(column), _LONGEST)
+        if pc.any(is_long).as_py():
+            raise InputError(
+                f"{source}, row {first + is_long.index(pa.scalar(True)).as_py()} has a {name!r} of "
+                f"more than {_LONGEST} bytes: no name is that long"
             )
     _refuse_paths_that_lead_elsewhere(source, columns["path"])
 

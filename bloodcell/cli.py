@@ -131,17 +131,15 @@ def score(input_: str, out: Path, max_reject_rate: float, **options: Any) -> Sho
         from bloodcell import repeated_images, unstained
         from bloodcell.engine.machine import keep_memory_flat
         from bloodcell.printed.patients import print_patients
-        from bloodcell.printed.tables import printable
         from bloodcell.scoring import score as run_score
 
         keep_memory_flat()
         with progress_of("scoring", unit="cells") as progress:
             run = run_score(source, out, stop=stop_requested, progress=progress, **options)
-    lines = [
+    warnings = [
         *repeated_images.told(run.record.repeated_images, _MOST_TOLD),
         *unstained.told(run.record.unstained, _MOST_TOLD),
     ]
-    warnings = [printable(line) for line in lines]
     shown = Shown(run.about, lambda: print_patients(run), warnings)
     if run.reject_rate <= max_reject_rate:
         return shown

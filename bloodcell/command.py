@@ -14,7 +14,7 @@ import click
 
 from bloodcell.errors import BloodcellError
 from bloodcell.run_argument import local_runs
-from bloodcell.terminal import log_lines
+from bloodcell.terminal import log_lines, printable
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def command(
                     shown = body(**local_options)
             except (BloodcellError, OSError) as error:
                 # An OSError: a full disk or a forbidden folder where no better message is known.
-                click.echo(f"bloodcell: {error}", err=True)
+                click.echo(f"bloodcell: {printable(error)}", err=True)
                 sys.exit(getattr(error, "exit_status", BloodcellError.exit_status))
             if as_json:
                 from bloodcell.printed.values import print_json
@@ -55,7 +55,7 @@ def command(
             elif not quiet:
                 shown.show()
             for warning in shown.warnings:
-                click.echo(f"bloodcell: {warning}", err=True)
+                click.echo(f"bloodcell: {printable(warning)}", err=True)
             sys.exit(shown.exit_status)
 
     return run

@@ -44,7 +44,7 @@ def check_given(
     if not resume:
         raise RunError(f"{out} already holds a run: choose another --out, or --resume")
     # What is wrong with a damaged one is told where all of it is read.
-    with suppress(OSError, ValueError, LookupError, TypeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         begun = json.loads((out / RECORD).read_text("utf-8"))["job"]
         refuse_other_job(out, begun, {"input": whole_name(source), **counting})
 
@@ -139,7 +139,7 @@ def _check_parquet(source: Place) -> None:
         # Opened here, for Arrow takes no path that is not UTF-8.
         with source.open("rb") as binary, pq.ParquetFile(binary) as file:
             columns, cells = file.schema_arrow.names, file.metadata.num_rows
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:  # Arrow's own words for some damage are OSErrors
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
     check_columns(source, columns)
     if not cells:

@@ -4,6 +4,7 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 from bloodcell import __version__, manifest
 from bloodcell.audit import refuse_lost_lines
@@ -117,23 +118,30 @@ def begin_or_resume(
         record = RunRecord(
             job=job,
             manifest_sha256=sha256_of(store.manifest_path),
-            scheme=model.scheme.name,
-            classes=model.scheme.classes,
-            letters=dict(model.scheme.letters),
-            error_model=_basis_of(model.error_model),
-            why_not_adjusted=why_not_adjusted(model.error_model, counting),
-            recalibration=_recalibration_of(model.error_model, counting),
+            **said_of_model(model, counting),
             model_folder=text_of(model.folder.resolve()),
             backend=choice,
-            preprocessing=model.preprocessing,
-            temperature=model.temperature,
-            prior_ratios=model.prior_ratios or None,
             started=now(),
             state="running",
             left_out_files=left_out or None,
         )
     write_record(store.record_path, record)
     return record
+
+
+def said_of_model(model: Model, counting: Counting) -> dict[str, Any]:
+    """The entries of ``run.json`` that follow from the model and from what is counted."""
+    return {
+        "scheme": model.scheme.name,
+        "classes": model.scheme.classes,
+        "letters": dict(model.scheme.letters),
+        "error_model": _basis_of(model.error_model),
+        "why_not_adjusted": why_not_adjusted(model.error_model, counting),
+        "recalibration": _recalibration_of(model.error_model, counting),
+        "preprocessing": model.preprocessing,
+        "temperature": model.temperature,
+        "prior_ratios": model.prior_ratios or None,
+    }
 
 
 def _freeze(source: Place, target: Path, rows_per_part: int, watch: SourceWatch) -> dict[str, int]:

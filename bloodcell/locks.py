@@ -55,7 +55,7 @@ class Holder:
     @classmethod
     def read(cls, content: str | bytes) -> "Holder | None":
         """Who a file or an object names, which may say more; None if it is not whole."""
-        with suppress(ValueError, LookupError, TypeError):
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
             entries = json.loads(content)
             return cls(**{field.name: entries[field.name] for field in fields(cls)})
         return None

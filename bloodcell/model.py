@@ -86,8 +86,8 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
         )
     return Model(
         folder=folder,
-        name=card["name"],
-        version=card["version"],
+        name=_text(card["name"], "name"),
+        version=_text(card["version"], "version"),
         weights_sha256=_check_weights(folder / "model.onnx", card["weights_sha256"]),
         card_sha256=sha256_of(folder / "card.toml"),
         scheme=scheme,
@@ -145,6 +145,13 @@ def _whole(value: Any, name: str) -> int:
     if _positive(value, name) % 1:
         raise ValueError(f"{name} is {value!r}, a whole number is expected")
     return int(value)
+
+
+def _text(value: Any, name: str) -> str:
+    # It stands in run.json, which could not be read again, in logs and in addresses.
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f"{name} is {value!r}, a text of printable signs is expected")
+    return value
 
 
 def _positive(value: Any, name: str) -> float:

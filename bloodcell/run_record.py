@@ -16,6 +16,7 @@ from bloodcell.error_model import Recalibration
 from bloodcell.errors import RunError
 from bloodcell.files import write_json
 from bloodcell.scheme import CellClass, Equivalents, Specimen
+from bloodcell.toml import is_number
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,6 @@ class Job:
     rows_per_part: int
     versions: dict[str, str]
     """Of packages, and digests of what a backend was made of."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What the audit log says of it."""
-        names = ("input", "model", "model_version", "model_sha256", "backend", "device", "versions")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -184,7 +179,7 @@ def read_record(path: Path) -> RunRecord:
         raise RunError(f"{path.parent} is not a run folder: it has no run.json") from error
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         what = f"damaged ({error})" if path.stat().st_size else "empty"
         raise RunError(
             f"{path} is {what}, and nothing else says what the run is of: restore it from a copy, "
@@ -235,8 +230,10 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         return {key: _value(inner[1], one, name) for key, one in value.items()}
     if outer in (list, tuple) and isinstance(value, list):
         return outer(_value(inner[0], one, name) for one in value)
-    fits = value in inner if outer is Literal else type(value) is kind
-    # JSON of a float without a fraction may be an int.
-    if fits or (kind is float and type(value) is int):
+    if kind is float:  # JSON of one without a fraction may be an int
+        fits = is_number(value)
+    else:
+        fits = value in inner if outer is Literal else type(value) is kind
+    if fits:
         return value
     raise ValueError(f"{name} is {value!r}")

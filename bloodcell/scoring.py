@@ -200,7 +200,7 @@ def _patients_sha256(store: RunStore) -> str:
 def _audit_of(store: RunStore, job: Job) -> AuditLog:
     event = "resume" if store.audit_path.exists() else "begin"
     audit = AuditLog(store.audit_path)
-    audit.append(event, **job.identity)
+    audit.append(event, **asdict(job))
     return audit
 
 

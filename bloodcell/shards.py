@@ -170,10 +170,11 @@ def _members_of(shard: Place) -> Iterator[tarfile.TarInfo]:
             with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as archive:
                 yield from _ascending(archive)
                 _check_end(file, archive.offset)
-        except (tarfile.TarError, ValueError, OverflowError) as error:
+        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise InputError(
-                f"{shard} is not a whole, uncompressed tar ({error}): some of its cells would be "
-                "lost. Make or copy it anew"
+                # Cut, for it may quote the bytes that are no header.
+                f"{shard} is not a whole, uncompressed tar ({error!s:.80}): some of its cells "
+                "would be lost. Make or copy it anew"
             ) from error
 
 

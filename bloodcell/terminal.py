@@ -97,12 +97,27 @@ def _unbreakable(descriptor: int, stream: TextIO | None) -> TextIO:
     )
 
 
+def printable(value: object) -> str:
+    """``value`` as text; what would move the cursor or be invisible is escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(value)
+    )
+
+
 def log_lines(level: int) -> None:
     """Show the package's log on standard error, one line a message, above a progress bar."""
     import logging
 
+    class OneLine(logging.Formatter):
+        """A message may hold what files are called, and errors of other libraries."""
+
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+            return printable(super().formatMessage(record))
+
     handler = logging.StreamHandler(_StandardError())
-    logging.basicConfig(level=level, format="%(asctime)s %(message)s", handlers=[handler])
+    handler.setFormatter(OneLine("%(asctime)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     # A second command in the same process may ask for another.
     logging.getLogger().setLevel(level)
 

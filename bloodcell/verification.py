@@ -1,7 +1,7 @@
 """Whether a run folder is whole and says what its cells say: `bloodcell verify`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
@@ -19,6 +19,7 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.object_store import place_of_name
 from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
+from bloodcell.job import said_of_model
 from bloodcell.model import Model
 from bloodcell.parts import call_columns
 from bloodcell.repeated_images import repeated_images, told
@@ -31,6 +32,10 @@ from bloodcell.store import RunStore, reading
 from bloodcell.unidentified import probabilities_of
 
 _REMEDY = "restore it from a copy, or run the same `bloodcell score` again"
+
+
+_SINCE = {"classes": (), "letters": None}
+"""What runs of before such an entry of ``run.json`` have in its place."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ def verify(
     files = _Files(open_run(folder))
     checks: dict[str, Callable[[], str]] = {
         "manifest": files.check_manifest,
+        "model": files.check_model,
         "cells": files.check_cells,
         "counts": files.check_counts,
         "patients": files.check_patients,
@@ -88,6 +94,14 @@ class _Files:
             raise RunError(f"{path} is not the file that this run froze")
         return f"{self._manifest_rows} cells"
 
+    def check_model(self) -> str:
+        model = self._model
+        for name, is_so in said_of_model(model, self._counting).items():
+            said = getattr(self._record, name)
+            if said != is_so and not (name in _SINCE and said == _SINCE[name]):
+                raise RunError(f"run.json has another {name} than {model.folder}: {said}")
+        return f"{model.name} {model.version}, of which run.json says what the card does"
+
     def check_cells(self) -> str:
         classes = self._patient_counts.accumulator.class_counts.shape[1]
         parts = manifest.row_group_count(self._manifest_path)
@@ -111,9 +125,8 @@ class _Files:
         return f"{in_cells.scored} scored and {in_cells.cells - in_cells.scored} rejected"
 
     def check_patients(self) -> str:
-        job, path = self._record.job, self._store.patients_path
-        counting = Counting.of(job)
-        counted = patients.patient_table(self._patient_counts, self._model, counting)
+        path = self._store.patients_path
+        counted = patients.patient_table(self._patient_counts, self._model, self._counting)
         if self._record.unidentified is None:  # a run of before that column
             counted = counted.drop_columns(["unidentified"])
         if not self._run.patients.equals(counted):
@@ -121,7 +134,15 @@ class _Files:
         csv = path.with_suffix(".csv")
         if csv.read_bytes() != patients.as_csv(counted):
             raise RunError(f"{csv} is not the table of {path.name}")
+        self._check_logged_patients()
         return f"{counted.num_rows} rows, counted again from the cells"
+
+    def _check_logged_patients(self) -> None:
+        """RunError if the file is another one, though its numbers may be the same."""
+        path = self._store.patients_path
+        logged = [entry.get("patients_sha256") for entry in self._entries("finish")]
+        if logged and sha256_of(path) != logged[-1]:
+            raise RunError(f"{path} is not the file that was logged when the run was finished")
 
     def check_repeated_images(self) -> str:
         repeated = repeated_images(self._store, self._names)
@@ -142,6 +163,7 @@ class _Files:
         entries, log = list(read_audit(path)), AuditLog(path)
         if log.head != head:
             raise RunError(f"{path} does not end as run.json says: lines are missing or were added")
+        self._check_logged_job()
         for part in range(manifest.row_group_count(self._manifest_path)):
             if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
@@ -149,6 +171,22 @@ class _Files:
         restarts = sum(entry["event"] == "restart" for entry in entries)
         lost = f"; {restarts} workers were lost and started anew" if restarts else ""
         return f"{len(entries)} entries, each holding the digest of the one before{lost}"
+
+    def _check_logged_job(self) -> None:
+        """RunError if ``run.json`` is of another job than was begun; of what the log has of it."""
+        for entry in self._entries("begin", "resume", "merge"):
+            for name, said in asdict(self._record.job).items():
+                if name in entry and entry[name] != said:
+                    raise RunError(
+                        f"run.json says that {name} is {said}, {self._store.audit_path} that it "
+                        f"was {entry[name]}"
+                    )
+
+    def _entries(self, *events: str) -> list[dict[str, Any]]:
+        """Of the audit log, those of ``events``; none of a run that has no log."""
+        if self._record.audit_head is None:
+            return []
+        return [one for one in read_audit(self._store.audit_path) if one["event"] in events]
 
     def _check_blame(self, entries: list[dict[str, Any]]) -> None:
         """RunError if a cell is said to have ended workers, and the log knows of none."""
@@ -200,6 +238,10 @@ class _Files:
     @cached_property
     def _model(self) -> Model:
         return counted_model_of(self._run)
+
+    @property
+    def _counting(self) -> Counting:
+        return Counting.of(self._record.job)
 
     @cached_property
     def _patient_counts(self) -> patients.PatientCounts:

@@ -45,6 +45,8 @@ _S3_OPTIONS: dict[str, Any] = {
         "retries": {"total_max_attempts": 1},
     },
 }
+_SECRET = re.compile(r"^[^/]*:[^/]*@|[?&](?:sig|x-(?:amz|goog)-signature)=", re.IGNORECASE)
+"""Of a URL behind its scheme: user and password, or the signature of one that was signed."""
 _ENVIRONMENT = ("AWS_", "GOOGLE_", "AZURE_")
 
 
@@ -170,7 +172,11 @@ Place: TypeAlias = Path | ObjectPath
 
 
 def place_of(given: str | Place) -> Place:
-    """The place that a user names; InputError for none, and for a URL that was made a ``Path``."""
+    """The place that a user names.
+
+    InputError for none, for a URL that was made a ``Path``, and, without quoting it, for one with
+    credentials: it would stand in ``run.json``, the audit log and messages.
+    """
     if given == "":
         raise InputError(f"a path {IS_EMPTY}")
     if isinstance(given, Path) and _PATH_OF_URL.match(str(given)):
@@ -178,6 +184,12 @@ def place_of(given: str | Place) -> Place:
     if isinstance(given, ObjectPath):
         return given
     if is_url(given):
+        scheme, _, rest = str(given).partition("://")
+        if _SECRET.search(rest):
+            raise InputError(
+                f"the URL {scheme}://... holds credentials, which would stand in run.json and in "
+                "logs: give it without them. Those of the store's usual environment are taken"
+            )
         return ObjectPath(str(given))
     return Path(given.removeprefix("file://") if isinstance(given, str) else given)
 

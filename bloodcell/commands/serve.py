@@ -79,7 +79,7 @@ def serve(
             f"serve needs the package {error.name}: pip install 'bloodcell[serve]'"
         ) from error
     from bloodcell.engine.machine import keep_memory_flat
-    from bloodcell.terminal import stop_on_signals, stop_requested
+    from bloodcell.terminal import printable, stop_on_signals, stop_requested
 
     keep_memory_flat()
     limits = Limits(max_request_bytes, max_requests, max_waiting, max_rate)
@@ -87,6 +87,6 @@ def serve(
         served = run_server(
             Options(model=model, limits=limits, **options),
             stop_requested,
-            lambda line: click.echo(line, err=True),
+            lambda line: click.echo(printable(line), err=True),
         )
     return pairs(served)

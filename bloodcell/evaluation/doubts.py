@@ -8,12 +8,12 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv
 
 from bloodcell.errors import InputError
 from bloodcell.evaluation.join import AS_THEY_ARE, labels_by_row
 from bloodcell.files import write_whole, writing
 from bloodcell.label_doubts import label_doubts
+from bloodcell.patients import as_csv
 from bloodcell.report.images import images_of
 from bloodcell.report.packs import cells_of, images_root
 from bloodcell.run import Run
@@ -38,7 +38,7 @@ def write_doubts(
     with writing(folder):
         folder.mkdir(exist_ok=True)
     listed = table.select(COLUMNS)
-    write_whole(folder / "doubts.csv", lambda path: pa.csv.write_csv(listed, path))
+    write_whole(folder / "doubts.csv", lambda path: path.write_bytes(as_csv(listed)))
     page = _page(run, table.slice(0, _SHOWN), table.num_rows)
     write_whole(folder / "doubts.html", lambda path: path.write_text(page, "utf-8"))
     return listed

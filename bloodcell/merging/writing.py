@@ -192,7 +192,7 @@ class _Merger:
         audit = AuditLog(self.store.audit_path)
         by_place = dict.fromkeys(stretch.source for stretch in self.order.stretches)
         runs = [self.sources[at].identity for at in by_place]
-        audit.append("merge", **job.identity, runs=runs)
+        audit.append("merge", **asdict(job), runs=runs)
         if audit.parts:  # of a call that was killed
             audit.append("redo", again=sorted(audit.parts))
         return audit

@@ -6,9 +6,10 @@ import click
 import pyarrow as pa
 
 from bloodcell.printed.numbers import from_to, percent, share
-from bloodcell.printed.tables import print_table, printable
+from bloodcell.printed.tables import print_table
 from bloodcell.review.apply import Applied
 from bloodcell.review.folder import ReviewFolder
+from bloodcell.terminal import printable
 
 _MOST_NAMES = 5
 """Of patients, in a line."""

@@ -8,6 +8,8 @@ from typing import Any
 import click
 from rich.cells import cell_len
 
+from bloodcell.terminal import printable
+
 
 def print_table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     """Print rows under a header; the first column is names, the others are figures.
@@ -62,11 +64,3 @@ def _column(title: str, cells: list[str], wrapped: bool, *, is_left: bool) -> li
     blanks = [" " * (width - cell_len(text)) for text in (*heading, *cells)]
     texts = zip((*heading, *cells), blanks, strict=True)
     return [text + blank if is_left else blank + text for text, blank in texts]
-
-
-def printable(value: object) -> str:
-    """``value`` as text; what would move the cursor or be invisible is escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(value)
-    )

@@ -62,10 +62,20 @@ def applications(run: Run) -> Iterator[Application]:
 
 
 def logged_reviews(run: Run) -> list[dict[str, Any]]:
-    """The audit log's entries of answers that were applied."""
+    """The audit log's entries of answers that were applied; RunError if it is damaged."""
     path = RunStore(run.folder).audit_path
     entries = read_audit(path) if path.exists() else ()
-    return [entry for entry in entries if entry["event"] == EVENT]
+    logged = [entry for entry in entries if entry["event"] == EVENT]
+    if any(not _is_of_review(entry) for entry in logged):
+        raise RunError(f"{path} has a line of a review that lacks an entry, or has a wrong one")
+    return logged
+
+
+def _is_of_review(entry: dict[str, Any]) -> bool:
+    texts = [entry.get(name) for name in ("time", "reviewer", "file", "answers_sha256")]
+    if type(entry.get("number")) is not int or not all(isinstance(one, str) for one in texts):
+        return False
+    return "/" not in entry["file"]  # or it would lead out of the folder
 
 
 def reviewed_patients(run: Run) -> dict[str, dict[str, Any]]:

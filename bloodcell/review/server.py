@@ -9,11 +9,13 @@ import json
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import SHUT_RD
 from socketserver import TCPServer
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -110,16 +112,31 @@ class _Request(BaseHTTPRequestHandler):
     server_version, sys_version = "bloodcell", ""
     timeout = _SLOWEST_S
 
+    def handle(self) -> None:
+        """Answer; what has not arrived in time never will, though a byte came now and then."""
+        late = Timer(_SLOWEST_S, self._read_no_more)
+        late.daemon = True
+        late.start()
+        try:
+            super().handle()
+        finally:
+            late.cancel()
+
     def do_GET(self) -> None:
         """A file of the report."""
         path = self._path()
         if path is None:
             return
-        file = (self.server.report / path).resolve()
-        if not file.is_relative_to(self.server.report) or not file.is_file():
+        try:
+            file = (self.server.report / path).resolve()
+            is_shown = file.is_relative_to(self.server.report) and file.is_file()
+            content = file.read_bytes() if is_shown else None
+        except (OSError, RuntimeError):  # longer than names may be; links that go round
+            content = None
+        if content is None:
             self._say(HTTPStatus.NOT_FOUND, "there is no such file")
-            return
-        self._send(HTTPStatus.OK, file.read_bytes(), _KINDS.get(file.suffix, _ANY_KIND))
+        else:
+            self._send(HTTPStatus.OK, content, _KINDS.get(file.suffix, _ANY_KIND))
 
     do_HEAD = do_GET  # noqa: N815 - likewise
 
@@ -138,6 +155,10 @@ class _Request(BaseHTTPRequestHandler):
             self._say(HTTPStatus.NOT_FOUND, "answers alone can be saved")
         else:
             self._apply(saved)
+
+    def _read_no_more(self) -> None:
+        with suppress(OSError):  # it is gone
+            self.connection.shutdown(SHUT_RD)
 
     def _body(self) -> bytes | None:
         """What was sent; None, and answered, if that has no length or is too long."""
@@ -163,7 +184,11 @@ class _Request(BaseHTTPRequestHandler):
 
     def _path(self) -> str | None:
         """What is asked for below the report; None, and answered, if it may not be asked."""
-        token, _, path = unquote(urlsplit(self.path).path).removeprefix("/").partition("/")
+        try:
+            asked = urlsplit(self.path).path
+        except ValueError:  # no address of a host
+            asked = ""
+        token, _, path = unquote(asked).removeprefix("/").partition("/")
         if not self.server.is_host(self.headers.get("Host")):
             self._say(HTTPStatus.MISDIRECTED_REQUEST, "this server has another name")
         elif not self.server.is_token(token):

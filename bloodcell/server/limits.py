@@ -86,6 +86,11 @@ class Token:
         """Raises InputError if the file cannot be read or its token is too short."""
         self._expected = None if path is None else f"Bearer {_read(path)}".encode()
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether clients have to show one."""
+        return self._expected is not None
+
     def check(self, authorization: str | None) -> None:
         """Refusal unless it is the token; takes as long for any other."""
         if self._expected is None:

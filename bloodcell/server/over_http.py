@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bloodcell.errors import InputError
 from bloodcell.server.json_requests import HEADER_LENGTH, read_json, read_request
+from bloodcell.server.limits import is_loopback
 from bloodcell.server.messages import InferRequest, InferResponse
 from bloodcell.server.metrics import CONTENT_TYPE
 from bloodcell.server.refusals import Kind, Refusal, invalid
@@ -91,11 +92,24 @@ class HttpServer:
     ) -> web.StreamResponse:
         try:
             with self._service.watched(_PROTOCOL, call, request.headers.get("Authorization")):
-                if any(name in request.headers for name in _FROM_BROWSERS):
-                    raise Refusal(Kind.FORBIDDEN, "pages of a browser are not answered")
+                self._refuse_pages(request)
                 return await handler(request)
         except Refusal as refusal:
             return web.json_response({"error": str(refusal)}, status=refusal.kind.http_status)
+
+    def _refuse_pages(self, request: web.Request) -> None:
+        """Refusal of what a browser's page sends; it has no token, but may have this address.
+
+        Of a page whose host's name was made to lead here, a GET tells by that name alone.
+        """
+        if any(name in request.headers for name in _FROM_BROWSERS):
+            raise Refusal(Kind.FORBIDDEN, "pages of a browser are not answered")
+        if not self._service.token.is_needed and not is_loopback(_host_of(request)):
+            raise Refusal(
+                Kind.FORBIDDEN,
+                f"{_host_of(request)!r} is no name of this machine's own address: ask 127.0.0.1 or "
+                "localhost, or start the server with --token-file",
+            )
 
     async def _live(self, _request: web.Request) -> web.Response:
         return web.Response()
@@ -157,6 +171,14 @@ class HttpServer:
 
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _host_of(request: web.Request) -> str:
+    """The name that is asked, without the port; a client of HTTP/1.0 need not send one."""
+    name, colon, port = request.headers.get("Host", "localhost").rpartition(":")
+    if not colon or not port.isdigit():
+        name += colon + port
+    return name.strip("[]")
 
 
 async def _nothing(request: web.Request) -> web.StreamResponse:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 import torch
 
 from bloodcell.errors import InputError
 from bloodcell.files import write_whole
+from bloodcell.patients import as_csv
 from bloodcell.scheme import load_scheme
 from bloodcell.training.doubts import doubts_of
 from bloodcell.training.material import evidence_of, folds_of, read_sources
@@ -63,8 +63,10 @@ def audit_labels(
     )
     tables = {CELLS: table} | _summaries(table, chosen.scheme)
     for name, content in tables.items():
-        write = pq.write_table if name == CELLS else pa.csv.write_csv
-        write_whole(out / name, partial(write, content))
+        if name == CELLS:
+            write_whole(out / name, partial(pq.write_table, content))
+        else:
+            write_whole(out / name, partial(Path.write_bytes, data=as_csv(content)))
     return tables
 
 

@@ -19,6 +19,7 @@ from bloodcell.engine.backends.choice import choose_backend, why_not_here
 from bloodcell.evaluation import evaluate
 from bloodcell.paths import DEFAULT_MODEL
 from bloodcell.printed.evaluation import print_evaluation
+from bloodcell.printed.values import print_json
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text()
 TRAINING = ("--labels", __file__, "--out", "model")
@@ -65,6 +66,40 @@ def test_a_users_mistake_is_one_line_and_status_1(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith(f"bloodcell: {tmp_path / 'absent'} does not exist")
+
+
+def test_what_a_file_is_called_moves_no_cursor(
+    drawn_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Or click would take colours away itself, as of what is no terminal.
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda *_: False)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "\x1b]0;a\x07\u202e\nbloodcell: all is well.tar").write_bytes(b"no tar")
+    refused = invoke("score", folder, "--out", tmp_path / "run", "--model", drawn_model)
+    assert "\\x1b]0;a\\x07\\u202e\\nbloodcell: all is well.tar is not a whole" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert refused.stderr.rstrip("\n").isprintable()
+
+
+def test_a_line_of_the_log_moves_no_cursor() -> None:
+    program = (
+        "import logging; from bloodcell.terminal import log_lines; log_lines(logging.WARNING);"
+        "logging.getLogger().warning('%s', 'a\\x1b[2J\\nb')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stderr.endswith(" a\\x1b[2J\\nb\n")
+
+
+def test_json_for_machines_moves_no_cursor_either(capsys: pytest.CaptureFixture[str]) -> None:
+    content = {"a\x9b2J": ["\u202eb", "\x1b", "\U000e0001", "\xfc"]}
+    print_json(content)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == content
+    assert printed.replace("\n", "").isprintable()
+    assert "\xfc" in printed
 
 
 def test_wrong_usage_is_status_2(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from helpers.command_lines import HEAVY, packages_loaded
 
 import bloodcell
 from bloodcell.errors import InputError
+from bloodcell.first_look import check_source
 from bloodcell.paths import check_answers, check_labels
 
 
@@ -72,6 +73,17 @@ def test_a_parquet_table_that_is_no_manifest_is_answered_before_a_network_is_loa
     words = ["score", str(tmp_path / "cells.parquet"), "--out", str(tmp_path / "run")]
     loaded = packages_loaded("bloodcell.cli", *words, exit_status=1)
     assert loaded.isdisjoint(HEAVY - {"numpy", "pyarrow"})
+
+
+def test_a_parquet_table_of_which_arrow_says_nothing_of_its_own_is_named(tmp_path: Path) -> None:
+    # The first byte of the footer: Thrift's words for it are no ArrowException.
+    path = tmp_path / "cells.parquet"
+    pq.write_table(pa.table({"path": ["a.jpg"], "patient": ["P"]}), path)
+    content = bytearray(path.read_bytes())
+    content[-8 - int.from_bytes(content[-8:-4], "little")] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"cells\.parquet cannot be read as a manifest"):
+        check_source(path)
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,7 @@ def test_a_parquet_row_without_a_patient_is_named(tmp_path: Path) -> None:
         ("path,patient\na.jpg,p\nb.jpg,p,surplus\n", "row 3: 3 fields .b.jpg, p, surplus."),
         ("path,patient\na.jpg,p\nb.jpg\n", "row 3: 1 fields"),
         ("path,patient\na.jpg,p\0q\n", "a NUL byte in 'patient'"),
+        (f"path,patient\na.jpg,{100_000 * 'Ä'}\n", "row 2 has a 'patient' of more than 131072"),
         ("path,patient\na/../b.jpg,p\nb.jpg,q\n", r"lists b\.jpg more than once"),
         ("path,patient\na\\b.jpg,p\na/b.jpg,q\n", r"lists a/b\.jpg more than once"),
         ("path,patient\ne\u0301.jpg,p\n\u00e9.jpg,q\n", "lists \u00e9.jpg more than once"),

@@ -156,6 +156,9 @@ def damaged() -> Iterator[tuple[str, bytes, str]]:
     yield "cut before the end mark", whole[:3072], "cut short at byte 3072"
     yield "damaged header", whole[:1600] + b"?" + whole[1601:], "damaged header at byte 1536"
     yield "negative size", bytes(negative), "damaged header at byte 1536"
+    # Each says that a longer name of the next one follows.
+    nested = 2000 * header(tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
+    yield "headers without end", nested + whole, "recursion"
     yield "two archives", whole + whole, "more data behind its end mark at byte 3072"
 
 

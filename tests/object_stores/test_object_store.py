@@ -7,7 +7,7 @@ from helpers.object_stores import Store
 
 from bloodcell import InputError, StoreError
 from bloodcell.engine import object_store
-from bloodcell.engine.object_store import ObjectPath, is_url
+from bloodcell.engine.object_store import ObjectPath, is_url, place_of
 
 
 def test_a_url_is_none_of_a_file() -> None:
@@ -26,6 +26,27 @@ def test_parts_of_a_url() -> None:
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(InputError, match="ftp://b/x is no URL of an object store"):
         ObjectPath("ftp://b/x")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://KEY:HIDDEN@b/x",
+        "https://user:HIDDEN@host/x",
+        "https://b.s3.amazonaws.com/x?X-Amz-Signature=HIDDEN&x=1",
+        "gs://b/x?a=1&X-Goog-Signature=HIDDEN",
+        "az://c/x?sv=1&sig=HIDDEN",
+    ],
+)
+def test_a_url_with_credentials_is_refused_without_a_word_of_them(url: str) -> None:
+    with pytest.raises(InputError, match="holds credentials") as refused:
+        place_of(url)
+    assert "HIDDEN" not in str(refused.value)
+
+
+def test_what_only_looks_like_credentials_is_a_name() -> None:
+    for url in ("abfs://c@account.dfs.core.windows.net/x", "s3://b/a:b@c", "s3://b/a?b"):
+        assert str(place_of(url)) == url
 
 
 @pytest.mark.parametrize("key", ["a b", "ü", "u\u0308", "100%", "a+b", "a#b", "a?b", "a\\b", "%2F"])

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import bloodcell
 from bloodcell.cli import main
 from bloodcell.review.answers import LARGEST_FILE, as_json
 from bloodcell.review.folder import reviewed_patients
+from bloodcell.review.server import ReviewServer
 from bloodcell.verification import verify
 
 FIRST = "phantom-000"
@@ -97,8 +99,40 @@ def test_nothing_outside_the_report_is_shown(own_run: bloodcell.Run, served: Ser
         ".",
         "",
         "index.html%00.js",
+        300 * "a",
+        3000 * "a/",
+        "http://[",
     ):
         assert served.ask("GET", path)[0].status in (400, 404), path
+    assert "Traceback" not in served.ended()[2]
+
+
+def test_a_request_that_comes_a_byte_at_a_time_comes_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bloodcell.review.server._SLOWEST_S", 0.2)
+    with ReviewServer(tmp_path, lambda _saved: {}, 0) as server, ThreadPoolExecutor(1) as others:
+        others.submit(server.serve_forever)
+        try:
+            address = "127.0.0.1", server.server_port
+            with socket.create_connection(address, timeout=0.05) as client:
+                wait_for_the_end(client)
+        finally:
+            server.shutdown()
+
+
+def wait_for_the_end(client: socket.socket) -> None:
+    """Send a byte of a request whenever nothing comes back."""
+    for _ in range(200):
+        try:
+            client.sendall(b"G")
+            client.recv(1)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            pass
+        return
+    raise AssertionError("the server goes on reading")
 
 
 def test_answers_that_do_not_fit_are_refused_in_a_line(

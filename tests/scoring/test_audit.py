@@ -94,3 +94,19 @@ def test_a_log_that_somebody_removes_or_cuts_is_not_written_on(
     ):
         log.append("part", number=3)
     assert (log.path.stat().st_size if log.path.exists() else None) == left
+
+
+def test_a_line_added_without_its_end_tells_nothing(log: AuditLog) -> None:
+    with log.path.open("ab") as file:
+        file.write(json.dumps({"event": "part", "number": 3, "previous": log.head}).encode())
+    assert AuditLog(log.path).head == log.head
+    with pytest.raises(RunError, match="line 4 is damaged: no line break ends it"):
+        events(log)
+
+
+@pytest.mark.parametrize("line", [200_000 * "[", json.dumps({"previous": 64 * "0"})])
+def test_a_line_that_nobody_wrote_so_is_called_damaged(log: AuditLog, line: str) -> None:
+    log.path.write_text(f"{line}\n")
+    assert AuditLog(log.path).parts == {}
+    with pytest.raises(RunError, match="line 1 is damaged"):
+        events(log)

@@ -51,6 +51,9 @@ def test_models_that_differ_from_their_card_are_refused(smears: Path, tmp_path: 
     shutil.copy(load_model().folder / "model.onnx", model)
     card = (model / "card.toml").read_text()
     for entry, wrong, message in [
+        (f'name = "{load_model().name}"', "name = 5", "name is 5, a text of printable signs"),
+        (f'name = "{load_model().name}"', r'name = "a\u001b[2J"', "a text of printable signs"),
+        ("input_px = 160", f"input_px = 1{400 * '0'}", "a number above 0"),
         ('interpolation = "linear"', 'interpolation = "nearest"', "one of"),
         ("region = 0.7", "region = 5.0", "at most 1"),
         ("antialias = true", 'antialias = "false"', "not true or false"),

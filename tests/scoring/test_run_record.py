@@ -57,6 +57,7 @@ def test_an_error_model_that_is_not_there_is_null(run: bloodcell.Run, tmp_path: 
         (lambda about: about.update(rejected={"empty": 0.5}), "rejected is 0.5"),
         (lambda about: about.update(job="score"), "job is 'score'"),
         (lambda about: about["preprocessing"].update(mean="grey"), "mean is 'grey'"),
+        (lambda about: about["job"].update(interval_width=10**400), "interval_width is 1000"),
     ],
 )
 def test_a_damaged_file_is_refused_and_the_entry_named(
@@ -66,6 +67,12 @@ def test_a_damaged_file_is_refused_and_the_entry_named(
     spoil(about)
     (tmp_path / "run.json").write_text(json.dumps(about))
     with pytest.raises(RunError, match=message):
+        bloodcell.open_run(tmp_path)
+
+
+def test_one_that_is_nested_without_end_is_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(200_000 * "[")
+    with pytest.raises(RunError, match=r"run\.json is damaged"):
         bloodcell.open_run(tmp_path)
 
 

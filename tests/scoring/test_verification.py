@@ -36,12 +36,24 @@ def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     pq.write_table(change(pq.read_table(path, partitioning=None)), path)
 
 
+def record_of(folder: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return record
+
+
+def logged_again(folder: Path, event: str, **facts: Any) -> None:
+    """Add a line to the log, and have ``run.json`` name it as the last."""
+    log = AuditLog(folder / "audit.jsonl")
+    log.append(event, **facts)
+    (folder / "run.json").write_text(json.dumps(record_of(folder) | {"audit_head": log.head}))
+
+
 def test_a_whole_run_is_good(folder: Path) -> None:
     assert bad(folder) == []
     shown = CliRunner().invoke(main, ["verify", str(folder)])
     assert shown.exit_code == 0
     as_json = CliRunner().invoke(main, ["verify", str(folder), "--json"])
-    assert [entry["good"] for entry in json.loads(as_json.stdout)] == [True] * 8
+    assert [entry["good"] for entry in json.loads(as_json.stdout)] == [True] * 9
 
 
 def test_the_log_tells_the_whole_run(folder: Path) -> None:
@@ -73,10 +85,7 @@ def test_a_changed_class_is_found_though_the_log_has_the_changed_file(folder: Pa
 
     part = folder / "cells" / "part-00001.parquet"
     rewritten(part, change)
-    log = AuditLog(folder / "audit.jsonl")
-    log.append("part", part=1, sha256=sha256_of(part), cells=16, rejected={})
-    record = folder / "run.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"audit_head": log.head}))
+    logged_again(folder, "part", part=1, sha256=sha256_of(part), cells=16, rejected={})
     said = {finding.what: finding.says for finding in verify(folder)}
     assert "another class than its probabilities come to, in 4 of its rows" in said["cells"]
 
@@ -158,7 +167,36 @@ def test_a_run_of_before_unidentified_cells_were_counted_is_verified(folder: Pat
     patients = folder / "patients.parquet"
     rewritten(patients, lambda table: table.drop_columns(["unidentified"]))
     patients.with_suffix(".csv").write_bytes(as_csv(pq.read_table(patients)))
+    logged_again(folder, "finish", patients_sha256=sha256_of(patients))
     assert bad(folder) == []
+
+
+def test_a_table_of_patients_of_other_bytes_is_found(folder: Path) -> None:
+    patients = folder / "patients.parquet"
+    table = pq.read_table(patients, partitioning=None)
+    pq.write_table(table.replace_schema_metadata({"made": "elsewhere"}), patients)
+    assert bad(folder) == ["patients"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "other"),
+    [("model_version", "2"), ("card_sha256", 64 * "0"), ("device", "another"), ("versions", {})],
+)
+def test_a_changed_job_is_found(folder: Path, entry: str, other: Any) -> None:
+    record = record_of(folder)
+    (folder / "run.json").write_text(json.dumps(record | {"job": record["job"] | {entry: other}}))
+    assert bad(folder) == ["audit log"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "other"),
+    [("temperature", 2.0), ("prior_ratios", [2.0]), ("letters", {"A": "LYT"}), ("scheme", "pbc8")],
+)
+def test_what_run_json_says_of_the_model_is_held_against_its_card(
+    folder: Path, entry: str, other: Any
+) -> None:
+    (folder / "run.json").write_text(json.dumps(record_of(folder) | {entry: other}))
+    assert "model" in bad(folder)
 
 
 def test_lines_missing_at_the_end_of_the_log_are_found(folder: Path) -> None:

@@ -145,6 +145,25 @@ def test_a_page_of_a_browser_is_not_answered(served: ServedEngine) -> None:
             urlopen(Request(address, headers={header: "null"}))
 
 
+@pytest.mark.parametrize(
+    ("host", "is_answered"),
+    [
+        ("127.0.0.1", True), ("localhost:8000", True), ("[::1]:8000", True), ("[::1]", True),
+        ("evil.example", False), ("evil.example:8000", False), ("127.0.0.1.evil.example:1", False),
+        ("", False), ("evil.example:127.0.0.1", False), ("\xfc", False),
+    ],
+)  # fmt: skip
+def test_a_page_whose_name_was_made_to_lead_here_is_not_answered(
+    served: ServedEngine, host: str, is_answered: bool
+) -> None:
+    with socket.create_connection(("127.0.0.1", served.ports["http"]), timeout=60) as client:
+        request = f"GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        client.sendall(request.encode("latin-1"))
+        answer = client.makefile("rb").read()
+    status = b"200 OK" if is_answered else b"403 Forbidden"
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
 def test_cells_without_room_are_refused_whole(waiting: ServedEngine) -> None:
     client, answers = waiting.client("grpc"), SimpleQueue[Any]()
     one = [pixels_input("grpc", PIXELS)]

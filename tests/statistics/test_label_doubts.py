@@ -55,6 +55,12 @@ def test_the_label_that_the_run_contradicts_is_listed_first_and_shown(
     assert "http" not in page
 
 
+def test_no_table_is_written_as_csv_but_without_formulas() -> None:
+    package = Path(bloodcell.__file__).parent
+    writing = [path for path in package.rglob("*.py") if "write_csv(" in path.read_text("utf-8")]
+    assert writing == [package / "patients.py"]  # as_csv, which is tested there
+
+
 def test_where_no_label_is_contradicted_the_list_is_empty(
     own_run: bloodcell.Run, tmp_path: Path
 ) -> None:
