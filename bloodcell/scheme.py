@@ -21,6 +21,8 @@ Equivalents: TypeAlias = Literal["none", "aml", "apl"]
 
 OWN_SCHEME = "scheme.toml"
 """In a model folder: the scheme of a network whose classes are the user's own."""
+CANNOT_TELL = "cannot_tell"
+"""What a reader says of a cell whose image does not show its class; no class is called so."""
 _FOLDER = Path(__file__).parent / "schemes"
 
 
@@ -165,6 +167,10 @@ def read_scheme(path: Path, name: str) -> Scheme:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
     if len({c.code for c in classes}) < len(classes):
         raise ModelError(f"{path}: two classes have the same code")
+    if CANNOT_TELL in {c.code for c in classes}:
+        raise ModelError(
+            f"{path}: {CANNOT_TELL!r} is what a reader answers, not a class: rename it"
+        )
     letters = tuple(table.get("letters", _first_free_letters(classes)).items())
     if sorted(code for _, code in letters) != sorted(c.code for c in classes):
         raise ModelError(f"{path}: [letters] names each class once, under a letter of its own")

@@ -45,6 +45,11 @@ def print_applied(applied: Applied) -> None:
     if applied.disputed:
         path = ReviewFolder(applied.run.folder).disagreements_path
         click.echo(f"{len(applied.disputed)} cells need a further reading: {path}")
+    for name, cells in applied.not_told.items():
+        click.echo(
+            f"{printable(name)}: {cells} cells that readers cannot tell count as the network "
+            "called them, and as not looked at"
+        )
     if applied.waiting:
         names = ", ".join(map(printable, list(applied.waiting)[:_MOST_NAMES]))
         more = ", ..." if len(applied.waiting) > _MOST_NAMES else ""

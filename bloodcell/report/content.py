@@ -192,6 +192,8 @@ class Content:
             "waiting": waiting,
             "look_first": 0 if status == "final" else waiting,
             "disputed": len(self.reviews.disputed(row["patient"])),
+            "not_told": self.reviews.not_told(row["patient"]),
+            "remarks": self.reviews.remarks_of(row["patient"]),
         }
 
     def _data(self, place: int, cells: Cells, paths: dict[int, str]) -> dict[str, Any]:
@@ -243,7 +245,7 @@ class Content:
             "readings": self.reviews.readings_of(name),
             "disputed": self.reviews.disputed(name),
             "standing": self.reviews.standing.get(name, 0),
-            "comment": self.reviews.of(name).get("comment", ""),
+            "remarks": list(self.reviews.remarks_of(name).items()),
         }
 
     def _evaluation(self) -> list[str]:

@@ -3,7 +3,7 @@
 
 (() => {
   const FORMAT = "bloodcell answers 1";
-  const { data, drafts, standingNow, stored } = window.bloodcell;
+  const { data, drafts, reader, standingNow, stored } = window.bloodcell;
 
   // The token that `bloodcell review serve` gives in the page's address; it leaves the address.
   function token() {
@@ -44,7 +44,7 @@
     for (const patient of names) {
       const draft = drafts.of(patient);
       const answers = Object.entries(draft.answers).map(([row, code]) => ({ row: Number(row), class: code }));
-      patients[patient] = { answers, sign: draft.sign, comment: draft.comment };
+      patients[patient] = { answers, sign: draft.sign, comment: draft.comment, seen: draft.on };
     }
     return { format: FORMAT, run: data.run, plan: data.plan, reviewer, patients };
   }
@@ -104,8 +104,11 @@
 
   // The field for the reviewer's name, its buttons, and what they say.
   function wire({ reviewer, button, said, forget, changed }) {
-    reviewer.value = stored.get("bloodcell reviewer") ?? "";
-    reviewer.addEventListener("change", () => stored.set("bloodcell reviewer", reviewer.value.trim()));
+    reviewer.value = reader();
+    reviewer.addEventListener("change", () => {
+      stored.set("bloodcell reviewer", reviewer.value.trim());
+      changed();
+    });
     button.textContent = saveText;
     button.addEventListener("click", async () => {
       said.textContent = await save(reviewer.value.trim());
