@@ -9,9 +9,15 @@ from bloodcell.printed.numbers import from_to, percent, share
 from bloodcell.printed.tables import print_table, printable
 from bloodcell.review.apply import Applied
 from bloodcell.review.folder import ReviewFolder
+from bloodcell.scheme import CANNOT_TELL
 
 _MOST_NAMES = 5
 """Of patients, in a line."""
+_ESTIMATED_BY = {
+    "model": "network and cells seen",
+    "sample": "cells seen alone",
+    None: "network alone",
+}
 
 
 def print_plan(plan: pa.Table, path: Path) -> None:
@@ -31,13 +37,16 @@ def print_applied(applied: Applied) -> None:
             row["cells_looked_at"],
             percent(row["blast_percent"]),
             from_to(row["blast_percent_low"], row["blast_percent_high"], percent),
-            row["basis"],
+            _ESTIMATED_BY[row["basis"]],
         )
         for row in applied.patients
     ]
     print_table(header, rows)
+    names = {one.code: one.name for one in applied.run.scheme.classes}
+    names[CANNOT_TELL] = "cannot tell"
     for two in applied.agreement:
-        by_class = ", ".join(f"{c} {share(k, 2)}" for c, k in two["kappa_by_class"].items())
+        kappas = two["kappa_by_class"].items()
+        by_class = ", ".join(f"{names[code]} {share(kappa, 2)}" for code, kappa in kappas)
         click.echo(
             f"{' and '.join(map(printable, two['reviewers']))}: {two['agreed']} of {two['cells']} "
             f"cells alike, kappa {share(two['kappa'], 2)} ({by_class})"

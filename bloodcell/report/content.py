@@ -6,13 +6,13 @@ from typing import Any
 
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
+from bloodcell.rejections import REJECTED_AS
 from bloodcell.report.counting import cells_counted_by_hand
 from bloodcell.report.differential import Differential
 from bloodcell.report.estimates import Estimate, estimate_of, in_blood, percent_of, shares_of
 from bloodcell.report.gallery import Cells, Survey
 from bloodcell.report.packs import page_name
 from bloodcell.report.readings import readings
-from bloodcell.report.rejections import REJECTED_AS
 from bloodcell.report.reviews import Reviews
 from bloodcell.review.leukocytes import counted_scheme, log_odds_in_review, stratum_of
 from bloodcell.review.plan import DECISION_LINES

@@ -14,8 +14,8 @@ from helpers.reviews import seen
 import bloodcell
 from bloodcell._core import REASONS
 from bloodcell.audit import read_audit
+from bloodcell.rejections import REJECTED_AS
 from bloodcell.report import write_report
-from bloodcell.report.rejections import REJECTED_AS
 from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.planned import plan_identity
