@@ -42,11 +42,11 @@ def print_applied(applied: Applied) -> None:
         for row in applied.patients
     ]
     print_table(header, rows)
-    names = {one.code: one.name for one in applied.run.scheme.classes}
-    names[CANNOT_TELL] = "cannot tell"
+    class_names = {one.code: one.name for one in applied.run.scheme.classes}
+    class_names[CANNOT_TELL] = "cannot tell"
     for two in applied.agreement:
         kappas = two["kappa_by_class"].items()
-        by_class = ", ".join(f"{names[code]} {share(kappa, 2)}" for code, kappa in kappas)
+        by_class = ", ".join(f"{class_names[code]} {share(kappa, 2)}" for code, kappa in kappas)
         click.echo(
             f"{' and '.join(map(printable, two['reviewers']))}: {two['agreed']} of {two['cells']} "
             f"cells alike, kappa {share(two['kappa'], 2)} ({by_class})"
