@@ -5,21 +5,33 @@
   const FORMAT = "bloodcell answers 1";
   const { data, drafts, reader, standingNow, stored } = window.bloodcell;
 
-  // The token that `bloodcell review serve` gives in the page's address; it leaves the address.
-  function token() {
-    const given = new URLSearchParams(window.location.hash.slice(1)).get("token");
+  // With what the browser keeps for this tab; undefined where it keeps nothing.
+  function session(work) {
     try {
-      if (given) {
-        window.sessionStorage.setItem("bloodcell token", given);
-        window.history.replaceState(null, "", window.location.pathname);
-      }
-      return window.location.protocol === "file:" ? null : window.sessionStorage.getItem("bloodcell token");
+      return work(window.sessionStorage);
     } catch {
-      return given;
+      return undefined;
     }
   }
 
+  // The token that `bloodcell review serve` gives in the page's address; it leaves the address.
+  function token() {
+    const given = new URLSearchParams(window.location.hash.slice(1)).get("token");
+    session((storage) => {
+      if (!given) return;
+      storage.setItem("bloodcell token", given);
+      window.history.replaceState(null, "", window.location.pathname);
+    });
+    const isServed = window.location.protocol !== "file:";
+    return isServed ? session((storage) => storage.getItem("bloodcell token")) ?? given : null;
+  }
+
   const served = token();
+  // Whether the page opens anew because its answers were applied; said once.
+  const cameBack = session((storage) => storage.getItem("bloodcell applied")) === "yes";
+  session((storage) => storage.removeItem("bloodcell applied"));
+  // Where the page was then is not where its next cells are.
+  window.history.scrollRestoration = cameBack ? "manual" : "auto";
   const saveText = served ? "Apply answers" : "Save answers";
 
   // A new tab has no session yet: links hand the token on, as the first address did.
@@ -81,8 +93,10 @@
     // What was answered meanwhile, in another tab, stays.
     patients.filter((patient) => JSON.stringify(drafts.of(patient)) === sent.get(patient)).forEach(drafts.forget);
     const whyNotShown = JSON.parse(said).report;
-    if (!whyNotShown) window.location.reload();
-    return whyNotShown ? `Applied: ${whyNotShown}` : "Applied.";
+    if (whyNotShown) return `Applied: ${whyNotShown}`;
+    session((storage) => storage.setItem("bloodcell applied", "yes"));
+    window.location.reload();
+    return "Applied.";
   }
 
   // Saves what is new; the promise says what became of it.
@@ -105,13 +119,25 @@
   // The field for the reviewer's name, its buttons, and what they say.
   function wire({ reviewer, button, said, forget, changed }) {
     reviewer.value = reader();
+    if (cameBack) said.textContent = "Applied.";
     reviewer.addEventListener("change", () => {
-      stored.set("bloodcell reviewer", reviewer.value.trim());
+      const name = reviewer.value.trim();
+      const isOthers = reader() && name !== reader() && drafts.patients().length > 0;
+      if (isOthers && !window.confirm(`This browser keeps answers that ${reader()} has not applied. Are they ${name || "nobody"}'s?`)) {
+        reviewer.value = reader();
+        return;
+      }
+      stored.set("bloodcell reviewer", name);
       changed();
     });
     button.textContent = saveText;
     button.addEventListener("click", async () => {
-      said.textContent = await save(reviewer.value.trim());
+      if (served && !reader()) {
+        said.textContent = "Not saved: who reads? The name is missing.";
+        reviewer.focus();
+        return;
+      }
+      said.textContent = await save(reader());
       changed();
     });
     forget.addEventListener("click", () => {
@@ -123,5 +149,5 @@
   }
 
   if (served) handOnToken();
-  Object.assign(window.bloodcell, { isServed: Boolean(served), saveText, wire });
+  Object.assign(window.bloodcell, { cameBack, isServed: Boolean(served), saveText, wire });
 })();

@@ -64,6 +64,7 @@
 
   window.bloodcell.desk = {
     build,
+    focus: () => sign.focus(),
     say: (text) => (document.getElementById("save-said").textContent = text),
     estimate: (text) => (desk.querySelector(".estimate").textContent = text),
     update,

@@ -2,9 +2,12 @@
 "use strict";
 
 (() => {
-  const { data, cells, desk, drafts, gallery } = window.bloodcell;
+  const { data, cameBack, cells, desk, drafts, gallery } = window.bloodcell;
   const { action, answerTo, describe, element, neighbour } = gallery;
   const large = document.getElementById("large");
+  // What is said of the picture stays one element, so that screen readers tell of each change.
+  const at = element("p", { className: "at", role: "status" });
+  const shown = element("div", { className: "shown" });
   const byKey = new Map(cells.choices.map((one) => [one.letter.toLowerCase(), one]));
   let sequence = []; // rows that the large picture goes through
   let current = null; // its row
@@ -98,12 +101,13 @@
 
   function showLarge() {
     const cell = cells.of(current);
-    const at = sequence.indexOf(current);
+    const place = sequence.indexOf(current);
     const told = cells.told(current, isBlind);
     const network = `network: ${data.classes[cell.class].name}, blast probability ${cell.blast.toFixed(2)}${cell.unidentified ? ", unidentified: more likely something else" : ""}`;
     const said = [note, answerTo(current, isBlind), isBlind && told === undefined ? "" : network].filter(Boolean).join("; ");
-    large.replaceChildren(
-      element("p", { className: "at" }, element("strong", { textContent: `${at + 1} of ${sequence.length}` }), ` ${said}`),
+    at.className = "at";
+    at.replaceChildren(element("strong", { textContent: `${place + 1} of ${sequence.length}` }), ` ${said}`);
+    shown.replaceChildren(
       element("div", { className: "picture" }, cells.picture(current, `Cell of row ${current}, ${describe(cell, isBlind)}`)),
       legend(told),
       element("p", { className: "path", textContent: `row ${cell.row}: ${cell.path}` }),
@@ -111,16 +115,17 @@
     );
   }
 
+  const isAllAnswered = () => sequence.every(cells.isAnswered);
+
   // In place of the last picture once that is answered: what comes next is no cell.
   function showEnd() {
-    const answered = sequence.filter((row) => cells.isAnswered(row)).length;
-    const [count, next] = answered === sequence.length
+    const answered = sequence.filter(cells.isAnswered).length;
+    const [count, next] = isAllAnswered()
       ? [sequence.length === 1 ? "The one cell is answered" : `All ${sequence.length} are answered`, desk.whatNext()]
       : [`${answered} of ${sequence.length} are answered`, "this was the last one; “← before” goes back to the others"];
-    large.replaceChildren(
-      element("p", { className: "end", role: "status" }, element("strong", { textContent: count }), `: ${next}.`),
-      keys(),
-    );
+    at.className = "end";
+    at.replaceChildren(element("strong", { textContent: count }), `: ${next}.`);
+    shown.replaceChildren(keys());
   }
 
   const keys = () =>
@@ -214,12 +219,15 @@
     if (event.target.matches?.(".cell")) gallery.rove(event.target);
   });
   large.addEventListener("close", () => {
+    if (isPast && isAllAnswered()) return desk.focus();
     const own = gallery.buttonsOf(current);
     (isBlind ? own[0] : own.at(-1))?.focus();
   });
+  large.append(at, shown);
   desk.build({ undo, redo, reread });
   gallery.build();
   update();
+  if (cameBack && cells.round.length) gallery.buttonsOf(cells.round[0].row)[0].focus();
   drafts.watch((patient) => {
     if (patient === null || patient === data.patient) reread();
   });
