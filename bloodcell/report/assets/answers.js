@@ -132,12 +132,8 @@
     });
     button.textContent = saveText;
     button.addEventListener("click", async () => {
-      if (served && !reader()) {
-        said.textContent = "Not saved: who reads? The name is missing.";
-        reviewer.focus();
-        return;
-      }
       said.textContent = await save(reader());
+      if (served && !reader() && drafts.patients().length) reviewer.focus();
       changed();
     });
     forget.addEventListener("click", () => {
