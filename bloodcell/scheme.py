@@ -23,6 +23,8 @@ Equivalents: TypeAlias = Literal["none", "aml", "apl"]
 
 OWN_SCHEME = "scheme.toml"
 """In a model folder: the scheme of a network whose classes are the user's own."""
+CANNOT_TELL = "cannot_tell"
+"""What a reader says of a cell whose image does not show its class; no class is called so."""
 _FOLDER = Path(__file__).parent / "schemes"
 
 
@@ -182,8 +184,12 @@ def read_scheme(path: Path, name: str) -> Scheme:
         raise ModelError(f"{path}: classes {wrong} have a role other than {get_args(Role)}")
     if len({c.code for c in classes}) < len(classes):
         raise ModelError(f"{path}: two classes have the same code")
-    letters = table.get("letters") or _first_free_letters(classes)
     codes = [c.code for c in classes]
+    if CANNOT_TELL in codes:
+        raise ModelError(
+            f"{path}: {CANNOT_TELL!r} is what a reader answers, not a class: rename it"
+        )
+    letters = table.get("letters") or _first_free_letters(classes)
     if not isinstance(letters, dict) or sorted(letters.values(), key=str) != sorted(codes):
         raise ModelError(f"{path}: [letters] names each class once, under a letter of its own")
     if odd := [letter for letter in letters if letter not in set(ascii_uppercase)]:

@@ -7,7 +7,7 @@ the answers that the audit log names.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -22,7 +22,7 @@ from bloodcell.review.folder import (
     reviewed_cells,
     reviewed_patients,
 )
-from bloodcell.review.standing import Before, Standing, as_they_count
+from bloodcell.review.standing import Before, Standing, as_they_count, not_told_by_patient, told
 from bloodcell.run import Run
 
 Row: TypeAlias = dict[str, Any]
@@ -36,6 +36,8 @@ class Released:
     """As of ``review/patients.parquet``: of when it was signed last, else as it stands."""
     cells_corrected: int
     """Of the cells looked at, those that count as another class than the network's."""
+    cells_not_told: int
+    """Of which the readers who looked cannot tell what they are: none of the cells looked at."""
     pending: str
     """What may change it: answers given since it was signed; "" if there are none."""
 
@@ -50,8 +52,9 @@ def released(run: Run) -> dict[str, Released]:
         raise RunError(f"{path} is missing: apply the last answers again")
     unsigned = {name: row for name, row in now.items() if row["status"] != "final"}
     signed = _as_signed(run, unsigned, cells)
-    corrected = _cells_corrected(cells)
-    as_it_stands = {name: Released(row, corrected[name], "") for name, row in now.items()}
+    as_it_stands = {
+        name: Released(row, *counts, "") for name, row, counts in _with_counts(now.values(), cells)
+    }
     return as_it_stands | signed
 
 
@@ -72,10 +75,10 @@ def _as_signed(run: Run, unsigned: Mapping[str, Row], cells: pa.Table) -> dict[s
     standing = Standing(run, kept, Before(classes))
     # Cells are drawn before anybody answers them, so those that were drawn then are drawn now.
     then = standing.cells(set(cells.filter(cells["planned"])["row"].to_pylist()))
-    corrected = _cells_corrected(then)
+    rows = standing.patients(then).to_pylist()
     return {
-        row["patient"]: Released(row, corrected[row["patient"]], _pending(unsigned[row["patient"]]))
-        for row in standing.patients(then).to_pylist()
+        name: Released(row, *counts, _pending(unsigned[name]))
+        for name, row, counts in _with_counts(rows, then)
     }
 
 
@@ -100,9 +103,19 @@ def _until_signed(run: Run, own: list[Application]) -> list[Application]:
     return []
 
 
+def _with_counts(
+    rows: Iterable[Row], cells: pa.Table
+) -> Iterator[tuple[str, Row, tuple[int, int]]]:
+    """Patient, row, and how many ``cells`` of theirs are corrected, and cannot be told."""
+    corrected, not_told = _cells_corrected(cells), not_told_by_patient(cells)
+    for row in rows:
+        name = row["patient"]
+        yield name, row, (corrected[name], not_told[name])
+
+
 def _cells_corrected(cells: pa.Table) -> Counter[str]:
     """By patient, of ``review/cells.parquet``."""
-    once = as_they_count(cells)
+    once = told(as_they_count(cells))
     return Counter(
         once.filter(pc.not_equal(once["class"], once["reviewed_class"]))["patient"].to_pylist()
     )

@@ -224,6 +224,11 @@ def _notes(run: Run, patient: Row, review: Released | None, share: Result) -> It
         yield f"Reviewers differ on {row['cells_disputed']} cells; a further reading is needed."
     elif row["status"] == "preliminary":
         yield "Reviewed in part, not signed."
+    if review and review.cells_not_told:
+        yield (
+            f"Readers cannot tell {review.cells_not_told} of the cells that they were shown: these "
+            "count as they were called, and as not looked at."
+        )
     if review and review.pending:
         yield review.pending
     yield f"{patient['rejected']} of {patient['cells']} images were rejected and not counted."

@@ -6,6 +6,7 @@ import click
 
 from bloodcell.printed.numbers import from_to, percent
 from bloodcell.printed.tables import print_table
+from bloodcell.rejections import REJECTED_AS
 from bloodcell.run import Run
 from bloodcell.source_watch import NOT_READ
 from bloodcell.unstained import lacks_stain
@@ -38,7 +39,7 @@ def print_patients(run: Run) -> None:
     for reason, count in sorted(reasons_not.items()):
         click.echo(f"not adjusted: {count} patients, {reason}")
     counts, session = run.counts, run.record.session
-    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.rejected.items())
+    reasons = ", ".join(f"{count} {REJECTED_AS[why]}" for why, count in counts.rejected.items())
     click.echo(
         f"{counts.cells} cells = {counts.scored} scored + {counts.cells - counts.scored} rejected"
         f"{f' ({reasons})' if reasons else ''}"

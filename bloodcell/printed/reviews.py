@@ -9,10 +9,16 @@ from bloodcell.printed.numbers import from_to, percent, share
 from bloodcell.printed.tables import print_table
 from bloodcell.review.apply import Applied
 from bloodcell.review.folder import ReviewFolder
+from bloodcell.scheme import CANNOT_TELL
 from bloodcell.terminal import printable
 
 _MOST_NAMES = 5
 """Of patients, in a line."""
+_ESTIMATED_BY = {
+    "model": "network and cells seen",
+    "sample": "cells seen alone",
+    None: "network alone",
+}
 
 
 def print_plan(plan: pa.Table, path: Path) -> None:
@@ -32,13 +38,16 @@ def print_applied(applied: Applied) -> None:
             row["cells_looked_at"],
             percent(row["blast_percent"]),
             from_to(row["blast_percent_low"], row["blast_percent_high"], percent),
-            row["basis"],
+            _ESTIMATED_BY[row["basis"]],
         )
         for row in applied.patients
     ]
     print_table(header, rows)
+    class_names = {one.code: one.name for one in applied.run.scheme.classes}
+    class_names[CANNOT_TELL] = "cannot tell"
     for two in applied.agreement:
-        by_class = ", ".join(f"{c} {share(k, 2)}" for c, k in two["kappa_by_class"].items())
+        kappas = two["kappa_by_class"].items()
+        by_class = ", ".join(f"{class_names[code]} {share(kappa, 2)}" for code, kappa in kappas)
         click.echo(
             f"{' and '.join(map(printable, two['reviewers']))}: {two['agreed']} of {two['cells']} "
             f"cells alike, kappa {share(two['kappa'], 2)} ({by_class})"
@@ -46,6 +55,11 @@ def print_applied(applied: Applied) -> None:
     if applied.disputed:
         path = ReviewFolder(applied.run.folder).disagreements_path
         click.echo(f"{len(applied.disputed)} cells need a further reading: {path}")
+    for name, cells in applied.not_told.items():
+        click.echo(
+            f"{printable(name)}: {cells} cells that readers cannot tell count as the network "
+            "called them, and as not looked at"
+        )
     if applied.waiting:
         names = ", ".join(map(printable, list(applied.waiting)[:_MOST_NAMES]))
         more = ", ..." if len(applied.waiting) > _MOST_NAMES else ""

@@ -6,13 +6,13 @@ from typing import Any
 
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
+from bloodcell.rejections import REJECTED_AS
 from bloodcell.report.counting import cells_counted_by_hand
 from bloodcell.report.differential import Differential
 from bloodcell.report.estimates import Estimate, estimate_of, in_blood, percent_of, shares_of
 from bloodcell.report.gallery import Cells, Survey
 from bloodcell.report.packs import page_name
 from bloodcell.report.readings import readings
-from bloodcell.report.rejections import REJECTED_AS
 from bloodcell.report.reviews import Reviews
 from bloodcell.review.leukocytes import counted_scheme, log_odds_in_review, stratum_of
 from bloodcell.review.plan import DECISION_LINES
@@ -192,6 +192,8 @@ class Content:
             "waiting": waiting,
             "look_first": 0 if status == "final" else waiting,
             "disputed": len(self.reviews.disputed(row["patient"])),
+            "not_told": self.reviews.not_told(row["patient"]),
+            "remarks": self.reviews.remarks_of(row["patient"]),
         }
 
     def _data(self, place: int, cells: Cells, paths: dict[int, str]) -> dict[str, Any]:
@@ -243,7 +245,7 @@ class Content:
             "readings": self.reviews.readings_of(name),
             "disputed": self.reviews.disputed(name),
             "standing": self.reviews.standing.get(name, 0),
-            "comment": self.reviews.of(name).get("comment", ""),
+            "remarks": list(self.reviews.remarks_of(name).items()),
         }
 
     def _evaluation(self) -> list[str]:

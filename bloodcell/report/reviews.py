@@ -8,16 +8,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bloodcell.review.answers import run_identity
-from bloodcell.review.folder import logged_reviews, reviewed_cells, reviewed_patients
+from bloodcell.review.folder import applications, logged_reviews, reviewed_cells, reviewed_patients
 from bloodcell.review.planned import plan_identity, read_plan
+from bloodcell.review.standing import Standing
 from bloodcell.run import Run
+from bloodcell.scheme import CANNOT_TELL
 
 
 class Reviews:
     """The tables below ``review`` of one run, by patient; empty where nothing was reviewed.
 
     ``plan``, ``cells``: as the files of these names; ``results``: see ``reviewed_patients``;
-    ``times``: when each file of answers was applied, by its number.
+    ``remarks``: those that stand, by patient and reviewer; ``times``: when each file of answers was
+    applied, by its number.
     """
 
     def __init__(
@@ -28,11 +31,13 @@ class Reviews:
         results: dict[str, dict[str, Any]] | None = None,
         cells: pa.Table | None = None,
         *,
+        remarks: dict[str, dict[str, str]] | None = None,
         times: dict[int, str] | None = None,
     ) -> None:
         self.run_identity, self.plan_identity = run_identity, plan_identity
         self._plan = _by_patient(plan.to_pylist())
         self._results, self._times = results or {}, times or {}
+        self._remarks = remarks or {}
         self._answers = _by_patient(cells.to_pylist() if cells else [])
 
     def of(self, patient: str) -> dict[str, Any]:
@@ -55,8 +60,16 @@ class Reviews:
         """The cells to look at, the first one first."""
         return self._plan.get(patient, [])
 
+    def remarks_of(self, patient: str) -> dict[str, str]:
+        """By reviewer, the latest last."""
+        return self._remarks.get(patient, {})
+
+    def not_told(self, patient: str) -> int:
+        """How many cells readers cannot tell what they are."""
+        return list(self.answers_of(patient).values()).count(CANNOT_TELL)
+
     def answers_of(self, patient: str) -> dict[int, str]:
-        """What each cell that was looked at counts as, by row."""
+        """What each cell that was looked at counts as, or CANNOT_TELL, by row."""
         return {a["row"]: a["counts_as"] for a in self._answers.get(patient, [])}
 
     def readings_of(self, patient: str) -> dict[int, dict[str, str]]:
@@ -95,6 +108,7 @@ def reviews_of(run: Run) -> Reviews:
         read_plan(run),
         results,
         reviewed_cells(run),
+        remarks=Standing(run, list(applications(run))).remarks() if results else {},
         times={entry["number"]: entry["time"] for entry in logged},
     )
 

@@ -4,7 +4,8 @@
 ``sample.py`` the share that a sample alone gives, ``estimate.py`` what the answers make of a
 share, ``plan.py`` which cells come next, ``draw.py`` how they are drawn. docs/statistics.md has the
 formulas. ``answers.py`` is the file of what a reader said; ``standing.py`` what all applied files
-come to (``agreement.py`` where readers differ), ``apply.py`` and ``folder.py`` write and read that,
+come to (``agreement.py`` where readers differ), ``history.py`` what new ones may say after these,
+``apply.py`` and ``folder.py`` write and read that,
 ``check.py`` verifies it, ``server.py`` takes it from a browser, ``labels.py`` what it teaches.
 """
 

@@ -1,8 +1,8 @@
 """The answers of one reviewer: a JSON file that belongs to one run and one plan of it.
 
 ``{"format": "bloodcell answers 1", "run": ..., "plan": ..., "reviewer": "", "patients": {"P1":
-{"answers": [{"row": 12, "class": "monocyte"}], "sign": true, "comment": ""}}}``, as docs/report.md
-explains it. The report's page writes it, ``bloodcell review`` takes it.
+{"answers": [{"row": 12, "class": "monocyte"}], "sign": true, "comment": "", "seen": 0}}}``, as
+docs/report.md explains it. The report's page writes it, ``bloodcell review`` takes it.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
 from bloodcell.review.planned import plan_identity
 from bloodcell.run import Run
+from bloodcell.scheme import CANNOT_TELL
 from bloodcell.store import RunStore
 
 FORMAT = "bloodcell answers 1"
@@ -32,12 +33,15 @@ _SHOWN = 5
 class PatientAnswers:
     """What was answered of one patient's cells."""
 
-    answers: dict[int, str]
-    """Row in the manifest to the code of the class that the reviewer sees."""
+    answers: dict[int, str | None]
+    """Row in the manifest to the code of the class that the reviewer sees, or ``CANNOT_TELL``; None
+    takes back what the reviewer said before."""
     sign: bool
     """Whether the reviewer signs the patient's result."""
     comment: str | None
-    """A remark; empty says nothing, None takes back the one that stands."""
+    """A remark; empty says nothing, None takes back the reviewer's own."""
+    seen: int = 0
+    """Number of the last answers of the patient that the page showed; 0 if it showed none."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,11 @@ def check_answers(run: Run, answers: Answers, source: str) -> None:
             "opened. Open the report again; it keeps the answers"
         )
     known = set(run.patients["patient"].to_pylist())
-    codes = set(run.scheme.codes)
+    codes = {*run.scheme.codes, CANNOT_TELL}
     for name, patient in answers.patients.items():
         if name not in known:
             raise InputError(f"{source} answers for the patient {name!r}, whom the run has not")
-        if unknown := sorted(set(patient.answers.values()) - codes):
+        if unknown := sorted({code for code in patient.answers.values() if code} - codes):
             raise InputError(
                 f"{source}, patient {name}: {unknown} are no classes of the run, which has "
                 f"{sorted(codes)}"
@@ -116,6 +120,7 @@ def as_json(answers: Answers) -> str:
             "answers": [{"row": row, "class": code} for row, code in patient.answers.items()],
             "sign": patient.sign,
             "comment": patient.comment,
+            "seen": patient.seen,
         }
         for name, patient in answers.patients.items()
     }
@@ -153,19 +158,28 @@ def _answers(entries: Any) -> Answers:
 
 
 def _patient(name: str, entry: Any) -> PatientAnswers:
-    is_taken_back = isinstance(entry, dict) and entry.get("comment", "") is None
-    kinds = {"answers": list, "sign": bool, "comment": NoneType if is_taken_back else str}
+    # Pages of 0.1.0 did not say what they showed.
+    entry = {"seen": 0, **entry} if isinstance(entry, dict) else entry
+    kinds = {"answers": list, "sign": bool, "comment": _text_or_null(entry, "comment"), "seen": int}
     _check_keys(entry, kinds, f" of patient {name!r}")
-    answers: dict[int, str] = {}
+    if not 0 <= entry["seen"] < 1 << 31:
+        raise ValueError(f"patient {name!r}: there are no answers number {entry['seen']}")
+    answers: dict[int, str | None] = {}
     for answer in entry["answers"]:
-        _check_keys(answer, {"row": int, "class": str}, f" of an answer for patient {name!r}")
+        kinds = {"row": int, "class": _text_or_null(answer, "class")}
+        _check_keys(answer, kinds, f" of an answer for patient {name!r}")
         row = answer["row"]
         if row in answers:
             raise ValueError(f"patient {name!r}: row {row} is answered twice")
         if not 0 <= row < 1 << 63:
             raise ValueError(f"patient {name!r}: there is no row {row}")
         answers[row] = answer["class"]
-    return PatientAnswers(answers, entry["sign"], entry["comment"])
+    return PatientAnswers(answers, entry["sign"], entry["comment"], entry["seen"])
+
+
+def _text_or_null(entry: Any, key: str) -> type:
+    """What ``key`` is to be: null takes something back, where it stands."""
+    return NoneType if isinstance(entry, dict) and entry.get(key, "") is None else str
 
 
 def _check_keys(entry: Any, kinds: Mapping[str, type], of: str = "") -> None:

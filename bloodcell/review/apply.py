@@ -28,9 +28,10 @@ from bloodcell.review.folder import (
     reviewed_cells,
     reviewed_patients,
 )
+from bloodcell.review.history import check_against_earlier
 from bloodcell.review.plan import plan_review
 from bloodcell.review.planned import plan_path, read_plan, with_identity
-from bloodcell.review.standing import Before, Standing
+from bloodcell.review.standing import Before, Standing, not_told_by_patient
 from bloodcell.run import Run, open_run
 from bloodcell.run_record import write_record
 from bloodcell.store import RunStore
@@ -51,6 +52,8 @@ class Applied:
     """Patient and row of each cell of the run that needs a further reading."""
     waiting: dict[str, int]
     """Of the named patients that are not final, planned cells without an answer, if there are."""
+    not_told: dict[str, int]
+    """Of the named patients, cells of which readers cannot tell what they are, if there are."""
 
     def entries(self) -> dict[str, Any]:
         """All of it but the run, as JSON has it."""
@@ -59,6 +62,7 @@ class Applied:
             "agreement": self.agreement,
             "disputed": [{"patient": name, "row": row} for name, row in self.disputed],
             "waiting": self.waiting,
+            "cannot_tell": self.not_told,
         }
 
 
@@ -70,7 +74,8 @@ def apply_answers(run: Run, answers: Answers, reviewer: str, source: str) -> App
     that what a kill leaves half done the next call mends.
 
     Raises InputError, with nothing changed, for a name that is none or answers that do not fit
-    (``check_answers``); RunError for a run that is in use or damaged; DiskError.
+    (``check_answers``, ``check_against_earlier``); RunError for a run that is in use or damaged;
+    DiskError.
     """
     name = _checked_name(reviewer, answers.reviewer, source)
     with RunStore(run.folder).locked():
@@ -78,12 +83,16 @@ def apply_answers(run: Run, answers: Answers, reviewer: str, source: str) -> App
         check_answers(run, answers, source)
         audit = _audit_of(run)
         this = Application(len(logged_reviews(run)) + 1, name, replace(answers, reviewer=name))
-        standing = Standing(run, [*applications(run), this], _before(run))
+        earlier = list(applications(run))
+        check_against_earlier(earlier, this, source)
+        standing = Standing(run, [*earlier, this], _before(run))
         tables = _tables(run, standing, answers.patients)
         run = _write(run, standing, this, tables, audit)
     named = [row for row in tables.patients.to_pylist() if row["patient"] in answers.patients]
     waiting = _waiting(tables, [row["patient"] for row in named if row["status"] != "final"])
-    return Applied(run, named, standing.agreement(), standing.disputed(), waiting)
+    cannot_tell = not_told_by_patient(tables.cells)
+    not_told = {name: cannot_tell[name] for name in answers.patients if cannot_tell[name]}
+    return Applied(run, named, standing.agreement(), standing.disputed(), waiting, not_told)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def next_places(
 
 def _waiting(review: PatientReview, own: Integers, start: float, cells: int) -> Integers:
     """The next ``cells`` places of ``own``, those of a stratum in ascending order."""
-    out = np.union1d(review.drawn, review.answers.row)
+    out = np.concatenate([review.drawn, review.answers.row, review.not_told])
     count = min(len(own), cells + int(np.isin(review.cells.row[own], out).sum()))
     in_order = own[spread_evenly(len(own), start, count)]
     return in_order[~np.isin(review.cells.row[in_order], out)][:cells]

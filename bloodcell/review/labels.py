@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from bloodcell.review.folder import reviewed_cells, reviewed_patients
 from bloodcell.review.leukocytes import STRATA, Leukocytes, counted_scheme, leukocytes_by_patient
+from bloodcell.review.standing import as_they_count, told
 from bloodcell.run import Run
 
 
@@ -26,7 +27,8 @@ class SignedLabels:
 def signed_labels(run: Run) -> Iterator[SignedLabels]:
     """Of each patient of ``run`` whose result is final; RunError for damaged tables.
 
-    A cell that a reader clicked, and nobody drew, says nothing of the others and is left out.
+    A cell that a reader clicked, and nobody drew, says nothing of the others and is left out; so is
+    one of which readers cannot tell what it is.
     """
     cells, scheme = reviewed_cells(run), counted_scheme(run)
     final = {name for name, row in reviewed_patients(run).items() if row["status"] == "final"}
@@ -36,7 +38,9 @@ def signed_labels(run: Run) -> Iterator[SignedLabels]:
         one.code for one, is_blast in zip(scheme.classes, scheme.is_blast, strict=True) if is_blast
     }
     drawn = {
-        cell["row"]: cell["counts_as"] in blasts for cell in cells.to_pylist() if cell["planned"]
+        cell["row"]: cell["reviewed_class"] in blasts
+        for cell in told(as_they_count(cells)).to_pylist()
+        if cell["planned"]
     }
     for name, leukocytes in leukocytes_by_patient(run, final):
         yield _of_patient(name, leukocytes, drawn)

@@ -19,6 +19,7 @@ from bloodcell.review.leukocytes import (
 )
 from bloodcell.review.sample import Sample
 from bloodcell.run import Run
+from bloodcell.scheme import CANNOT_TELL
 from bloodcell.shares import IS_ADJUSTED
 
 Integers = npt.NDArray[np.int64]
@@ -52,7 +53,9 @@ class PatientReview:
 
     cells: Leukocytes
     drawn: Integers
-    """Rows of the plan, (D,), in their order."""
+    """Rows of the plan, (D,), in their order, without those of ``not_told``."""
+    not_told: Integers
+    """Rows of which readers cannot tell what they are, (U,): not seen, and not asked for again."""
     answers: Answers
     prior: RecalibrationPrior | None
     """None: the network is not trusted on this patient."""
@@ -125,8 +128,9 @@ def reviews(
 ) -> Iterator[tuple[str, PatientReview]]:
     """Name and review of each patient of ``run``, or of those named, sorted by name.
 
-    ``answers`` has ``patient``, ``row`` and ``reviewed_class``, each cell once; ``planned`` is the
-    plan. The network is not trusted on a patient whose share could not be adjusted.
+    ``answers`` has ``patient``, ``row`` and ``reviewed_class``, a class or ``CANNOT_TELL``, each
+    cell once; ``planned`` is the plan. The network is not trusted on a patient whose share could
+    not be adjusted.
     """
     scheme, recalibration = counted_scheme(run), run.record.recalibration
     prior = recalibration.core() if recalibration else None
@@ -137,14 +141,19 @@ def reviews(
     answered, drawn = by_patient(answers), by_patient(planned)
     for name, cells in leukocytes_by_patient(run, patients):
         own = answered.get(name, answers.slice(0, 0))
-        classes = own["reviewed_class"].to_numpy()
+        rows, classes = own["row"].to_numpy(), own["reviewed_class"].to_numpy()
+        is_told = classes != CANNOT_TELL
+        own_drawn = drawn.get(name, planned.slice(0, 0))["row"].to_numpy()
         yield (
             name,
             PatientReview(
                 cells=cells,
-                drawn=drawn.get(name, planned.slice(0, 0))["row"].to_numpy(),
+                drawn=own_drawn[~np.isin(own_drawn, rows[~is_told])],
+                not_told=rows[~is_told],
                 answers=Answers(
-                    own["row"].to_numpy(), np.isin(classes, blasts), np.isin(classes, leukocytes)
+                    rows[is_told],
+                    np.isin(classes[is_told], blasts),
+                    np.isin(classes[is_told], leukocytes),
                 ),
                 prior=prior if adjustment[name] == IS_ADJUSTED else None,
             ),

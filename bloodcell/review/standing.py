@@ -13,6 +13,7 @@ from bloodcell.review.agreement import agreements, settled_class
 from bloodcell.review.estimate import reviewed_shares
 from bloodcell.review.folder import Application, belongs_to
 from bloodcell.run import Run
+from bloodcell.scheme import CANNOT_TELL
 from bloodcell.shares import ADJUSTED, BANDS
 
 _CELLS = pa.schema(
@@ -52,7 +53,8 @@ class _Patient:
     """Who looked at the patient, and whether they signed when they last did."""
     is_signed: bool = False
     """By the last who looked."""
-    comment: str = ""
+    remarks: dict[str, str] = field(default_factory=dict)
+    """By reviewer, the latest last."""
     last_answers: int = 0
     signed_as: list[dict[int, str]] = field(default_factory=list)
     """What the cells counted as, each time that the patient became final."""
@@ -64,11 +66,15 @@ class _Patient:
         for row, code in own.answers.items():
             votes = self.votes.setdefault(row, {})
             votes.pop(application.reviewer, None)
-            votes[application.reviewer] = code
+            if code:
+                votes[application.reviewer] = code
+            elif not votes:
+                del self.votes[row]
         self.reviewers[application.reviewer] = self.is_signed = own.sign
-        if own.comment is None:
-            self.comment = ""
-        self.comment = own.comment or self.comment
+        if own.comment != "":
+            self.remarks.pop(application.reviewer, None)
+        if own.comment:
+            self.remarks[application.reviewer] = own.comment
         self.last_answers = application.number
         if self.status == "final":
             self.signed_as.append(self.classes)
@@ -77,11 +83,18 @@ class _Patient:
 
     @property
     def classes(self) -> dict[int, str]:
-        """What each cell counts as; a disputed one as the latest answer says."""
+        """What each cell counts as, or CANNOT_TELL; a disputed one as the latest answer says."""
         return {
             row: settled_class(votes) or list(votes.values())[-1]
             for row, votes in self.votes.items()
         }
+
+    @property
+    def comment(self) -> str:
+        """The remarks that stand; of several readers each with the name."""
+        if len(self.remarks) == 1:
+            return next(iter(self.remarks.values()))
+        return "; ".join(f"{who}: {remark}" for who, remark in self.remarks.items())
 
     @property
     def signed_by(self) -> list[str]:
@@ -147,6 +160,10 @@ class Standing:
         """Patient and row of each cell that needs a further reading."""
         return [(name, row) for name, one in self._patients.items() for row in sorted(one.disputed)]
 
+    def remarks(self) -> dict[str, dict[str, str]]:
+        """By patient and reviewer, the remarks that stand; patients without one are left out."""
+        return {name: one.remarks for name, one in self._patients.items() if one.remarks}
+
     def cells(self, planned_rows: Set[int]) -> pa.Table:
         """``review/cells.parquet``, a row a cell and reviewer.
 
@@ -174,7 +191,7 @@ class Standing:
         """``review/patients.parquet`` of ``cells``: shares, counts and status."""
         still = {name: row for name, row in self._before.patients.items() if self._holds(row)}
         changed = pa.array([name for name in self._patients if name not in still], pa.string())
-        cells = as_they_count(cells.filter(pc.is_in(cells["patient"], value_set=changed)))
+        cells = told(as_they_count(cells.filter(pc.is_in(cells["patient"], value_set=changed))))
         planned = cells.filter(cells["planned"]).select(["patient", "row"])
         shares = reviewed_shares(self._run, cells, planned).to_pylist()
         share_of = {row["patient"]: row for row in shares}
@@ -220,7 +237,7 @@ class Standing:
             "signed_by": patient.signed_by,
             "comment": patient.comment,
             "last_answers": patient.last_answers,
-            "cells_looked_at": len(patient.votes),
+            "cells_looked_at": share.get("cells_looked_at", 0),
             "cells_disputed": len(patient.disputed),
             **{column: of_share.get(column) for column in (*ADJUSTED, *BANDS)},
             "basis": share.get("basis"),
@@ -232,6 +249,19 @@ def as_they_count(cells: pa.Table) -> pa.Table:
     once = cells.take(np.unique(cells["row"].to_numpy(), return_index=True)[1])
     place = once.schema.get_field_index("reviewed_class")
     return once.set_column(place, "reviewed_class", once["counts_as"])
+
+
+def told(cells: pa.Table) -> pa.Table:
+    """Those of ``as_they_count`` of which a reader could tell what they are."""
+    return cells.filter(pc.not_equal(cells["reviewed_class"], CANNOT_TELL))
+
+
+def not_told_by_patient(cells: pa.Table) -> Counter[str]:
+    """How many cells of ``review/cells.parquet`` readers cannot tell what they are, by patient."""
+    once = as_they_count(cells)
+    return Counter(
+        once.filter(pc.equal(once["reviewed_class"], CANNOT_TELL))["patient"].to_pylist()
+    )
 
 
 def _corrections(cells: pa.Table) -> Counter[tuple[str, str]]:

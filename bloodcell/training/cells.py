@@ -13,6 +13,7 @@ from bloodcell.engine.decode import Decoder
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
+from bloodcell.rejections import REJECTED_AS
 from bloodcell.training.sources import SourceCells
 
 _BATCH = 64
@@ -80,6 +81,6 @@ def _decoded(
                 path = one.images["path"][int(images.rows[bad])]
                 raise InputError(
                     f"training image {one.root}/{path} would be rejected: "
-                    f"{REASONS[images.reasons[bad]]}"
+                    f"{REJECTED_AS[REASONS[images.reasons[bad]]]}"
                 )
             yield images.pixels

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.csv
 import pytest
-from helpers.reviews import planned
+from helpers.reviews import planned, seen
 
 import bloodcell
 from bloodcell.errors import RunError
@@ -31,7 +31,7 @@ def apply(demanding_run: bloodcell.Run, tmp_path: Path) -> Apply:
     rows = [one["row"] for one in read_plan(own).to_pylist() if one["patient"] == FIRST]
 
     def applied(reviewer: str, label: str, *, sign: bool, comment: str = "") -> bloodcell.Run:
-        given = {FIRST: PatientAnswers(dict.fromkeys(rows, label), sign, comment)}
+        given = {FIRST: PatientAnswers(dict.fromkeys(rows, label), sign, comment, seen(own, FIRST))}
         answers = Answers(run_identity(own), plan_identity(own), "", given)
         apply_answers(own, answers, reviewer, "answers.json")
         return bloodcell.open_run(own.folder)

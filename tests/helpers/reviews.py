@@ -5,6 +5,7 @@ from pathlib import Path
 
 import bloodcell
 from bloodcell.review.answers import Answers, PatientAnswers, as_json, run_identity
+from bloodcell.review.folder import reviewed_patients
 from bloodcell.review.plan import plan_review
 from bloodcell.review.planned import plan_identity, read_plan, write_plan
 
@@ -35,10 +36,17 @@ def answers_of(
                 {one["row"]: label(one["row"]) for one in rows if one["patient"] == name},
                 sign,
                 comment,
+                seen(run, name),
             )
             for name in names
         },
     )
+
+
+def seen(run: bloodcell.Run, patient: str) -> int:
+    """Which answers a page shows that is opened now."""
+    number: int = reviewed_patients(run).get(patient, {}).get("last_answers", 0)
+    return number
 
 
 def saved(answers: Answers, path: Path) -> Path:

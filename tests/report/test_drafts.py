@@ -176,6 +176,6 @@ def test_a_remark_is_taken_back_by_emptying_its_field(page: Page, own_run: Run) 
     apply(own_run, answers, "A")
     assert reviewed_patients(own_run)[SECOND]["comment"] == ""
     page.reload()
-    expect(page.get_by_text("Remark:")).to_have_count(0)
+    expect(page.get_by_text("Remark of")).to_have_count(0)
     applied = sorted((own_run.folder / "review" / "answers").iterdir())[-1]
     assert read_answers(applied).patients[SECOND].comment is None

@@ -9,12 +9,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from helpers.report_pages import HOSTILE_NAMES, Parsed, data_of, page_path, place_of
+from helpers.reviews import seen
 
 import bloodcell
 from bloodcell._core import REASONS
 from bloodcell.audit import read_audit
+from bloodcell.rejections import REJECTED_AS
 from bloodcell.report import write_report
-from bloodcell.report.rejections import REJECTED_AS
 from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.planned import plan_identity
@@ -145,6 +146,7 @@ def reviewed(run: Run, folder: Path) -> Run:
             "phantom-000": PatientAnswers(dict.fromkeys(rows["phantom-000"], "monocyte"), True, ""),
             "phantom-001": PatientAnswers({rows["phantom-001"][0]: code}, True, "<i>odd"),
         }
+        answers = {name: replace(one, seen=seen(copy, name)) for name, one in answers.items()}
         given = Answers(run_identity(copy), plan_identity(copy), "", answers)
         copy = apply_answers(copy, given, reviewer, "answers").run
     write_report(copy)
@@ -180,7 +182,7 @@ def test_what_readers_differ_on_is_disputed(run: Run, tmp_path: Path) -> None:
     html = page_path(copy, "phantom-001").read_text()
     text = " ".join(Parsed(html).text.split())
     assert "Readers disagree on 1 cell: a third reading is due." in text
-    assert "Remark: <i>odd" in text
+    assert "Remark of A. Reader: <i>odd Remark of <b>B: <i>odd" in text
     row = planned_rows(copy, "phantom-001")[0]
     assert data_of(page_path(copy, "phantom-001"))["disputed"] == [row]
     index = (copy.folder / "report" / "index.html").read_text()

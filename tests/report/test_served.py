@@ -36,6 +36,7 @@ def test_a_draft_outlives_the_server(browser: Browser, run: bloodcell.Run, tmp_p
         served = Served(own, port=port)
         page.get_by_role("button", name="Apply answers").click()
         expect(page.locator("#save-said")).to_contain_text("open the address that it printed")
+        expect(page.get_by_label("Reviewer")).to_be_focused()  # there is no name
         page.goto(served.address)
         expect(page.locator(".draft")).to_have_text("Draft")
         page.get_by_role("link", name="phantom-001").click()

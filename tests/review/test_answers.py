@@ -52,6 +52,7 @@ def test_the_file_is_what_the_page_writes(answers: Answers) -> None:
         "answers": [{"row": 3, "class": "monocyte"}, {"row": 0, "class": "lymphocyte"}],
         "sign": True,
         "comment": "clear",
+        "seen": 0,
     }
 
 

@@ -157,6 +157,7 @@ def test_the_command_prints_shares_and_writes_the_report(
     assert done.exit_code == 0, done.stderr
     assert "final" in done.stdout
     assert (own_run.folder / "report" / "index.html").is_file()
+    saved(answers_of(own_run, every_third), file)
     as_json = json.loads(CliRunner().invoke(main, [*words, "B", "--json"]).stdout)
     assert as_json["patients"][FIRST]["reviewers"] == ["A", "B"]
     assert as_json["agreement"][0]["kappa"] == 1.0

@@ -76,8 +76,8 @@ def test_a_share_signed_with_cells_unanswered_is_final_and_asks_for_none(
 def test_a_page_opened_before_the_round_was_extended_is_not_out_of_date(
     own_run: bloodcell.Run,
 ) -> None:
-    second = answers_of(own_run, label, [FIRST])
-    apply(own_run, answers_of(own_run, label, [FIRST], sign=False))
+    second = answers_of(own_run, label, [FIRST], sign=False)
+    apply(own_run, second)
     assert second.plan == plan_identity(own_run)
     assert apply(own_run, second, "B").agreement[0]["kappa"] == 1.0
 

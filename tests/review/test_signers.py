@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from helpers.reviews import answers_of, planned
+from helpers.reviews import answers_of, planned, seen
 
 import bloodcell
 from bloodcell.review.answers import Answers
@@ -23,7 +23,7 @@ def apply(own_run: bloodcell.Run) -> Apply:
 
     def applied(reviewer: str, label: str, *, sign: bool = True) -> list[str]:
         one = as_planned.patients[FIRST]
-        of_one = type(one)(dict.fromkeys(one.answers, label), sign, "")
+        of_one = type(one)(dict.fromkeys(one.answers, label), sign, "", seen(own, FIRST))
         answers = Answers(as_planned.run, as_planned.plan, "", {FIRST: of_one})
         apply_answers(own, answers, reviewer, "answers.json")
         signed_by: list[str] = reviewed_patients(own)[FIRST]["signed_by"]

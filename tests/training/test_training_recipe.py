@@ -249,7 +249,7 @@ def test_a_hundred_real_cells_are_the_same_pixels_in_training_and_scoring(real_d
 def test_an_image_that_scoring_would_reject_is_not_trained_on(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
     cells = [plain_source([str(tmp_path / "cut.jpg")])]
-    with pytest.raises(InputError, match=r"cut\.jpg would be rejected: truncated"):
+    with pytest.raises(InputError, match=r"cut\.jpg would be rejected: cut short"):
         decode_pixels(cells, torch.arange(1), load_model().preprocessing, threads=1)
 
 

@@ -3,23 +3,35 @@
 
 (() => {
   const FORMAT = "bloodcell answers 1";
-  const { data, drafts, standingNow, stored } = window.bloodcell;
+  const { data, drafts, reader, standingNow, stored } = window.bloodcell;
+
+  // With what the browser keeps for this tab; undefined where it keeps nothing.
+  function session(work) {
+    try {
+      return work(window.sessionStorage);
+    } catch {
+      return undefined;
+    }
+  }
 
   // The token that `bloodcell review serve` gives in the page's address; it leaves the address.
   function token() {
     const given = new URLSearchParams(window.location.hash.slice(1)).get("token");
-    try {
-      if (given) {
-        window.sessionStorage.setItem("bloodcell token", given);
-        window.history.replaceState(null, "", window.location.pathname);
-      }
-      return window.location.protocol === "file:" ? null : window.sessionStorage.getItem("bloodcell token");
-    } catch {
-      return given;
-    }
+    session((storage) => {
+      if (!given) return;
+      storage.setItem("bloodcell token", given);
+      window.history.replaceState(null, "", window.location.pathname);
+    });
+    const isServed = window.location.protocol !== "file:";
+    return isServed ? session((storage) => storage.getItem("bloodcell token")) ?? given : null;
   }
 
   const served = token();
+  // Whether the page opens anew because its answers were applied; said once.
+  const cameBack = session((storage) => storage.getItem("bloodcell applied")) === "yes";
+  session((storage) => storage.removeItem("bloodcell applied"));
+  // Where the page was then is not where its next cells are.
+  window.history.scrollRestoration = cameBack ? "manual" : "auto";
   const saveText = served ? "Apply answers" : "Save answers";
 
   // A new tab has no session yet: links hand the token on, as the first address did.
@@ -44,7 +56,7 @@
     for (const patient of names) {
       const draft = drafts.of(patient);
       const answers = Object.entries(draft.answers).map(([row, code]) => ({ row: Number(row), class: code }));
-      patients[patient] = { answers, sign: draft.sign, comment: draft.comment };
+      patients[patient] = { answers, sign: draft.sign, comment: draft.comment, seen: draft.on };
     }
     return { format: FORMAT, run: data.run, plan: data.plan, reviewer, patients };
   }
@@ -81,8 +93,10 @@
     // What was answered meanwhile, in another tab, stays.
     patients.filter((patient) => JSON.stringify(drafts.of(patient)) === sent.get(patient)).forEach(drafts.forget);
     const whyNotShown = JSON.parse(said).report;
-    if (!whyNotShown) window.location.reload();
-    return whyNotShown ? `Applied: ${whyNotShown}` : "Applied.";
+    if (whyNotShown) return `Applied: ${whyNotShown}`;
+    session((storage) => storage.setItem("bloodcell applied", "yes"));
+    window.location.reload();
+    return "Applied.";
   }
 
   // Saves what is new; the promise says what became of it.
@@ -104,11 +118,22 @@
 
   // The field for the reviewer's name, its buttons, and what they say.
   function wire({ reviewer, button, said, forget, changed }) {
-    reviewer.value = stored.get("bloodcell reviewer") ?? "";
-    reviewer.addEventListener("change", () => stored.set("bloodcell reviewer", reviewer.value.trim()));
+    reviewer.value = reader();
+    if (cameBack) said.textContent = "Applied.";
+    reviewer.addEventListener("change", () => {
+      const name = reviewer.value.trim();
+      const isOthers = reader() && name !== reader() && drafts.patients().length > 0;
+      if (isOthers && !window.confirm(`This browser keeps answers that ${reader()} has not applied. Are they ${name || "nobody"}'s?`)) {
+        reviewer.value = reader();
+        return;
+      }
+      stored.set("bloodcell reviewer", name);
+      changed();
+    });
     button.textContent = saveText;
     button.addEventListener("click", async () => {
-      said.textContent = await save(reviewer.value.trim());
+      said.textContent = await save(reader());
+      if (served && !reader() && drafts.patients().length) reviewer.focus();
       changed();
     });
     forget.addEventListener("click", () => {
@@ -120,5 +145,5 @@
   }
 
   if (served) handOnToken();
-  Object.assign(window.bloodcell, { isServed: Boolean(served), saveText, wire });
+  Object.assign(window.bloodcell, { cameBack, isServed: Boolean(served), saveText, wire });
 })();

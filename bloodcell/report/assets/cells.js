@@ -2,7 +2,10 @@
 "use strict";
 
 (() => {
-  const { data, drafts } = window.bloodcell;
+  const { data, drafts, reader } = window.bloodcell;
+  const CANNOT_TELL = "cannot_tell";
+  // What a key answers; the last one also where a class may have any letter.
+  const choices = [...data.classes, { code: CANNOT_TELL, letter: "-", name: "cannot tell" }];
   const byRow = new Map(data.cells.map((cell, rank) => [cell.row, { ...cell, rank }]));
   const classAt = new Map(data.classes.map((one, place) => [one.code, place]));
   const pictures = new Map();
@@ -13,17 +16,26 @@
   const applied = new Map(Object.entries(data.applied).map(([row, code]) => [Number(row), code]));
   const planned = [...byRow.values()].filter((cell) => cell.order).sort((a, b) => a.order - b.order);
 
+  const nameOf = (code) => choices.find((one) => one.code === code).name;
+  // By row: a code; null takes back what this reader said before.
   const drafted = (row) => draft.answers[row];
-  // What the counts take a cell for: the draft's class, else the applied one, else null.
-  const answered = (row) => classAt.get(drafted(row) ?? applied.get(row)) ?? null;
+  const readingsOfAll = (row) => Object.entries(data.readings[row] ?? {});
+  const isOwn = (row) => readingsOfAll(row).some(([who]) => who === reader());
+  // Reader and code of each that stands, without what the draft takes back.
+  const readings = (row) =>
+    readingsOfAll(row).filter(([who]) => drafted(row) !== null || who !== reader());
+  // What is said of a cell: the draft's answer, else the applied one, else undefined.
+  function said(row) {
+    return drafted(row) ?? (drafted(row) === null ? readings(row).at(-1)?.[1] : applied.get(row));
+  }
+  const isAnswered = (row) => said(row) !== undefined;
+  // The class that the counts take a cell for, null if they leave it to the network.
+  const answered = (row) => classAt.get(said(row)) ?? null;
   const placeOf = (row) => answered(row) ?? byRow.get(row).class;
   const isDisputed = (row) => data.disputed.includes(row);
-  // Whose answers the class rests on that a cell counts as.
-  const readersOf = (row) =>
-    Object.entries(data.readings[row] ?? {}).filter(([, code]) => code === applied.get(row)).map(([who]) => who);
   // What a page that is blind to the network says: of a third reading not what the others said.
   const told = (row, isBlind) =>
-    isBlind && isDisputed(row) && drafted(row) === undefined ? null : answered(row);
+    isBlind && isDisputed(row) && drafted(row) === undefined ? undefined : said(row);
 
   function change(work) {
     draft = drafts.change(data.patient, work);
@@ -42,6 +54,14 @@
     done.push({ row, before, after: code });
     undone.length = 0;
     put(row, code);
+  }
+
+  // Takes back the draft's answer, else the reader's own that was applied; whether there was one.
+  function takeBack(row) {
+    if (drafted(row) !== undefined) answer(row, undefined);
+    else if (isOwn(row)) answer(row, null);
+    else return !isAnswered(row);
+    return true;
   }
 
   function step(from, to, key) {
@@ -119,6 +139,7 @@
     all: [...byRow.values()],
     round: planned.filter((cell) => !applied.has(cell.row)), // the planned cells that wait
     before: planned.filter((cell) => applied.has(cell.row)), // those of earlier rounds
+    choices,
     of: (row) => byRow.get(row),
     get draft() {
       return draft;
@@ -128,11 +149,15 @@
     change,
     drafted,
     placeOf,
-    answered,
+    readings,
+    isAnswered,
+    isClass: (code) => classAt.has(code),
+    cannotTell: () => [...byRow.keys()].filter((row) => said(row) === CANNOT_TELL).length,
     isDisputed,
-    readersOf,
+    nameOf,
     told,
     answer,
+    takeBack,
     undo: () => step(done, undone, "before"),
     redo: () => step(undone, done, "after"),
     canUndo: () => done.length > 0,

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { data, cells, gallery, isServed, saveText, wire } = window.bloodcell;
+  const { data, cells, gallery, isServed, ownRemark, saveText, wire } = window.bloodcell;
   const { action, element } = gallery;
   const desk = document.getElementById("desk");
   const sign = element("input", { type: "checkbox", id: "sign" });
@@ -22,15 +22,15 @@
       element("div", { className: "saving" },
         element("label", { className: "check" }, sign, " Sign this patient"),
         element("label", {}, "Comment ", comment), element("label", {}, "Reviewer ", reviewer), save, forget, said),
-      element("p", { className: "help", textContent: "Choose a cell and press the letter of its class; arrows move, Enter enlarges, Backspace takes an answer back, Ctrl+Z undoes." }),
+      element("p", { className: "help", textContent: "Choose a cell and press the letter of its class, or - if you cannot tell; arrows move, Enter enlarges, Backspace takes an answer of yours back, Ctrl+Z undoes." }),
     );
     desk.hidden = false;
     wire({ reviewer, button: save, said, forget, changed: (isForgotten) => (isForgotten ? window.location.reload() : reread()) });
   }
 
-  // The field shows the remark that stands: as it is, it says nothing new; emptied, it takes it back.
+  // The field shows the reader's own remark: as it is, it says nothing new; emptied, it takes it back.
   function remarkOf(text) {
-    if (text === data.comment) return "";
+    if (text === ownRemark()) return "";
     return text || null;
   }
 
@@ -46,13 +46,14 @@
       round.length ? `${answeredOf(round)} of ${round.length} in this round` : "no cell waits",
       before.length ? `${before.length} before` : "",
       besides ? `${besides} besides` : "",
+      cells.cannotTell() ? `${cells.cannotTell()} cannot be told` : "",
       draft.saved ? "saved, not applied yet" : "",
     ].filter(Boolean).join(", ");
     document.getElementById("save-button").textContent = asksForMore() ? "Apply and get the next cells" : saveText;
     document.getElementById("undo").disabled = !cells.canUndo();
     document.getElementById("redo").disabled = !cells.canRedo();
     sign.checked = draft.sign;
-    const remark = draft.comment === null ? "" : draft.comment || data.comment;
+    const remark = draft.comment === null ? "" : draft.comment || ownRemark();
     // Writing the same text anew would move the caret.
     if (comment.value !== remark) comment.value = remark;
   }
@@ -63,6 +64,8 @@
 
   window.bloodcell.desk = {
     build,
+    focus: () => sign.focus(),
+    say: (text) => (document.getElementById("save-said").textContent = text),
     estimate: (text) => (desk.querySelector(".estimate").textContent = text),
     update,
     whatNext: () => (isServed ? "close, then apply the answers" : "close, then save the answers"),

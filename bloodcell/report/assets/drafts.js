@@ -7,7 +7,7 @@ window.bloodcell = window.bloodcell || {};
   const prefix = `bloodcell ${data.run} `;
   const memory = new Map(); // where the browser keeps nothing
   // on: how the patient stood when the draft was begun or signed, as data.standing says it.
-  // saved: whether a file holds all of it. comment: null takes back the remark that stands.
+  // saved: whether a file holds all of it. An answer or comment that is null takes back the reader's own.
   const empty = () => ({ answers: {}, sign: false, comment: "", on: null, saved: false });
 
   function kept(work, otherwise) {
@@ -23,6 +23,10 @@ window.bloodcell = window.bloodcell || {};
   const remove = (key) => kept((s) => s.removeItem(key), (m) => m.delete(key));
   const keys = () =>
     kept((s) => Array.from({ length: s.length }, (_, i) => s.key(i)), (m) => [...m.keys()]);
+
+  // Who reads, as typed, and the remark of theirs that stands.
+  const reader = () => get("bloodcell reviewer") ?? "";
+  const ownRemark = () => new Map(data.remarks).get(reader()) ?? "";
 
   function write(patient, draft) {
     const isEmpty = !Object.keys(draft.answers).length && !draft.sign && draft.comment === "";
@@ -49,12 +53,15 @@ window.bloodcell = window.bloodcell || {};
     settle() {
       const draft = drafts.of(data.patient);
       if ((draft.on ?? 0) === data.standing) return draft;
-      const reader = get("bloodcell reviewer");
       for (const [row, code] of Object.entries(draft.answers)) {
         const readings = Object.entries(data.readings[row] ?? {});
-        if (readings.some(([who, said]) => said === code && (draft.saved || who === reader))) delete draft.answers[row];
+        const isOwn = ([who]) => who === reader();
+        const isSaid = code === null
+          ? !readings.some(isOwn)
+          : readings.some((one) => one[1] === code && (draft.saved || isOwn(one)));
+        if (isSaid) delete draft.answers[row];
       }
-      if (draft.saved || (draft.comment ?? "") === data.comment) draft.comment = "";
+      if (draft.saved || (draft.comment ?? "") === ownRemark()) draft.comment = "";
       return write(data.patient, { ...draft, sign: false, on: data.standing });
     },
     // standing: see standingNow. Another signature than of what stands now is none.
@@ -86,5 +93,5 @@ window.bloodcell = window.bloodcell || {};
     });
   }
 
-  Object.assign(window.bloodcell, { data, drafts, standingNow, stored: { get, set } });
+  Object.assign(window.bloodcell, { data, drafts, ownRemark, reader, standingNow, stored: { set } });
 })();

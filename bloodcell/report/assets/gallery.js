@@ -21,9 +21,15 @@
   // For those who hear it; and beside the large picture what answers made of a cell.
   function answerTo(row, isBlind) {
     const told = cells.told(row, isBlind);
-    if (told === null) return cells.answered(row) === null ? "" : "answered";
-    const { name } = data.classes[told];
-    return cells.drafted(row) !== undefined ? `answered: ${name}` : `counts as ${name}, said ${cells.readersOf(row).join(", ")}`;
+    const isTakenBack = cells.drafted(row) === null;
+    if (told === undefined) return cells.isAnswered(row) ? "answered" : isTakenBack ? "your answer is taken back" : "";
+    const name = cells.nameOf(told);
+    if (cells.drafted(row)) return `answered: ${name}`;
+    const readings = cells.readings(row);
+    const who = readings.every(([, code]) => code === told)
+      ? `, said ${readings.map(([reader]) => reader).join(", ")}`
+      : ` (${readings.map(([reader, code]) => `${reader}: ${cells.nameOf(code)}`).join(", ")})`;
+    return `${isTakenBack ? "your answer is taken back; " : ""}${cells.isClass(told) ? `counts as ${name}` : name}${who}`;
   }
 
   function describe(cell, isBlind) {
@@ -48,8 +54,9 @@
 
   function captionOf(cell, isBlind) {
     const told = cells.told(cell.row, isBlind);
-    if (told !== null) return `✓ ${data.classes[told].name}`;
-    if (cells.answered(cell.row) !== null) return "answered";
+    if (told !== undefined) return `✓ ${cells.nameOf(told)}`;
+    if (cells.isAnswered(cell.row)) return "answered";
+    if (cells.drafted(cell.row) === null) return "taken back";
     if (isBlind) return `${cell.order || ""}`;
     return `${cell.blast.toFixed(2)}${cell.unidentified ? " ?" : ""}`;
   }
@@ -60,8 +67,8 @@
     const cell = cells.of(Number(made.dataset.row));
     const isBlind = made.dataset.blind === "yes";
     made.querySelector(".caption").textContent = captionOf(cell, isBlind);
-    made.classList.toggle("answered", cells.answered(cell.row) !== null);
-    made.classList.toggle("moved", isMoved(cell) && cells.told(cell.row, isBlind) !== null);
+    made.classList.toggle("answered", cells.isAnswered(cell.row));
+    made.classList.toggle("moved", isMoved(cell) && cells.told(cell.row, isBlind) !== undefined);
     made.classList.toggle("disputed", cells.isDisputed(cell.row));
     made.setAttribute("aria-label", `${isBlind && cell.order ? `Cell ${cell.order} to look at` : `Cell of row ${cell.row}`}, ${describe(cell, isBlind)}`);
   }

@@ -2,13 +2,17 @@
 "use strict";
 
 (() => {
-  const { data, cells, desk, drafts, gallery } = window.bloodcell;
+  const { data, cameBack, cells, desk, drafts, gallery } = window.bloodcell;
   const { action, answerTo, describe, element, neighbour } = gallery;
   const large = document.getElementById("large");
-  const byLetter = new Map(data.classes.map((one) => [one.letter.toLowerCase(), one]));
+  // What is said of the picture stays one element, so that screen readers tell of each change.
+  const at = element("p", { className: "at", role: "status" });
+  const shown = element("div", { className: "shown" });
+  const byKey = new Map(cells.choices.map((one) => [one.letter.toLowerCase(), one]));
   let sequence = []; // rows that the large picture goes through
   let current = null; // its row
   let isBlind = false; // whether what the network says stays unsaid until answered
+  let note = ""; // what the last key came to, where that is not seen
   let isPast = false; // whether the last of the sequence was answered: no key answers it again
 
   // A quarter is rounded down, as Python does, so that page and tables say the same.
@@ -22,6 +26,12 @@
   function answer(row, code) {
     cells.answer(row, code);
     changed(row);
+  }
+
+  function takeBack(row) {
+    note = cells.takeBack(row) ? "" : "Another reader's answer stays: answer differently, both are kept.";
+    changed(row);
+    desk.say(note);
   }
 
   function changed(row) {
@@ -78,6 +88,7 @@
     sequence = [...group.children].map((b) => Number(b.dataset.row));
     isBlind = from.dataset.blind === "yes";
     [current, isPast] = [row, false];
+    note = "";
     if (!large.open) large.showModal();
     show();
   };
@@ -90,36 +101,38 @@
 
   function showLarge() {
     const cell = cells.of(current);
-    const at = sequence.indexOf(current);
+    const place = sequence.indexOf(current);
     const told = cells.told(current, isBlind);
     const network = `network: ${data.classes[cell.class].name}, blast probability ${cell.blast.toFixed(2)}${cell.unidentified ? ", unidentified: more likely something else" : ""}`;
-    const answer = cells.drafted(current) === undefined ? answerTo(current, isBlind) : "";
-    const said = [answer, isBlind && told === null ? "" : network].filter(Boolean).join("; ");
-    large.replaceChildren(
-      element("p", { className: "at" }, element("strong", { textContent: `${at + 1} of ${sequence.length}` }), ` ${said}`),
+    const said = [note, answerTo(current, isBlind), isBlind && told === undefined ? "" : network].filter(Boolean).join("; ");
+    at.className = "at";
+    at.replaceChildren(element("strong", { textContent: `${place + 1} of ${sequence.length}` }), ` ${said}`);
+    shown.replaceChildren(
       element("div", { className: "picture" }, cells.picture(current, `Cell of row ${current}, ${describe(cell, isBlind)}`)),
-      legend((code) => decide(code), data.classes[told]),
+      legend(told),
       element("p", { className: "path", textContent: `row ${cell.row}: ${cell.path}` }),
       keys(),
     );
   }
 
+  const isAllAnswered = () => sequence.every(cells.isAnswered);
+
   // In place of the last picture once that is answered: what comes next is no cell.
   function showEnd() {
-    const answered = sequence.filter((row) => cells.answered(row) !== null).length;
-    const [count, next] = answered === sequence.length
+    const answered = sequence.filter(cells.isAnswered).length;
+    const [count, next] = isAllAnswered()
       ? [sequence.length === 1 ? "The one cell is answered" : `All ${sequence.length} are answered`, desk.whatNext()]
       : [`${answered} of ${sequence.length} are answered`, "this was the last one; “← before” goes back to the others"];
-    large.replaceChildren(
-      element("p", { className: "end", role: "status" }, element("strong", { textContent: count }), `: ${next}.`),
-      keys(),
-    );
+    at.className = "end";
+    at.replaceChildren(element("strong", { textContent: count }), `: ${next}.`);
+    shown.replaceChildren(keys());
   }
 
   const keys = () =>
     element("p", { className: "keys" }, action("← before", () => go(-1)), action("next →", () => go(1)), action("Undo", undo), action("Redo", redo), action("Close", () => large.close()));
 
   function decide(code) {
+    note = "";
     answer(current, code);
     isPast = current === sequence.at(-1);
     if (isPast) show();
@@ -129,16 +142,16 @@
   function go(by) {
     const next = sequence[sequence.indexOf(current) + (isPast ? by + 1 : by)];
     if (next === undefined) return;
-    [current, isPast] = [next, false];
+    [current, isPast, note] = [next, false, ""];
     show();
   }
 
-  function legend(choose, called) {
+  function legend(told) {
     const list = element("div", { className: "legend", role: "group", ariaLabel: "Classes and their keys" });
-    for (const one of data.classes) {
+    for (const one of cells.choices) {
       const made = element("button", { type: "button", tabIndex: -1 }, element("kbd", { textContent: one.letter }), ` ${one.name}`);
-      made.setAttribute("aria-pressed", String(called === one));
-      made.addEventListener("click", () => choose(one.code));
+      made.setAttribute("aria-pressed", String(told === one.code));
+      made.addEventListener("click", () => decide(one.code));
       list.append(made);
     }
     return list;
@@ -171,7 +184,7 @@
     }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     // A key that is held answers one cell, not as many as it repeats.
-    if (event.repeat && (byLetter.has(key) || isErasing(key))) return event.preventDefault();
+    if (event.repeat && (byKey.has(key) || isErasing(key))) return event.preventDefault();
     if (large.open) onKeyInLarge(event, key);
     else if (event.target.closest(".cell")) onKeyInGallery(event, key, event.target.closest(".cell"));
   }
@@ -179,21 +192,22 @@
   const isErasing = (key) => key === "backspace" || key === "delete";
 
   function onKeyInLarge(event, key) {
-    const one = isPast ? undefined : byLetter.get(key);
+    const one = isPast ? undefined : byKey.get(key);
     if (one) decide(one.code);
     else if (key === "arrowleft") go(-1);
     else if (key === "arrowright") go(1);
-    else if (!isPast && isErasing(key)) answer(current, undefined);
+    else if (!isPast && isErasing(key)) takeBack(current);
     else return;
     event.preventDefault();
   }
 
   function onKeyInGallery(event, key, made) {
-    const one = byLetter.get(key);
+    const one = byKey.get(key);
     const row = Number(made.dataset.row);
     if (one || isErasing(key)) {
       const next = neighbour(made, "ArrowRight") ?? made;
-      answer(row, one?.code);
+      if (one) answer(row, one.code);
+      else takeBack(row);
       (made.dataset.blind || made.parentElement !== next.parentElement || one ? next : made).focus();
     } else if (event.key.startsWith("Arrow")) neighbour(made, event.key)?.focus();
     else return;
@@ -205,12 +219,15 @@
     if (event.target.matches?.(".cell")) gallery.rove(event.target);
   });
   large.addEventListener("close", () => {
+    if (isPast && isAllAnswered()) return desk.focus();
     const own = gallery.buttonsOf(current);
     (isBlind ? own[0] : own.at(-1))?.focus();
   });
+  large.append(at, shown);
   desk.build({ undo, redo, reread });
   gallery.build();
   update();
+  if (cameBack && cells.round.length) gallery.buttonsOf(cells.round[0].row)[0].focus();
   drafts.watch((patient) => {
     if (patient === null || patient === data.patient) reread();
   });

@@ -1,4 +1,4 @@
-"""Why cells were rejected, in the words of those who read the report."""
+"""Why cells were rejected, in the words of those who read report and terminal."""
 
 REJECTED_AS = {
     "missing": "not found",

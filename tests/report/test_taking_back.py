@@ -1,0 +1,115 @@
+"""In a patient's page: a cell that the reader cannot tell, and answers and remarks taken back."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.report_pages import counted, open_patient
+from helpers.reviews import seen
+from playwright.sync_api import Page, expect
+
+from bloodcell.report import write_report
+from bloodcell.review.answers import Answers, PatientAnswers, parse_answers, run_identity
+from bloodcell.review.apply import apply_answers
+from bloodcell.review.folder import reviewed_cells
+from bloodcell.review.planned import plan_identity, read_plan
+from bloodcell.run import Run, open_run
+from bloodcell.scheme import CANNOT_TELL
+
+PATIENT = "phantom-001"
+
+
+@pytest.fixture
+def own_run(run: Run, tmp_path: Path) -> Run:
+    return open_run(shutil.copytree(run.folder, tmp_path / "run"))
+
+
+@pytest.fixture
+def rows(own_run: Run) -> list[int]:
+    plan = read_plan(own_run).to_pylist()
+    return [one["row"] for one in plan if one["patient"] == PATIENT]
+
+
+def apply(run: Run, reviewer: str, answers: dict[int, str | None], comment: str = "") -> None:
+    given = {PATIENT: PatientAnswers(answers, False, comment)}
+    of_run = Answers(run_identity(run), plan_identity(run), "", given)
+    write_report(apply_answers(run, of_run, reviewer, "answers").run)
+
+
+def open_as(page: Page, run: Run, reader: str) -> None:
+    open_patient(page, run, PATIENT)
+    page.get_by_label("Reviewer").fill(reader)
+    page.get_by_label("Reviewer").blur()
+
+
+def save(page: Page) -> Answers:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save answers").click()
+    return parse_answers(Path(download.value.path()).read_bytes(), "answers")
+
+
+def test_a_cell_that_cannot_be_told_keeps_the_networks_word(
+    page: Page, own_run: Run, rows: list[int]
+) -> None:
+    open_as(page, own_run, "A")
+    page.locator("#planned .cell").first.click()
+    page.keyboard.press("-")
+    page.keyboard.press("o")
+    page.keyboard.press("Escape")
+    expect(page.locator("#planned .cell").first).to_have_text("✓ cannot tell")
+    expect(page.locator("#progress")).to_contain_text("2 of 10 in this round, 1 cannot be told")
+    expect(page.locator("#live-seen")).to_have_text("1")
+    answers = save(page)
+    assert answers.patients[PATIENT].answers == {rows[0]: CANNOT_TELL, rows[1]: "monocyte"}
+    called = counted(page, "monocyte")
+    write_report(apply_answers(own_run, answers, "A", "answers").run)
+    open_patient(page, own_run, PATIENT)
+    assert counted(page, "monocyte") == called
+    expect(page.get_by_text("Of 1 cell readers cannot tell what it is")).to_be_visible()
+    first = page.locator(f'#before .cell[data-row="{rows[0]}"]')
+    expect(first).to_have_accessible_name("Cell 1 to look at, cannot tell, said A")
+
+
+def test_an_own_answer_is_taken_back_and_anothers_stays(
+    page: Page, own_run: Run, rows: list[int]
+) -> None:
+    apply(own_run, "A", {rows[0]: "monocyte"})
+    apply(own_run, "B", {rows[1]: "lymphocyte"})
+    open_as(page, own_run, "A")
+    own, anothers = page.locator("#before .cell").all()
+    anothers.focus()
+    page.keyboard.press("Backspace")
+    expect(anothers).to_have_text("✓ Lymphocyte")
+    expect(page.locator("#save-said")).to_contain_text("Another reader's answer stays")
+    own.focus()
+    page.keyboard.press("Backspace")
+    expect(own).to_have_text("taken back")
+    page.keyboard.press("Control+z")
+    expect(own).to_have_text("✓ Monocyte")
+    page.keyboard.press("Control+y")
+    answers = save(page)
+    assert (answers.patients[PATIENT].answers, answers.patients[PATIENT].seen) == (
+        {rows[0]: None},
+        seen(own_run, PATIENT),
+    )
+    write_report(apply_answers(own_run, answers, "A", "answers").run)
+    open_patient(page, own_run, PATIENT)
+    cells = reviewed_cells(own_run)
+    assert cells is not None
+    assert cells["reviewer"].to_pylist() == ["B"]
+    expect(page.locator(f'#planned .cell[data-row="{rows[0]}"]')).to_have_text("1")
+    expect(page.locator("#progress")).to_contain_text("0 of")
+
+
+def test_the_field_shows_the_own_remark_and_the_page_all_of_them(page: Page, own_run: Run) -> None:
+    apply(own_run, "A", {}, "clots")
+    apply(own_run, "B", {}, "few cells")
+    open_as(page, own_run, "A")
+    expect(page.get_by_label("Comment")).to_have_value("clots")
+    expect(page.get_by_text("Remark of B: few cells")).to_be_visible()
+    for reader, remark in (("C", ""), ("B", "few cells")):
+        page.get_by_label("Reviewer").fill(reader)
+        page.get_by_label("Reviewer").blur()
+        expect(page.get_by_label("Comment")).to_have_value(remark)
+    page.get_by_label("Comment").fill("")
+    assert save(page).patients[PATIENT].comment is None
