@@ -82,12 +82,13 @@ inline Bytes frame(std::uint8_t marker, unsigned width, unsigned height, std::ui
     return segment(marker, payload);
 }
 
-inline Bytes scan_header(std::uint8_t components, std::uint8_t first = 0) {
+inline Bytes scan_header(std::uint8_t components, std::uint8_t first = 0,
+                         const Bytes& band = {0, 63, 0}) {
     Bytes payload = {components};
     for (std::uint8_t i = 0; i < components; ++i) {
         payload = payload + Bytes{static_cast<std::uint8_t>(first + i), 0};
     }
-    return segment(0xDA, payload + Bytes{0, 63, 0});
+    return segment(0xDA, payload + band);
 }
 
 inline std::string times(unsigned count, const std::string& bits) {

@@ -12,7 +12,6 @@ void jpeg_structure() {
     CHECK(header.reason == Reason::none && header.format == Format::jpeg);
     CHECK(header.width == 20 && header.height == 17);
     every_prefix_is_rejected(good);
-    every_prefix_is_rejected(soi + frame(0xC2, 20, 17, 3) + scan(3) + scan(1) + scan(1) + eoi);
     CHECK(reason(good + text("trailing bytes")) == Reason::none);
 
     const Bytes cut(good.begin(), good.end() - 1);
@@ -36,6 +35,10 @@ void jpeg_tables() {
                          const std::string& block = empty_block) {
         return reason(magic + tables + frame(marker, 20, 17, 3) + scan(3, block) + eoi);
     };
+    const auto of_averages = [](const Bytes& tables) {
+        const Bytes averages = scan_header(3, 0, {0, 0, 0}) + packed(times(3 * blocks, "00"));
+        return reason(magic + tables + frame(0xC2, 20, 17, 3) + averages + eoi);
+    };
     const Bytes good = quantization(0);
     CHECK(with({}) == Reason::corrupt);
     CHECK(with(quantization(1)) == Reason::corrupt);
@@ -57,9 +60,8 @@ void jpeg_tables() {
         CHECK(with(good + segment(0xC4, Bytes{unused} + all_ones)) == Reason::none);
     }
     CHECK(with(good + huffman(0, 16)) == Reason::corrupt);
-    // The scans here are of averages.
-    CHECK(with(good + huffman(0, 16), 0xC2) == Reason::corrupt);
-    CHECK(with(good + segment(0xC4, Bytes{0x10} + all_ones), 0xC2) == Reason::none);
+    CHECK(of_averages(good + huffman(0, 16)) == Reason::corrupt);
+    CHECK(of_averages(good + segment(0xC4, Bytes{0x10} + all_ones)) == Reason::none);
 
     const Bytes other_component = segment(0xDA, Bytes{1, 7, 0, 0, 63, 0}) + Bytes{1};
     CHECK(reason(soi + frame(0xC0, 20, 17, 3) + other_component + eoi) == Reason::corrupt);
@@ -192,6 +194,72 @@ void jpeg_sampling() {
     CHECK(sampled(0x22, alone(0, 9) + alone(0, 9) + alone(1, 4) + alone(2, 4)) == Reason::corrupt);
 }
 
+// A gray picture; `known` of the first block's coefficients come in the second scan, one bit of
+// each is still to come. The codes of the rest: a coefficient that is next "00", the end of 8 to 15
+// blocks "01" and three bits more, the end of one block "10".
+struct Progressive {
+    Bytes scans = soi + segment(0xC4, Bytes{0x10, 0, 3} + Bytes(14, 0) + Bytes{0x01, 0x30, 0}) +
+                  frame(0xC2, 20, 17, 1);
+
+    Progressive& then(const Bytes& band, const std::string& codes) {
+        scans = scans + scan_header(1, 0, band) + packed(codes);
+        return *this;
+    }
+    Progressive& averages() { return then({0, 0, 0x01}, times(blocks, "00")); }
+    Progressive& rest(unsigned known) {
+        const std::string end = known < 63 ? "01001" : "01000";
+        return then({1, 63, 0x01}, times(known, "001") + end);
+    }
+    Reason end() const { return reason(scans + eoi); }
+};
+
+void jpeg_progressive() {
+    const Bytes first = {1, 63, 0x01}, refined = {1, 63, 0x10}, refined_averages = {0, 0, 0x10};
+    const std::string all_end = "01001";
+    CHECK(Progressive().averages().end() == Reason::none);
+    CHECK(Progressive().averages().rest(0).end() == Reason::none);
+    Progressive whole = Progressive().averages().rest(3);
+    whole.then(refined_averages, times(blocks, "1")).then(refined, all_end + "111");
+    CHECK(whole.end() == Reason::none);
+    every_prefix_is_rejected(whole.scans + eoi);
+
+    // As many bits refine as coefficients are known, those that a new one is put behind too.
+    const auto refining = [&](unsigned known, const std::string& codes) {
+        return Progressive().averages().rest(known).then(refined, codes).end();
+    };
+    CHECK(refining(4, all_end + "111") == Reason::corrupt);
+    CHECK(refining(4, all_end + "1111") == Reason::none);
+    CHECK(refining(3, "001" + std::string("111") + all_end + "00000") == Reason::none);
+    CHECK(refining(3, "001" + std::string("111") + all_end + "000000") == Reason::corrupt);
+    CHECK(refining(63, all_end + times(63, "1")) == Reason::none);
+    CHECK(refining(63, all_end + times(51, "1")) == Reason::corrupt);
+    CHECK(refining(63, "001" + times(63, "1") + all_end) == Reason::corrupt);  // there is no place
+
+    const auto rest = [&](const Bytes& band, const std::string& codes) {
+        return Progressive().averages().then(band, codes).end();
+    };
+    CHECK(rest({1, 2, 0}, "001001" + all_end) == Reason::corrupt);  // a block too many
+    CHECK(rest({1, 2, 0}, "001001" + std::string("01000")) == Reason::none);
+    CHECK(rest({1, 2, 0}, "001001001" + all_end) == Reason::corrupt);
+    CHECK(rest(first, "01010") == Reason::corrupt);  // a run of more blocks than there are
+    CHECK(rest(first, "1111") == Reason::corrupt);   // no code
+
+    // In no other order, nor what is no band.
+    CHECK(Progressive().rest(0).end() == Reason::corrupt);
+    CHECK(rest(refined, all_end) == Reason::corrupt);
+    CHECK(Progressive().averages().averages().end() == Reason::corrupt);
+    CHECK(Progressive().averages().rest(0).rest(0).end() == Reason::corrupt);
+    CHECK(Progressive().averages().rest(0).then({1, 63, 0x20}, all_end).end() == Reason::corrupt);
+    for (const Bytes& wrong : {Bytes{1, 64, 0}, Bytes{5, 4, 0}, Bytes{1, 63, 14}}) {
+        CHECK(rest(wrong, all_end) == Reason::corrupt);
+    }
+    CHECK(Progressive().then({0, 1, 0}, times(blocks, "00")).end() == Reason::corrupt);
+    const Bytes colours = soi + frame(0xC2, 20, 17, 3);
+    const Bytes averages = scan_header(3, 0, {0, 0, 0}) + packed(times(3 * blocks, "00"));
+    const Bytes rest_of_all = scan_header(3, 0, {1, 63, 0}) + packed(times(3 * blocks, "1010"));
+    CHECK(reason(colours + averages + rest_of_all + eoi) == Reason::corrupt);
+}
+
 }  // namespace
 
 int main() {
@@ -201,5 +269,6 @@ int main() {
     jpeg_codes();
     jpeg_restarts();
     jpeg_sampling();
+    jpeg_progressive();
     return check_result();
 }

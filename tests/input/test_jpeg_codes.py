@@ -57,9 +57,9 @@ def drawn_cell(seed: int, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize("name", [name for name in DAMAGES if "bit" not in name])
-@pytest.mark.parametrize("rows", [0, 3])
-def test_holes_drops_and_splices_are_corrupt(name: str, rows: int) -> None:
-    cells = [drawn_cell(seed, restart_marker_rows=rows) for seed in range(20)]
+@pytest.mark.parametrize("coded", ["as_it_comes", "restart_after_a_row", "progressive"])
+def test_holes_drops_and_splices_are_corrupt(name: str, coded: str) -> None:
+    cells = [drawn_cell(seed, **CODED[coded]) for seed in range(20)]
     assert {_core.inspect(cell).reason for cell in cells} == {""}
     reasons = [_core.inspect(cell).reason for cell in damaged(name, cells, seed=0)]
     assert reasons == ["corrupt"] * 19

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "jpeg_entropy.hpp"
+#include "jpeg_progressive.hpp"
 #include "jpeg_tables.hpp"
 
 namespace bloodcell::formats {
@@ -56,6 +57,7 @@ private:
     Reason scan(std::uint64_t length) noexcept;
     bool add_component(std::size_t at, bool has_averages, bool has_rest, JpegScan& scan) noexcept;
     bool set_units(JpegScan& scan) const noexcept;
+    JpegBand band_at(std::size_t at) const noexcept;
     Reason skip_entropy_coded() noexcept;
     bool is_adobe(std::uint64_t length) const noexcept;
 
@@ -67,6 +69,7 @@ private:
     unsigned components_ = 0;
     std::uint32_t restart_interval_ = 0;
     JpegTables tables_;
+    JpegProgress progress_;
     bool progressive_ = false;
     bool arithmetic_ = false;
     bool adobe_ = false;
@@ -176,9 +179,9 @@ Reason JpegWalk::scan(std::uint64_t length) noexcept {
     // Without Adobe's marker nobody knows whether CMYK is stored inverted; decoders differ.
     if (components_ == 4 && !adobe_) return Reason::unsupported;
     // A progressive scan is of averages or of the rest; what refines averages has no codes.
-    const std::uint8_t* const spectrum = file_.data + at_ + 3 + 2 * scan_components;
-    const bool has_averages = !progressive_ || (spectrum[0] == 0 && spectrum[2] >> 4 == 0);
-    const bool has_rest = !progressive_ || spectrum[0] != 0;
+    const JpegBand band = band_at(at_ + 3 + 2 * scan_components);
+    const bool has_averages = !progressive_ || (band.first == 0 && !band.refines());
+    const bool has_rest = !progressive_ || band.first != 0;
     JpegScan codes;
     codes.restart_interval = restart_interval_;
     for (unsigned i = 0; i < scan_components; ++i) {
@@ -186,10 +189,13 @@ Reason JpegWalk::scan(std::uint64_t length) noexcept {
         refused_ = refused_ || !is_added;
     }
     at_ += static_cast<std::size_t>(length);
-    if (refused_ || progressive_ || arithmetic_ || !limits_.follows_codes) {
-        return skip_entropy_coded();
+    if (refused_ || arithmetic_ || !limits_.follows_codes) return skip_entropy_coded();
+    std::size_t end = 0;
+    if (set_units(codes)) {
+        end = progressive_ ? progress_.end_of_codes(file_, at_, codes, band)
+                           : end_of_codes(file_, at_, codes);
     }
-    const std::size_t end = set_units(codes) ? end_of_codes(file_, at_, codes) : 0;
+    if (end == JpegProgress::not_followed) return skip_entropy_coded();
     if (end == 0) {
         refused_ = true;
         return skip_entropy_coded();
@@ -209,6 +215,7 @@ bool JpegWalk::add_component(std::size_t at, bool has_averages, bool has_rest,
         component.is_scanned = true;
         if (!tables_.has_quantization(component.quantization_slot)) return false;
         JpegScan::Component& added = scan.components[scan.component_count++];
+        added.place = i;
         added.horizontal = component.horizontal;
         added.vertical = component.vertical;
         added.average_step = tables_.average_step(component.quantization_slot);
@@ -241,6 +248,11 @@ bool JpegWalk::set_units(JpegScan& scan) const noexcept {
     scan.units =
         divided_up(width, block_side * horizontal) * divided_up(height, block_side * vertical);
     return blocks <= most_blocks_in_unit;
+}
+
+JpegBand JpegWalk::band_at(std::size_t at) const noexcept {
+    const unsigned bits = file_.data[at + 2];
+    return {file_.data[at], file_.data[at + 1], bits >> 4, bits & 15U};
 }
 
 Reason JpegWalk::skip_entropy_coded() noexcept {

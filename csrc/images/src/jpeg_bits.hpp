@@ -75,4 +75,14 @@ inline bool has_only_padding(JpegBits& bits) noexcept {
     return bits.has_ended && bits.count >= 0 && bits.count < 8;
 }
 
+// Steps over the restart marker that has this number; `at` stands in front of it.
+inline bool take_restart(JpegBits& bits, unsigned number) noexcept {
+    constexpr unsigned RST0 = 0xD0, restart_markers = 8;
+    const std::uint8_t* marker = bits.at;
+    while (marker != bits.end && *marker == 0xFF) ++marker;
+    if (marker == bits.end || *marker != RST0 + number % restart_markers) return false;
+    bits = {0, 0, false, marker + 1, bits.end};
+    return true;
+}
+
 }  // namespace bloodcell::formats

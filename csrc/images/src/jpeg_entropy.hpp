@@ -14,9 +14,10 @@ namespace bloodcell::formats {
 
 constexpr unsigned jpeg_most_components = 4;
 
-// A scan of a sequential JPEG with Huffman codes, as frame and tables say it has to be.
+// A scan of Huffman codes, as frame and tables say it has to be.
 struct JpegScan {
     struct Component {
+        unsigned place = 0;  // among the frame's
         // Blocks in a minimum coded unit (MCU), across and down.
         unsigned horizontal = 0, vertical = 0;
         unsigned average_step = 1;
@@ -29,8 +30,8 @@ struct JpegScan {
     std::uint32_t restart_interval = 0;  // in units; 0: none
 };
 
-// Where the marker behind the scan's codes stands, with its fill bytes; 0 if they do not hold.
-// `begin` is where they begin.
+// Of a sequential JPEG. Where the marker behind the scan's codes stands, with its fill bytes; 0 if
+// they do not hold. `begin` is where they begin.
 std::size_t end_of_codes(Bytes file, std::size_t begin, const JpegScan& scan) noexcept;
 
 }  // namespace bloodcell::formats
