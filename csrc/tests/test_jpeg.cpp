@@ -35,10 +35,6 @@ void jpeg_tables() {
                          const std::string& block = empty_block) {
         return reason(magic + tables + frame(marker, 20, 17, 3) + scan(3, block) + eoi);
     };
-    const auto of_averages = [](const Bytes& tables) {
-        const Bytes averages = scan_header(3, 0, {0, 0, 0}) + packed(times(3 * blocks, "00"));
-        return reason(magic + tables + frame(0xC2, 20, 17, 3) + averages + eoi);
-    };
     const Bytes good = quantization(0);
     CHECK(with({}) == Reason::corrupt);
     CHECK(with(quantization(1)) == Reason::corrupt);
@@ -60,8 +56,6 @@ void jpeg_tables() {
         CHECK(with(good + segment(0xC4, Bytes{unused} + all_ones)) == Reason::none);
     }
     CHECK(with(good + huffman(0, 16)) == Reason::corrupt);
-    CHECK(of_averages(good + huffman(0, 16)) == Reason::corrupt);
-    CHECK(of_averages(good + segment(0xC4, Bytes{0x10} + all_ones)) == Reason::none);
 
     const Bytes other_component = segment(0xDA, Bytes{1, 7, 0, 0, 63, 0}) + Bytes{1};
     CHECK(reason(soi + frame(0xC0, 20, 17, 3) + other_component + eoi) == Reason::corrupt);
@@ -194,9 +188,10 @@ void jpeg_sampling() {
     CHECK(sampled(0x22, alone(0, 9) + alone(0, 9) + alone(1, 4) + alone(2, 4)) == Reason::corrupt);
 }
 
-// A gray picture; `known` of the first block's coefficients come in the second scan, one bit of
-// each is still to come. The codes of the rest: a coefficient that is next "00", the end of 8 to 15
-// blocks "01" and three bits more, the end of one block "10".
+const std::string all_end = "01001";
+
+// A gray picture in scans of one bit each. The codes of the rest: a coefficient that is next "00",
+// the end of 8 to 15 blocks "01" and three bits more, the end of one block "10".
 struct Progressive {
     Bytes scans = soi + segment(0xC4, Bytes{0x10, 0, 3} + Bytes(14, 0) + Bytes{0x01, 0x30, 0}) +
                   frame(0xC2, 20, 17, 1);
@@ -206,26 +201,25 @@ struct Progressive {
         return *this;
     }
     Progressive& averages() { return then({0, 0, 0x01}, times(blocks, "00")); }
+    Progressive& refined_averages() { return then({0, 0, 0x10}, times(blocks, "1")); }
+    // `known` of the first block's coefficients come.
     Progressive& rest(unsigned known) {
-        const std::string end = known < 63 ? "01001" : "01000";
+        const std::string end = known < 63 ? all_end : "01000";
         return then({1, 63, 0x01}, times(known, "001") + end);
     }
+    Progressive& refined(const std::string& codes) { return then({1, 63, 0x10}, codes); }
     Reason end() const { return reason(scans + eoi); }
 };
 
 void jpeg_progressive() {
-    const Bytes first = {1, 63, 0x01}, refined = {1, 63, 0x10}, refined_averages = {0, 0, 0x10};
-    const std::string all_end = "01001";
-    CHECK(Progressive().averages().end() == Reason::none);
-    CHECK(Progressive().averages().rest(0).end() == Reason::none);
-    Progressive whole = Progressive().averages().rest(3);
-    whole.then(refined_averages, times(blocks, "1")).then(refined, all_end + "111");
+    const Progressive whole =
+        Progressive().averages().rest(3).refined_averages().refined(all_end + "111");
     CHECK(whole.end() == Reason::none);
     every_prefix_is_rejected(whole.scans + eoi);
 
     // As many bits refine as coefficients are known, those that a new one is put behind too.
-    const auto refining = [&](unsigned known, const std::string& codes) {
-        return Progressive().averages().rest(known).then(refined, codes).end();
+    const auto refining = [](unsigned known, const std::string& codes) {
+        return Progressive().averages().refined_averages().rest(known).refined(codes).end();
     };
     CHECK(refining(4, all_end + "111") == Reason::corrupt);
     CHECK(refining(4, all_end + "1111") == Reason::none);
@@ -235,29 +229,49 @@ void jpeg_progressive() {
     CHECK(refining(63, all_end + times(51, "1")) == Reason::corrupt);
     CHECK(refining(63, "001" + times(63, "1") + all_end) == Reason::corrupt);  // there is no place
 
-    const auto rest = [&](const Bytes& band, const std::string& codes) {
-        return Progressive().averages().then(band, codes).end();
+    // Of two coefficients, and then the others.
+    const auto two = [](const std::string& codes) {
+        Progressive scans = Progressive().averages().refined_averages();
+        return scans.then({1, 2, 0}, codes).then({3, 63, 0}, all_end).end();
     };
-    CHECK(rest({1, 2, 0}, "001001" + all_end) == Reason::corrupt);  // a block too many
-    CHECK(rest({1, 2, 0}, "001001" + std::string("01000")) == Reason::none);
-    CHECK(rest({1, 2, 0}, "001001001" + all_end) == Reason::corrupt);
-    CHECK(rest(first, "01010") == Reason::corrupt);  // a run of more blocks than there are
-    CHECK(rest(first, "1111") == Reason::corrupt);   // no code
+    CHECK(two(all_end) == Reason::none);
+    CHECK(two("001001" + std::string("01000")) == Reason::none);
+    CHECK(two("001001" + all_end) == Reason::corrupt);  // a block too many
+    CHECK(two("001001001" + all_end) == Reason::corrupt);
+    CHECK(two("01010") == Reason::corrupt);
+    CHECK(two("1111") == Reason::corrupt);  // no code
+}
 
-    // In no other order, nor what is no band.
-    CHECK(Progressive().rest(0).end() == Reason::corrupt);
-    CHECK(rest(refined, all_end) == Reason::corrupt);
-    CHECK(Progressive().averages().averages().end() == Reason::corrupt);
-    CHECK(Progressive().averages().rest(0).rest(0).end() == Reason::corrupt);
-    CHECK(Progressive().averages().rest(0).then({1, 63, 0x20}, all_end).end() == Reason::corrupt);
+// Each bit once, averages first, and all of them.
+void jpeg_progression() {
+    const auto begun = [] { return Progressive().averages().refined_averages(); };
+    CHECK(begun().rest(0).refined(all_end).end() == Reason::none);
+    CHECK(begun().end() == Reason::corrupt);
+    CHECK(begun().rest(0).end() == Reason::corrupt);
+    CHECK(begun().then({1, 62, 0}, all_end).end() == Reason::corrupt);
+    CHECK(Progressive().averages().rest(0).refined(all_end).end() == Reason::corrupt);
+    CHECK(Progressive().rest(0).refined(all_end).averages().refined_averages().end() ==
+          Reason::corrupt);
+    CHECK(begun().refined(all_end).end() == Reason::corrupt);
+    CHECK(begun().refined_averages().rest(0).refined(all_end).end() == Reason::corrupt);
+    CHECK(begun().rest(0).rest(0).refined(all_end).end() == Reason::corrupt);
+    CHECK(begun().rest(0).then({1, 63, 0x20}, all_end).refined(all_end).end() == Reason::corrupt);
     for (const Bytes& wrong : {Bytes{1, 64, 0}, Bytes{5, 4, 0}, Bytes{1, 63, 14}}) {
-        CHECK(rest(wrong, all_end) == Reason::corrupt);
+        CHECK(begun().rest(0).refined(all_end).then(wrong, all_end).end() == Reason::corrupt);
     }
-    CHECK(Progressive().then({0, 1, 0}, times(blocks, "00")).end() == Reason::corrupt);
+    CHECK(Progressive().then({0, 63, 0}, times(blocks, "0010")).end() == Reason::corrupt);
+
+    // Only averages stand together.
     const Bytes colours = soi + frame(0xC2, 20, 17, 3);
     const Bytes averages = scan_header(3, 0, {0, 0, 0}) + packed(times(3 * blocks, "00"));
-    const Bytes rest_of_all = scan_header(3, 0, {1, 63, 0}) + packed(times(3 * blocks, "1010"));
-    CHECK(reason(colours + averages + rest_of_all + eoi) == Reason::corrupt);
+    const Bytes band = {1, 63, 0};
+    Bytes alone;
+    for (std::uint8_t i = 0; i < 3; ++i) {
+        alone = alone + scan_header(1, i, band) + packed(times(blocks, "1010"));
+    }
+    const Bytes together = scan_header(3, 0, band) + packed(times(3 * blocks, "1010"));
+    CHECK(reason(colours + averages + alone + eoi) == Reason::none);
+    CHECK(reason(colours + averages + together + eoi) == Reason::corrupt);
 }
 
 }  // namespace
@@ -270,5 +284,6 @@ int main() {
     jpeg_restarts();
     jpeg_sampling();
     jpeg_progressive();
+    jpeg_progression();
     return check_result();
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults.damaged_jpegs import DAMAGES, damaged
+from faults.damaged_jpegs import DAMAGES, codes, damaged
 from PIL import Image
 
 from bloodcell import _core
@@ -58,11 +58,18 @@ def drawn_cell(seed: int, **options: Any) -> bytes:
 
 @pytest.mark.parametrize("name", [name for name in DAMAGES if "bit" not in name])
 @pytest.mark.parametrize("coded", ["as_it_comes", "restart_after_a_row", "progressive"])
-def test_holes_drops_and_splices_are_corrupt(name: str, coded: str) -> None:
+def test_holes_drops_and_splices_are_noticed(name: str, coded: str) -> None:
     cells = [drawn_cell(seed, **CODED[coded]) for seed in range(20)]
     assert {_core.inspect(cell).reason for cell in cells} == {""}
     reasons = [_core.inspect(cell).reason for cell in damaged(name, cells, seed=0)]
-    assert reasons == ["corrupt"] * 19
+    assert len(reasons) == 19
+    assert set(reasons) <= {"corrupt", "truncated"}
+
+
+def test_a_progressive_picture_without_its_last_scan_is_corrupt() -> None:
+    cell = drawn_cell(0, progressive=True)
+    last = codes(cell).start
+    assert _core.inspect(cell[: cell.rindex(b"\xff\xc4", 0, last)] + cell[-2:]).reason == "corrupt"
 
 
 def test_a_flipped_bit_is_another_picture_unless_the_codes_lose_step() -> None:

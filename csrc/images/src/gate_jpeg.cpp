@@ -106,11 +106,13 @@ void JpegWalk::skip_stray_bytes() noexcept {
     }
 }
 
-// Whether there is a frame, and each of its components was in a scan.
+// Whether there is a frame, and each of its components was in a scan, or in all that refine it.
 bool JpegWalk::is_complete() const noexcept {
-    return components_ != 0 &&
-           std::all_of(frame_.begin(), frame_.begin() + components_,
-                       [](const FrameComponent& component) { return component.is_scanned; });
+    const bool is_followed = progressive_ && !arithmetic_ && limits_.follows_codes;
+    for (unsigned i = 0; i < components_; ++i) {
+        if (!(is_followed ? progress_.is_whole(i) : frame_[i].is_scanned)) return false;
+    }
+    return components_ != 0;
 }
 
 // Takes one segment, `at_` standing on its length. Segments are stepped over by their length and

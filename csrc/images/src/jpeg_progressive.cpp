@@ -159,6 +159,12 @@ bool JpegProgress::may_come(const Component& component, const JpegBand& band) no
                        [before](std::int8_t bits) { return bits == before; });
 }
 
+bool JpegProgress::is_whole(unsigned component) const noexcept {
+    const auto& bits_to_come = components_[component].bits_to_come;
+    return std::all_of(bits_to_come.begin(), bits_to_come.end(),
+                       [](std::int8_t bits) { return bits == 0; });
+}
+
 std::size_t JpegProgress::end_of_codes(Bytes file, std::size_t begin, const JpegScan& scan,
                                        const JpegBand& band) noexcept {
     if (!is_valid(band, scan)) return 0;

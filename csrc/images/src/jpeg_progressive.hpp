@@ -29,6 +29,9 @@ public:
     std::size_t end_of_codes(Bytes file, std::size_t begin, const JpegScan& scan,
                              const JpegBand& band) noexcept;
 
+    // Whether all bits of a component's coefficients came.
+    bool is_whole(unsigned component) const noexcept;
+
 private:
     static constexpr std::int8_t unseen = -1;
     struct Component {
