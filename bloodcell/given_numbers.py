@@ -10,6 +10,9 @@ from typing import Any
 
 from bloodcell.errors import InputError
 
+MOST_THREADS = 1024
+"""Each is a lane that holds the network's buffers; libbloodcell takes as many."""
+
 
 def whole(name: str, value: Any) -> int:
     """An integer of any kind, NumPy's too; else InputError."""
@@ -27,6 +30,14 @@ def count(name: str, value: Any) -> int | None:
     if number is not None and number < 1:
         raise InputError(f"{name} is at least 1, {number} given")
     return number
+
+
+def thread_count(value: Any) -> int | None:
+    """``threads``: 1 to ``MOST_THREADS``, None if none is given; else InputError."""
+    threads = count("threads", value)
+    if threads is not None and threads > MOST_THREADS:
+        raise InputError(f"threads is at most {MOST_THREADS}, {threads} given")
+    return threads
 
 
 def finite(name: str, value: Any, unit: str) -> float:

@@ -21,7 +21,7 @@ from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, RunError, Stopped
 from bloodcell.files import sha256_of
 from bloodcell.first_look import check_given
-from bloodcell.given_numbers import count, finite
+from bloodcell.given_numbers import count, finite, thread_count
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model, load_model
@@ -82,7 +82,7 @@ def score(
     Raises an error of ``bloodcell.errors``; whatever was finished by then is kept, and the same
     call takes it up again.
     """
-    batch_size, threads = count("batch_size", batch_size), count("threads", threads)
+    batch_size, threads = count("batch_size", batch_size), thread_count(threads)
     workers = count("workers", workers)
     if on is not None:
         check_address(on)

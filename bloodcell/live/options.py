@@ -4,12 +4,10 @@ import os
 from typing import Any, Literal, get_args
 
 from bloodcell.errors import InputError
-from bloodcell.given_numbers import count, finite, whole
+from bloodcell.given_numbers import count, finite, thread_count, whole
 
 WhenFull = Literal["block", "refuse"]
 
-MOST_THREADS = 1024
-"""Each is a lane that holds the network's buffers; libbloodcell takes as many."""
 LONGEST_WAIT_S = 1e9
 """About 30 years, which no engine sees; the system's waits take no more than nine times that."""
 
@@ -26,10 +24,8 @@ def check_options(
     """InputError for an option of ``Engine`` that cannot be."""
     if model is not None and not isinstance(model, str | os.PathLike):
         raise InputError(f"model is a name or a folder, {model!r} given")
-    count("threads", threads)
+    thread_count(threads)
     count("max_waiting", max_waiting)
-    if threads is not None and threads > MOST_THREADS:
-        raise InputError(f"threads is at most {MOST_THREADS}, {threads} given")
     if finite("max_delay_ms", max_delay_ms, "milliseconds") < 0:
         raise InputError(f"max_delay_ms is 0 or more milliseconds, {max_delay_ms} given")
     if when_full not in get_args(WhenFull):

@@ -37,7 +37,7 @@ def print_patients(run: Run) -> None:
     print_table(header, rows)
     reasons_not = Counter(p["adjustment"] for p in patients if p["blast_percent"] is None)
     for reason, count in sorted(reasons_not.items()):
-        click.echo(f"not adjusted: {count} patients, {reason}")
+        click.echo(f"not adjusted: {count} patient{'s' if count > 1 else ''}, {reason}")
     counts, session = run.counts, run.record.session
     reasons = ", ".join(f"{count} {REJECTED_AS[why]}" for why, count in counts.rejected.items())
     click.echo(

@@ -103,6 +103,7 @@ def test_an_explicit_backend_never_falls_back(
     ("options", "said"),
     [
         ({"threads": 1.5}, r"threads is a whole number, 1\.5 given"),
+        ({"threads": 1025}, "threads is at most 1024, 1025 given"),
         ({"workers": True}, "workers is a whole number, True given"),
         ({"batch_size": "8"}, "batch_size is a whole number, '8' given"),
         ({"batch_size": 0}, "batch_size is at least 1, 0 given"),
