@@ -89,16 +89,22 @@ class AuditLog:
         )
 
 
+def finished_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """The entries of an audit log, first to last; RunError at the first line that does not fit.
+
+    A line that a kill or a full disk cut short tells nothing: what appends the next drops it.
+    """
+    yield from _entries_in(path, _whole_lines(_content_of(path)))
+
+
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:
-    """The entries of an audit log, first to last; RunError at the first line that does not fit."""
+    """The same, but RunError for a line cut short too: somebody may have added it."""
+    yield from finished_entries(path)
     content = _content_of(path)
-    lines = _whole_lines(content)
-    yield from _entries_in(path, lines)
     if content and not content.endswith(b"\n"):
-        # It may follow the line before, and no call has finished it: it must tell nothing.
         raise RunError(
-            f"{path}, line {len(lines) + 1} is damaged: no line break ends it. A kill cut it "
-            "short, or it was added; the same `bloodcell score` again drops it"
+            f"{path}, line {content.count(10) + 1} is damaged: no line break ends it. A kill cut "
+            "it short, or it was added; the next call that writes to this run drops it"
         )
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from bloodcell import manifest, patients
 from bloodcell._core import REASONS
-from bloodcell.audit import AuditLog, read_audit
+from bloodcell.audit import AuditLog, finished_entries, read_audit
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.object_store import place_of_name
@@ -186,7 +186,7 @@ class _Files:
         """Of the audit log, those of ``events``; none of a run that has no log."""
         if self._record.audit_head is None:
             return []
-        return [one for one in read_audit(self._store.audit_path) if one["event"] in events]
+        return [one for one in finished_entries(self._store.audit_path) if one["event"] in events]
 
     def _check_blame(self, entries: list[dict[str, Any]]) -> None:
         """RunError if a cell is said to have ended workers, and the log knows of none."""

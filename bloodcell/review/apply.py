@@ -1,6 +1,5 @@
 """Applying answers: the shares they make of a run, and what is kept of them in its folder."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -12,10 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bloodcell.audit import AuditLog, read_audit
+from bloodcell.audit import AuditLog, finished_entries
 from bloodcell.errors import InputError, RunError
 from bloodcell.files import sha256_of, write_whole, writing, writing_together
-from bloodcell.patients import as_csv
 from bloodcell.review import CELLS_OF_A_ROUND
 from bloodcell.review.answers import Answers, as_json, check_answers
 from bloodcell.review.folder import (
@@ -137,8 +135,7 @@ def _write(
 ) -> Run:
     """Write all files of the review; returns the run as it is then."""
     folder, store = ReviewFolder(run.folder), RunStore(run.folder)
-    disagreements = _disagreements(run, standing)
-    agreement = json.dumps(standing.agreement(), indent=2, ensure_ascii=False) + "\n"
+    agreement, disagreements = standing.agreement_json(), standing.disagreements_csv()
     answers = folder.answers / f"{this.number:03d}-{_readable(this.reviewer)}.json"
     with writing(folder.answers):
         folder.answers.mkdir(parents=True, exist_ok=True)
@@ -149,7 +146,7 @@ def _write(
         # Before the cells: after a kill between them nothing of this table is taken over.
         folder.patients_path: lambda path: pq.write_table(tables.patients, path),
         folder.cells_path: lambda path: pq.write_table(tables.cells, path),
-        folder.agreement_path: lambda path: path.write_text(agreement, "utf-8"),
+        folder.agreement_path: lambda path: path.write_bytes(agreement),
         folder.disagreements_path: lambda path: path.write_bytes(disagreements),
     }
     if plan_path(run).exists():
@@ -179,13 +176,13 @@ def _readable(reviewer: str) -> str:
 def _audit_of(run: Run) -> AuditLog:
     """The run's log, whole to its end; RunError if it is not.
 
-    A kill may have come between its last line, of a review, and ``run.json``.
+    A kill or a full disk may have come within its last line, of a review, or before ``run.json``.
     """
     path = RunStore(run.folder).audit_path
     if run.record.audit_head is None:
         raise RunError(f"{path} is none, which a review is kept in: score again into a new folder")
     audit, last = AuditLog(path), None
-    for last in read_audit(path):  # noqa: B007 - the last one is asked for
+    for last in finished_entries(path):  # noqa: B007 - the last one is asked for
         pass
     follows = last is not None and last["event"] == EVENT and last["previous"]
     if run.record.audit_head not in (audit.head, follows):
@@ -194,25 +191,6 @@ def _audit_of(run: Run) -> AuditLog:
             "`bloodcell verify` says more"
         )
     return audit
-
-
-def _disagreements(run: Run, standing: Standing) -> bytes:
-    """A CSV of the cells that need a further reading."""
-    votes, disputed = standing.votes(), standing.disputed()
-    paths = run.cells_at([row for _, row in disputed], ["path"])
-    return as_csv(
-        pa.table(
-            {
-                "patient": pa.array([name for name, _ in disputed], pa.string()),
-                "row": pa.array([row for _, row in disputed], pa.int64()),
-                "path": pa.array([paths[row]["path"] for _, row in disputed], pa.string()),
-                "readings": pa.array(
-                    ["; ".join(map(": ".join, votes[cell].items())) for cell in disputed],
-                    pa.string(),
-                ),
-            }
-        )
-    )
 
 
 def _checked_name(given: str, in_file: str, source: str) -> str:

@@ -31,14 +31,20 @@ def check_review(run: Run) -> str:
         raise RunError(f"{folder.cells_path} calls cells planned that the plan has not")
     standing = Standing(run, applied)
     expected = standing.cells(planned)
-    for path, table in (
-        (folder.cells_path, expected),
-        (folder.patients_path, standing.patients(expected)),
-    ):
+    tables = {folder.cells_path: expected, folder.patients_path: standing.patients(expected)}
+    texts = {
+        folder.agreement_path: standing.agreement_json(),
+        folder.disagreements_path: standing.disagreements_csv(),
+    }
+    for path, content in (*tables.items(), *texts.items()):
         with reading(path, "delete it and apply the last answers again to write it anew"):
-            if not pq.read_table(path).equals(table):
-                raise RunError(
-                    f"{path} is not what the answers come to: delete it and apply the last ones "
-                    "again"
-                )
+            is_so = (
+                path.read_bytes() == content
+                if isinstance(content, bytes)
+                else pq.read_table(path).equals(content)
+            )
+        if not is_so:
+            raise RunError(
+                f"{path} is not what the answers come to: delete it and apply the last ones again"
+            )
     return f"{expected.num_rows} answers in {len(applied)} files, shares computed again from them"

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bloodcell.audit import read_audit
+from bloodcell.audit import finished_entries
 from bloodcell.errors import RunError
 from bloodcell.files import sha256_of
 from bloodcell.review.answers import Answers, read_answers, run_identity
@@ -64,7 +64,7 @@ def applications(run: Run) -> Iterator[Application]:
 def logged_reviews(run: Run) -> list[dict[str, Any]]:
     """The audit log's entries of answers that were applied; RunError if it is damaged."""
     path = RunStore(run.folder).audit_path
-    entries = read_audit(path) if path.exists() else ()
+    entries = finished_entries(path) if path.exists() else ()
     logged = [entry for entry in entries if entry["event"] == EVENT]
     if any(not _is_of_review(entry) for entry in logged):
         raise RunError(f"{path} has a line of a review that lacks an entry, or has a wrong one")

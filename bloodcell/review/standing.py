@@ -1,5 +1,6 @@
 """How cells and patients stand after all answers that were applied: a function of these."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bloodcell.patients import as_csv
 from bloodcell.review.agreement import agreements, settled_class
 from bloodcell.review.estimate import reviewed_shares
 from bloodcell.review.folder import Application, belongs_to
@@ -153,12 +155,32 @@ class Standing:
         }
 
     def agreement(self) -> list[dict[str, Any]]:
-        """Of each two reviewers; what ``review/agreement.json`` holds."""
+        """Of each two reviewers; see ``agreements``."""
         return agreements(self.votes().values())
 
     def disputed(self) -> list[tuple[str, int]]:
         """Patient and row of each cell that needs a further reading."""
         return [(name, row) for name, one in self._patients.items() for row in sorted(one.disputed)]
+
+    def agreement_json(self) -> bytes:
+        """What ``review/agreement.json`` holds."""
+        return f"{json.dumps(self.agreement(), indent=2, ensure_ascii=False)}\n".encode()
+
+    def disagreements_csv(self) -> bytes:
+        """What ``review/disagreements.csv`` holds: the cells that need a further reading."""
+        votes, disputed = self.votes(), self.disputed()
+        paths = self._run.cells_at([row for _, row in disputed], ["path"])
+        readings = ["; ".join(map(": ".join, votes[cell].items())) for cell in disputed]
+        return as_csv(
+            pa.table(
+                {
+                    "patient": pa.array([name for name, _ in disputed], pa.string()),
+                    "row": pa.array([row for _, row in disputed], pa.int64()),
+                    "path": pa.array([paths[row]["path"] for _, row in disputed], pa.string()),
+                    "readings": pa.array(readings, pa.string()),
+                }
+            )
+        )
 
     def remarks(self) -> dict[str, dict[str, str]]:
         """By patient and reviewer, the remarks that stand; patients without one are left out."""

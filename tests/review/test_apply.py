@@ -266,6 +266,16 @@ def test_what_a_kill_leaves_the_next_call_mends(
     assert {row["status"] for row in reviewed_patients(own_run).values()} == {"final"}
 
 
+def test_answers_apply_behind_a_line_of_the_log_that_a_full_disk_cut(
+    own_run: bloodcell.Run,
+) -> None:
+    with (own_run.folder / "audit.jsonl").open("a") as log:
+        log.write('{"event": "review", "numb')
+    assert bad(own_run) == ["audit log"]
+    apply(own_run, answers_of(own_run, every_third))
+    assert bad(own_run) == []
+
+
 def test_a_log_that_was_cut_is_refused(own_run: bloodcell.Run) -> None:
     log = own_run.folder / "audit.jsonl"
     log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
@@ -286,10 +296,12 @@ def test_a_review_stays_good_when_the_plan_grows(own_run: bloodcell.Run) -> None
 
 def test_a_changed_review_is_found(own_run: bloodcell.Run) -> None:
     apply(own_run, answers_of(own_run, every_third))
-    for name in ("patients.parquet", "cells.parquet", "answers/001-A.json"):
+    apply(own_run, answers_of(own_run, lambda _row: MONOCYTE), "B")
+    tables, texts = ("patients.parquet", "cells.parquet"), ("agreement.json", "disagreements.csv")
+    for name in (*tables, *texts, "answers/001-A.json"):
         path = own_run.folder / "review" / name
         before = path.read_bytes()
-        if path.suffix == ".json":
+        if path.suffix != ".parquet":
             path.write_text(path.read_text().replace(MONOCYTE, BLAST))
         else:
             table = pq.read_table(path, partitioning=None)
