@@ -155,6 +155,6 @@ def test_a_client_that_hangs_up_is_no_error_of_the_server(served: ServedEngine) 
     before = served.metrics().get(name, 0)
     with socket.create_connection(("127.0.0.1", served.ports["http"])) as connection:
         connection.sendall(
-            b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
+            b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
         )
     until(lambda: served.metrics().get(name, 0) == before + 1)
