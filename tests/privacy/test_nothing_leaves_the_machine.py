@@ -83,7 +83,7 @@ def test_nothing_leaves_the_machine(
             *(str(Path(sys.executable).with_name(words[0])), *words[1:]),
         ],
         env={"HOME": str(home), "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
-        | {"PATH": os.environ["PATH"]},
+        | {name: os.environ[name] for name in ("PATH", "OMP_NUM_THREADS") if name in os.environ},
         check=False,
         capture_output=True,
         text=True,
