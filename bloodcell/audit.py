@@ -99,11 +99,12 @@ def finished_entries(path: Path) -> Iterator[dict[str, Any]]:
 
 def read_audit(path: Path) -> Iterator[dict[str, Any]]:
     """The same, but RunError for a line cut short too: somebody may have added it."""
-    yield from finished_entries(path)
     content = _content_of(path)
+    lines = _whole_lines(content)
+    yield from _entries_in(path, lines)
     if content and not content.endswith(b"\n"):
         raise RunError(
-            f"{path}, line {content.count(10) + 1} is damaged: no line break ends it. A kill cut "
+            f"{path}, line {len(lines) + 1} is damaged: no line break ends it. A kill cut "
             "it short, or it was added; the next call that writes to this run drops it"
         )
 

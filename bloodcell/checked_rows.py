@@ -17,7 +17,7 @@ _OF_WINDOWS = r"^(?:[A-Za-z]:[\\/]|\\\\)"
 _NOT_BELOW = r"^/|(?:^|/)\.\.(?:/|$)|^[A-Za-z][A-Za-z0-9+.-]*://"
 
 _LONGEST = 1 << 17
-"""Bytes of a name, in whatever it is listed: longer fields of a CSV are refused as well."""
+"""Bytes of a name, in whatever it is listed; a CSV's fields have as many letters at most."""
 
 
 def checked_rows(source: Place, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -24,6 +24,7 @@ from bloodcell.commands.training import audit_labels, train
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.engine.object_store import place_of
 from bloodcell.first_look import check_given
+from bloodcell.given_numbers import MOST_THREADS
 from bloodcell.paths import check_labels, check_run
 from bloodcell.run_argument import NAME_OR_PATH, PathArgument, RunArgument
 from bloodcell.terminal import as_command, stop_requested
@@ -79,7 +80,7 @@ for _command in (
     "--batch-size", type=click.IntRange(min=1),
     help="Cells a batch; changes speed, never the result  [default: 32; on a GPU its plan's]",
 )  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads  [default: all]")
 @click.option(
     "--workers", type=click.IntRange(min=1),
     help="Processes  [default: one a GPU; on the CPU one in all]",

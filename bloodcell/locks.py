@@ -80,16 +80,23 @@ def held(folder: Path) -> Iterator[None]:
             stands_for_lock = not has_lock or (folder / HOLDER).exists()
             if stands_for_lock:
                 _claim(folder / HOLDER)
+        process_id = os.getpid()
         try:
             yield
         finally:
-            if stands_for_lock:
-                with suppress(OSError):
-                    (folder / HOLDER).unlink()
-            if has_lock:
-                # Closing alone would not do: a process that was forked meanwhile has it open, too.
-                with suppress(OSError):
-                    fcntl.flock(lock, fcntl.LOCK_UN)
+            # A process that was forked meanwhile has the lock open, too: it may not give it up, and
+            # closing the file here alone would not.
+            if os.getpid() == process_id:
+                _give_up(folder, lock if has_lock else None, stands_for_lock=stands_for_lock)
+
+
+def _give_up(folder: Path, lock: BinaryIO | None, *, stands_for_lock: bool) -> None:
+    with suppress(OSError):
+        if stands_for_lock:
+            (folder / HOLDER).unlink()
+    with suppress(OSError):
+        if lock:
+            fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def _lock(lock: BinaryIO, folder: Path) -> bool:
@@ -146,7 +153,8 @@ def _holder_of(path: Path) -> Holder | None:
 def _waited_for_holder_of(path: Path) -> Holder | None:
     """The same, but one that is just being written is waited for."""
     holder = _holder_of(path)
-    if holder is None:
+    # A lock keeps the name of the last run's process.
+    if holder is None or (path.name == LOCK and holder.is_gone):
         time.sleep(_WRITTEN_WITHIN_S)
         holder = _holder_of(path)
     return holder

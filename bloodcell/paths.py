@@ -43,8 +43,8 @@ def refuse_unusable(path: Path) -> None:
     """InputError for a path that the system refuses to look up; one may be there or not."""
     try:
         path.stat()
-    except ValueError as error:  # as the system would take what stands before a NUL for all of it
-        raise InputError(f"{str(path)[:_LONGEST_SHOWN]!r} is no path: it holds a NUL") from error
+    except ValueError as error:  # a NUL, or what no file system's alphabet has
+        raise InputError(f"{str(path)[:_LONGEST_SHOWN]!r} is no path: {error}") from error
     except OSError as error:
         if error.errno not in _LEADS_NOWHERE:
             name = str(path)
@@ -72,6 +72,17 @@ def check_out(out: Path) -> None:
         raise InputError(
             f"the run folder {str(name)[2:-1]} has a name that is not UTF-8: choose another --out"
         ) from error
+
+
+def model_name_of(out: Path) -> str:
+    """What the model that is written to ``out`` is called; InputError if no model can be."""
+    name = out.resolve().name
+    if not name.isprintable() or not name:
+        raise InputError(
+            f"{str(out)!r} names the model {name!r}: printable signs are expected, choose another "
+            "--out"
+        )
+    return name
 
 
 def check_run(folder: Path) -> None:
@@ -111,7 +122,10 @@ def model_names() -> list[str]:
 
 
 def model_folder(name_or_folder: str | Path | None) -> Path:
-    """Where a model is, None being the default one; ModelError if it is unknown."""
+    """Where a model is, None being the default one.
+
+    ModelError if it is unknown, InputError for what is no path.
+    """
     if name_or_folder is None:
         return _MODELS / DEFAULT_MODEL
     if name_or_folder == "":

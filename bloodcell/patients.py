@@ -149,7 +149,7 @@ def without_formulas(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def as_csv(table: pa.Table) -> bytes:
-    """A table of patients as CSV, in UTF-8: numbers as they are, no text a formula."""
+    """A table as CSV, in UTF-8: numbers as they are, no text a formula."""
     columns = [
         without_formulas(column) if pa.types.is_string(column.type) else column
         for column in table.columns

@@ -16,6 +16,7 @@ import click
 from bloodcell.engine.object_store import ObjectPath, place_of
 from bloodcell.errors import IS_EMPTY, InputError
 from bloodcell.mirror import WorkingFolder, mirrored, refuse_nested
+from bloodcell.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class NoPath(click.ClickException):
 
     def show(self, file: Any = None) -> None:  # noqa: ARG002 - click's contract
         """See click."""
-        click.echo(f"bloodcell: {self.message}", err=True)
+        click.echo(f"bloodcell: {printable(self.message)}", err=True)
 
 
 class PathArgument(click.Path):

@@ -66,7 +66,7 @@ def score(
     ``input``: a folder with one subfolder a patient, tar shards (a ``.tar`` file or a folder of
     them), or a ``.csv`` / ``.parquet`` manifest with the columns ``path`` and ``patient``; each of
     them on a disk or at a URL of an object store (``s3://bucket/folder``; docs/object-stores.md).
-    ``threads``: CPU threads, all usable ones by default.
+    ``threads``: CPU threads, at most 1,024, all usable ones by default.
     ``workers``: processes, by default one a GPU, on the CPU one; none is this one, so an image that
     ends or stalls a decoder costs a cell and not the run. ``on``: ``ray`` or ``ray://HOST:PORT``
     scores on the nodes of a Ray cluster (docs/ray.md); ``workers`` is then the most actors, each of

@@ -3,6 +3,7 @@
 Only headers are read here. What stays in memory is one batch of rows.
 """
 
+import errno
 import itertools
 import logging
 import re
@@ -163,6 +164,12 @@ def _range_of(member: tarfile.TarInfo) -> dict[str, int | None]:
     }
 
 
+_DAMAGES = (
+    tarfile.TarError, ValueError, OverflowError, RecursionError, MemoryError, OSError,
+)  # fmt: skip
+"""What tarfile raises of headers that claim what cannot be."""
+
+
 def _members_of(shard: Place) -> Iterator[tarfile.TarInfo]:
     """The members of a whole archive; InputError for what tarfile would pass over in silence."""
     with shard.open("rb") as file:
@@ -170,7 +177,9 @@ def _members_of(shard: Place) -> Iterator[tarfile.TarInfo]:
             with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as archive:
                 yield from _ascending(archive)
                 _check_end(file, archive.offset)
-        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        except _DAMAGES as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise  # not of a place that no file can have
             raise InputError(
                 # Cut, for it may quote the bytes that are no header.
                 f"{shard} is not a whole, uncompressed tar ({error!s:.80}): some of its cells "

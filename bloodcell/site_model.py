@@ -25,6 +25,7 @@ from bloodcell.errors import InputError, ModelError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
 from bloodcell.model import Model, load_model
+from bloodcell.paths import model_name_of
 from bloodcell.review.answers import run_identity
 from bloodcell.review.labels import signed_labels
 from bloodcell.run import Run
@@ -143,6 +144,7 @@ def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> SiteModel:
 def _refuse_existing(out: Path) -> None:
     if out.exists():
         raise InputError(f"{out} exists: --out names a model folder to make")
+    model_name_of(out)
 
 
 def _refuse_other_kind(first: Run, run: Run) -> None:
@@ -174,7 +176,7 @@ def _write(runs: Sequence[Run], cells: _Cells, out: Path) -> SiteModel:
         if "scheme_sha256" in model.card:
             shutil.copy(model.folder / OWN_SCHEME, out)
     card = model.card | {
-        "name": out.name,
+        "name": model_name_of(out),
         "version": f"{model.version}+site",
         "error_model": made.error_model.to_card(),
     }

@@ -35,7 +35,7 @@ _REMEDY = "restore it from a copy, or run the same `bloodcell score` again"
 
 
 _SINCE = {"classes": (), "letters": None}
-"""What runs of before such an entry of ``run.json`` have in its place."""
+"""What stands for these entries in runs that were scored before there were such."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class _Files:
         for name, is_so in said_of_model(model, self._counting).items():
             said = getattr(self._record, name)
             if said != is_so and not (name in _SINCE and said == _SINCE[name]):
-                raise RunError(f"run.json has another {name} than {model.folder}: {said}")
+                raise RunError(f"run.json and the card of {model.folder} differ in {name}")
         return f"{model.name} {model.version}, of which run.json says what the card does"
 
     def check_cells(self) -> str:
@@ -140,7 +140,10 @@ class _Files:
     def _check_logged_patients(self) -> None:
         """RunError if the file is another one, though its numbers may be the same."""
         path = self._store.patients_path
-        logged = [entry.get("patients_sha256") for entry in self._entries("finish")]
+        if self._record.audit_head is None:  # a run of before there was a log
+            return
+        entries = finished_entries(self._store.audit_path)
+        logged = [one.get("patients_sha256") for one in entries if one["event"] == "finish"]
         if logged and sha256_of(path) != logged[-1]:
             raise RunError(f"{path} is not the file that was logged when the run was finished")
 
@@ -159,11 +162,13 @@ class _Files:
     def check_audit(self) -> str:
         path, head = self._store.audit_path, self._record.audit_head
         if head is None:
+            if path.exists():
+                raise RunError(f"run.json has no audit_head, and {path} is there")
             return "none: the run was finished by a version that kept none"
         entries, log = list(read_audit(path)), AuditLog(path)
         if log.head != head:
             raise RunError(f"{path} does not end as run.json says: lines are missing or were added")
-        self._check_logged_job()
+        self._check_logged_job(entries)
         for part in range(manifest.row_group_count(self._manifest_path)):
             if sha256_of(self._store.part_path(part)) != log.parts.get(part):
                 raise RunError(f"{self._store.part_path(part)} is not the file that was logged")
@@ -172,21 +177,17 @@ class _Files:
         lost = f"; {restarts} workers were lost and started anew" if restarts else ""
         return f"{len(entries)} entries, each holding the digest of the one before{lost}"
 
-    def _check_logged_job(self) -> None:
+    def _check_logged_job(self, entries: list[dict[str, Any]]) -> None:
         """RunError if ``run.json`` is of another job than was begun; of what the log has of it."""
-        for entry in self._entries("begin", "resume", "merge"):
+        for entry in entries:
+            if entry["event"] not in ("begin", "resume", "merge"):
+                continue
             for name, said in asdict(self._record.job).items():
                 if name in entry and entry[name] != said:
                     raise RunError(
                         f"run.json says that {name} is {said}, {self._store.audit_path} that it "
                         f"was {entry[name]}"
                     )
-
-    def _entries(self, *events: str) -> list[dict[str, Any]]:
-        """Of the audit log, those of ``events``; none of a run that has no log."""
-        if self._record.audit_head is None:
-            return []
-        return [one for one in finished_entries(self._store.audit_path) if one["event"] in events]
 
     def _check_blame(self, entries: list[dict[str, Any]]) -> None:
         """RunError if a cell is said to have ended workers, and the log knows of none."""

@@ -45,7 +45,7 @@ _S3_OPTIONS: dict[str, Any] = {
         "retries": {"total_max_attempts": 1},
     },
 }
-_SECRET = re.compile(r"^[^/]*:[^/]*@|[?&](?:sig|x-(?:amz|goog)-signature)=", re.IGNORECASE)
+_SECRET = re.compile(r"^[^/]*:[^/]*@|[?&](?:sig|(?:x-(?:amz|goog)-)?signature)=", re.IGNORECASE)
 """Of a URL behind its scheme: user and password, or the signature of one that was signed."""
 _ENVIRONMENT = ("AWS_", "GOOGLE_", "AZURE_")
 
@@ -180,18 +180,21 @@ def place_of(given: str | Place) -> Place:
     if given == "":
         raise InputError(f"a path {IS_EMPTY}")
     if isinstance(given, Path) and _PATH_OF_URL.match(str(given)):
+        _refuse_credentials(str(given))
         raise InputError(f"{given} was a URL and is a path now: give the URL as a string")
-    if isinstance(given, ObjectPath):
-        return given
-    if is_url(given):
-        scheme, _, rest = str(given).partition("://")
-        if _SECRET.search(rest):
-            raise InputError(
-                f"the URL {scheme}://... holds credentials, which would stand in run.json and in "
-                "logs: give it without them. Those of the store's usual environment are taken"
-            )
-        return ObjectPath(str(given))
+    if isinstance(given, ObjectPath) or is_url(given):
+        _refuse_credentials(str(given))
+        return given if isinstance(given, ObjectPath) else ObjectPath(str(given))
     return Path(given.removeprefix("file://") if isinstance(given, str) else given)
+
+
+def _refuse_credentials(url: str) -> None:
+    scheme, _, rest = url.partition(":")
+    if _SECRET.search(rest.lstrip("/")):
+        raise InputError(
+            f"the URL {scheme}://... holds credentials, which would stand in run.json and in "
+            "logs: give it without them. Those of the store's usual environment are taken"
+        )
 
 
 def whole_name(place: Place) -> str:

@@ -45,7 +45,7 @@ class Spawned:
 def _started(descriptor: int, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(descriptor), *sys.path],
+            [sys.executable or "", "-c", _PROGRAM, str(descriptor), *sys.path],
             env=environment,
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
@@ -56,7 +56,7 @@ def _started(descriptor: int, environment: Mapping[str, str]) -> "subprocess.Pop
             start_new_session=True,
         )
     except OSError as error:
-        # Where Python is embedded in another program, sys.executable may be empty.
+        # Where Python is embedded in another program, sys.executable may be empty or None.
         raise EngineError(
             f"cannot start a worker's process with sys.executable {sys.executable!r}: "
             f"{error.strerror}. It has to be a Python interpreter, and the machine to allow a "

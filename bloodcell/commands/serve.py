@@ -8,6 +8,7 @@ import click
 from bloodcell.command import FiniteRange, Shown, command, pairs
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import PackageError
+from bloodcell.given_numbers import MOST_THREADS
 from bloodcell.paths import model_folder
 from bloodcell.run_argument import NAME_OR_PATH, PathArgument
 
@@ -20,7 +21,7 @@ _PORT = click.IntRange(0, 65535)
     "--model", metavar="NAME|DIR", type=NAME_OR_PATH, help="Shipped model or model folder."
 )
 @click.option("--backend", type=click.Choice(BACKEND_NAMES), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]")
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads  [default: all]")
 @click.option(
     "--profile", type=click.Choice(["blood", "marrow"]), default="blood", show_default=True
 )

@@ -25,7 +25,7 @@ def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--labels", type=_PATH,
-            help="CSV: path, patient, class; needed, but where the recipe names its sources.",
+            help="CSV: path, patient, class; needed unless the recipe names its sources.",
         ),
         click.argument("data", type=_PATH),
     ):  # fmt: skip

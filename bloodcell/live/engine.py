@@ -17,6 +17,7 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.stream import run_lane
 from bloodcell.errors import BusyError, EngineError, InputError
+from bloodcell.given_numbers import count, finite, thread_count
 from bloodcell.live.cells import Cell, CellResult
 from bloodcell.live.deadlines import Deadlines
 from bloodcell.live.images import copied
@@ -57,14 +58,10 @@ class Engine:
         blast_equivalents: Equivalents = "none",
         interval_width: float = 10.0,
     ) -> None:
-        check_options(
-            model=model,
-            threads=threads,
-            max_delay_ms=max_delay_ms,
-            max_waiting=max_waiting,
-            when_full=when_full,
-            interval_width=interval_width,
-        )
+        threads, max_waiting = thread_count(threads), count("max_waiting", max_waiting)
+        max_delay_ms = finite("max_delay_ms", max_delay_ms, "milliseconds")
+        interval_width = finite("interval_width", interval_width, "points")
+        check_options(model=model, max_delay_ms=max_delay_ms, when_full=when_full)
         counting = Counting(profile, blast_equivalents, interval_width)
         loaded = load_model(model)
         self.model: Model = loaded.counted_as(profile, blast_equivalents)
@@ -177,6 +174,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many cells wait for a lane."""
+        self._refuse_forked()
         return len(self._waiting)
 
     def close(self, *, cancel: bool = False) -> None:

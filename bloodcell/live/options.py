@@ -4,7 +4,7 @@ import os
 from typing import Any, Literal, get_args
 
 from bloodcell.errors import InputError
-from bloodcell.given_numbers import count, finite, thread_count, whole
+from bloodcell.given_numbers import finite, whole
 
 WhenFull = Literal["block", "refuse"]
 
@@ -15,22 +15,16 @@ LONGEST_WAIT_S = 1e9
 def check_options(
     *,
     model: Any,
-    threads: Any,
-    max_delay_ms: Any,
-    max_waiting: Any,
+    max_delay_ms: float,
     when_full: Any,
-    interval_width: Any,
 ) -> None:
     """InputError for an option of ``Engine`` that cannot be."""
     if model is not None and not isinstance(model, str | os.PathLike):
         raise InputError(f"model is a name or a folder, {model!r} given")
-    thread_count(threads)
-    count("max_waiting", max_waiting)
-    if finite("max_delay_ms", max_delay_ms, "milliseconds") < 0:
+    if max_delay_ms < 0:
         raise InputError(f"max_delay_ms is 0 or more milliseconds, {max_delay_ms} given")
     if when_full not in get_args(WhenFull):
         raise InputError(f"when_full is one of {get_args(WhenFull)}, not {when_full!r}")
-    finite("interval_width", interval_width, "points")
 
 
 def checked_row(row: Any) -> int | None:

@@ -75,7 +75,7 @@ def bring_down(
 def refuse_nested(place: ObjectPath, source: object) -> None:
     """InputError if a run's URL lies in that of what it scores, or this in it."""
     if isinstance(source, str | ObjectPath) and is_url(str(source)):
-        run, cells = f"{place}/", f"{ObjectPath(str(source))}/"
+        run, cells = f"{place}/", f"{place_of(str(source))}/"
         if run.startswith(cells) or cells.startswith(run):
             raise InputError(
                 f"the run {place} and the input {source} lie inside each other: choose another "

@@ -176,9 +176,9 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def _host_of(request: web.Request) -> str:
     """The name that is asked, without the port; a client of HTTP/1.0 need not send one."""
     name, colon, port = request.headers.get("Host", "localhost").rpartition(":")
-    if not colon or not port.isdigit():
+    if port and not (colon and port.isdigit()):
         name += colon + port
-    return name.strip("[]")
+    return name.strip("[]").lower()
 
 
 async def _nothing(request: web.Request) -> web.StreamResponse:

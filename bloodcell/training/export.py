@@ -15,6 +15,7 @@ from torch import nn
 from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.evaluation.join import Joined
 from bloodcell.files import sha256_of
+from bloodcell.paths import model_name_of
 from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme, copied_scheme, load_scheme
 from bloodcell.training.curves import draw_curves
@@ -51,7 +52,7 @@ def write_model_folder(
     export_onnx(network, recipe.preprocessing.input_px, weights)
     table = recipe_table(recipe)
     card: dict[str, Any] = {
-        "name": folder.name,
+        "name": model_name_of(folder),
         "version": "1",
         "scheme": table.pop("scheme"),
         **copied_scheme(recipe.scheme, folder),
@@ -78,7 +79,7 @@ def write_model_folder(
     write_held_out(folder, held_out, held_out_logits)
     if history:
         _write_history(folder / "training.csv", history)
-        save_svg(draw_curves(history, folder.name), folder / "training.svg")
+        save_svg(draw_curves(history, card["name"]), folder / "training.svg")
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from bloodcell.architectures.table import ARCHITECTURES
 from bloodcell.errors import InputError
 from bloodcell.files import sha256_of
-from bloodcell.paths import check_labels
+from bloodcell.paths import check_labels, model_name_of
 from bloodcell.scheme import Scheme, load_scheme
 from bloodcell.training.checkpoint import check_folder
 from bloodcell.training.crossvalidation import CrossValidation, Fitted, Material
@@ -75,6 +75,7 @@ def train(
         raise InputError("the recipe freezes the network: nothing would learn without --head svm")
     for one in chosen.source:
         check_labels(data / one.labels)
+    model_name_of(out)
     job = _job(chosen, data)
     # Before all images are read, too.
     check_folder(out, job)

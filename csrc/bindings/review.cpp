@@ -166,9 +166,10 @@ py::object sample_share(const py::object& cells, const py::object& seen, const p
     std::vector<bloodcell::Stratum> drawn;
     for (py::ssize_t h = 0; h < count; ++h) {
         drawn.push_back({cell_counts[h], seen_counts[h], blast_counts[h], other_counts[h]});
-        // Subtracted, not added: no pair of counts can overflow it.
+        // Blasts first: of what is left, 0 or more, nothing overflows.
         if (blast_counts[h] >= 0 && other_counts[h] >= 0 && seen_counts[h] <= cell_counts[h] &&
-            blast_counts[h] <= seen_counts[h] - other_counts[h]) {
+            blast_counts[h] <= seen_counts[h] &&
+            other_counts[h] <= seen_counts[h] - blast_counts[h]) {
             continue;
         }
         throw py::value_error("expected blasts + others <= seen <= cells in stratum " +

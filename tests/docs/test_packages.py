@@ -25,6 +25,12 @@ def test_every_package_is_in_the_readmes_table() -> None:
         assert re.sub(r"-cu(da)?\d.*", "", name) in told, name
 
 
+def test_every_extra_is_told_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = readme[readme.index("adds an extra") : readme.index("## Your own images")]
+    assert set(EXTRAS) - {"test"} <= set(re.findall(r"`(\w+)`", told))
+
+
 @pytest.mark.parametrize("path", PAGES, ids=[path.name for path in PAGES])
 def test_every_extra_is_one_of_the_package(path: Path) -> None:
     named = re.findall(r"(?:bloodcell|'\.)\[([\w,]+)\]", path.read_text(encoding="utf-8"))

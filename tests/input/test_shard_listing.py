@@ -159,6 +159,10 @@ def damaged() -> Iterator[tuple[str, bytes, str]]:
     # Each says that a longer name of the next one follows.
     nested = 2000 * header(tarfile.XHDTYPE).tobuf(tarfile.USTAR_FORMAT)
     yield "headers without end", nested + whole, "recursion"
+    for name, kind in (("vast name", tarfile.GNUTYPE_LONGNAME), ("vast member", tarfile.REGTYPE)):
+        vast = header(kind)
+        vast.size = 1 << 62
+        yield name, vast.tobuf(tarfile.GNU_FORMAT) + whole, ""
     yield "two archives", whole + whole, "more data behind its end mark at byte 3072"
 
 

@@ -106,6 +106,15 @@ def test_options_are_refused(options: dict[str, Any], said: str) -> None:
         bloodcell.Engine(**options)
 
 
+def test_numbers_of_numpy_are_taken(tiny: Path) -> None:
+    with bloodcell.Engine(
+        tiny, backend="onnxruntime", threads=np.uint8(1), max_waiting=np.uint8(250),  # type: ignore[arg-type]
+        max_delay_ms=np.float32(1), interval_width=np.float32(7.5),  # type: ignore[arg-type]
+    ) as engine:  # fmt: skip
+        results = engine.stream((PIXELS, "A") for _ in range(300))
+        assert [result.status for result in results] == ["scored"] * 300
+
+
 def test_a_patient_ends_once_and_others_go_on(engine: bloodcell.Engine) -> None:
     futures = [engine.submit(PIXELS, patient=name) for name in "ABA"]
     assert engine.finish("A")["cells"] == 2
@@ -255,7 +264,7 @@ engine.submit(pixels, patient="A").result()
 if (child := os.fork()) == 0:
     cells = [(pixels, "A")]
     for call in (lambda: engine.submit(pixels, patient="A"), lambda: list(engine.stream(cells)),
-                 lambda: engine.snapshot("A"), lambda: engine.finish("A")):
+                 lambda: engine.snapshot("A"), lambda: engine.finish("A"), lambda: engine.waiting):
         try:
             call()
         except bloodcell.EngineError as error:

@@ -1,13 +1,15 @@
 """What lies at a URL is read, tried again where that helps, and refused in one line."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 from helpers.object_stores import Store
 
+import bloodcell
 from bloodcell import InputError, StoreError
 from bloodcell.engine import object_store
-from bloodcell.engine.object_store import ObjectPath, is_url, place_of
+from bloodcell.engine.object_store import ObjectPath, Place, is_url, place_of
 
 
 def test_a_url_is_none_of_a_file() -> None:
@@ -36,12 +38,18 @@ def test_an_unknown_scheme_is_refused() -> None:
         "https://b.s3.amazonaws.com/x?X-Amz-Signature=HIDDEN&x=1",
         "gs://b/x?a=1&X-Goog-Signature=HIDDEN",
         "az://c/x?sv=1&sig=HIDDEN",
+        "s3://b/x?AWSAccessKeyId=A&Signature=HIDDEN",
+        Path("s3://KEY:HIDDEN@b/x"),
+        ObjectPath("s3://KEY:HIDDEN@b/x"),
     ],
 )
-def test_a_url_with_credentials_is_refused_without_a_word_of_them(url: str) -> None:
+def test_a_url_with_credentials_is_refused_without_a_word_of_them(url: str | Place) -> None:
     with pytest.raises(InputError, match="holds credentials") as refused:
         place_of(url)
     assert "HIDDEN" not in str(refused.value)
+    if not isinstance(url, Path):
+        with pytest.raises(InputError, match=r"the URL \w+://\.\.\. holds"):
+            bloodcell.score(url, "s3://b/run")
 
 
 def test_what_only_looks_like_credentials_is_a_name() -> None:

@@ -50,10 +50,12 @@ def test_a_holder_that_is_about_to_write_its_name_is_waited_for(
     lock = tmp_path / LOCK
     with held(tmp_path):
         name = lock.read_text()
-        os.truncate(lock, 0)
         monkeypatch.setattr(time, "sleep", lambda _: lock.write_text(name))
-        with pytest.raises(RunError, match=rf"process {os.getpid()} on"), held(tmp_path):
-            pass
+        of_the_last_run = json.dumps(json.loads(name) | {"pid": 999_999_999})
+        for before in ("", of_the_last_run):
+            lock.write_text(before)
+            with pytest.raises(RunError, match=rf"process {os.getpid()} on"), held(tmp_path):
+                pass
 
 
 def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
@@ -65,6 +67,28 @@ def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Pa
     with held(tmp_path):
         pass
     os.close(of_the_forked)
+
+
+FORKING = """
+import os, sys
+from pathlib import Path
+from bloodcell.errors import RunError
+from bloodcell.locks import held
+with held(Path(sys.argv[1])):
+    if (forked := os.fork()) == 0:
+        sys.exit()
+    os.waitpid(forked, 0)
+    try:
+        with held(Path(sys.argv[1])):
+            print("taken")
+    except RunError:
+        print("kept")
+"""
+
+
+def test_a_forked_process_that_ends_leaves_the_lock_to_the_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FORKING, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "kept\n"
 
 
 @pytest.mark.usefixtures("without_locks")

@@ -279,5 +279,6 @@ def test_a_run_without_a_log_says_so(folder: Path) -> None:
     about = json.loads(path.read_text())
     del about["audit_head"]
     path.write_text(json.dumps(about))
+    assert bad(folder) == ["audit log"]
     (folder / "audit.jsonl").unlink()
     assert bad(folder) == []

@@ -148,7 +148,8 @@ def test_a_page_of_a_browser_is_not_answered(served: ServedEngine) -> None:
 @pytest.mark.parametrize(
     ("host", "is_answered"),
     [
-        ("127.0.0.1", True), ("localhost:8000", True), ("[::1]:8000", True), ("[::1]", True),
+        ("127.0.0.1", True), ("LOCALHOST:8000", True), ("localhost:", True),
+        ("[::1]:8000", True), ("[::1]", True),
         ("evil.example", False), ("evil.example:8000", False), ("127.0.0.1.evil.example:1", False),
         ("", False), ("evil.example:127.0.0.1", False), ("\xfc", False),
     ],

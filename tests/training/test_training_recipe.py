@@ -257,6 +257,8 @@ def test_labels_that_do_not_fit_are_refused(smears: Path, recipe: Path, tmp_path
     out = tmp_path / "model"
     with pytest.raises(InputError, match="4 folds need at least 4 patients"):
         train(smears, smears / "labels.csv", out, recipe=recipe)
+    with pytest.raises(InputError, match=r"names the model 'a\\tb': printable signs"):
+        train(smears, smears / "labels.csv", tmp_path / "a\tb", recipe=recipe)
     with pytest.raises(InputError, match="give --labels"):
         train(smears, None, out, recipe=recipe)
     recipe.write_text(

@@ -216,7 +216,7 @@ BLOODCELL_API int bloodcell_score(const bloodcell_model* model, const bloodcell_
 
 /* What the network gets of an image: float32, channels first, 3 * input_px * input_px of them.
  * capacity: elements of `pixels`. To hold a camera's way of colours against the model's.
- * INVALID_ARGUMENT also for a side over 4096 px, BUFFER_TOO_SMALL. */
+ * INVALID_ARGUMENT, also for a side over 4096 px; BUFFER_TOO_SMALL if `capacity` is. */
 BLOODCELL_API int bloodcell_network_input(const bloodcell_model* model,
                                           const bloodcell_image* image, float* pixels,
                                           size_t capacity);
