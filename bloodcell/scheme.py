@@ -162,7 +162,7 @@ def read_scheme(path: Path, name: str) -> Scheme:
     """The scheme of the file ``path``; ModelError naming the file and its fault."""
     table = read_toml(path, ModelError)
     entries = table.get("class")
-    if not entries or not isinstance(entries, list) or not isinstance(entries[0], dict):
+    if not entries or not _are_tables(entries):
         raise ModelError(f"{path} is no scheme: it lacks 'class', a table [[class]] for each class")
     try:
         classes = tuple(
@@ -189,7 +189,7 @@ def read_scheme(path: Path, name: str) -> Scheme:
         raise ModelError(
             f"{path}: {CANNOT_TELL!r} is what a reader answers, not a class: rename it"
         )
-    letters = table.get("letters") or _first_free_letters(classes)
+    letters = table["letters"] if "letters" in table else _first_free_letters(classes)
     if not isinstance(letters, dict) or sorted(letters.values(), key=str) != sorted(codes):
         raise ModelError(f"{path}: [letters] names each class once, under a letter of its own")
     if odd := [letter for letter in letters if letter not in set(ascii_uppercase)]:
@@ -198,6 +198,10 @@ def read_scheme(path: Path, name: str) -> Scheme:
     scheme = Scheme(name, title, source, classes, tuple(letters.items()), **groupings)
     _check_label_map(path, scheme, table.get("label_map_sha256"))
     return scheme
+
+
+def _are_tables(entries: Any) -> bool:
+    return isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
 
 
 def _text(table: dict[str, Any], name: str) -> str:

@@ -226,8 +226,8 @@ def _notes(run: Run, patient: Row, review: Released | None, share: Result) -> It
         yield "Reviewed in part, not signed."
     if review and review.cells_not_told:
         yield (
-            f"Readers cannot tell {review.cells_not_told} of the cells that they were shown: these "
-            "count as they were called, and as not looked at."
+            "Cells that readers cannot tell, counted as they were called and as not looked at: "
+            f"{review.cells_not_told}."
         )
     if review and review.pending:
         yield review.pending

@@ -57,8 +57,8 @@ def print_applied(applied: Applied) -> None:
         click.echo(f"{len(applied.disputed)} cells need a further reading: {path}")
     for name, cells in applied.not_told.items():
         click.echo(
-            f"{printable(name)}: {cells} cells that readers cannot tell count as the network "
-            "called them, and as not looked at"
+            f"{printable(name)}: cells that readers cannot tell, counted as the network called "
+            f"them and as not looked at: {cells}"
         )
     if applied.waiting:
         names = ", ".join(map(printable, list(applied.waiting)[:_MOST_NAMES]))

@@ -242,7 +242,9 @@ class Content:
                 )
             ],
             "applied": self.reviews.answers_of(name),
-            "readings": self.reviews.readings_of(name),
+            "readings": {
+                row: list(said.items()) for row, said in self.reviews.readings_of(name).items()
+            },
             "disputed": self.reviews.disputed(name),
             "standing": self.reviews.standing.get(name, 0),
             "remarks": list(self.reviews.remarks_of(name).items()),

@@ -105,7 +105,7 @@ def check_answers(run: Run, answers: Answers, source: str) -> None:
     for name, patient in answers.patients.items():
         if name not in known:
             raise InputError(f"{source} answers for the patient {name!r}, whom the run has not")
-        if unknown := sorted({code for code in patient.answers.values() if code} - codes):
+        if unknown := sorted({c for c in patient.answers.values() if c is not None} - codes):
             raise InputError(
                 f"{source}, patient {name}: {unknown} are no classes of the run, which has "
                 f"{sorted(codes)}"
@@ -158,7 +158,7 @@ def _answers(entries: Any) -> Answers:
 
 
 def _patient(name: str, entry: Any) -> PatientAnswers:
-    # Pages of 0.1.0 did not say what they showed.
+    # Left out: the page showed none.
     entry = {"seen": 0, **entry} if isinstance(entry, dict) else entry
     kinds = {"answers": list, "sign": bool, "comment": _text_or_null(entry, "comment"), "seen": int}
     _check_keys(entry, kinds, f" of patient {name!r}")

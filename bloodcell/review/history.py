@@ -14,7 +14,8 @@ def check_against_earlier(earlier: Sequence[Application], this: Application, sou
     """InputError naming ``source``, patient, readers and cells if ``this`` does not follow.
 
     It may not sign a patient of whom other readers' answers were applied that its page did not
-    show, nor take back what its reviewer never said. The same answers once more are as good.
+    show, nor take back what its reviewer never said. What was applied last may be applied
+    again.
     """
     for name, given in this.answers.patients.items():
         before = [
@@ -22,6 +23,8 @@ def check_against_earlier(earlier: Sequence[Application], this: Application, sou
             for one in earlier
             if name in one.answers.patients
         ]
+        if before and before[-1][1:] == (this.reviewer, given):
+            continue  # once more what was applied last
         unseen: dict[str, list[PatientAnswers]] = {}
         for number, reviewer, answers in before:
             if number > given.seen and reviewer != this.reviewer:

@@ -68,7 +68,7 @@ class _Patient:
         for row, code in own.answers.items():
             votes = self.votes.setdefault(row, {})
             votes.pop(application.reviewer, None)
-            if code:
+            if code is not None:
                 votes[application.reviewer] = code
             elif not votes:
                 del self.votes[row]

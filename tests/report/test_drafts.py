@@ -179,3 +179,24 @@ def test_a_remark_is_taken_back_by_emptying_its_field(page: Page, own_run: Run) 
     expect(page.get_by_text("Remark of")).to_have_count(0)
     applied = sorted((own_run.folder / "review" / "answers").iterdir())[-1]
     assert read_answers(applied).patients[SECOND].comment is None
+
+
+def test_a_tab_shows_the_name_that_another_tab_was_given_and_saves_under_it(
+    page: Page, own_run: Run
+) -> None:
+    open_as(page, own_run, SECOND)
+    open_as(page.context.new_page(), own_run, FIRST, "B")
+    expect(page.get_by_label("Reviewer")).to_have_value("B")
+    answer(page, 0, "b")
+    assert save(page).reviewer == "B"
+
+
+def test_a_draft_that_does_not_say_what_it_saw_saw_nothing(page: Page, own_run: Run) -> None:
+    open_as(page, own_run, SECOND)
+    answer(page, 0, "b")
+    page.evaluate(
+        """() => { const key = Object.keys(localStorage).find(one => one.endsWith("phantom-001"));
+            const {on, ...draft} = JSON.parse(localStorage[key]);
+            localStorage[key] = JSON.stringify(draft); }"""
+    )
+    assert save(page).patients[SECOND].seen == 0

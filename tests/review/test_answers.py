@@ -72,6 +72,7 @@ def patient(**changes: Any) -> dict[str, PatientAnswers]:
         ({"plan": "0" * 64}, "is out of date"),
         ({"patients": patient(name="nobody")}, "the patient 'nobody', whom the run has not"),
         ({"patients": patient(answers={0: "macrophage"})}, "['macrophage'] are no classes"),
+        ({"patients": patient(answers={0: ""})}, "[''] are no classes"),
         ({"patients": patient(answers={0: "monocyte", 24: "monocyte"})}, "rows [24] are no scored"),
         ({"patients": patient(answers={1 << 40: "monocyte"})}, "are no scored cells of theirs"),
     ],

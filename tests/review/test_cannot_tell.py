@@ -87,7 +87,7 @@ def test_where_no_cell_can_be_told_the_share_is_the_networks(own_run: bloodcell.
     assert (row["basis"], row["cells_looked_at"]) == (None, 0)
     assert row["blast_percent"] == network["blast_percent"]
     results = next(iter(results_of(bloodcell.open_run(own_run.folder))))
-    assert any("Readers cannot tell" in note for note in results.notes)
+    assert any("readers cannot tell" in note for note in results.notes)
 
 
 def test_who_can_tell_and_who_cannot_disagree(own_run: bloodcell.Run, rows: list[int]) -> None:
@@ -105,8 +105,8 @@ def test_the_command_says_how_many(own_run: bloodcell.Run, rows: list[int], tmp_
     words = ["review", "apply", str(own_run.folder), str(file), "--reviewer", "A"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.stderr
-    said = f"{FIRST}: {len(rows)} cells that readers cannot tell count as the network called them"
-    assert said in done.stdout
+    said = f"{FIRST}: cells that readers cannot tell, counted as the network called them and as not"
+    assert f"{said} looked at: {len(rows)}\n" in done.stdout
 
 
 def test_no_class_of_a_scheme_is_called_so(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import bloodcell
 from bloodcell.errors import InputError
 from bloodcell.review.answers import Answers, PatientAnswers, as_json, parse_answers
 from bloodcell.review.apply import apply_answers
-from bloodcell.review.folder import reviewed_cells, reviewed_patients
+from bloodcell.review.folder import Application, reviewed_cells, reviewed_patients
+from bloodcell.review.history import check_against_earlier
 from bloodcell.review.planned import read_plan
 from bloodcell.verification import verify
 
@@ -69,6 +70,17 @@ def test_a_readers_own_answers_and_the_same_file_twice_may_be_signed(
     for _ in range(2):
         apply("A", PatientAnswers({rows[0]: BLAST}, True, ""))
     assert reviewed_patients(own_run)[FIRST]["status"] == "final"
+
+
+def test_what_was_applied_last_is_applied_again_though_it_did_not_say_what_it_saw() -> None:
+    def of(reviewer: str, number: int, *, sign: bool) -> Application:
+        given = {FIRST: PatientAnswers({1: BLAST}, sign, "")}
+        return Application(number, reviewer, Answers("", "", "", given))
+
+    before = [of("A", 1, sign=False), of("B", 2, sign=True)]
+    check_against_earlier(before, of("B", 3, sign=True), "answers")
+    with pytest.raises(InputError, match="whose result changed"):
+        check_against_earlier(before, of("C", 3, sign=True), "answers")
 
 
 def test_a_reader_takes_back_the_own_answer_and_the_others_stays(

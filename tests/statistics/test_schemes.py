@@ -144,10 +144,16 @@ def test_a_scheme_without_letters_gets_some(
         ('L = "LYM"', "names each class once"),
         ('L = "LYM"\nb = "BLA"', "are A to Z"),
         ('L = "LYM"\nBL = "BLA"', "are A to Z"),
+        ("", "names each class once"),
     ):
         (tmp_path / "lab.toml").write_text(LAB + f"[letters]\n{letters}\n")
         with pytest.raises(ModelError, match=says):
             load_scheme("lab")
+    (tmp_path / "lab.toml").write_text(
+        'class = [{code = "BLA", name = "Blast", role = "blast"}, 3]\ntitle = "t"\nsource = "s"\n'
+    )
+    with pytest.raises(ModelError, match="lacks 'class', a table"):
+        load_scheme("lab")
 
 
 def test_equivalents_by_profile() -> None:

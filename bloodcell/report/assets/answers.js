@@ -56,7 +56,7 @@
     for (const patient of names) {
       const draft = drafts.of(patient);
       const answers = Object.entries(draft.answers).map(([row, code]) => ({ row: Number(row), class: code }));
-      patients[patient] = { answers, sign: draft.sign, comment: draft.comment, seen: draft.on };
+      patients[patient] = { answers, sign: draft.sign, comment: draft.comment, seen: draft.on ?? 0 };
     }
     return { format: FORMAT, run: data.run, plan: data.plan, reviewer, patients };
   }
@@ -128,6 +128,12 @@
         return;
       }
       stored.set("bloodcell reviewer", name);
+      changed();
+    });
+    // Another tab may change who reads: what this one saves is then theirs.
+    window.addEventListener("storage", ({ key }) => {
+      if (key !== null && key !== "bloodcell reviewer") return;
+      reviewer.value = reader();
       changed();
     });
     button.textContent = saveText;

@@ -19,14 +19,22 @@
   const nameOf = (code) => choices.find((one) => one.code === code).name;
   // By row: a code; null takes back what this reader said before.
   const drafted = (row) => draft.answers[row];
-  const readingsOfAll = (row) => Object.entries(data.readings[row] ?? {});
+  const readingsOfAll = (row) => data.readings[row] ?? [];
   const isOwn = (row) => readingsOfAll(row).some(([who]) => who === reader());
   // Reader and code of each that stands, without what the draft takes back.
   const readings = (row) =>
     readingsOfAll(row).filter(([who]) => drafted(row) !== null || who !== reader());
+  // What readings leave a cell as: settled_class of bloodcell/review/agreement.py, else the latest.
+  function standing(row) {
+    const codes = readings(row).map(([, code]) => code);
+    const times = (code) => codes.filter((one) => one === code).length;
+    const most = Math.max(...codes.map(times));
+    const first = [...new Set(codes)].filter((code) => times(code) === most);
+    return first.length === 1 ? first[0] : codes.at(-1);
+  }
   // What is said of a cell: the draft's answer, else the applied one, else undefined.
   function said(row) {
-    return drafted(row) ?? (drafted(row) === null ? readings(row).at(-1)?.[1] : applied.get(row));
+    return drafted(row) ?? (drafted(row) === null ? standing(row) : applied.get(row));
   }
   const isAnswered = (row) => said(row) !== undefined;
   // The class that the counts take a cell for, null if they leave it to the network.
@@ -35,7 +43,7 @@
   const isDisputed = (row) => data.disputed.includes(row);
   // What a page that is blind to the network says: of a third reading not what the others said.
   const told = (row, isBlind) =>
-    isBlind && isDisputed(row) && drafted(row) === undefined ? undefined : said(row);
+    isBlind && isDisputed(row) && !drafted(row) ? undefined : said(row);
 
   function change(work) {
     draft = drafts.change(data.patient, work);
@@ -56,7 +64,7 @@
     put(row, code);
   }
 
-  // Takes back the draft's answer, else the reader's own that was applied; whether there was one.
+  // Takes back the draft's answer, else the reader's own that was applied; false if another reader's is in the way.
   function takeBack(row) {
     if (drafted(row) !== undefined) answer(row, undefined);
     else if (isOwn(row)) answer(row, null);

@@ -41,7 +41,7 @@
 
   function update() {
     const { round, before, draft } = cells;
-    const besides = Object.keys(draft.answers).filter((row) => !cells.of(Number(row))?.order).length;
+    const besides = Object.entries(draft.answers).filter(([row, code]) => code && !cells.of(Number(row))?.order).length;
     document.getElementById("progress").textContent = [
       round.length ? `${answeredOf(round)} of ${round.length} in this round` : "no cell waits",
       before.length ? `${before.length} before` : "",
@@ -65,7 +65,11 @@
   window.bloodcell.desk = {
     build,
     focus: () => sign.focus(),
-    say: (text) => (document.getElementById("save-said").textContent = text),
+    // An empty text takes back only the one before it, not what was said of saving since.
+    say(text, before) {
+      const said = document.getElementById("save-said");
+      if (text || said.textContent === before) said.textContent = text;
+    },
     estimate: (text) => (desk.querySelector(".estimate").textContent = text),
     update,
     whatNext: () => (isServed ? "close, then apply the answers" : "close, then save the answers"),

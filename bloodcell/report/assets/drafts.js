@@ -54,7 +54,7 @@ window.bloodcell = window.bloodcell || {};
       const draft = drafts.of(data.patient);
       if ((draft.on ?? 0) === data.standing) return draft;
       for (const [row, code] of Object.entries(draft.answers)) {
-        const readings = Object.entries(data.readings[row] ?? {});
+        const readings = data.readings[row] ?? [];
         const isOwn = ([who]) => who === reader();
         const isSaid = code === null
           ? !readings.some(isOwn)

@@ -22,7 +22,7 @@
   function answerTo(row, isBlind) {
     const told = cells.told(row, isBlind);
     const isTakenBack = cells.drafted(row) === null;
-    if (told === undefined) return cells.isAnswered(row) ? "answered" : isTakenBack ? "your answer is taken back" : "";
+    if (told === undefined) return isTakenBack ? "your answer is taken back" : cells.isAnswered(row) ? "answered" : "";
     const name = cells.nameOf(told);
     if (cells.drafted(row)) return `answered: ${name}`;
     const readings = cells.readings(row);
@@ -55,8 +55,8 @@
   function captionOf(cell, isBlind) {
     const told = cells.told(cell.row, isBlind);
     if (told !== undefined) return `✓ ${cells.nameOf(told)}`;
-    if (cells.isAnswered(cell.row)) return "answered";
     if (cells.drafted(cell.row) === null) return "taken back";
+    if (cells.isAnswered(cell.row)) return "answered";
     if (isBlind) return `${cell.order || ""}`;
     return `${cell.blast.toFixed(2)}${cell.unidentified ? " ?" : ""}`;
   }

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { data, cameBack, cells, desk, drafts, gallery } = window.bloodcell;
+  const { data, cameBack, cells, desk, drafts, gallery, reader } = window.bloodcell;
   const { action, answerTo, describe, element, neighbour } = gallery;
   const large = document.getElementById("large");
   // What is said of the picture stays one element, so that screen readers tell of each change.
@@ -24,18 +24,25 @@
   // --- answers
 
   function answer(row, code) {
+    tell("");
     cells.answer(row, code);
     changed(row);
   }
 
   function takeBack(row) {
-    note = cells.takeBack(row) ? "" : "Another reader's answer stays: answer differently, both are kept.";
+    const why = reader()
+      ? "Another reader's answer stays: answer differently, both are kept."
+      : "Type your name as reviewer first: only your own answers can be taken back.";
+    tell(cells.takeBack(row) ? "" : why);
     changed(row);
-    desk.say(note);
+  }
+
+  function tell(text) {
+    desk.say(text, note);
+    note = text;
   }
 
   function changed(row) {
-    if (row === null) return;
     gallery.refresh(row);
     update();
   }
@@ -88,7 +95,7 @@
     sequence = [...group.children].map((b) => Number(b.dataset.row));
     isBlind = from.dataset.blind === "yes";
     [current, isPast] = [row, false];
-    note = "";
+    tell("");
     if (!large.open) large.showModal();
     show();
   };
@@ -132,7 +139,6 @@
     element("p", { className: "keys" }, action("← before", () => go(-1)), action("next →", () => go(1)), action("Undo", undo), action("Redo", redo), action("Close", () => large.close()));
 
   function decide(code) {
-    note = "";
     answer(current, code);
     isPast = current === sequence.at(-1);
     if (isPast) show();
@@ -142,7 +148,8 @@
   function go(by) {
     const next = sequence[sequence.indexOf(current) + (isPast ? by + 1 : by)];
     if (next === undefined) return;
-    [current, isPast, note] = [next, false, ""];
+    [current, isPast] = [next, false];
+    tell("");
     show();
   }
 
@@ -161,7 +168,9 @@
 
   // From behind the last cell it goes back to the one that it changes.
   function again(row) {
-    if (row !== null && isPast && sequence.includes(row)) [current, isPast] = [row, false];
+    if (row === null) return;
+    tell("");
+    if (isPast && sequence.includes(row)) [current, isPast] = [row, false];
     changed(row);
   }
 
