@@ -25,7 +25,8 @@ public:
     static constexpr std::size_t not_followed = SIZE_MAX;
 
     // Like `end_of_codes`; also 0 if no such scan may come now: libjpeg refuses it, warns of it or,
-    // where a band that is whole begins anew, takes it. `not_followed` if there is no memory for it.
+    // where a band that is whole begins anew, takes it. `not_followed` if there is no memory for
+    // it.
     std::size_t end_of_codes(Bytes file, std::size_t begin, const JpegScan& scan,
                              const JpegBand& band) noexcept;
 
