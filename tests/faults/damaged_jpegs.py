@@ -2,14 +2,17 @@
 
     python tests/faults/damaged_jpegs.py DATA
 
-DATA: the folder of real images. Nothing is decoded and nothing written.
+The same of them made progressive. DATA: the folder of real images. Nothing is written.
 """
 
+import io
 import random
 import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+
+from PIL import Image
 
 from bloodcell import _core
 
@@ -75,13 +78,26 @@ def damaged(name: str, images: list[bytes], seed: int) -> Iterator[bytes]:
             yield result
 
 
-def main(data: Path) -> None:
-    images = [path.read_bytes() for path in sorted(data.glob("aml-apl/test/*/*.jpg"))]
+def made_progressive(image: bytes) -> bytes:
+    """The same picture in progressive scans, by its own quantization tables."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(image)) as opened:
+        opened.save(out, "JPEG", quality="keep", progressive=True)
+    return out.getvalue()
+
+
+def count(images: list[bytes], kind: str) -> None:
     assert not any(_core.inspect(image).reason for image in images)
-    print(f"{len(images)} JPEGs, none of them rejected")
+    print(f"{len(images)} {kind} JPEGs, none of them rejected")
     for name in DAMAGES:
         reasons = [_core.inspect(image).reason for image in damaged(name, images, seed=1)]
         print(f"{name}: {sum(map(bool, reasons))} of {len(reasons)} rejected", flush=True)
+
+
+def main(data: Path) -> None:
+    images = [path.read_bytes() for path in sorted(data.glob("aml-apl/test/*/*.jpg"))]
+    count(images, "real")
+    count([made_progressive(image) for image in images], "progressive")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """A ward of drawn patients with odd names, its report, and a browser to open it in."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helpers.chromium import chromium, chromium_path
 from helpers.report_pages import HOSTILE_NAMES, PageLog
+from helpers.served import Served
 from playwright.sync_api import Browser, Page
 
 import bloodcell
@@ -17,6 +19,20 @@ PLAIN_PATIENTS = 100
 @pytest.fixture(scope="session")
 def run(adjusted_run: bloodcell.Run) -> bloodcell.Run:
     return adjusted_run
+
+
+@pytest.fixture
+def own_run(run: bloodcell.Run, tmp_path: Path) -> bloodcell.Run:
+    """A copy that a test may change."""
+    return bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run"))
+
+
+@pytest.fixture
+def served(own_run: bloodcell.Run) -> Iterator[Served]:
+    """`bloodcell review serve` of it."""
+    server = Served(own_run)
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,5 @@
 """A review by keys alone in a small window, as of a large one at 200 %: nothing hidden or lost."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from helpers.report_pages import open_patient
 from helpers.served import Served
@@ -13,18 +9,6 @@ import bloodcell
 from bloodcell.review.folder import reviewed_patients
 
 PATIENT = "phantom-000"
-
-
-@pytest.fixture
-def own_run(run: bloodcell.Run, tmp_path: Path) -> bloodcell.Run:
-    return bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run"))
-
-
-@pytest.fixture
-def served(own_run: bloodcell.Run) -> Iterator[Served]:
-    server = Served(own_run)
-    yield server
-    server.kill()
 
 
 def test_a_round_is_read_applied_and_followed_by_the_next(

@@ -1,9 +1,7 @@
 """Drafts: what goes into a file, what falls away once answers are applied, and two tabs."""
 
-import shutil
 from pathlib import Path
 
-import pytest
 from helpers.report_pages import data_of, open_patient, overview, page_path
 from playwright.sync_api import Page, expect
 
@@ -18,14 +16,9 @@ from bloodcell.review.answers import (
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.folder import reviewed_patients
 from bloodcell.review.planned import plan_identity
-from bloodcell.run import Run, open_run
+from bloodcell.run import Run
 
 FIRST, SECOND = "phantom-000", "phantom-001"
-
-
-@pytest.fixture
-def own_run(run: Run, tmp_path: Path) -> Run:
-    return open_run(shutil.copytree(run.folder, tmp_path / "run"))
 
 
 def answer(page: Page, place: int, letter: str) -> None:

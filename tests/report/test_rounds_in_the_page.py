@@ -1,7 +1,6 @@
 """Round after round in a patient's page: what waits, what comes next, and when nothing does."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,6 @@ SECOND_ROUND = 9
 def label(row: int) -> str:
     """So that 10 % lies inside the interval of the first round."""
     return "monocyte" if row % 8 else "blast_no_lineage_spec"
-
-
-@pytest.fixture
-def own_run(run: bloodcell.Run, tmp_path: Path) -> bloodcell.Run:
-    return bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run"))
-
-
-@pytest.fixture
-def served(own_run: bloodcell.Run) -> Iterator[Served]:
-    server = Served(own_run)
-    yield server
-    server.kill()
 
 
 def open_as_reader(page: Page, served: Served) -> None:

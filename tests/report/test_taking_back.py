@@ -1,6 +1,5 @@
 """In a patient's page: a cell that the reader cannot tell, and answers and remarks taken back."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,10 @@ from bloodcell.review.answers import Answers, PatientAnswers, parse_answers, run
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.folder import reviewed_cells
 from bloodcell.review.planned import plan_identity, read_plan
-from bloodcell.run import Run, open_run
+from bloodcell.run import Run
 from bloodcell.scheme import CANNOT_TELL
 
 PATIENT = "phantom-001"
-
-
-@pytest.fixture
-def own_run(run: Run, tmp_path: Path) -> Run:
-    return open_run(shutil.copytree(run.folder, tmp_path / "run"))
 
 
 @pytest.fixture
