@@ -45,8 +45,8 @@ def served(tiny: Path) -> Iterator[ServedEngine]:
 
 @pytest.fixture(scope="session")
 def waiting(tiny: Path) -> Iterator[ServedEngine]:
-    """A server in which a cell waits for others longer than any test; with room for two cells."""
-    limits = ("--max-waiting", "2", "--max-delay-ms", "600000")
+    """A server in which two cells wait for a third longer than any test; for more is no room."""
+    limits = ("--max-waiting", "3", "--max-delay-ms", "600000")
     server = ServedEngine("--model", tiny, "--backend", "torch", *limits)
     yield server
     server.kill()

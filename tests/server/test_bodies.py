@@ -130,7 +130,6 @@ def test_a_patient_whose_client_left_while_it_was_finished_is_not_open(
         [patient_input("http", "left")], parameters={"finish": True}
     )
     connection = HTTPConnection("127.0.0.1", waiting.ports["http"], timeout=60)
-    connection.request("POST", "/v2/models/patients/infer", body, {HEADER: str(length)})
     asked = [pixels_input("grpc", PIXELS)]
 
     def is_being_finished() -> bool:
@@ -142,6 +141,8 @@ def test_a_patient_whose_client_left_while_it_was_finished_is_not_open(
             return "being finished" in str(error)
         return False
 
+    assert not is_being_finished(), "a cell that comes before the end of its patient is no error"
+    connection.request("POST", "/v2/models/patients/infer", body, {HEADER: str(length)})
     until(is_being_finished)
     connection.close()
     held.cancel()

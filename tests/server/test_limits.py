@@ -168,16 +168,16 @@ def test_a_page_whose_name_was_made_to_lead_here_is_not_answered(
 def test_cells_without_room_are_refused_whole(waiting: ServedEngine) -> None:
     client, answers = waiting.client("grpc"), SimpleQueue[Any]()
     one = [pixels_input("grpc", PIXELS)]
-    three = [pixels_input("grpc", np.zeros((3, 32, 32, 3), np.uint8))]
-    with pytest.raises(InferenceServerException, match="3 cells in a request: at most 2"):
-        client.infer("tiny", three)
+    four = [pixels_input("grpc", np.zeros((4, 32, 32, 3), np.uint8))]
+    with pytest.raises(InferenceServerException, match="4 cells in a request: at most 3"):
+        client.infer("tiny", four)
     held = client.async_infer(
         "tiny", one, callback=lambda result, error: answers.put((result, error)[1])
     )
     until(lambda: waiting.metrics()["bloodcell_cells_without_result"] == 1)
-    two = [pixels_input("grpc", np.zeros((2, 32, 32, 3), np.uint8))]
+    three = [pixels_input("grpc", np.zeros((3, 32, 32, 3), np.uint8))]
     with pytest.raises(InferenceServerException, match="try again later") as caught:
-        client.infer("tiny", two, parameters={"patient": "P"})
+        client.infer("tiny", three, parameters={"patient": "P"})
     assert caught.value.status() == "StatusCode.RESOURCE_EXHAUSTED"
     with pytest.raises(InferenceServerException, match="'P' is unknown"):
         client.infer("patients", [patient_input("grpc", "P")])
