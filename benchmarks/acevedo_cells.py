@@ -1,6 +1,6 @@
 """Lists what the small networks of Acevedo et al. learn from, without an image of their test.
 
-usage: python benchmarks/acevedo_cells.py TEST FOLDER... > labels.csv
+    python benchmarks/acevedo_cells.py TEST FOLDER... > labels.csv
 
 TEST and each FOLDER have a CSV of the same name beside or inside them, with ``path`` and ``class``.
 Paths are written as given. An image that equals one of TEST by its bytes, or nearly by a thumbnail
@@ -8,6 +8,7 @@ of 24 px, is left out; what that came to is said on standard error. Groups are b
 copies stay together.
 """
 
+import argparse
 import csv
 import hashlib
 import io
@@ -41,13 +42,17 @@ def thumbnail(content: bytes) -> np.ndarray:
     return np.asarray(picture.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX), np.float32)
 
 
-def main(test: Path, *folders: Path) -> None:
-    contents = [path.read_bytes() for path, _ in listed(test)]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("test", type=Path, metavar="TEST")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    given = parser.parse_args()
+    contents = [path.read_bytes() for path, _ in listed(given.test)]
     digests = {digest_of(one) for one in contents}
     thumbnails = np.stack([thumbnail(one) for one in contents])
     writer, equal, nearest = csv.writer(sys.stdout), 0, []
     writer.writerow(["path", "patient", "class"])
-    for path, name in (one for folder in folders for one in listed(folder)):
+    for path, name in (one for folder in given.folders for one in listed(folder)):
         content = path.read_bytes()
         digest = digest_of(content)
         distance = float(np.abs(thumbnails - thumbnail(content)).mean((1, 2, 3)).min())
@@ -62,4 +67,4 @@ def main(test: Path, *folders: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main()

@@ -6,7 +6,7 @@ Of the held-out cells of MODEL, by default the default network: prints the share
 the constants of csrc/statistics/src/unseen_leukocytes.cpp, those most likely for these counts.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +58,10 @@ def fitted(cells: Floats, leukocytes: Floats) -> Floats:
     return np.exp(found.x)
 
 
-def main(arguments: list[str]) -> None:
-    cells, leukocytes = counts(Path(arguments[0]) if arguments else None)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
+    cells, leukocytes = counts(parser.parse_args().model)
     print(f"{len(cells)} patients, {cells.sum():.0f} cells called leukocytes")
     for stratum, (n, k) in enumerate(zip(cells.sum(axis=0), leukocytes.sum(axis=0), strict=True)):
         print(f"stratum {stratum}: {n:.0f} cells, {k / n:.3f} labelled leukocytes")
@@ -69,4 +71,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,14 +1,14 @@
 """Makes the papers' networks in Keras with random weights, imports them and says how they differ.
 
-usage: python benchmarks/imported_networks.py FOLDER [NAME]...
+    python benchmarks/imported_networks.py FOLDER [NAME]...
 
 NAME: matek2019, acevedo2019-vgg16, acevedo2019-inception; all of them by default. FOLDER
 gets each network's file and model folder, which `bloodcell score --model` takes. Needs the extra
 `import`, 4 GB of memory and some minutes.
 """
 
+import argparse
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,16 +78,20 @@ def shaken(network: keras.Model) -> keras.Model:
     return network
 
 
-def main(folder: Path, *names: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names or NETWORKS:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("names", nargs="*", default=[*NETWORKS], metavar="NAME", choices=NETWORKS)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    for name in given.names:
         kind, made = NETWORKS[name]
-        path = folder / f"{name}.{kind}"
+        path = given.folder / f"{name}.{kind}"
         keras.utils.set_random_seed(0)
         shaken(made()).save(path)
-        model = import_network(path, folder / name, description=name)
+        model = import_network(path, given.folder / name, description=name)
         print(name, model.card["import"]["largest_difference"], flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main()

@@ -7,6 +7,7 @@ cells. What store and proxy compute is taken from the same cores: so each is mea
 once, too, and what latency costs is the ratio of the two.
 """
 
+import argparse
 import logging
 import sys
 import tempfile
@@ -27,7 +28,9 @@ KEYS = 4_000
 
 
 def main() -> None:
-    cells = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cells", type=int, nargs="?", default=600, metavar="CELLS")
+    cells = parser.parse_args().cells
     logging.getLogger("bloodcell").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder, served_store() as store:
         below = Path(folder)

@@ -9,7 +9,7 @@ share in points, its mean difference to that without them with its standard erro
 width. A minute for each line.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +97,10 @@ def moved(constant: Recalibration, by: Floats) -> Recalibration:
     return Recalibration(**entries)
 
 
-def main(arguments: list[str]) -> None:
-    patients = Patients(load_model(Path(arguments[0]) if arguments else None))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, nargs="?", metavar="MODEL")
+    patients = Patients(load_model(parser.parse_args().model))
     first: Floats | None = None
     for codes in TRIED:
         share, low, high = patients.by_others(patients.context(codes)).T
@@ -115,4 +117,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

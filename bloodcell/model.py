@@ -101,7 +101,12 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
 
 
 def preprocessing_from_table(table: Any) -> Preprocessing:
-    """Check the table ``[preprocessing]``; raises ValueError naming the entry at fault."""
+    """Check the table ``[preprocessing]``; raises ValueError naming the entry at fault.
+
+    What was read before is given back, as of a recipe that is made from another one.
+    """
+    if isinstance(table, Preprocessing):
+        return table
     expected = [field.name for field in fields(Preprocessing)]
     if not isinstance(table, dict) or sorted(table) != sorted(expected):
         raise ValueError(f"preprocessing is {table!r}, a table of {expected} is expected")

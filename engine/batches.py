@@ -3,8 +3,8 @@
 No stage may rely on order: a row number travels with its cell from the source to the store.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -74,6 +74,20 @@ class ScoreBatch:
     """As of the batch that was taken, (N, 16)."""
     stained: npt.NDArray[np.bool_]
     """See ``is_stained``, (N,); false where the cell was rejected."""
+
+
+def joined_scores(batches: Iterable[ScoreBatch], class_count: int) -> ScoreBatch:
+    """All of them as one, in order of their rows; without cells if there are none."""
+    no_bytes, none_stained = np.zeros(0, np.uint8), np.zeros(0, np.bool_)
+    digests = no_bytes.reshape(0, 16)
+    none = scored_batch(
+        np.zeros(0, np.int64), no_bytes, None, class_count, digests=digests, stained=none_stained
+    )
+    ordered = (none, *sorted(batches, key=lambda batch: int(batch.rows[0])))
+    columns = (field.name for field in fields(ScoreBatch))
+    return ScoreBatch(
+        *(np.concatenate([getattr(one, name) for one in ordered]) for name in columns)
+    )
 
 
 def scored_batch(

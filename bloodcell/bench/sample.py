@@ -1,6 +1,6 @@
 """What the stages alone work on: a few batches of the input in every state on their way."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from bloodcell import _core
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.engine.backends.choice import choose_backend
-from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch
+from bloodcell.engine.batches import EncodedBatch, ImageBatch, ScoreBatch, joined_scores
 from bloodcell.engine.device_decode import DeviceBatch, on_host
 from bloodcell.engine.device_lane import DeviceLane
 from bloodcell.engine.lanes import HostLane, Lanes
@@ -104,7 +104,8 @@ def open_subject(
         raise InputError(f"no cell of {count} batches of the input can be decoded")
     # Cut elsewhere, so that what is expected of a cell does not come from its place in a batch.
     elsewhere = batches_of(pa.concat_tables(tables), max(1, 3 * batch_size // 4))
-    scored = in_order(score_stream(read_files(setup.root, elsewhere), opened.lanes))
+    again = score_stream(read_files(setup.root, elsewhere), opened.lanes)
+    scored = joined_scores(again, setup.network.class_count)
     sample = Sample(tables, encoded, images, list(_cut_as(tables, scored)))
     return Subject(setup, opened, rows, sample)
 
@@ -134,13 +135,6 @@ def pixels_on_host(images: Images) -> npt.NDArray[np.float32]:
     places = np.concatenate([part.places for part in images.parts])
     pixels = [on_host(part.pixels) for part in images.parts]
     return np.concatenate(pixels)[np.argsort(places)]
-
-
-def in_order(batches: Iterable[ScoreBatch]) -> ScoreBatch:
-    """All of them as one, by row."""
-    ordered = sorted(batches, key=lambda batch: int(batch.rows[0]))
-    names = [field.name for field in fields(ScoreBatch)]
-    return ScoreBatch(*(np.concatenate([getattr(one, name) for one in ordered]) for name in names))
 
 
 def _taken(scored: ScoreBatch, places: Any) -> ScoreBatch:
@@ -181,7 +175,7 @@ def numbered(table: pa.Table) -> pa.Table:
 
 def sampled_part(subject: Subject, scheme: Scheme) -> Part:
     """The first part of the rows, their cells scored as the sample's are, again and again."""
-    scored = in_order(subject.sample.scores)
+    scored = joined_scores(subject.sample.scores, len(scheme.classes))
     rows = subject.rows.slice(0, ROWS_PER_PART)
     return _part_of(rows, scored, subject.opened.batch_size, scheme)
 

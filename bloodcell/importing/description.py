@@ -1,7 +1,7 @@
 """What a network's file does not say: its scheme, its pixels, what its outputs mean."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -24,15 +24,11 @@ class Merge:
     into: _Column
 
 
-def _preprocessing(given: Any) -> Preprocessing:
-    return given if isinstance(given, Preprocessing) else preprocessing_from_table(given)
-
-
 @dataclass(frozen=True, config=_STRICT)
 class Description:
     """See docs/importing.md and descriptions/*.toml."""
 
-    preprocessing: Annotated[Preprocessing, BeforeValidator(_preprocessing)]
+    preprocessing: Annotated[Preprocessing, BeforeValidator(preprocessing_from_table)]
     scheme: str | None = None
     architecture: str | None = None
     """What the weights of a state dict are of."""

@@ -1,6 +1,6 @@
 """A Ray Data transform: batches with images in, the same batches with their scores out."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from bloodcell._core import read_memory
-from bloodcell.digests import DIGEST_BYTES
 from bloodcell.engine.backends.choice import choose_backend
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.batches import EncodedBatch, joined_scores
 from bloodcell.engine.memory_file import memory_file
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import InputError
@@ -93,8 +92,7 @@ class _Scoring:
         images = table[self._column].to_pylist()
         starts = range(0, len(images), self._batch_size)
         batches = (self._encoded(images, start) for start in starts)
-        scored = sorted(self._score(batches), key=lambda batch: int(batch.rows[0]))
-        whole = _joined(scored, len(self._scheme.classes))
+        whole = joined_scores(self._score(batches), len(self._scheme.classes))
         for name, values in score_columns(whole, self._scheme).items():
             table = table.append_column(name, values)
         return table
@@ -104,22 +102,6 @@ class _Scoring:
         if any(image is None for image in some):
             raise InputError(f"the column {self._column!r} has a null where an image is expected")
         return EncodedBatch(np.arange(start, start + len(some)), *read_memory(some))
-
-
-def _joined(batches: list[ScoreBatch], classes: int) -> ScoreBatch:
-    """All of them in one, also where there are none."""
-    no_bytes = np.zeros(0, np.uint8)
-    none = ScoreBatch(
-        rows=np.zeros(0, np.int64),
-        reasons=no_bytes,
-        probabilities=np.zeros((0, classes), np.float32),
-        digests=no_bytes.reshape(0, DIGEST_BYTES),
-        stained=np.zeros(0, np.bool_),
-    )
-    columns = (field.name for field in fields(ScoreBatch))
-    return ScoreBatch(
-        *(np.concatenate([getattr(one, name) for one in (none, *batches)]) for name in columns)
-    )
 
 
 def _check_columns(dataset: Any, column: str) -> None:

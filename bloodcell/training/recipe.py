@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -125,11 +125,6 @@ class Validation:
     folds: Annotated[_Whole, Field(ge=2)]
 
 
-def _preprocessing(given: Any) -> Preprocessing:
-    # A recipe that is made from another one has it read already.
-    return given if isinstance(given, Preprocessing) else preprocessing_from_table(given)
-
-
 @dataclass(frozen=True, config=_STRICT)
 class Recipe:
     """What a training depends on; see recipes/*.toml, where each entry is explained."""
@@ -137,7 +132,7 @@ class Recipe:
     scheme: str
     architecture: str
     seed: _Whole
-    preprocessing: Annotated[Preprocessing, BeforeValidator(_preprocessing)]
+    preprocessing: Annotated[Preprocessing, BeforeValidator(preprocessing_from_table)]
     validation: Validation
     course: Course
     stain_strength: _NotNegative = 1.0

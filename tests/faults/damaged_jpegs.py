@@ -5,9 +5,9 @@
 The same of them made progressive. DATA: the folder of real images. Nothing is written.
 """
 
+import argparse
 import io
 import random
-import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -94,11 +94,14 @@ def count(images: list[bytes], kind: str) -> None:
         print(f"{name}: {sum(map(bool, reasons))} of {len(reasons)} rejected", flush=True)
 
 
-def main(data: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    data = parser.parse_args().data
     images = [path.read_bytes() for path in sorted(data.glob("aml-apl/test/*/*.jpg"))]
     count(images, "real")
     count([made_progressive(image) for image in images], "progressive")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

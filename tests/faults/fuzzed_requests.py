@@ -6,6 +6,7 @@ REQUESTS: how many, 10,000 if not given; half over gRPC, half over HTTP. It prin
 which answer, and the server's memory and open files before and after.
 """
 
+import argparse
 import json
 import random
 import socket
@@ -222,7 +223,10 @@ def fuzz(server: ServedEngine, images: list[bytes], count: int, seed: int) -> Co
     return ends
 
 
-def main(count: int) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("requests", type=int, nargs="?", default=10_000, metavar="REQUESTS")
+    count = parser.parse_args().requests
     with tempfile.TemporaryDirectory() as folder:
         model = write_tiny_model(Path(folder) / "tiny", "pbc8")
         write_phantoms(Path(folder) / "cells", patients=1, cells=24, image_format="mixed", seed=5)
@@ -244,4 +248,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    main()

@@ -6,6 +6,7 @@ DATA: the folder of real images; IMAGES: how many, 50,000 if not given. What it 
 temporary folder and is deleted.
 """
 
+import argparse
 import io
 import logging
 import random
@@ -94,15 +95,20 @@ def ends(data: Path, folder: Path, count: int, seed: int) -> Counter[str]:
     return Counter(cell["reason"] or "scored" for cell in cells)
 
 
-def main(data: Path, count: int) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("images", type=int, nargs="?", default=50_000, metavar="IMAGES")
+    given = parser.parse_args()
+    count: int = given.images
     logging.basicConfig(format="%(message)s")
     total: Counter[str] = Counter()
     for first in range(0, count, _ROUND):
         with tempfile.TemporaryDirectory() as folder:
-            total += ends(data, Path(folder), min(_ROUND, count - first), seed=first)
+            total += ends(given.data, Path(folder), min(_ROUND, count - first), seed=first)
         print(f"{total.total()} mutated images: {dict(total.most_common())}", flush=True)
     assert total.total() == count
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 50_000)
+    main()
