@@ -22,7 +22,8 @@ demo/cells: .venv/.scoring
 
 # Each of the two processes on one thread of torch: more would wait for each other.
 test: .venv/.testing check ctest
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --benchmark-disable
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	    --hypothesis-profile=ci --benchmark-disable
 
 # Debian's package, where there is no Chromium yet; that takes root.
 browser:

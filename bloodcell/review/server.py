@@ -13,7 +13,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import SHUT_RD
+from socket import SHUT_RD, socket
 from socketserver import TCPServer
 from threading import Lock, Timer
 from typing import Any
@@ -68,6 +68,7 @@ class ReviewServer(ThreadingHTTPServer):
     def __init__(self, report: Path, apply: Apply, port: int = PORT) -> None:
         self.report, self.token, self._apply = report.resolve(), secrets.token_urlsafe(32), apply
         self._one_at_a_time = Lock()
+        self._silent: set[socket] = set()
         try:
             super().__init__((HOST, port), _Request)
         except OSError as error:
@@ -85,6 +86,22 @@ class ReviewServer(ThreadingHTTPServer):
         """A reader who went away is no error."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own."""
+        self._silent.add(request)
+        super().process_request(request, client_address)
+
+    def heard(self, connection: socket) -> None:
+        """Something came, or nothing ever will."""
+        self._silent.discard(connection)
+
+    def server_close(self) -> None:
+        """Wait for requests, but not on what browsers open ahead of need and say nothing on."""
+        for connection in self._silent.copy():
+            with suppress(OSError):  # it is gone
+                connection.shutdown(SHUT_RD)
+        super().server_close()
 
     @property
     def address(self) -> str:
@@ -121,6 +138,12 @@ class _Request(BaseHTTPRequestHandler):
             super().handle()
         finally:
             late.cancel()
+            self.server.heard(self.connection)
+
+    def parse_request(self) -> bool:
+        """Called with the first line."""
+        self.server.heard(self.connection)
+        return super().parse_request()
 
     def do_GET(self) -> None:
         """A file of the report."""

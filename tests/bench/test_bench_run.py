@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from helpers.bench_commands import bench, stand_in
+from helpers.started_processes import started
 from PIL import Image
 
 from bloodcell.bench import run as run_module
@@ -95,15 +96,13 @@ def test_an_interrupted_run_prints_what_was_measured(smears: Path, tmp_path: Pat
     )
     words = [sys.executable, "-c", program, "run", smears, "--cells", "24", "--repeats", "1000"]
     words += ["--model", stand_in(tmp_path), "--out", tmp_path / "out"]
-    process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("round 1, figure decode"):
-            break
-    os.killpg(process.pid, signal.SIGINT)  # as the terminal does for Ctrl-C
-    printed, errors = process.communicate(timeout=60)
+    with started(words, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("round 1, figure decode"):
+                break
+        os.killpg(process.pid, signal.SIGINT)  # as the terminal does for Ctrl-C
+        printed, errors = process.communicate(timeout=60)
     assert process.returncode == 4, errors
     assert "bloodcell-bench: interrupted" in errors
     assert "Traceback" not in errors

@@ -93,21 +93,25 @@ def test_only_what_score_does_by_default_is_held_against_peers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "reason"),
+    ("program", "timeout_s", "reason"),
     [
-        ("import os; os.kill(os.getpid(), 11)", "its process ended by SIGSEGV"),
-        ("raise SystemExit(3)", "its process ended with status 3"),
-        ("import time; time.sleep(60)", "not done within 1 s"),
-        ("", None),
+        ("import os; os.kill(os.getpid(), 11)", 60.0, "its process ended by SIGSEGV"),
+        ("raise SystemExit(3)", 60.0, "its process ended with status 3"),
+        ("import time; time.sleep(60)", 1.0, "not done within 1 s"),
+        ("", 60.0, None),
     ],
 )
 def test_a_part_that_ends_badly_keeps_what_it_measured(
-    program: str, reason: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    program: str,
+    timeout_s: float,
+    reason: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     script = tmp_path / "part.py"
     script.write_text(f"""print('{{"cells": 7}}', flush=True)\n{program}\n""")
     monkeypatch.setattr(check, "PROGRAM", script)
-    entries = list(check.entries_of("a part", str(tmp_path), 1.0))
+    entries = list(check.entries_of("a part", str(tmp_path), timeout_s))
     failed = [{"part": "a part", "failed": reason}] if reason else []
     assert entries == [{"cells": 7}, *failed]
 

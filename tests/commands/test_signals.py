@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.started_processes import started
 
 
 def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path) -> None:
@@ -19,16 +20,14 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
     for number in range(3000):
         (tmp_path / "in" / "p" / f"{number}.jpg").symlink_to(cells[number % len(cells)])
     words = [sys.executable, "-m", "bloodcell.cli", "score", tmp_path / "in", "--out"]
-    process = subprocess.Popen(
-        [*words, tmp_path / "run", "--batch-size", "8"], stderr=subprocess.PIPE, text=True
-    )
     about = tmp_path / "run" / "run.json"
-    while not about.exists():
-        assert process.poll() is None, process.stderr
-        time.sleep(0.02)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    with started([*words, tmp_path / "run", "--batch-size", "8"]) as process:
+        while not about.exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 4
     assert re.search(r"stopped: \d+ of 3000 cells are finished", errors)
     assert json.loads(about.read_text())["state"] == "stopped"
@@ -48,7 +47,7 @@ def test_a_signal_that_comes_while_everything_is_loaded_is_heeded(
     # The tests themselves may run under nohup.
     words = ["env", "--default-signal=HUP", sys.executable, "-m", "bloodcell", "score", smears]
     words += ["--out", tmp_path / "run"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    with started(words) as process:
         wait_until_caught(process, signal.SIGHUP)
         process.send_signal(number)
         assert "stopped before a cell was scored" in process.communicate(timeout=60)[1]

@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import threading, time
 from bloodcell.engine import watchdog
-watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = 0.5, 0.01
+watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = 1.5, 0.05
 watched = watchdog.Watchdog(lambda error: print(repr(error), flush=True))
 
 def call(seconds, cells=1):
@@ -17,11 +17,11 @@ def call(seconds, cells=1):
         time.sleep(seconds)
 
 call(0.0)
-time.sleep(0.8)
-call(0.8, cells=100)
+time.sleep(1.8)
+call(1.8, cells=100)
 other = threading.Thread(target=call, args=(30,), daemon=True)
 {start}
-for _ in range(8):
+for _ in range({calls}):
     call(0.1)
 try:
     with watched.watching(1):
@@ -32,13 +32,13 @@ except ValueError:
 
 
 @pytest.mark.parametrize(
-    ("start", "status", "said"),
-    [("", 0, "ValueError('given up')\n"), ("other.start()", -signal.SIGALRM, "")],
+    ("start", "calls", "status", "said"),
+    [("", 3, 0, "ValueError('given up')\n"), ("other.start()", 200, -signal.SIGALRM, "")],
     ids=["calls-in-time", "one-thread-hangs-while-another-works"],
 )
 def test_only_a_call_that_does_not_return_in_time_ends_it(
-    start: str, status: int, said: str
+    start: str, calls: int, status: int, said: str
 ) -> None:
-    program = [sys.executable, "-c", PROGRAM.format(start=start)]
+    program = [sys.executable, "-c", PROGRAM.format(start=start, calls=calls)]
     done = subprocess.run(program, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (status, said), done.stderr

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pytest
 from helpers.drawn_runs import CELLS, copy_of_model, digests
 from helpers.local_scorer import LocalScorer
+from helpers.started_processes import started
 from helpers.worker_processes import workers
 
 import bloodcell
@@ -118,11 +121,12 @@ def test_a_signal_to_a_commands_group_stops_it_in_good_order(smears: Path, tmp_p
     command = Path(sys.executable).with_name("bloodcell")
     words = [command, "score", smears, "--out", tmp_path / "run", "--batch-size", "1"]
     # A bar on standard error would say no more than that it has begun.
-    group = psutil.Popen(words, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "run" / "run.json").exists():
-        assert group.poll() is None, group.communicate()
-    os.killpg(group.pid, signal.SIGINT)
-    _, said = group.communicate(timeout=60)
+    with started(words, start_new_session=True) as group:
+        while not (tmp_path / "run" / "run.json").exists():
+            assert group.poll() is None, group.communicate()
+            time.sleep(0.01)
+        os.killpg(group.pid, signal.SIGINT)
+        _, said = group.communicate(timeout=60)
     assert group.returncode == 4, said
     assert "Traceback" not in said
 
@@ -220,11 +224,15 @@ def test_a_worker_ends_when_its_parent_is_killed(smears: Path, tmp_path: Path) -
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         f"bloodcell.score({str(smears)!r}, {str(tmp_path / 'run')!r}, workers=2, progress=kill)\n"
     )
-    killed = psutil.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    orphans = [int(pid) for pid in killed.communicate()[0].split()]
+    killed = subprocess.run([sys.executable, "-c", program], check=False, stdout=subprocess.PIPE)
+    orphans = [int(pid) for pid in killed.stdout.split()]
     assert len(orphans) == 2
-    _, alive = psutil.wait_procs([psutil.Process(p) for p in orphans if psutil.pid_exists(p)], 20)
-    assert alive == []
+    left = []
+    for orphan in orphans:
+        with suppress(psutil.NoSuchProcess):
+            left.append(psutil.Process(orphan))
+    _, alive = psutil.wait_procs(left, 20)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_a_worker_that_reads_loads_nothing_that_only_measuring_needs(smears: Path) -> None:

@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Milliseconds; a page that is right says so at once, if the machine has nothing else to do.
+expect.set_options(timeout=30_000)
 
 
 def chromium_path() -> str | None:
@@ -20,5 +22,7 @@ def chromium() -> Iterator[Browser]:
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=options)
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()

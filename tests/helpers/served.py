@@ -21,8 +21,9 @@ class Served:
         assert self.process.stderr
         self.address = self.process.stderr.readline().strip()
         where = urlsplit(self.address)
-        assert where.hostname == "127.0.0.1"
-        assert where.port
+        if where.hostname != "127.0.0.1" or not where.port:
+            self.kill()
+            raise AssertionError(self.address)
         self.port, self.token = where.port, where.path.split("/")[1]
 
     def ask(

@@ -143,7 +143,7 @@ def test_a_shard_that_goes_or_shrinks_while_scoring_costs_its_cells(
             (night / "night-1.tar").unlink()
             os.truncate(night / "night-2.tar", 512)
 
-    spoilt = bloodcell.score(night, tmp_path / "run", batch_size=1, progress=spoil)
+    spoilt = bloodcell.score(night, tmp_path / "run", batch_size=1, threads=1, progress=spoil)
     assert spoilt.about["rejected"]["missing"] > 0
     assert spoilt.about["rejected"]["truncated"] > 0
     assert spoilt.about["scored"] + sum(spoilt.about["rejected"].values()) == CELLS

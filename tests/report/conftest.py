@@ -56,7 +56,8 @@ def ward(
     return bloodcell.score(folder / "cells.csv", folder / "run", drawn_model)
 
 
-@pytest.fixture(scope="session")
+# Of each file its own: while one is open, nothing else of this process may run an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium without a window; skipped where there is none, required where CI=true."""
     if chromium_path() is None:

@@ -95,12 +95,12 @@ def test_pages_are_made_ahead_but_for_what_only_the_end_says(
     assert ["The same image twice" in page for page in pages] == [True, True, False]
 
 
-def mixed(smears: Path) -> Path:
+def mixed(smears: Path, target: Path) -> Path:
     """A manifest in which the patients take turns, so that none is whole before the last part."""
-    paths = sorted(str(path.relative_to(smears)) for path in smears.glob("*/*"))
+    paths = sorted(map(str, smears.glob("*/*")))
     table = pa.table({"path": paths, "patient": [f"p{row % 3}" for row in range(len(paths))]})
-    pq.write_table(table, smears / "mixed.parquet")
-    return smears / "mixed.parquet"
+    pq.write_table(table, target)
+    return target
 
 
 @pytest.mark.parametrize(("most_waiting", "images_ahead"), [(1000, 3), (20, 0)])
@@ -109,7 +109,7 @@ def test_patients_that_are_mixed_wait_up_to_a_bound(
     most_waiting: int, images_ahead: int,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(ahead, "_MOST_WAITING", most_waiting)
-    run = bloodcell.score(mixed(smears), tmp_path / "run")
+    run = bloodcell.score(mixed(smears, tmp_path / "mixed.parquet"), tmp_path / "run")
     assert len(there) == images_ahead
     assert contents(run) == written_at_the_end(run)
 

@@ -1,7 +1,6 @@
 """The report in a browser, served by `bloodcell review serve`: looked at, signed and applied."""
 
 import shutil
-import socket
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -16,24 +15,16 @@ from bloodcell.review.folder import reviewed_patients
 from bloodcell.verification import verify
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-    return port
-
-
 def test_a_draft_outlives_the_server(browser: Browser, run: bloodcell.Run, tmp_path: Path) -> None:
     own = bloodcell.open_run(shutil.copytree(run.folder, tmp_path / "run"))
-    port = free_port()
-    served, page = Served(own, port=port), browser.new_page()
+    served, page = Served(own), browser.new_page()
     try:
         page.goto(served.address)
         page.get_by_role("link", name="phantom-001").click()
         page.locator("#planned .cell").first.focus()
         page.keyboard.press("b")
         served.ended()
-        served = Served(own, port=port)
+        served = Served(own, port=served.port)
         page.get_by_role("button", name="Apply answers").click()
         expect(page.locator("#save-said")).to_contain_text("open the address that it printed")
         expect(page.get_by_label("Reviewer")).to_be_focused()  # there is no name

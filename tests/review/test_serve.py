@@ -3,11 +3,11 @@
 import ctypes
 import json
 import signal
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from socket import create_connection, socket
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +18,7 @@ import bloodcell
 from bloodcell.cli import main
 from bloodcell.review.answers import LARGEST_FILE, as_json
 from bloodcell.review.folder import reviewed_patients
-from bloodcell.review.server import ReviewServer
+from bloodcell.review.server import _SLOWEST_S, ReviewServer
 from bloodcell.verification import verify
 
 FIRST = "phantom-000"
@@ -56,12 +56,19 @@ def test_the_report_is_shown_and_what_is_saved_is_applied(
 
 
 def test_a_signal_that_another_thread_gets_ends_it_too(served: Served) -> None:
-    assert served.ask("GET", "index.html")[0].status == 200
+    # Nothing is asked before: a request's own thread might be gone when it is signalled.
     process = served.process.pid
     others = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
     others.remove(process)
     assert ctypes.CDLL(None).tgkill(process, max(others), signal.SIGTERM) == 0
     assert served.process.wait(timeout=60) == 0
+
+
+def test_a_connection_on_which_nothing_is_asked_holds_nothing_up(served: Served) -> None:
+    with create_connection(("127.0.0.1", served.port)):
+        assert served.ask("GET", "index.html")[0].status == 200  # taken in order: it is there
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(timeout=_SLOWEST_S / 2) == 0
 
 
 def test_without_the_token_nothing_is_shown_or_applied(
@@ -115,13 +122,13 @@ def test_a_request_that_comes_a_byte_at_a_time_comes_to_an_end(
         others.submit(server.serve_forever)
         try:
             address = "127.0.0.1", server.server_port
-            with socket.create_connection(address, timeout=0.05) as client:
+            with create_connection(address, timeout=0.05) as client:
                 wait_for_the_end(client)
         finally:
             server.shutdown()
 
 
-def wait_for_the_end(client: socket.socket) -> None:
+def wait_for_the_end(client: socket) -> None:
     """Send a byte of a request whenever nothing comes back."""
     for _ in range(200):
         try:
@@ -162,7 +169,7 @@ def test_what_is_too_long_or_without_a_length_is_not_read(served: Served) -> Non
 def test_it_listens_on_this_machine_alone_and_says_so_if_the_port_is_taken(
     served: Served, own_run: bloodcell.Run
 ) -> None:
-    with socket.socket() as other, pytest.raises(OSError, match="refused"):
+    with socket() as other, pytest.raises(OSError, match="refused"):
         other.connect(("127.0.0.2", served.port))
     words = ["review", "serve", str(own_run.folder), "--port", str(served.port)]
     refused = CliRunner().invoke(main, words)
