@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from bloodcell.bench.checks import CUT_ELSEWHERE, require, require_equal
-from bloodcell.bench.sample import Subject, in_order
+from bloodcell.bench.sample import Subject
 from bloodcell.bench.stages import decode_stage, network_stage, read_stage
 from bloodcell.bench.statistics import rounded_spread
 from bloodcell.bench.timing import Numbered, Stage, Work, time_stage, timed_passes
 from bloodcell.engine.backends.contract import CPU, Choice
-from bloodcell.engine.batches import ScoreBatch
+from bloodcell.engine.batches import ScoreBatch, joined_scores
 from bloodcell.engine.lanes import open_lanes
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream
@@ -60,8 +60,9 @@ def against_cpu(subject: Subject) -> dict[str, Any]:
     opened = open_lanes(replace(subject.setup, choice=choice, batch_size=None))
     rows = pa.concat_tables(subject.sample.tables).slice(0, _COMPARED_CELLS)
     encoded = read_files(subject.setup.root, batches_of(rows, opened.batch_size))
-    expected = in_order(score_stream(encoded, opened.lanes)).probabilities
-    scored = in_order(subject.sample.scores).probabilities[: len(expected)]
+    count = subject.setup.network.class_count
+    expected = joined_scores(score_stream(encoded, opened.lanes), count).probabilities
+    scored = joined_scores(subject.sample.scores, count).probabilities[: len(expected)]
     return {
         "cells": len(expected),
         "same_class": round(float((scored.argmax(axis=1) == expected.argmax(axis=1)).mean()), 4),

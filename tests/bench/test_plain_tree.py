@@ -114,7 +114,7 @@ def test_with_a_driver_alone_gpu_check_passes_and_says_what_was_skipped_and_why(
 ) -> None:
     environment = environment | {"LD_LIBRARY_PATH": str(driver)}
     done = run(environment, tmp_path, tree / "benchmarks" / "gpu", "--only", "tests")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (tree / "benchmarks" / "results").iterdir()
     written = json.loads(path.read_text())
     shutil.rmtree(path.parent)

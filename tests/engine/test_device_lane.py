@@ -26,13 +26,12 @@ from helpers.tiny_onnx import CLASSES, tiny_onnx
 
 import bloodcell
 from bloodcell._core import REASONS
-from bloodcell.bench.sample import in_order
 from bloodcell.engine import device_decode
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.contract import PENDING, Choice, Network, Part
 from bloodcell.engine.backends.onnxruntime import OnnxRuntimeBackend
 from bloodcell.engine.backends.tensorrt import PlanOptions, TensorRTBackend
-from bloodcell.engine.batches import EncodedBatch, ScoreBatch
+from bloodcell.engine.batches import EncodedBatch, ScoreBatch, joined_scores
 from bloodcell.engine.decode import Decoder, Graph
 from bloodcell.engine.device_decode import DeviceDecoder
 from bloodcell.engine.device_lane import DeviceLane
@@ -143,7 +142,7 @@ def test_any_number_of_decoders_feeds_one_network_to_the_same_bytes(
             for _ in range(lane_count)
         ]
         encoded = read_files(smears, batches_of(rows, cells))
-        results.append(in_order(score_stream(encoded, lanes)))
+        results.append(joined_scores(score_stream(encoded, lanes), CLASSES))
     for other in results[1:]:
         np.testing.assert_array_equal(other.reasons, results[0].reasons)
         np.testing.assert_array_equal(other.probabilities, results[0].probabilities)
