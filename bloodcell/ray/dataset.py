@@ -42,7 +42,8 @@ def score_dataset(
     through. New ones are as in ``cells/``: ``status``, ``reason``, ``class``,
     ``blast_probability``, ``probabilities``, ``digest``, ``stained``; a row's do not depend on the
     others. ``concurrency``: actors, as ``map_batches`` takes it, each with ``threads`` CPUs and
-    ``gpus`` GPUs; ``batch_size``: rows an actor is given at once.
+    ``gpus`` GPUs: a pair (least, most), or a number, which waits until there is room for all;
+    ``batch_size``: rows an actor is given at once.
 
     The model is loaded here and travels with the job. An image that ends a decoder ends its actor:
     the gate before it lets through what no decoder is known to crash on, and a run by ``score``
