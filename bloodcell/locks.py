@@ -123,11 +123,36 @@ def _claim(path: Path) -> None:
     """Make the holder's file, in place of one whose process is gone; else RunError."""
     if path.exists():
         _clear(path)
+    _make(path, json.dumps(asdict(Holder.own())).encode())
+
+
+def _make(path: Path, content: bytes) -> None:
+    """Make the file, there whole or not at all; RunError if there is one."""
+    beside = path_beside(path)
     try:
-        with path.open("x") as file:
-            json.dump(asdict(Holder.own()), file)
+        beside.write_bytes(content)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            raise
+        except OSError:  # as where there are no hard links
+            _make_in_steps(path, content)
     except FileExistsError as error:
         raise _in_use(path) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _make_in_steps(path: Path, content: bytes) -> None:
+    """Make the file, then write to it; FileExistsError if another process took the place of it.
+
+    Who is held up between the two for long is taken to be killed, and finds out here.
+    """
+    with path.open("xb") as file:
+        file.write(content)
+    if _holder_of(path) != Holder.read(content):
+        raise FileExistsError(path)
 
 
 def _clear(path: Path) -> None:
@@ -137,10 +162,12 @@ def _clear(path: Path) -> None:
     aside = path_beside(path)
     with suppress(FileNotFoundError):
         path.rename(aside)
-        if _holder_of(aside) != holder:  # another process was quicker to take it over
-            aside.rename(path)
-            raise _in_use(path)
-        aside.unlink()
+        try:
+            if _holder_of(aside) != holder:  # another process was quicker to take it over
+                _make(path, aside.read_bytes())  # not over what a third one has made meanwhile
+                raise _in_use(path)
+        finally:
+            aside.unlink()
 
 
 def _holder_of(path: Path) -> Holder | None:

@@ -76,6 +76,7 @@ async def _serve(
         await over_http.stop()
         if engine is not None:
             await asyncio.to_thread(engine.close, cancel=True)
+            service.patients.close()
         service.regions.unregister("")
     if service.error is not None:
         raise service.error

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ class OpenPatients:
 
     def __init__(self) -> None:
         self._open: set[str] = set()
-        self._finishing: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self._finishing: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        # Not the loop's own few: all else that blocks would wait for those patients' cells. A
+        # thread is made where all wait, and no more wait than cells are without a result.
+        self._threads = ThreadPoolExecutor(MOST_OPEN, "bloodcell-finish")
 
     def __len__(self) -> int:
         return len(self._open)
@@ -48,15 +52,19 @@ class OpenPatients:
         """
         if name in self._finishing:
             raise invalid(f"patient {name!r} is being finished already")
-        task = asyncio.create_task(asyncio.to_thread(engine.finish, name))
-        self._finishing[name] = task
-        task.add_done_callback(partial(self._finished, name))
-        return await asyncio.shield(task)
+        end = asyncio.get_running_loop().run_in_executor(self._threads, engine.finish, name)
+        self._finishing[name] = end
+        end.add_done_callback(partial(self._finished, name))
+        return await asyncio.shield(end)
 
-    def _finished(self, name: str, task: "asyncio.Task[dict[str, Any]]") -> None:
+    def close(self) -> None:
+        """End the threads; once the engine is closed none of them waits for a cell."""
+        self._threads.shutdown()
+
+    def _finished(self, name: str, end: "asyncio.Future[dict[str, Any]]") -> None:
         del self._finishing[name]
         # Also takes note of the error that nobody may be there for.
-        if not task.cancelled() and task.exception() is None:
+        if not end.cancelled() and end.exception() is None:
             self._open.discard(name)
 
 

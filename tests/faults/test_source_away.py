@@ -179,7 +179,7 @@ def test_a_file_system_that_fails_is_told_from_a_file_that_fails(
         inject = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
         program = [sys.executable, "-c", READ, share / "phantom-000", *only]
         words = [strace, "-f", "-o", os.devnull, *inject, *paths, *program]
-        return subprocess.run(words, check=False, capture_output=True, text=True)
+        return subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
 
     of_one = read(names[2], only=names[2:3])
     assert of_one.stdout.split() == ["2"], of_one.stderr
@@ -220,7 +220,9 @@ def test_a_range_of_a_shard_that_cannot_be_read_costs_one_cell(
         words = [strace, "-f", "-o", os.devnull, *inject, "-P", shard, *program]
         path = str(Path(__file__).parents[1])
         env = os.environ | {"PYTHONPATH": path}
-        return subprocess.run(words, check=False, capture_output=True, text=True, env=env)
+        return subprocess.run(
+            words, check=False, capture_output=True, text=True, env=env, timeout=120
+        )
 
     alone = read("3")
     assert alone.stdout.split() == ["0", "0", "2", "0", "0"], alone.stderr

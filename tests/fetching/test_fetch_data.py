@@ -28,7 +28,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download_module, "_FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(download_module, "_SILENCE_S", 0.4)
+    monkeypatch.setattr(download_module, "_SILENCE_S", 20)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
@@ -183,7 +183,10 @@ def test_what_is_not_there_is_refused_at_once(site: Site, tmp_path: Path) -> Non
     assert site.answers == [404]
 
 
-def test_what_may_pass_is_tried_again(site: Site, tmp_path: Path) -> None:
+def test_what_may_pass_is_tried_again(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "_SILENCE_S", 1)
     site.failures, site.silent = [503, 429], 1
     assert fetch(tmp_path, addresses(tmp_path, site), "--run").exit_code == 0
     assert site.answers == [503, 429, 200]
@@ -197,9 +200,12 @@ def test_five_tries_without_a_byte_are_enough(site: Site, tmp_path: Path) -> Non
     assert site.answers == [503] * 5
 
 
-def test_a_slow_server_is_waited_for(site: Site, tmp_path: Path) -> None:
+def test_a_slow_server_is_waited_for(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Longer in all than the silence that is borne.
-    site.content, site.pause_s = CONTENT[:10_240], 0.06
+    monkeypatch.setattr(download_module, "_SILENCE_S", 2)
+    site.content, site.pause_s = CONTENT[:10_240], 0.25
     assert fetch(tmp_path, addresses(tmp_path, site), "--run").exit_code == 0
     assert site.answers == [200]
 

@@ -56,7 +56,6 @@ def decode_as_marked(patience_s: float) -> None:
     from bloodcell.engine import watchdog
     from bloodcell.engine.decode import Decoder, Encoded
 
-    watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = patience_s, 0.1
     decode = Decoder.decode
 
     def obeying(self: Decoder, encoded: Encoded) -> object:
@@ -64,7 +63,10 @@ def decode_as_marked(patience_s: float) -> None:
             _, mark, what = image[-40:].tobytes().partition(_MARK)
             if mark or _heap_is_damaged:
                 _do(what.decode())
-        return decode(self, encoded)
+        decoded = decode(self, encoded)
+        # The first call, of an image without a mark, loads what decodes and may take its time.
+        watchdog._PATIENCE_S, watchdog._PATIENCE_PER_CELL_S = patience_s, 0.1
+        return decoded
 
     Decoder.decode = obeying  # type: ignore[method-assign, assignment]
 

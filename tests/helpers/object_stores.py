@@ -38,13 +38,15 @@ class Proxy:
 
     target: str
     throttled: float = 0.0
-    """The share of requests, drawn at random, that is answered by 503; so are the next three."""
+    """The share of requests, drawn at random, that is answered by 503."""
     broken: float = 0.0
-    """By 500."""
+    """The share that is answered by 500, drawn so too, as are the next two."""
     cut: float = 0.0
     """Without an answer: the connection is cut."""
     short: float = 0.0
     """With half the body, and then a cut."""
+    most_running: float = math.inf
+    """Requests for one path that are spoiled one after another, so that chance refuses none."""
     refusal: int = 0
     """The status, if there is one, by which Google's store would refuse every request."""
     latency_s: float = 0.0
@@ -62,25 +64,30 @@ class Proxy:
     address: str = ""
     session: aiohttp.ClientSession | None = None
     _random: random.Random = field(default_factory=lambda: random.Random(1))
+    _running: Counter[str] = field(default_factory=Counter)
+    """How often the last requests for a path were spoiled running."""
 
     def steady(self) -> None:
         """Spoil nothing any more, and count anew."""
         self.throttled = self.broken = self.cut = self.short = self.latency_s = 0.0
         self.is_down, self.down_after, self.refusal = False, None, 0
+        self.most_running = math.inf
         self.bytes_sent = 0
         self.requests.clear()
         self.spoiled.clear()
+        self._running.clear()
         self._random.seed(1)
 
     def unsteady(self, share: float) -> None:
         """Spoil ``share`` of the requests, a quarter of them each way."""
         self.throttled = self.broken = self.cut = self.short = share / 4
+        self.most_running = 5
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         self.requests[_kind_of(request)] += 1
         if self.down_after is not None and self.requests.total() > self.down_after:
             self.is_down = True
-        how = "down" if self.is_down else self._how()
+        how = "down" if self.is_down else self._how(request.raw_path)
         if self.latency_s:
             await asyncio.sleep(self.latency_s)
         if how:
@@ -132,12 +139,14 @@ class Proxy:
         await passed.write_eof()
         return passed
 
-    def _how(self) -> str:
+    def _how(self, path: str) -> str:
         drawn = self._random.random()
         for name in ("throttled", "broken", "cut", "short"):
             drawn -= getattr(self, name)
-            if drawn < 0:
+            if drawn < 0 and self._running[path] < self.most_running:
+                self._running[path] += 1
                 return name
+        del self._running[path]
         return ""
 
 
@@ -173,8 +182,10 @@ def proxy_before(target: str) -> Iterator[Proxy]:
     thread.start()
     try:
         runner = asyncio.run_coroutine_threadsafe(begin(), loop).result()
-        yield proxy
-        asyncio.run_coroutine_threadsafe(end(runner), loop).result()
+        try:
+            yield proxy
+        finally:
+            asyncio.run_coroutine_threadsafe(end(runner), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ ACCOUNT = "devstoreaccount1"
 _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_")
 _START_S = 30.0
+_MOST_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -78,26 +79,24 @@ def served_google(scratch: Path) -> Iterator[OtherStore]:
     import requests
 
     program = next((Path(where.origin).parent / "vendor/fake-gcs-server/bin").iterdir())
-    port = _free_port()
     words = [program, "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1"]
-    words += ["-port", str(port), "-log-level", "error"]
-    direct = f"http://127.0.0.1:{port}"
-    objects = f"{direct}/storage/v1/b/{BUCKET}/o"
-
-    def put(key: str, body: bytes) -> None:
-        uploads = f"{direct}/upload/storage/v1/b/{BUCKET}/o"
-        asked = {"uploadType": "media", "name": key}
-        requests.post(uploads, params=asked, data=body).raise_for_status()
-
-    def names_of(prefix: str) -> list[str]:
-        items = requests.get(objects, params={"prefix": prefix}).json().get("items", [])
-        return [item["name"] for item in items]
-
-    def get(key: str) -> bytes:
-        return requests.get(f"{objects}/{quote(key, safe='')}?alt=media").content
-
+    words += ["-log-level", "error", "-port"]
     environment = {"NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": str(scratch)}
-    with _running(words, port, scratch), proxy_before(direct) as proxy:
+    with _running(words, scratch) as direct, proxy_before(direct) as proxy:
+        objects = f"{direct}/storage/v1/b/{BUCKET}/o"
+
+        def put(key: str, body: bytes) -> None:
+            uploads = f"{direct}/upload/storage/v1/b/{BUCKET}/o"
+            asked = {"uploadType": "media", "name": key}
+            requests.post(uploads, params=asked, data=body).raise_for_status()
+
+        def names_of(prefix: str) -> list[str]:
+            items = requests.get(objects, params={"prefix": prefix}).json().get("items", [])
+            return [item["name"] for item in items]
+
+        def get(key: str) -> bytes:
+            return requests.get(f"{objects}/{quote(key, safe='')}?alt=media").content
+
         requests.post(f"{direct}/storage/v1/b", json={"name": BUCKET}).raise_for_status()
         with _environment(environment | {"STORAGE_EMULATOR_HOST": proxy.address}):
             yield OtherStore("gs", proxy, put, names_of, get)
@@ -112,12 +111,10 @@ def served_azure(scratch: Path) -> Iterator[OtherStore]:
         pytest.skip("no azurite-blob on the PATH, nor at $BLOODCELL_AZURITE")
     from azure.storage.blob import BlobServiceClient
 
-    port = _free_port()
-    words = [program, "--blobPort", str(port), "--inMemoryPersistence", "--silent"]
-    words += ["--skipApiVersionCheck", "--disableTelemetry"]
-    direct = f"http://127.0.0.1:{port}"
+    words = [program, "--inMemoryPersistence", "--silent"]
+    words += ["--skipApiVersionCheck", "--disableTelemetry", "--blobPort"]
     with (
-        _running(words, port, scratch),
+        _running(words, scratch) as direct,
         proxy_before(direct) as proxy,
         BlobServiceClient.from_connection_string(connection(direct)) as service,
         service.get_container_client(BUCKET) as container,
@@ -145,22 +142,31 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(words: list[Any], port: int, folder: Path) -> Iterator[None]:
-    """A program in ``folder`` that takes connections at ``port``, for the length of a block."""
-    with subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL) as program:
-        try:
-            began = time.monotonic()
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except ConnectionRefusedError:
-                    assert program.poll() is None, f"{words[0]} ended"
-                    assert time.monotonic() - began < _START_S, f"{words[0]} does not answer"
-                    time.sleep(0.05)
-            yield
-        finally:
-            program.terminate()
+def _running(words: list[Any], folder: Path) -> Iterator[str]:
+    """A program in ``folder`` whose last word is a port, for the length of a block; its address."""
+    for _ in range(_MOST_STARTS):
+        port = _free_port()
+        command = [*words, str(port)]
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as program:
+            try:
+                if _answers(program, port):
+                    yield f"http://127.0.0.1:{port}"
+                    return
+            finally:
+                program.terminate()
+    raise AssertionError(f"{words[0]} ended")
+
+
+def _answers(program: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Wait until it does; False if it has ended, as where another one was quicker at the port."""
+    began = time.monotonic()
+    while program.poll() is None:
+        with suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return program.poll() is None
+        assert time.monotonic() - began < _START_S, "it does not answer"
+        time.sleep(0.05)
+    return False
 
 
 @contextmanager

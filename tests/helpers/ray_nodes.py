@@ -9,6 +9,21 @@ from typing import Any
 
 _OBJECT_STORE_BYTES = 80 << 20
 _MOST_STARTS = 4
+_HOLD = """
+import time
+from bloodcell.store import RunStore
+from bloodcell.terminal import stop_requested
+
+write_part = RunStore.write_part
+
+def write_and_wait(*given):
+    write_part(*given)
+    until_s = time.monotonic() + 120
+    while not stop_requested.is_set() and time.monotonic() < until_s:
+        time.sleep(0.01)
+
+RunStore.write_part = write_and_wait
+"""
 _STARTED = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
 
@@ -39,15 +54,24 @@ class Nodes:
 
     def _add(self, **options: Any) -> Any:
         for _ in range(_MOST_STARTS - 1):
+            before = set(self._cluster.worker_nodes)
             # On a busy machine a node may not be up within the 30 s that Ray gives it.
             with suppress(Exception):
                 return self._cluster.add_node(object_store_memory=_OBJECT_STORE_BYTES, **options)
+            # It may be up later, as one too many.
+            for late in self._cluster.worker_nodes - before:
+                self.kill(late)
         return self._cluster.add_node(object_store_memory=_OBJECT_STORE_BYTES, **options)
 
 
-def started_command(*words: str | Path, rows_per_part: int) -> "subprocess.Popen[str]":
-    """``bloodcell WORDS`` in a process of its own, with smaller parts."""
-    program = (
+def started_command(
+    *words: str | Path, rows_per_part: int, is_held: bool = False
+) -> "subprocess.Popen[str]":
+    """``bloodcell WORDS`` in a process of its own, with smaller parts.
+
+    ``is_held``: once it has written a part, it waits until it is asked to stop.
+    """
+    program = (_HOLD if is_held else "") + (
         f"import sys; from bloodcell import scoring; scoring.ROWS_PER_PART = {rows_per_part};"
         f"sys.argv = {['bloodcell', *map(str, words)]};"
         "from bloodcell.__main__ import main; main()"

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,8 +16,12 @@ from urllib.request import urlopen
 
 import numpy as np
 
+_LONGEST_S = 60
+
 
 class ServedEngine:
+    """Of a ``with`` block, it is killed at the end if it has not ended by then."""
+
     def __init__(self, *options: str | Path, before: tuple[str, ...] = (), **popen: Any) -> None:
         """``before``: words of a program that runs it."""
         words = [sys.executable, "-m", "bloodcell", "serve", "--grpc-port", "0", "--http-port", "0"]
@@ -28,20 +33,32 @@ class ServedEngine:
         assert self.process.stderr
         self.said = self.process.stderr.readline()
         found = re.fullmatch(r"serving (\S+): gRPC \S+:(\d+), HTTP \S+:(\d+)\n", self.said)
-        assert found, self.said + self.process.stderr.read()
+        if found is None:
+            os.killpg(self.process.pid, signal.SIGKILL)  # it would keep its standard error open
+            raise AssertionError(self.said + self.process.communicate()[1])
         self.model = found[1]
         # Decoders say on standard error what they think of images; a full pipe would stop them.
         self._rest = ThreadPoolExecutor(1).submit(self.process.stderr.read)
         self.ports = {"grpc": int(found[2]), "http": int(found[3])}
 
+    def __enter__(self) -> "ServedEngine":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.kill()
+
     def client(self, protocol: str, **options: Any) -> Any:
         """tritonclient's."""
         module = client_module(protocol)
-        return module.InferenceServerClient(f"127.0.0.1:{self.ports[protocol]}", **options)
+        client = module.InferenceServerClient(f"127.0.0.1:{self.ports[protocol]}", **options)
+        if protocol == "grpc":  # the other one waits no longer by itself
+            client.infer = partial(client.infer, client_timeout=_LONGEST_S)
+        return client
 
     def metrics(self) -> dict[str, float]:
         """Values by name and labels."""
-        with urlopen(f"http://127.0.0.1:{self.ports['http']}/metrics") as answer:
+        address = f"http://127.0.0.1:{self.ports['http']}/metrics"
+        with urlopen(address, timeout=_LONGEST_S) as answer:
             text = answer.read().decode()
         return {
             name: float(value)
@@ -57,7 +74,11 @@ class ServedEngine:
         """Exit status, output and what was said, once it has ended."""
         assert self.process.stdout
         with self.process:
-            status = self.process.wait(timeout=60)
+            try:
+                status = self.process.wait(_LONGEST_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)  # leaving this block waits for it
+                raise
             return status, self.process.stdout.read(), self._rest.result()
 
     def kill(self) -> None:
@@ -98,7 +119,7 @@ def patient_input(protocol: str, name: str) -> Any:
 
 def until(is_so: Callable[[], bool]) -> None:
     """Wait for what has to come; a minute at most."""
-    end_s = time.monotonic() + 60
+    end_s = time.monotonic() + _LONGEST_S
     while not is_so():
         assert time.monotonic() < end_s
         time.sleep(0.02)

@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         site.before_each()
         if site.silent:
             site.silent -= 1
-            time.sleep(1)
+            time.sleep(10)
             return
         if site.failures:
             self._say(site.failures.pop(0), {"Content-Length": "0"})

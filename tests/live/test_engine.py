@@ -249,8 +249,9 @@ def test_nothing_is_left_of_it(tiny: Path, tmp_path: Path, backend: str) -> None
         pytest.skip(why_not)
     command = [sys.executable, "-c", PROGRAM, str(tiny), backend]
     done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False
-    )
+        command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False,
+        timeout=300,
+    )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 

@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError, Future, wait
 import numpy as np
 import pytest
 from helpers.live_cells import HeldLane, held_lanes
+from helpers.served_engine import until
 
 import bloodcell
 from bloodcell.live import engine as live_engine
@@ -58,6 +59,7 @@ def test_free_lanes_share_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     lanes = HeldLane(), HeldLane()
     monkeypatch.setattr(live_engine, "open_lanes", held_lanes(*lanes, batch_size=8, pass_cells=4))
     with opened(max_delay_ms=LONG_MS) as engine:
+        until(lambda: engine._waiting._free_lanes == 2)
         futures = [engine.submit(IMAGE, patient="A") for _ in range(8)]
         assert all(lane.taken.acquire(timeout=20) for lane in lanes)
         for lane in lanes:
@@ -118,7 +120,7 @@ def test_a_cell_that_finds_no_room_by_its_deadline_has_expired(lane: HeldLane) -
 
 def test_a_missed_deadline_is_told_at_once_and_the_cell_not_counted(lane: HeldLane) -> None:
     with opened() as engine:
-        with_lane = engine.submit(IMAGE, patient="A", deadline_s=0.3)
+        with_lane = engine.submit(IMAGE, patient="A", deadline_s=2)
         assert lane.taken.acquire(timeout=20)
         waiting = engine.submit(IMAGE, patient="A", deadline_s=0.05)
         in_time = engine.submit(IMAGE, patient="A", deadline_s=100)
@@ -197,7 +199,8 @@ def test_leaving_by_an_error_cancels_what_waits(lane: HeldLane) -> None:
             futures.append(engine.submit(IMAGE, patient="A"))
             assert lane.taken.acquire(timeout=20)
             futures.extend(engine.submit(IMAGE, patient="A") for _ in range(8))
-            threading.Timer(0.1, lane.go.set).start()
+            # The others are cancelled before the last one.
+            futures[-1].add_done_callback(lambda _: lane.go.set())
             raise ZeroDivisionError
 
     futures: list[Future[bloodcell.CellResult]] = []

@@ -22,13 +22,16 @@ def test_nodes_score_to_the_bytes_of_one_process(
 ) -> None:
     told: list[int] = []
     on_ray = bloodcell.score(
-        smears, tmp_path / "run", on="ray", progress=lambda done, _cells: told.append(done)
-    )
+        smears, tmp_path / "run", on="ray", batch_size=4,
+        progress=lambda done, _cells: told.append(done),
+    )  # fmt: skip
     assert digests(on_ray.folder) == digests(run.folder)
     assert on_ray.record.job == run.record.job
     session = on_ray.record.session
     assert session is not None
-    assert (session.cells, session.lanes) == (CELLS, 2)
+    assert session.cells == CELLS
+    # It begins without a node on which Ray is slow to place an actor.
+    assert session.lanes in (1, 2)
     assert max(told) == CELLS
     # By batches, and not by parts.
     assert any(done % ROWS_PER_PART for done in told[:-1]) or len(set(told)) > 3
@@ -61,7 +64,7 @@ def test_ctrl_c_stops_in_good_order_and_a_killed_driver_resumes(
             assert time.monotonic() < until_s
             time.sleep(0.01)
 
-    with started_command(*words, rows_per_part=ROWS_PER_PART) as stopped:
+    with started_command(*words, rows_per_part=ROWS_PER_PART, is_held=True) as stopped:
         wait_for_parts(1)
         stopped.send_signal(signal.SIGINT)
         _, said = stopped.communicate(timeout=60)

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,6 +135,72 @@ def test_the_file_of_another_host_is_named_with_what_to_do(tmp_path: Path) -> No
         held(tmp_path),
     ):
         pass
+
+
+@pytest.mark.usefixtures("without_locks")
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_that_claim_at_once_one_writes_however_slow_the_other_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """Another host's process comes, and waits its time, in the middle of this one's claim."""
+    stack, came, holding = ExitStack(), list[str](), list[str]()
+    real_link, real_open = os.link, Path.open
+
+    def claim(host: str) -> None:
+        with suppress(RunError), monkeypatch.context() as patch:
+            patch.setattr(socket, "gethostname", lambda: host)
+            stack.enter_context(held(tmp_path))
+            holding.append(host)
+
+    def let_another_come() -> None:
+        if not came:
+            came.append("another")
+            claim("another")
+
+    def link(*names: Path) -> None:
+        if not has_links:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        let_another_come()
+        real_link(*names)
+
+    def opened(path: Path, mode: str = "r", **options: Any) -> Any:
+        file = real_open(path, mode, **options)
+        if path.name == HOLDER and "x" in mode:
+            let_another_come()
+        return file
+
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(Path, "open", opened)
+    with stack:
+        claim("this")
+        assert came
+        assert len(holding) == 1
+        assert json.loads((tmp_path / HOLDER).read_text())["host"] == holding[0]
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_what_was_claimed_while_another_was_put_back_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_holder(tmp_path, begun="before another process had this number")
+    gone = json.loads((tmp_path / HOLDER).read_text())
+    quicker, third = (json.dumps(gone | {"host": host}) for host in ("quicker", "third"))
+    rename = Path.rename
+
+    def renamed(path: Path, to: Path) -> Path:
+        if path.name != HOLDER:
+            return rename(path, to)
+        path.write_text(quicker)
+        moved = rename(path, to)
+        path.write_text(third)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with pytest.raises(RunError, match="on third"), held(tmp_path):
+        pass
+    assert (tmp_path / HOLDER).read_text() == third
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """tritonclient, which no one here wrote, asks everything; what it gets is what `score` gives."""
 
 import json
+import os
 import threading
 from pathlib import Path
 from queue import SimpleQueue
@@ -130,10 +131,11 @@ def test_shared_memory_is_read_and_written(
 ) -> None:
     client, module = served.client(protocol), client_module(protocol)
     size = pixels.nbytes + 64
-    region = memory.create_shared_memory_region("cells", f"/bloodcell-test-{protocol}", size)
+    name = f"/bloodcell-test-{protocol}-{os.getpid()}"
+    region = memory.create_shared_memory_region("cells", name, size)
     try:
         memory.set_shared_memory_region(region, [pixels])
-        client.register_system_shared_memory("cells", f"/bloodcell-test-{protocol}", size)
+        client.register_system_shared_memory("cells", name, size)
         status = client.get_system_shared_memory_status("cells")
         assert "cells" in str(status)
         tensor = module.InferInput("image", pixels.shape, "UINT8")

@@ -6,13 +6,18 @@ import socket
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.live_cells import HeldLane, held_lanes
 from helpers.served_engine import (
     ServedEngine,
     client_module,
@@ -24,6 +29,8 @@ from tritonclient.utils import InferenceServerException
 
 from bloodcell.engine.decode import Decoder
 from bloodcell.errors import EngineError
+from bloodcell.live import engine as live_engine
+from bloodcell.server import life
 from bloodcell.server.life import Options, serve
 from bloodcell.server.limits import Limits
 
@@ -31,24 +38,25 @@ PIXELS = np.zeros((1, 32, 32, 3), np.uint8)
 
 
 def test_what_was_taken_is_answered_before_it_ends(tiny: Path) -> None:
-    options = ("--model", tiny, "--backend", "torch", "--max-delay-ms", "6000")
-    server = ServedEngine(*options)
-    client, answers = server.client("grpc"), SimpleQueue[Any]()
-    asked = [pixels_input("grpc", PIXELS)]
-    client.async_infer(
-        "tiny", asked, lambda result, error: answers.put((result, error)),
-        parameters={"patient": "P"},
-    )  # fmt: skip
-    until(lambda: server.metrics()["bloodcell_cells_without_result"] == 1)
-    server.process.send_signal(signal.SIGTERM)
-    until(lambda: not is_ready(server))
-    with pytest.raises(InferenceServerException) as caught:
-        client.infer("tiny", asked)
-    assert caught.value.status() == "StatusCode.UNAVAILABLE"
-    result, error = answers.get(timeout=60)
-    assert error is None
-    assert result.as_numpy("status").tolist() == [b"scored"]
-    status, out, said = server.result()
+    # All that is asked of it until it ends is asked while the cell waits for others.
+    options = ("--model", tiny, "--backend", "torch", "--max-delay-ms", "15000")
+    with ServedEngine(*options) as server:
+        client, answers = server.client("grpc"), SimpleQueue[Any]()
+        asked = [pixels_input("grpc", PIXELS)]
+        client.async_infer(
+            "tiny", asked, lambda result, error: answers.put((result, error)),
+            parameters={"patient": "P"},
+        )  # fmt: skip
+        until(lambda: server.metrics()["bloodcell_cells_without_result"] == 1)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: not is_ready(server))
+        with pytest.raises(InferenceServerException) as caught:
+            client.infer("tiny", asked)
+        assert caught.value.status() == "StatusCode.UNAVAILABLE"
+        result, error = answers.get(timeout=60)
+        assert error is None
+        assert result.as_numpy("status").tolist() == [b"scored"]
+        status, out, said = server.result()
     assert (status, said) == (0, "")
     assert '"patients not finished": 1' in out
 
@@ -56,32 +64,32 @@ def test_what_was_taken_is_answered_before_it_ends(tiny: Path) -> None:
 def is_ready(server: ServedEngine) -> bool:
     try:
         return bool(server.client("http").is_server_ready())
-    except OSError:
+    except (OSError, HTTPException):  # which of both, says how far its end has come
         return False
 
 
 def test_nothing_that_is_shown_names_a_patient_and_an_open_stream_holds_no_server(
     tiny: Path,
 ) -> None:
-    server = ServedEngine("--model", tiny, "--backend", "onnxruntime", "-v")
-    for protocol in ("grpc", "http"):
-        client = server.client(protocol)
-        asked = [pixels_input(protocol, PIXELS)]
-        client.infer("tiny", asked, parameters={"patient": "Fernandez"})
-        client.infer("patients", [patient_input(protocol, "Fernandez")])
-        with pytest.raises(InferenceServerException, match="Okonkwo"):
-            client.infer("patients", [patient_input(protocol, "Okonkwo")])
-    with socket.create_connection(("127.0.0.1", server.ports["http"])) as raw:
-        raw.sendall(b"Fernandez Okonkwo\r\n\r\n")
-        assert raw.recv(1000)
-    streaming, answers = server.client("grpc"), SimpleQueue[Any]()
-    streaming.start_stream(lambda result, error: answers.put((result, error)))
-    streaming.async_stream_infer(
-        "tiny", [pixels_input("grpc", PIXELS)], parameters={"patient": "Fernandez"}
-    )
-    assert answers.get(timeout=60)[1] is None
-    metrics = str(server.metrics())
-    status, out, said = server.ended()
+    with ServedEngine("--model", tiny, "--backend", "onnxruntime", "-v") as server:
+        for protocol in ("grpc", "http"):
+            client = server.client(protocol)
+            asked = [pixels_input(protocol, PIXELS)]
+            client.infer("tiny", asked, parameters={"patient": "Fernandez"})
+            client.infer("patients", [patient_input(protocol, "Fernandez")])
+            with pytest.raises(InferenceServerException, match="Okonkwo"):
+                client.infer("patients", [patient_input(protocol, "Okonkwo")])
+        with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=60) as raw:
+            raw.sendall(b"Fernandez Okonkwo\r\n\r\n")
+            assert raw.recv(1000)
+        streaming, answers = server.client("grpc"), SimpleQueue[Any]()
+        streaming.start_stream(lambda result, error: answers.put((result, error)))
+        streaming.async_stream_infer(
+            "tiny", [pixels_input("grpc", PIXELS)], parameters={"patient": "Fernandez"}
+        )
+        assert answers.get(timeout=60)[1] is None
+        metrics = str(server.metrics())
+        status, out, said = server.ended()
     assert status == 0
     assert 'code="INVALID"' in metrics
     for text in (metrics, out, said):
@@ -128,28 +136,77 @@ def test_options_that_do_not_fit_are_told_in_a_line(tmp_path: Path) -> None:
         assert (status, says in said, said.count("\n")) == (1, True, 1), said
 
 
-def test_an_engine_that_fails_ends_the_server(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, so that the decoder can be made to fail once the server is ready."""
+@contextmanager
+def serving_here(tiny: Path, max_delay_ms: float) -> Iterator[tuple[Any, Future[Any]]]:
+    """A server in this process, so that its parts can be changed: a client, and its end."""
     lines, stop = SimpleQueue[str](), threading.Event()
     options = Options(
-        str(tiny), "onnxruntime", 1, "blood", "none", 0.0, "127.0.0.1", 0, 0, None, None, None,
-        Limits(10**6, 10, 10, None),
+        str(tiny), "onnxruntime", 1, "blood", "none", max_delay_ms, "127.0.0.1", 0, 0, None, None,
+        None, Limits(10**6, 100, 100, None),
     )  # fmt: skip
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(serve, options, stop, lines.put)
         try:
             (port,) = re.findall(r"gRPC 127\.0\.0\.1:(\d+)", lines.get(timeout=60))
-            monkeypatch.setattr(Decoder, "decode_batch", fail)
-            client = client_module("grpc").InferenceServerClient(f"127.0.0.1:{port}")
-            with pytest.raises(InferenceServerException, match="the GPU is lost") as caught:
-                client.infer("tiny", [pixels_input("grpc", PIXELS)])
-            assert caught.value.status() == "StatusCode.INTERNAL"
-            until(ended.done)
+            yield client_module("grpc").InferenceServerClient(f"127.0.0.1:{port}"), ended
         finally:
             stop.set()
-        with pytest.raises(EngineError, match="the GPU is lost"):
-            ended.result(timeout=60)
+
+
+def test_an_engine_that_fails_ends_the_server(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving_here(tiny, max_delay_ms=0.0) as (client, ended):
+        monkeypatch.setattr(Decoder, "decode_batch", fail)
+        with pytest.raises(InferenceServerException, match="the GPU is lost") as caught:
+            client.infer("tiny", [pixels_input("grpc", PIXELS)], client_timeout=60)
+        assert caught.value.status() == "StatusCode.INTERNAL"
+        until(ended.done)
+    with pytest.raises(EngineError, match="the GPU is lost"):
+        ended.result(timeout=60)
     assert EngineError.exit_status == 1
+
+
+def test_patients_whose_end_waits_for_cells_hold_up_no_others(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = HeldLane()
+    lane.go.set()
+    monkeypatch.setattr(live_engine, "open_lanes", held_lanes(lane, batch_size=99, pass_cells=99))
+    monkeypatch.setattr(life, "_LONGEST_DRAIN_S", 0.1)
+    # More than the threads that an event loop has for whatever blocks.
+    names = [str(number) for number in range(40)]
+    cell = [pixels_input("grpc", PIXELS)]
+    with serving_here(tiny, max_delay_ms=60_000.0) as (client, ended):
+
+        def says(model: str, asked: list[Any], **more: Any) -> str:
+            try:
+                client.infer(model, asked, client_timeout=20, **more)
+            except InferenceServerException as error:
+                return str(error)
+            return ""
+
+        def snapshot(name: str) -> str:
+            return says("patients", [patient_input("grpc", name)])
+
+        def is_being_finished(name: str) -> bool:
+            late = {"timeout": 1000, "parameters": {"patient": name}}
+            return "being finished" in says("tiny", cell, **late)
+
+        for name in names:
+            client.async_infer("tiny", cell, ignored, parameters={"patient": name})
+        for name in names:
+            until(lambda name=name: snapshot(name) == "")
+        for name in names:
+            asked = [patient_input("grpc", name)]
+            client.async_infer("patients", asked, ignored, parameters={"finish": True})
+        for name in names:
+            until(partial(is_being_finished, name))
+        assert snapshot(names[0]) == ""
+    with pytest.raises(EngineError, match="80 requests were not answered"):
+        ended.result(timeout=60)
+
+
+def ignored(**_answer: object) -> None:
+    pass
 
 
 def fail(*_: object, **_named: object) -> None:

@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -107,9 +108,9 @@ def test_metrics_want_the_token_too(guarded: ServedEngine, keys: Path) -> None:
     trusted = ssl.create_default_context(cafile=str(keys / "certificate.pem"))
     address = f"https://localhost:{guarded.ports['http']}/metrics"
     with pytest.raises(HTTPError, match="401"):
-        urlopen(address, context=trusted)
+        urlopen(address, context=trusted, timeout=60)
     asked = Request(address, headers=shown())
-    with urlopen(asked, context=trusted) as answer:
+    with urlopen(asked, context=trusted, timeout=60) as answer:
         assert b"bloodcell_requests_total" in answer.read()
 
 
@@ -142,7 +143,7 @@ def test_a_page_of_a_browser_is_not_answered(served: ServedEngine) -> None:
     for header in ("Origin", "Sec-Fetch-Site"):
         address = f"http://127.0.0.1:{served.ports['http']}/v2"
         with pytest.raises(HTTPError, match="403"):
-            urlopen(Request(address, headers={header: "null"}))
+            urlopen(Request(address, headers={header: "null"}), timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -206,14 +207,13 @@ def test_a_client_that_vanishes_takes_its_cells_with_it(waiting: ServedEngine) -
     until(lambda: waiting.metrics()["bloodcell_cells_without_result"] == 1)
     over_grpc.cancel()
     until(lambda: waiting.metrics()["bloodcell_cells_without_result"] == 0)
-    connection = HTTPConnection("127.0.0.1", waiting.ports["http"], timeout=60)
     body, length = client_module("http").InferenceServerClient.generate_request_body(
         [pixels_input("http", PIXELS)]
     )
     headers = {"Inference-Header-Content-Length": str(length)}
-    connection.request("POST", "/v2/models/tiny/infer", body, headers)
-    until(lambda: waiting.metrics()["bloodcell_cells_without_result"] == 1)
-    connection.close()
+    with closing(HTTPConnection("127.0.0.1", waiting.ports["http"], timeout=60)) as over_http:
+        over_http.request("POST", "/v2/models/tiny/infer", body, headers)
+        until(lambda: waiting.metrics()["bloodcell_cells_without_result"] == 1)
     until(lambda: waiting.metrics()["bloodcell_cells_without_result"] == 0)
     found = waiting.metrics()
     given_up = 'bloodcell_requests_total{call="ModelInfer",code="CANCELLED",protocol="%s"}'
@@ -221,11 +221,8 @@ def test_a_client_that_vanishes_takes_its_cells_with_it(waiting: ServedEngine) -
 
 
 def test_a_body_that_is_still_coming_counts_as_a_request(tiny: Path) -> None:
-    server = ServedEngine("--model", tiny, "--backend", "onnxruntime", "--max-requests", "1")
-    with socket.create_connection(("127.0.0.1", server.ports["http"])) as slow:
-        slow.sendall(
-            b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
-        )
+    options = ("--model", tiny, "--backend", "onnxruntime", "--max-requests", "1")
+    with ServedEngine(*options) as server:
         client = server.client("grpc")
 
         def is_refused() -> bool:
@@ -235,13 +232,22 @@ def test_a_body_that_is_still_coming_counts_as_a_request(tiny: Path) -> None:
                 return "1 requests are not answered yet" in str(error)
             return False
 
-        until(is_refused)
-    until(lambda: not is_refused())
-    server.kill()
+        with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=60) as slow:
+            slow.sendall(
+                b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+            )
+            # It is said by the step that takes the request, so that this one is the first.
+            assert slow.recv(100).startswith(b"HTTP/1.1 100 ")
+            slow.sendall(b"{")
+            assert is_refused()
+        until(lambda: not is_refused())
 
 
-def test_requests_are_bounded_in_number_and_rate() -> None:
+def test_requests_are_bounded_in_number_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
+        # By its clock the loop tells how fast they come; it waits for nothing here.
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 0.0)
         admission = Admission(Limits(1, requests=1, cells=1, requests_per_s=2.0))
         with admission.request(), pytest.raises(Refusal, match="1 requests are not answered") as at:
             admission.request().__enter__()

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -188,11 +189,11 @@ def test_bodies_that_are_no_request(served: ServedEngine) -> None:
         ),
     ]  # fmt: skip
     for body, headers, says in cases:
-        connection = http.client.HTTPConnection("127.0.0.1", served.ports["http"], timeout=60)
-        connection.request("POST", "/v2/models/tiny/infer", body, headers)
-        answer = connection.getresponse()
-        assert (answer.status, says in answer.read().decode()) == (400, True), (body[:60], says)
-        connection.close()
+        opened = http.client.HTTPConnection("127.0.0.1", served.ports["http"], timeout=60)
+        with closing(opened) as connection:
+            connection.request("POST", "/v2/models/tiny/infer", body, headers)
+            answer = connection.getresponse()
+            assert (answer.status, says in answer.read().decode()) == (400, True), (body[:60], says)
 
 
 def test_messages_that_are_no_request(served: ServedEngine) -> None:
