@@ -20,10 +20,10 @@ demo/cells: .venv/.scoring
 	rm -rf demo/cells
 	$(BIN)/bloodcell phantom demo/cells --patients 6 --cells 60 --format mixed
 
-# Each of the two processes on one thread of torch: more would wait for each other.
+# Each of the two processes on one thread of torch: more would wait for each other. They take files
+# in the order of tests/conftest.py.
 test: .venv/.testing check ctest
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	    --hypothesis-profile=ci --benchmark-disable
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --benchmark-disable
 
 # Debian's package, where there is no Chromium yet; that takes root.
 browser:

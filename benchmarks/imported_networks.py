@@ -81,10 +81,10 @@ def shaken(network: keras.Model) -> keras.Model:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("names", nargs="*", default=[*NETWORKS], metavar="NAME", choices=NETWORKS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NETWORKS))
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    for name in given.names:
+    for name in given.names or NETWORKS:
         kind, made = NETWORKS[name]
         path = given.folder / f"{name}.{kind}"
         keras.utils.set_random_seed(0)

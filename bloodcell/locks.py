@@ -77,9 +77,9 @@ def held(folder: Path) -> Iterator[None]:
     with lock:
         with writing(folder):
             has_lock = _lock(lock, folder)
-            stands_for_lock = not has_lock or (folder / HOLDER).exists()
-            if stands_for_lock:
-                _claim(folder / HOLDER)
+            holder = None if has_lock and not (folder / HOLDER).exists() else Holder.own()
+            if holder:
+                _claim(folder / HOLDER, holder)
         process_id = os.getpid()
         try:
             yield
@@ -87,12 +87,13 @@ def held(folder: Path) -> Iterator[None]:
             # A process that was forked meanwhile has the lock open, too: it may not give it up, and
             # closing the file here alone would not.
             if os.getpid() == process_id:
-                _give_up(folder, lock if has_lock else None, stands_for_lock=stands_for_lock)
+                _give_up(folder, lock if has_lock else None, holder)
 
 
-def _give_up(folder: Path, lock: BinaryIO | None, *, stands_for_lock: bool) -> None:
+def _give_up(folder: Path, lock: BinaryIO | None, holder: Holder | None) -> None:
     with suppress(OSError):
-        if stands_for_lock:
+        # Never another's, who came while this one's was put aside.
+        if holder and _holder_of(folder / HOLDER) == holder:
             (folder / HOLDER).unlink()
     with suppress(OSError):
         if lock:
@@ -119,15 +120,15 @@ def _lock(lock: BinaryIO, folder: Path) -> bool:
     return True
 
 
-def _claim(path: Path) -> None:
+def _claim(path: Path, holder: Holder) -> None:
     """Make the holder's file, in place of one whose process is gone; else RunError."""
     if path.exists():
         _clear(path)
-    _make(path, json.dumps(asdict(Holder.own())).encode())
+    _make(path, json.dumps(asdict(holder)).encode())
 
 
 def _make(path: Path, content: bytes) -> None:
-    """Make the file, there whole or not at all; RunError if there is one."""
+    """Make the file, where there are hard links whole or not at all; RunError if there is one."""
     beside = path_beside(path)
     try:
         beside.write_bytes(content)
@@ -151,8 +152,11 @@ def _make_in_steps(path: Path, content: bytes) -> None:
     """
     with path.open("xb") as file:
         file.write(content)
-    if _holder_of(path) != Holder.read(content):
-        raise FileExistsError(path)
+    own = Holder.read(content)
+    if _holder_of(path) != own:
+        time.sleep(_WRITTEN_WITHIN_S)  # it may be aside, and is put back
+        if _holder_of(path) != own:
+            raise FileExistsError(path)
 
 
 def _clear(path: Path) -> None:

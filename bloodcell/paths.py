@@ -25,12 +25,8 @@ def check_paths(source: Path | None, out: Path, model: str | Path | None) -> Non
         raise InputError(f"{source} does not exist: a folder, .tar, .csv or .parquet is expected")
     model_folder(model)
     check_out(out)
-    if source is not None:
-        refuse_nested(out, source)
-
-
-def refuse_nested(out: Path, source: Path) -> None:
-    """InputError if a run folder and what it scores lie inside each other."""
+    if source is None:
+        return
     inside, outside = out.resolve(), source.resolve()
     if source.is_dir() and inside.is_relative_to(outside):
         raise InputError(

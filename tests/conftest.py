@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def pytest_configure() -> None:
     """Programs that tests start heed Ctrl-C, though a shell in the background has it ignored."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    with suppress(ImportError):  # on a bare GPU machine
+        from hypothesis import settings
+
+        # A busy machine may take a second for an example.
+        settings.register_profile("patient", deadline=None)
+        settings.load_profile("patient")
 
 
 LONGEST_FIRST = [
@@ -31,7 +38,7 @@ LONGEST_FIRST = [
 
 
 def place_of(item: pytest.Item) -> int:
-    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    path = os.path.relpath(item.path, Path(__file__).parent)
     starts = (place for place, start in enumerate(LONGEST_FIRST) if path.startswith(start))
     return next(starts, len(LONGEST_FIRST))
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,8 +13,6 @@ from bloodcell import manifest, patients
 from bloodcell.alike_names import refuse_alike_patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.machine import usable_cores
-from bloodcell.engine.names import bytes_of
-from bloodcell.engine.object_store import is_url
 from bloodcell.errors import ModelError, RunError
 from bloodcell.files import sha256_of, write_whole
 from bloodcell.job import now
@@ -24,7 +21,7 @@ from bloodcell.merging.sources import Reader, Source, open_sources
 from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model
 from bloodcell.parts import part_content
-from bloodcell.paths import check_out, refuse_nested
+from bloodcell.paths import check_out
 from bloodcell.repeated_images import FirstHalves, repeated_images
 from bloodcell.repeated_paths import path_listed_twice
 from bloodcell.report import write_report
@@ -62,9 +59,6 @@ def merge(runs: Sequence[str | Path], out: str | Path, *, progress: Progress | N
     check_out(store.folder)
     refuse_foreign(store.folder)
     sources = open_sources([Path(run) for run in runs])
-    for source in sources:
-        if not is_url(given := source.run.record.job.input):
-            refuse_nested(store.folder, Path(os.fsdecode(bytes_of(given))))
     order = order_of(sources)
     # By content, so that nothing depends on how they were named.
     first = sources[order.stretches[0].source].run

@@ -83,7 +83,7 @@ def test_a_peer_that_fails_leaves_the_others_to_run(smears: Path, tmp_path: Path
         "lacking": "a_library_that_nobody_has is not installed: pip install 'bloodcell[bench]'",
     }
     assert [row["contender"] for row in record.measured] == [OWN, "slow", "slow", OWN]
-    assert record.figures[1]["ratio"]["median"] > 1
+    assert record.figures[1]["ratio"]["median"] > 2
     assert record.exit_status == 0
 
 

@@ -96,7 +96,7 @@ def test_an_interrupted_run_prints_what_was_measured(smears: Path, tmp_path: Pat
     )
     words = [sys.executable, "-c", program, "run", smears, "--cells", "24", "--repeats", "1000"]
     words += ["--model", stand_in(tmp_path), "--out", tmp_path / "out"]
-    with started(words, stdout=subprocess.PIPE, start_new_session=True) as process:
+    with started(words, stdout=subprocess.PIPE) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("round 1, figure decode"):

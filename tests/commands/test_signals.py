@@ -57,7 +57,8 @@ def test_a_signal_that_comes_while_everything_is_loaded_is_heeded(
 
 def test_what_nohup_ignores_stays_ignored(smears: Path, tmp_path: Path) -> None:
     command = f"trap '' HUP; exec {sys.executable} -m bloodcell score {smears} --out {tmp_path}/run"
-    with subprocess.Popen(["bash", "-c", command], text=True) as process:
+    with started(["bash", "-c", command]) as process:
         wait_until_caught(process, signal.SIGTERM)
         os.kill(process.pid, signal.SIGHUP)
+        process.communicate(timeout=120)
     assert process.returncode == 0

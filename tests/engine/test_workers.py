@@ -121,7 +121,7 @@ def test_a_signal_to_a_commands_group_stops_it_in_good_order(smears: Path, tmp_p
     command = Path(sys.executable).with_name("bloodcell")
     words = [command, "score", smears, "--out", tmp_path / "run", "--batch-size", "1"]
     # A bar on standard error would say no more than that it has begun.
-    with started(words, start_new_session=True) as group:
+    with started(words) as group:
         while not (tmp_path / "run" / "run.json").exists():
             assert group.poll() is None, group.communicate()
             time.sleep(0.01)

@@ -186,7 +186,7 @@ def test_what_is_not_there_is_refused_at_once(site: Site, tmp_path: Path) -> Non
 def test_what_may_pass_is_tried_again(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download_module, "_SILENCE_S", 1)
+    monkeypatch.setattr(download_module, "_SILENCE_S", 4)
     site.failures, site.silent = [503, 429], 1
     assert fetch(tmp_path, addresses(tmp_path, site), "--run").exit_code == 0
     assert site.answers == [503, 429, 200]

@@ -45,7 +45,7 @@ class Proxy:
     """Without an answer: the connection is cut."""
     short: float = 0.0
     """With half the body, and then a cut."""
-    most_running: float = math.inf
+    most_in_a_row: float = math.inf
     """Requests for one path that are spoiled one after another, so that chance refuses none."""
     refusal: int = 0
     """The status, if there is one, by which Google's store would refuse every request."""
@@ -64,24 +64,24 @@ class Proxy:
     address: str = ""
     session: aiohttp.ClientSession | None = None
     _random: random.Random = field(default_factory=lambda: random.Random(1))
-    _running: Counter[str] = field(default_factory=Counter)
-    """How often the last requests for a path were spoiled running."""
+    _in_a_row: Counter[str] = field(default_factory=Counter)
+    """How many requests for a path were spoiled, up to the last."""
 
     def steady(self) -> None:
         """Spoil nothing any more, and count anew."""
         self.throttled = self.broken = self.cut = self.short = self.latency_s = 0.0
         self.is_down, self.down_after, self.refusal = False, None, 0
-        self.most_running = math.inf
+        self.most_in_a_row = math.inf
         self.bytes_sent = 0
         self.requests.clear()
         self.spoiled.clear()
-        self._running.clear()
+        self._in_a_row.clear()
         self._random.seed(1)
 
     def unsteady(self, share: float) -> None:
         """Spoil ``share`` of the requests, a quarter of them each way."""
         self.throttled = self.broken = self.cut = self.short = share / 4
-        self.most_running = 5
+        self.most_in_a_row = 5
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         self.requests[_kind_of(request)] += 1
@@ -143,10 +143,10 @@ class Proxy:
         drawn = self._random.random()
         for name in ("throttled", "broken", "cut", "short"):
             drawn -= getattr(self, name)
-            if drawn < 0 and self._running[path] < self.most_running:
-                self._running[path] += 1
+            if drawn < 0 and self._in_a_row[path] < self.most_in_a_row:
+                self._in_a_row[path] += 1
                 return name
-        del self._running[path]
+        del self._in_a_row[path]
         return ""
 
 

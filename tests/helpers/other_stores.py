@@ -158,13 +158,13 @@ def _running(words: list[Any], folder: Path) -> Iterator[str]:
 
 
 def _answers(program: "subprocess.Popen[bytes]", port: int) -> bool:
-    """Wait until it does; False if it has ended, as where another one was quicker at the port."""
+    """Wait until it does; False if it ends, as it may where another one has the port."""
     began = time.monotonic()
     while program.poll() is None:
         with suppress(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port)).close()
             return program.poll() is None
-        assert time.monotonic() - began < _START_S, "it does not answer"
+        assert time.monotonic() - began < _START_S, f"{program.args} does not answer"
         time.sleep(0.05)
     return False
 

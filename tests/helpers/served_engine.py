@@ -5,8 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,7 @@ from urllib.request import urlopen
 
 import numpy as np
 
-_LONGEST_S = 60
+from helpers.until import LONGEST_S
 
 
 class ServedEngine:
@@ -52,13 +50,13 @@ class ServedEngine:
         module = client_module(protocol)
         client = module.InferenceServerClient(f"127.0.0.1:{self.ports[protocol]}", **options)
         if protocol == "grpc":  # the other one waits no longer by itself
-            client.infer = partial(client.infer, client_timeout=_LONGEST_S)
+            client.infer = partial(client.infer, client_timeout=LONGEST_S)
         return client
 
     def metrics(self) -> dict[str, float]:
         """Values by name and labels."""
         address = f"http://127.0.0.1:{self.ports['http']}/metrics"
-        with urlopen(address, timeout=_LONGEST_S) as answer:
+        with urlopen(address, timeout=LONGEST_S) as answer:
             text = answer.read().decode()
         return {
             name: float(value)
@@ -75,7 +73,7 @@ class ServedEngine:
         assert self.process.stdout
         with self.process:
             try:
-                status = self.process.wait(_LONGEST_S)
+                status = self.process.wait(LONGEST_S)
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)  # leaving this block waits for it
                 raise
@@ -115,11 +113,3 @@ def patient_input(protocol: str, name: str) -> Any:
     tensor = client_module(protocol).InferInput("patient", [1], "BYTES")
     tensor.set_data_from_numpy(np.array([name.encode()], dtype=object))
     return tensor
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Wait for what has to come; a minute at most."""
-    end_s = time.monotonic() + _LONGEST_S
-    while not is_so():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)

@@ -1,5 +1,7 @@
 """Programs that a test starts, and that are gone when it has failed."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +11,12 @@ from typing import Any
 
 @contextmanager
 def started(words: Sequence[str | Path], **popen: Any) -> Iterator[subprocess.Popen[str]]:
-    """A program with its standard error in a pipe; killed if it runs at the block's end."""
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, **popen) as process:
+    """A program with its standard error in a pipe; killed, with its group, if it still runs."""
+    with subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, start_new_session=True, **popen
+    ) as process:
         try:
             yield process
         finally:
-            process.kill()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future, wait
 import numpy as np
 import pytest
 from helpers.live_cells import HeldLane, held_lanes
-from helpers.served_engine import until
+from helpers.until import until
 
 import bloodcell
 from bloodcell.live import engine as live_engine

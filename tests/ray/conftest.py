@@ -1,4 +1,4 @@
-"""Ray nodes on this machine, started once."""
+"""Ray nodes on this machine, started once for all files here."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 from helpers.ray_nodes import Nodes
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes() -> Iterator[Nodes]:
     """A head without CPUs and two nodes of one each; $RAY_ADDRESS names them."""
     with Nodes() as started, pytest.MonkeyPatch.context() as patch:

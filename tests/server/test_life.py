@@ -18,13 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.live_cells import HeldLane, held_lanes
-from helpers.served_engine import (
-    ServedEngine,
-    client_module,
-    patient_input,
-    pixels_input,
-    until,
-)
+from helpers.served_engine import ServedEngine, client_module, patient_input, pixels_input
+from helpers.until import until
 from tritonclient.utils import InferenceServerException
 
 from bloodcell.engine.decode import Decoder

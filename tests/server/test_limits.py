@@ -22,8 +22,8 @@ from helpers.served_engine import (
     images_input,
     patient_input,
     pixels_input,
-    until,
 )
+from helpers.until import until
 from tritonclient.utils import InferenceServerException
 
 from bloodcell.server.limits import Admission, Limits, is_loopback
