@@ -27,7 +27,7 @@ def test_a_lane_that_is_slow_leaves_its_share_to_the_others() -> None:
     fast, slow = SimulatedLane(2, delay_s=0.0), SimulatedLane(2, delay_s=0.5)
     scored = list(score_stream(batches(60), [slow, fast]))
     assert len(scored) == 60
-    assert fast.scored > slow.scored
+    assert fast.scored > 3 * slow.scored
 
 
 def test_a_lane_is_kept_full_but_never_fuller() -> None:
