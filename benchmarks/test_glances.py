@@ -54,7 +54,8 @@ class Patient:
     def review(self, rows: np.ndarray) -> PatientReview:
         """After the cells of ``rows`` were looked at."""
         answers = Answers(rows, self.is_blast[rows], np.ones(len(rows), np.bool_))
-        return PatientReview(self.cells, rows, answers, self.prior)
+        nobody_can_tell = np.zeros(0, np.int64)
+        return PatientReview(self.cells, rows, nobody_can_tell, answers, self.prior)
 
 
 @pytest.fixture(scope="module")
