@@ -27,7 +27,7 @@ from bloodcell.first_look import check_given
 from bloodcell.given_numbers import MOST_THREADS
 from bloodcell.paths import check_labels, check_run
 from bloodcell.run_argument import NAME_OR_PATH, PathArgument, RunArgument
-from bloodcell.terminal import as_command, stop_requested
+from bloodcell.terminal import stop_requested
 
 _PATH = PathArgument()
 _TOO_MANY_REJECTED = 3
@@ -266,8 +266,3 @@ def phantom(out: Path, **options: Any) -> Shown:
 
     summary = write_phantoms(out, **options)
     return pairs({"drawn cells": summary.cells, "drawn patients": summary.patients, "folder": out})
-
-
-if __name__ == "__main__":
-    with as_command():
-        main()

@@ -86,8 +86,8 @@ def write_whole(path: Path, write: Callable[[Path], object], *, syncs_folder: bo
 def writing_together(writers: Mapping[Path, Callable[[Path], object]]) -> Iterator[None]:
     """Let each of ``writers`` make a file beside its path; they get their names when a block ends.
 
-    DiskError, naming the path, if the disk refuses one. If that or the block raises, no path has
-    changed and nothing is left beside it.
+    DiskError, naming the path, if the disk refuses one. If it refuses to make one, or the block
+    raises, no path has changed; whatever happens, nothing is left beside them.
     """
     beside = {path: path_beside(path) for path in writers}
     try:
@@ -100,12 +100,11 @@ def writing_together(writers: Mapping[Path, Callable[[Path], object]]) -> Iterat
             with writing(path):
                 made.replace(path)
                 sync_folder(path.parent)
+            tell(path)
     finally:
         for made in beside.values():
             with suppress(OSError):
                 made.unlink(missing_ok=True)
-    for path in writers:
-        tell(path)
 
 
 def path_beside(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """What a run's results are a function of, and whether a run folder belongs to it."""
 
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from importlib import import_module, metadata
@@ -77,15 +78,18 @@ def _version(package: str, module: str) -> str:
         return str(import_module(module).__version__)
 
 
-def freeze(store: RunStore, source: Place, job: Job, watch: SourceWatch) -> dict[str, int]:
+def freeze(
+    store: RunStore, source: Place, job: Job, watch: SourceWatch, is_stopped: Callable[[], bool]
+) -> dict[str, int]:
     """Write the manifest of a run that is to begin; returns what was left out of it, by reason.
 
-    Raises InputError, and Stopped if the input goes away while its cells are listed.
+    Raises InputError, and Stopped if the input goes away while its cells are listed, or once
+    ``is_stopped``.
     """
     left_out: dict[str, int] = {}
     write_whole(
         store.manifest_path,
-        lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch)),
+        lambda path: left_out.update(_freeze(source, path, job.rows_per_part, watch, is_stopped)),
     )
     return left_out
 
@@ -112,7 +116,7 @@ def begin_or_resume(
         record = replace(read_record(store.record_path), state="running")
         refuse_other_job(store.folder, asdict(record.job), asdict(job))
         refuse_lost_lines(store.audit_path, record.audit_head, has_parts=bool(store.parts()))
-        _refuse_other_cells(store, source, record, watch)
+        _refuse_other_cells(store, source, record, watch, images.stop.is_set)
         images.refuse_changed(store, watch)
     else:
         record = RunRecord(
@@ -144,9 +148,15 @@ def said_of_model(model: Model, counting: Counting) -> dict[str, Any]:
     }
 
 
-def _freeze(source: Place, target: Path, rows_per_part: int, watch: SourceWatch) -> dict[str, int]:
+def _freeze(
+    source: Place,
+    target: Path,
+    rows_per_part: int,
+    watch: SourceWatch,
+    is_stopped: Callable[[], bool],
+) -> dict[str, int]:
     try:
-        return manifest.freeze_manifest(source, target, rows_per_part)
+        return manifest.freeze_manifest(source, target, rows_per_part, is_stopped)
     finally:
         # What was listed in between, or could not be, says nothing of the cells.
         watch.refuse_if_gone()
@@ -171,7 +181,11 @@ def _recalibration_of(error_model: ErrorModel | None, counting: Counting) -> Rec
 
 
 def _refuse_other_cells(
-    store: RunStore, source: Place, begun: RunRecord, watch: SourceWatch
+    store: RunStore,
+    source: Place,
+    begun: RunRecord,
+    watch: SourceWatch,
+    is_stopped: Callable[[], bool],
 ) -> None:
     """Hold the frozen manifest, and one frozen now, against the one the run began with."""
     frozen = store.manifest_path
@@ -183,7 +197,7 @@ def _refuse_other_cells(
     frozen_now = path_beside(frozen)
     try:
         with writing(frozen_now):
-            _freeze(source, frozen_now, begun.job.rows_per_part, watch)
+            _freeze(source, frozen_now, begun.job.rows_per_part, watch, is_stopped)
         if sha256_of(frozen_now) != begun.manifest_sha256:
             raise RunError(
                 f"{store.folder} belongs to another job: {source} no longer lists the cells that "

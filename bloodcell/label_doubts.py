@@ -38,7 +38,10 @@ def label_doubts(
     of_label = np.where(is_label, p, 0).max(axis=1)
     usual = np.where(is_label, thresholds, np.inf).min(axis=1)
     most = p.max(axis=1)
-    doubt = 1 - np.minimum(1, of_label / np.minimum(usual, most))
+    smaller = np.minimum(usual, most)
+    # 0 where no cell of the label's class has any probability of it.
+    part = np.divide(of_label, smaller, out=np.zeros_like(smaller), where=smaller > 0)
+    doubt = 1 - np.minimum(1, part)
     confident = np.where(p >= thresholds, p, 0)
     label_confident = np.where(is_label, confident, 0).max(axis=1)
     is_doubted = (of_label < most) & (confident.max(axis=1) > label_confident)

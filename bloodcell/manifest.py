@@ -6,7 +6,7 @@ for duplicates.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import overload
@@ -21,7 +21,7 @@ from bloodcell.checked_rows import checked_rows
 from bloodcell.csv_tables import open_csv
 from bloodcell.engine.names import text_of
 from bloodcell.engine.object_store import Place
-from bloodcell.errors import InputError
+from bloodcell.errors import InputError, Stopped
 from bloodcell.first_look import NEEDED, check_columns, check_source
 from bloodcell.folders import list_folder
 from bloodcell.listing import LeftOut, is_archive, is_folder
@@ -40,18 +40,24 @@ def root_of(source: Place) -> Place:
     return folder.resolve() if isinstance(folder, Path) else folder
 
 
-def freeze_manifest(source: Place, target: Path, rows_per_group: int) -> dict[str, int]:
+def _never() -> bool:
+    return False
+
+
+def freeze_manifest(
+    source: Place, target: Path, rows_per_group: int, is_stopped: Callable[[], bool] = _never
+) -> dict[str, int]:
     """Write ``target`` (Parquet: ``row``, ``path``, ``patient``, carried columns).
 
     Of shards, ``shard``, ``byte_offset`` and ``byte_count`` are carried (see ``list_shards``).
     Row group k holds rows [k * rows_per_group, (k + 1) * rows_per_group). Returns how many files
     of folders and shards were left out, by the reason (see ``listing``). Raises InputError naming
     ``source`` and the fault: missing, empty, without the columns, paths or patients that are the
-    same in one spelling or two, or to the eye.
+    same in one spelling or two, or to the eye; and Stopped once ``is_stopped``.
     """
     left_out = LeftOut()
     try:
-        rows = write_rows(_checked_batches(source, left_out), target, rows_per_group)
+        rows = write_rows(_checked_batches(source, left_out, is_stopped), target, rows_per_group)
     except pa.ArrowException as error:
         raise InputError(f"{source} cannot be read as a manifest: {error}") from error
     left_out.warn(source)
@@ -104,9 +110,14 @@ def patient_sizes(manifest: Path) -> Counter[str]:
     return sizes
 
 
-def _checked_batches(source: Place, left_out: LeftOut) -> Iterator[pa.RecordBatch]:
+def _checked_batches(
+    source: Place, left_out: LeftOut, is_stopped: Callable[[], bool]
+) -> Iterator[pa.RecordBatch]:
     try:
-        yield from checked_rows(source, _batches_of(source, left_out))
+        for batch in checked_rows(source, _batches_of(source, left_out)):
+            if is_stopped():
+                raise Stopped("stopped while cells were listed: the same command begins again")
+            yield batch
     except OSError as error:
         raise InputError(f"cannot list the cells of {source}: {error}") from error
 

@@ -21,12 +21,28 @@ OF_SCORES = [
     "status", "reason", "class", "blast_probability", "probabilities", "digest", "stained",
 ]  # fmt: skip
 """And what scoring adds."""
-PART_COLUMNS = OF_MANIFEST + OF_SCORES
-"""Of a part's table, in their order."""
+_TYPES = {
+    "row": pa.int64(), "blast_probability": pa.float32(), "digest": pa.binary(DIGEST_BYTES),
+    "stained": pa.bool_(),
+}  # fmt: skip
+"""Of a part's columns, where it is neither text nor the probabilities, a float32 a class."""
 
 _NOT_SCORED = 255
 _CLASSES = "bloodcell.classes"
 """In a part's metadata: the classes' codes in the order of ``probabilities``, as JSON."""
+
+
+def is_part(table: pa.Table) -> bool:
+    """Whether a table has a part's columns, in their order and types, of any number of classes."""
+    names, types = OF_MANIFEST + OF_SCORES, {field.name: field.type for field in table.schema}
+    if table.schema.names != names:
+        return False
+    stored = types.pop("probabilities")
+    return (
+        pa.types.is_fixed_size_list(stored)
+        and stored.value_type == pa.float32()
+        and all(kind == _TYPES.get(name, pa.string()) for name, kind in types.items())
+    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from bloodcell.errors import IS_EMPTY, InputError, ModelError, RunError
@@ -140,3 +141,8 @@ def model_folder(name_or_folder: str | Path | None) -> Path:
             f"{', '.join(model_names()) or 'no shipped models'}"
         )
     return folder
+
+
+def readable_name(name: str) -> str:
+    """What a patient or a reviewer is called as part of a file's name; two may share one."""
+    return re.sub(r"[^\w.-]+", "_", name)[:48]

@@ -1,6 +1,7 @@
 """From accumulated integers to the table of patients."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from bloodcell.unidentified import is_unidentified, probabilities_of
 from bloodcell.unstained import lacks_stain, unstained_of, without_adjustment
 
 SUSPICIOUS_PER_PATIENT = 24
-"""How many of a patient's cells are kept as most likely blasts: what a review looks at first."""
+"""How many of a patient's cells the accumulator keeps as most likely blasts."""
 
 
 class PatientCounts:
@@ -74,6 +75,14 @@ class PatientCounts:
             rejected=rejected_by_reason(self.accumulator),
             patients=len(self.names),
         )
+
+    def recorded(self, cells: int) -> dict[str, Any]:
+        """The entries of ``run.json`` that they make for a run of ``cells``."""
+        return {
+            "counts": self.counts(cells),
+            "unstained": self.unstained_cells(),
+            "unidentified": int(self.unidentified.sum()),
+        }
 
     def unstained_cells(self) -> Unstained | None:
         """See ``unstained_of``."""

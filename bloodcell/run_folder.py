@@ -14,12 +14,14 @@ RECORD, MANIFEST, CELLS, AUDIT = "run.json", "manifest.parquet", "cells", "audit
 _WRITTEN_IN = {
     "": r"run\.json|manifest\.parquet|patients\.(?:parquet|csv)|audit\.jsonl|\.holder",
     CELLS: r"part-\d+\.parquet",
-    "report": r"index\.html",
+    "report": r"index\.html|standing\.js",
     "report/assets": r"[a-z]+\.(?:js|css)",
     "report/images": r"\d+\.js",
     "report/patients": r"\d+\.html",
     "review": r"(?:plan|cells|patients)\.parquet|agreement\.json|disagreements\.csv",
     "review/answers": r"\d+-.*\.json",
+    "evaluation": r"evaluation\.json|doubts\.(?:csv|html)|[a-z]+\.svg",
+    "export": r"patients\.(?:csv|xlsx)",
 }
 """What is written in which folder of a run, as regular expressions."""
 _BEFORE_A_RECORD = re.compile("|".join(map(re.escape, (LOCK, HOLDER, CELLS, MANIFEST))))

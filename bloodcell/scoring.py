@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -133,10 +133,18 @@ def _begin_and_work(
     retry_rejected: bool,
 ) -> Run:
     """Hold the folder while the run is begun, or taken up, and finished."""
-    watch = SourceWatch(images.root)
-    with store.locked(), ThreadPoolExecutor(1) as listing:
+    watch, given_up = SourceWatch(images.root), threading.Event()
+
+    def is_stopped() -> bool:
+        return given_up.is_set() or images.stop.is_set()
+
+    with store.locked(), ThreadPoolExecutor(1) as listing, ExitStack() as at_end:
         # The worker loads and proves the network on another core than this one lists cells on.
-        frozen = None if store.is_begun else listing.submit(freeze, store, source, job, watch)
+        frozen = None
+        if not store.is_begun:
+            frozen = listing.submit(freeze, store, source, job, watch, is_stopped)
+            # Without a scorer the rest of a long list is not waited for.
+            at_end.callback(given_up.set)
         with closing(open_scorer()) as scorer:
             _refuse_if_stopped(images.stop)
             job = replace(job, versions=job.versions | scorer.made_of)

@@ -97,10 +97,8 @@ class Session:
         figures = self._figures(cells - done, elapsed_s, memory) if missing else record.session
         return replace(
             record,
-            counts=patient_counts.counts(cells),
+            **patient_counts.recorded(cells),
             repeated_images=repeated,
-            unstained=patient_counts.unstained_cells(),
-            unidentified=int(patient_counts.unidentified.sum()),
             session=figures,
         )
 

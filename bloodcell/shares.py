@@ -9,15 +9,24 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from bloodcell._core import clopper_pearson
+from bloodcell.bands import BANDS
 from bloodcell.error_model import ErrorModel
 from bloodcell.errors import InputError
 from bloodcell.run_record import Job
 from bloodcell.scheme import Equivalents, Specimen
 
 ADJUSTED = ("blast_percent", "blast_percent_low", "blast_percent_high")
-BANDS = ("band_under_5", "band_5_9", "band_10_19", "band_20_up")
 IS_ADJUSTED = "adjusted"
 """What the column ``adjustment`` says where the adjusted columns hold; else it says why not."""
+
+DENOMINATORS = {
+    "blood": ("leukocyte", "leukocytes"),
+    "marrow": (
+        "nucleated cell, erythroid ones included",
+        "nucleated cells, erythroid ones included",
+    ),
+}
+"""What a share is of, by specimen: one of them, and several."""
 
 _NO_ERROR_MODEL = "no error model in the model card"
 _MISFIT = (

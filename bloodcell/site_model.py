@@ -1,6 +1,5 @@
 """A model for a site's own scanner: with the error model of a run's labelled patients."""
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import tomli_w
 
-from bloodcell.engine.names import bytes_of
 from bloodcell.error_model import (
     START_PATIENTS,
     ErrorModel,
@@ -21,14 +19,15 @@ from bloodcell.error_model import (
     site_recalibration,
     weight_of_site,
 )
-from bloodcell.errors import InputError, ModelError
+from bloodcell.errors import InputError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
-from bloodcell.model import Model, load_model
+from bloodcell.model import Model
 from bloodcell.paths import model_name_of
 from bloodcell.review.answers import run_identity
 from bloodcell.review.labels import signed_labels
 from bloodcell.run import Run
+from bloodcell.run_model import model_of
 from bloodcell.run_record import Job
 from bloodcell.scheme import OWN_SCHEME
 from bloodcell.shares import Counting, why_not_adjusted
@@ -214,21 +213,3 @@ def _start_of(model: Model, job: Job) -> ErrorModel | None:
     """The model's own error model, if it holds for what the run counts."""
     counting = Counting.of(job)
     return None if why_not_adjusted(model.error_model, counting) else model.error_model
-
-
-def model_of(run: Run) -> Model:
-    """The model that ``run`` was scored with; ModelError if it is gone or another one now."""
-    model = load_model(Path(os.fsdecode(bytes_of(run.record.model_folder))))
-    expected = run.record.job.model_sha256
-    if model.weights_sha256 != expected:
-        raise ModelError(
-            f"{model.folder} holds another network than the run was scored with: SHA-256 "
-            f"{model.weights_sha256}, the run says {expected}. Score again with this one"
-        )
-    return model
-
-
-def counted_model_of(run: Run) -> Model:
-    """The same, with its scheme as the run counted; raises as ``model_of`` does."""
-    job = run.record.job
-    return model_of(run).counted_as(job.profile, job.blast_equivalents)

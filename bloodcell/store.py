@@ -12,7 +12,7 @@ from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
 from bloodcell.locks import LOCK, held
 from bloodcell.manifest import row_group, row_group_count
-from bloodcell.parts import OF_MANIFEST, PART_COLUMNS
+from bloodcell.parts import OF_MANIFEST, is_part
 from bloodcell.run_folder import AUDIT, CELLS, MANIFEST, RECORD, left_over
 
 ROWS_PER_PART = 4096
@@ -102,7 +102,8 @@ class RunStore:
 
     def parts(self) -> list[Path]:
         """The finished parts, in row order."""
-        return sorted(self._cells.glob("part-*.parquet"))
+        parts = self._cells.glob("part-*.parquet")
+        return sorted(parts, key=lambda path: (len(path.name), path.name))
 
     def read_part(self, part: int) -> pa.Table:
         """A finished part; RunError if it is damaged or holds other rows than its own."""
@@ -111,7 +112,7 @@ class RunStore:
             table = file.read()
         _refuse_without_digests(path, table)
         rows = self.rows_of(part).select(OF_MANIFEST)
-        if table.schema.names != PART_COLUMNS or table.select(OF_MANIFEST) != rows:
+        if not is_part(table) or table.select(OF_MANIFEST) != rows:
             raise RunError(f"{path} does not hold the rows that belong there: {_REDO}")
         return table
 

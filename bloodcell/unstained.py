@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bloodcell.bands import BANDS
 from bloodcell.run_record import Unstained
-from bloodcell.shares import ADJUSTED, BANDS
+from bloodcell.shares import ADJUSTED
 
 LACKS_STAIN = (
     "most cells look otherwise than the stained smears that the network learnt from: "

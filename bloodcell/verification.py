@@ -25,9 +25,9 @@ from bloodcell.parts import call_columns
 from bloodcell.repeated_images import repeated_images, told
 from bloodcell.review.check import check_review
 from bloodcell.run import Run, open_run
+from bloodcell.run_model import counted_model_of
 from bloodcell.scheme import Scheme
 from bloodcell.shares import Counting
-from bloodcell.site_model import counted_model_of
 from bloodcell.store import RunStore, reading
 from bloodcell.unidentified import probabilities_of
 
@@ -272,6 +272,9 @@ def _check_ends(part: pa.Table, path: Path) -> None:
 
 def _check_calls(part: pa.Table, path: Path, scheme: Scheme) -> None:
     """RunError unless ``class`` and ``blast_probability`` are what ``probabilities`` come to."""
+    stored, classes = part["probabilities"].type.list_size, len(scheme.codes)
+    if stored != classes:
+        raise RunError(f"{path} has {stored} probabilities a cell, {scheme.name} {classes} classes")
     rejected = pc.equal(part["status"], "rejected").to_numpy()
     for name, column in call_columns(probabilities_of(part), rejected, scheme).items():
         stored = part[name].combine_chunks()

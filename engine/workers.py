@@ -64,8 +64,10 @@ class WorkerScorer:
         self._environments, self._stop = environments, stop or threading.Event()
         self._losses = 0
         self._note: Note = _not_noted
-        self._workers = [self._started(number) for number in range(len(environments))]
+        self._workers: list[WorkerProcess] = []
         try:
+            for number in range(len(environments)):
+                self._workers.append(self._started(number))
             ready = [worker.ready(self._stop) for worker in self._workers]
             self.made_of = alike(ready, setup.choice.device)
             self.lane_count = sum(one.lane_count for one in ready)

@@ -81,11 +81,13 @@ def scored(
         )
         image = triton.InferInput("image", pixels.shape, "UINT8")
         image.set_shared_memory("cells", pixels.nbytes)
-        result = client.infer(
-            model, [image], parameters={"patient": patient}, headers=headers,
-            client_timeout=DEADLINE_S,
-        )  # fmt: skip
-        client.unregister_system_shared_memory("cells", headers=headers)
+        try:
+            result = client.infer(
+                model, [image], parameters={"patient": patient}, headers=headers,
+                timeout=int(DEADLINE_S * 1e6),
+            )  # fmt: skip
+        finally:
+            client.unregister_system_shared_memory("cells", headers=headers)
     finally:
         memory.destroy_shared_memory_region(region)
     return Counter(status.decode() for status in result.as_numpy("status"))

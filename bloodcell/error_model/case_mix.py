@@ -65,8 +65,8 @@ def _rows_of(
 
 def _kept(share: float) -> list[tuple[float, float]]:
     """Parts of the blasts and of the others that leave ``share``, and each of ``_SHARES``."""
-    parts = [(1.0, 1.0)]
+    parts, share = [(1.0, 1.0)], min(max(share, 1e-9), 1 - 1e-9)
     for wanted in _SHARES:
-        odds_ratio = wanted / (1 - wanted) * (1 - share) / max(share, 1e-9)
+        odds_ratio = wanted / (1 - wanted) * (1 - share) / share
         parts.append((min(odds_ratio, 1.0), min(1 / odds_ratio, 1.0)))
     return parts

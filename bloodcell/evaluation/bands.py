@@ -5,12 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from bloodcell.bands import BANDS, DECISION_LINES
 from bloodcell.evaluation.join import Joined
 from bloodcell.scheme import Scheme
-from bloodcell.shares import BANDS
-
-_BOUNDS_PERCENT = (5.0, 10.0, 20.0)
-"""Where the bands of ``BANDS`` meet (WHO 2022, ICC 2022)."""
 
 
 def band_figures(patients: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -35,7 +32,7 @@ def _crossed(patients: Sequence[dict[str, Any]], share: str) -> list[list[int]]:
 
 
 def _band(percent: float) -> int:
-    return int(np.searchsorted(_BOUNDS_PERCENT, percent, side="right"))
+    return int(np.searchsorted(DECISION_LINES, percent, side="right"))
 
 
 def denominator_figures(cells: Joined) -> dict[str, Any]:

@@ -4,7 +4,6 @@
 patient, with codes of ``codes.py``; ``tables.py`` is the table that CSV and ``xlsx.py`` hold.
 """
 
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from bloodcell.export.codes import SHIPPED, read_codes
 from bloodcell.export.results import results_of
 from bloodcell.export.tables import exported_patients
 from bloodcell.files import path_beside, write_whole, writing
+from bloodcell.paths import readable_name
 from bloodcell.patients import as_csv
 from bloodcell.run import Run
 
@@ -58,8 +58,7 @@ def _write_folder(target: Path, suffix: str, files: Iterable[tuple[str, bytes]])
             beside.mkdir()
             for number, (name, content) in enumerate(files, start=1):
                 # The number tells apart what is alike once a file may be called so.
-                readable = re.sub(r"[^\w.-]+", "_", name)[:48]
-                (beside / f"{number:05d}-{readable}{suffix}").write_bytes(content)
+                (beside / f"{number:05d}-{readable_name(name)}{suffix}").write_bytes(content)
             if target.exists():
                 target.rename(before)
             try:

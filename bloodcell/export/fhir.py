@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from bloodcell.bands import BAND_TEXTS
 from bloodcell.export.codes import Codes
-from bloodcell.export.results import BAND_TEXTS, PERCENT, RESEARCH_USE, PatientResults, Result
+from bloodcell.export.results import PERCENT, RESEARCH_USE, PatientResults, Result
 from bloodcell.run import Run
 from bloodcell.run_record import RunRecord
 

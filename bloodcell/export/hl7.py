@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 
+from bloodcell.bands import BAND_TEXTS
 from bloodcell.export.codes import Codes
-from bloodcell.export.results import BAND_TEXTS, PERCENT, PatientResults, Result
+from bloodcell.export.results import PERCENT, PatientResults, Result
 from bloodcell.run import Run
 from bloodcell.run_record import Job
 

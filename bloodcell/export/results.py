@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from bloodcell.bands import BANDS
 from bloodcell.export.released import Released, Row, released
 from bloodcell.review.folder import logged_reviews
 from bloodcell.review.leukocytes import counted_scheme
 from bloodcell.run import Run
 from bloodcell.scheme import Scheme
-from bloodcell.shares import ADJUSTED, BANDS
+from bloodcell.shares import ADJUSTED, DENOMINATORS
 
 Status: TypeAlias = Literal["preliminary", "final", "corrected"]
 
@@ -17,11 +18,6 @@ RESEARCH_USE = "Research use only: not a medical device, never a diagnosis."
 PERCENT, PER_100 = "%", "/100{WBCs}"
 """Units, as UCUM has them."""
 
-BAND_TEXTS = dict(
-    zip(BANDS, ("under 5 %", "5 to under 10 %", "10 to under 20 %", "20 % or more"), strict=True)
-)
-
-_DENOMINATORS = {"blood": "leukocytes", "marrow": "nucleated cells, erythroid ones included"}
 _NAIVE = "image classification, each cell its most probable class; interval of that count alone"
 _ADJUSTED = "image classification, adjusted for its errors and their spread between patients"
 _CALLED = "image classification, most probable class"
@@ -212,7 +208,7 @@ def _why_none(patient: Row) -> str:
 def _notes(run: Run, patient: Row, review: Released | None, share: Result) -> Iterator[str]:
     job, row = run.record.job, review.row if review else None
     yield RESEARCH_USE
-    yield f"Percentages are of the {_DENOMINATORS[job.profile]}."
+    yield f"Percentages are of the {DENOMINATORS[job.profile][1]}."
     if job.blast_equivalents != "none":
         yield f"Blast equivalents in {job.blast_equivalents.upper()} count as blasts."
     if share.value is not None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from bloodcell.bands import BANDS
 from bloodcell.export.results import RESEARCH_USE, PatientResults, results_of
 from bloodcell.run import Run
-from bloodcell.shares import ADJUSTED, BANDS
+from bloodcell.shares import ADJUSTED
 
 _OF_IMAGES = ("patient", "cells", "scored", "rejected", "unstained")
 """Columns of ``patients.parquet`` that no review changes."""

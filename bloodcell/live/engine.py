@@ -224,9 +224,10 @@ class Engine:
         try:
             # A lane that waited for room would wait for itself.
             waits = self._waiting.put(cell, block=block and not self._is_own_thread())
-        except EngineError:
+        except BaseException as error:  # Ctrl-C may come while it waits
             cell.patient.settle()
-            self._refuse_if_failed()  # which closes the engine as well
+            if isinstance(error, EngineError):
+                self._refuse_if_failed()  # which closes the engine as well
             raise
         if waits:
             if cell.due_s is not None:

@@ -18,10 +18,9 @@ import pyarrow.parquet as pq
 
 from bloodcell.engine.names import bytes_of
 from bloodcell.errors import RunError
-from bloodcell.listing import is_archive
+from bloodcell.listing import TABLE_SUFFIXES, is_archive
 from bloodcell.merging.sources import Source
 
-_TABLES = (".csv", ".parquet")
 _ABSOLUTE = r"^/|^[a-z][a-z0-9+.-]*://"
 
 
@@ -110,7 +109,7 @@ def _below(root: str, folder: str) -> str:
 def _layout_of(source: Source) -> Layout:
     given = source.run.record.job.input
     parent, _, name = given.rstrip("/").rpartition("/")
-    is_table, is_file = name.lower().endswith(_TABLES), is_archive(name)
+    is_table, is_file = name.lower().endswith(TABLE_SUFFIXES), is_archive(name)
     # A folder may be called like a file.
     if (is_table or is_file) and not Path(os.fsdecode(bytes_of(given))).is_dir():
         return Layout(parent or "/", "", is_table)

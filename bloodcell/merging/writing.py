@@ -29,9 +29,9 @@ from bloodcell.review.folder import logged_reviews
 from bloodcell.review.planned import plan_path
 from bloodcell.run import Run
 from bloodcell.run_folder import refuse_foreign, refuse_other_job
+from bloodcell.run_model import counted_model_of
 from bloodcell.run_record import Job, RunRecord, read_record, write_record
 from bloodcell.shares import Counting
-from bloodcell.site_model import counted_model_of
 from bloodcell.store import RunStore
 
 _LOG = logging.getLogger(__name__)
@@ -142,10 +142,8 @@ class _Merger:
         patients.write_patients(store.patients_path, table)
         record = replace(
             record,
-            counts=counts.counts(cells),
+            **counts.recorded(cells),
             repeated_images=repeated_images(store, counts.names, first_halves),
-            unstained=counts.unstained_cells(),
-            unidentified=int(counts.unidentified.sum()),
             state="done",
             finished=now(),
         )

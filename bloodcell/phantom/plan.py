@@ -49,7 +49,7 @@ class Plan:
     blast_share: float | Sequence[float] | None = None
     """Expected share of blasts, 0 to 1: of all patients, of patients in turn, or as drawn."""
     distinct: int | None = None
-    """How many cells are drawn at most, if at least one a class; None draws each anew."""
+    """How many images are drawn at most; None draws each anew."""
 
     def __post_init__(self) -> None:
         for name, least in (("patients", 1), ("cells", 1), ("distinct", 1), ("seed", 0)):
@@ -67,6 +67,11 @@ class Plan:
         if isinstance(self.blast_share, (int, float)):
             return [self.blast_share]
         return self.blast_share
+
+    @property
+    def kinds(self) -> int:
+        """How many pairs there are of a class and a variant of the format."""
+        return len(CLASSES) * len(FORMATS[self.image_format])
 
     def rng(self, *key: int) -> np.random.Generator:
         """Return the random stream of one purpose and place."""
@@ -114,7 +119,7 @@ class Patient:
         variant = variants[cell % len(variants)]
         if self.plan.distinct is None:
             return Cell(CLASSES[cell_class], variant, rng, self.stain)
-        slot = (self.index + cell) % max(self.plan.distinct // len(CLASSES), 1)
+        slot = (self.index + cell) % max(self.plan.distinct // self.plan.kinds, 1)
         rng = self.plan.rng(_FOR_REUSED, cell_class, slot)
         return Cell(CLASSES[cell_class], variant, rng, None, (cell_class, slot, variant))
 

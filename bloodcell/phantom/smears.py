@@ -12,7 +12,6 @@ from pathlib import Path
 from bloodcell.errors import InputError
 from bloodcell.files import writing
 from bloodcell.phantom.encode import suffix
-from bloodcell.phantom.looks import CLASSES
 from bloodcell.phantom.plan import Cell, Patient, Plan
 
 _README = """\
@@ -24,7 +23,7 @@ measured on them says nothing about how well real cells are recognised. Do not s
 labels.csv names the class that each image was drawn as. The same seed gives the same files.
 {reuse}"""
 _REUSED = """
-For load, no more than {distinct} cells were drawn and used again and again{linked}.
+For load, no more than {distinct} images were drawn and used again and again{linked}.
 """
 _LINKED = """; such files
 are hard links to one another: a change to one of them changes all"""
@@ -68,8 +67,8 @@ def write_phantoms(
         seed: The same seed gives the same bytes, file by file.
         blast_share: Expected share of blasts, 0 to 1, one for all or one for each patient in
             turn; None gives some patients 0, some 5, 12, 30 and 60 percent.
-        distinct: For load: draw no more cells than this, and at least one a class, and use them
-            again in every patient; None draws each cell anew.
+        distinct: For load: draw no more images than this, but at least one a class in each variant
+            of the format, and use them again in every patient; None draws each cell anew.
         link: Make files with the same bytes hard links to one another, where the file system
             can: no space is used, but a change to one changes all.
         progress: Called after each patient with the number of cells written since the last call.
@@ -107,7 +106,7 @@ def _make_folder(out: Path) -> None:
 def _readme(plan: Plan, link: bool) -> str:
     reuse = ""
     if plan.distinct is not None:
-        drawn = max(plan.distinct, len(CLASSES))
+        drawn = max(plan.distinct, plan.kinds)
         reuse = _REUSED.format(distinct=drawn, linked=_LINKED if link else "")
     return _README.format(seed=plan.seed, reuse=reuse)
 

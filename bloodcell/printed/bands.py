@@ -4,14 +4,8 @@ from typing import Any
 
 import click
 
+from bloodcell.bands import BAND_TEXTS
 from bloodcell.printed.tables import print_table
-
-_BANDS = {
-    "band_under_5": "under 5 %",
-    "band_5_9": "5 to 9 %",
-    "band_10_19": "10 to 19 %",
-    "band_20_up": "20 % and more",
-}
 
 
 def print_bands(figures: dict[str, Any]) -> None:
@@ -35,7 +29,7 @@ def print_bands(figures: dict[str, Any]) -> None:
         rows,
     )  # fmt: skip
     of = "leukocytes" if figures["profile"] == "blood" else "nucleated cells"
-    names = [_BANDS[name] for name in figures["bands"]["bands"]]
+    names = [BAND_TEXTS[name] for name in figures["bands"]["bands"]]
     for by in ("naive", "adjusted"):
         counts = figures["bands"][by]
         if any(map(any, counts)):

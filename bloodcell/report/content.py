@@ -6,6 +6,7 @@ from typing import Any
 
 from bloodcell import repeated_images, unstained
 from bloodcell._core import REASONS
+from bloodcell.bands import BANDS, DECISION_LINES
 from bloodcell.rejections import REJECTED_AS
 from bloodcell.report.counting import cells_counted_by_hand
 from bloodcell.report.differential import Differential
@@ -15,18 +16,9 @@ from bloodcell.report.packs import page_name
 from bloodcell.report.readings import readings
 from bloodcell.report.reviews import Reviews
 from bloodcell.review.leukocytes import counted_scheme, log_odds_in_review, stratum_of
-from bloodcell.review.plan import DECISION_LINES
 from bloodcell.run import Run
-from bloodcell.shares import BANDS, IS_ADJUSTED
+from bloodcell.shares import DENOMINATORS, IS_ADJUSTED
 
-_DENOMINATORS = {
-    "blood": ("leukocyte", "leukocytes"),
-    "marrow": (
-        "nucleated cell, erythroid ones included",
-        "nucleated cells, erythroid ones included",
-    ),
-}
-"""One of them, and several."""
 _MOST_DOUBTS = 100
 """Named on the overview, of each kind; ``run.json`` and ``cells/`` have the rest."""
 
@@ -81,8 +73,8 @@ class Content:
         return {
             "record": record,
             "job": job,
-            "denominator_one": _DENOMINATORS[job.profile][0],
-            "denominator": _DENOMINATORS[job.profile][1],
+            "denominator_one": DENOMINATORS[job.profile][0],
+            "denominator": DENOMINATORS[job.profile][1],
             "rests_on": None if record.why_not_adjusted else record.error_model,
             "bands": readings(job.profile),
             "lines": DECISION_LINES,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bloodcell.bands import DECISION_LINES
 from bloodcell.report.counting import of_blood
-from bloodcell.review.plan import DECISION_LINES
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bloodcell.bands import BAND_TEXTS
 from bloodcell.scheme import Specimen
 
 
@@ -21,24 +22,25 @@ def readings(specimen: Specimen) -> tuple[Reading, ...]:
     Khoury et al. 2022 (Leukemia 36:1703) and Arber et al. 2022 (Blood 140:1200): what the blasts
     of a myeloid neoplasm without defining genetics would be read as.
     """
-    return _BLOOD if specimen == "blood" else _MARROW
+    read_as = zip(BAND_TEXTS.items(), _READ_AS[specimen], strict=True)
+    return tuple(Reading(*band, *words) for band, words in read_as)
 
 
-_AML = Reading("band_20_up", "20 % and more", "AML", "AML")
-_MARROW = (
-    Reading("band_under_5", "under 5 %", "no increased blasts", "no excess blasts"),
-    Reading("band_5_9", "5 to under 10 %", "MDS-IB1", "MDS-EB"),
-    Reading("band_10_19", "10 to under 20 %", "MDS-IB2", "MDS/AML"),
-    _AML,
-)
-_BLOOD = (
-    Reading(
-        "band_under_5",
-        "under 5 %",
-        "MDS-IB1 from 2 % on, below that no increased blasts",
-        "MDS-EB from 2 % on, below that no excess blasts",
+_READ_AS = {
+    "marrow": (
+        ("no increased blasts", "no excess blasts"),
+        ("MDS-IB1", "MDS-EB"),
+        ("MDS-IB2", "MDS/AML"),
+        ("AML", "AML"),
     ),
-    Reading("band_5_9", "5 to under 10 %", "MDS-IB2", "MDS-EB"),
-    Reading("band_10_19", "10 to under 20 %", "MDS-IB2", "MDS/AML"),
-    _AML,
-)
+    "blood": (
+        (
+            "MDS-IB1 from 2 % on, below that no increased blasts",
+            "MDS-EB from 2 % on, below that no excess blasts",
+        ),
+        ("MDS-IB2", "MDS-EB"),
+        ("MDS-IB2", "MDS/AML"),
+        ("AML", "AML"),
+    ),
+}
+"""Of each band, under WHO 2022 and ICC 2022."""

@@ -1,6 +1,5 @@
 """Applying answers: the shares they make of a run, and what is kept of them in its folder."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from bloodcell.audit import AuditLog, finished_entries
 from bloodcell.errors import InputError, RunError
 from bloodcell.files import sha256_of, write_whole, writing, writing_together
+from bloodcell.paths import readable_name
 from bloodcell.review import CELLS_OF_A_ROUND
 from bloodcell.review.answers import Answers, as_json, check_answers
 from bloodcell.review.folder import (
@@ -136,7 +136,7 @@ def _write(
     """Write all files of the review; returns the run as it is then."""
     folder, store = ReviewFolder(run.folder), RunStore(run.folder)
     agreement, disagreements = standing.agreement_json(), standing.disagreements_csv()
-    answers = folder.answers / f"{this.number:03d}-{_readable(this.reviewer)}.json"
+    answers = folder.answers / f"{this.number:03d}-{readable_name(this.reviewer)}.json"
     with writing(folder.answers):
         folder.answers.mkdir(parents=True, exist_ok=True)
         # Answers count from their line in the log on: what lies there without one was cut short.
@@ -166,11 +166,6 @@ def _write(
     record = replace(run.record, audit_head=audit.head)
     write_record(store.record_path, record)
     return Run(run.folder, record)
-
-
-def _readable(reviewer: str) -> str:
-    """The name as part of a file's."""
-    return re.sub(r"[^\w.-]+", "_", reviewer)[:48]
 
 
 def _audit_of(run: Run) -> AuditLog:

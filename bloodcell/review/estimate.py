@@ -6,10 +6,11 @@ from typing import Literal
 import pyarrow as pa
 
 from bloodcell._core import LEAST_SURPRISE
+from bloodcell.bands import BANDS
 from bloodcell.review.patient import PatientReview, reviews
 from bloodcell.review.sample import SampleShare, sample_share
 from bloodcell.run import Run
-from bloodcell.shares import ADJUSTED, BANDS
+from bloodcell.shares import ADJUSTED
 
 Basis = Literal["model", "sample"]
 

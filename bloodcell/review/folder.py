@@ -81,14 +81,14 @@ def _is_of_review(entry: dict[str, Any]) -> bool:
 def reviewed_patients(run: Run) -> dict[str, dict[str, Any]]:
     """Rows of ``review/patients.parquet`` by patient; RunError if the table is damaged.
 
-    None if nothing was reviewed, or if the run's results were counted anew since.
+    Empty if nothing was reviewed, or if the run's results were counted anew since.
     """
     table = _read(run, ReviewFolder(run.folder).patients_path)
     return {row["patient"]: row for row in table.to_pylist()} if table else {}
 
 
 def reviewed_cells(run: Run) -> pa.Table | None:
-    """``review/cells.parquet``, likewise; None where ``reviewed_patients`` has none."""
+    """``review/cells.parquet``, likewise; None where ``reviewed_patients`` is empty."""
     return _read(run, ReviewFolder(run.folder).cells_path)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from bloodcell.bands import DECISION_LINES
 from bloodcell.errors import InputError
 from bloodcell.review.draw import next_places
 from bloodcell.review.estimate import reviewed_share
@@ -17,9 +18,6 @@ from bloodcell.review.planned import PLAN_SCHEMA, read_plan
 from bloodcell.review.standing import as_they_count
 from bloodcell.run import Run
 from bloodcell.shares import ADJUSTED
-
-DECISION_LINES = (5.0, 10.0, 20.0)
-"""Percent of blasts at which a finding is read another way."""
 
 _NO_ANSWERS = pa.schema(
     [("patient", pa.string()), ("row", pa.int64()), ("reviewed_class", pa.string())]

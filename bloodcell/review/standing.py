@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bloodcell.bands import BANDS
 from bloodcell.patients import as_csv
 from bloodcell.review.agreement import agreements, settled_class
 from bloodcell.review.estimate import reviewed_shares
 from bloodcell.review.folder import Application, belongs_to
 from bloodcell.run import Run
 from bloodcell.scheme import CANNOT_TELL
-from bloodcell.shares import ADJUSTED, BANDS
+from bloodcell.shares import ADJUSTED
 
 _CELLS = pa.schema(
     [

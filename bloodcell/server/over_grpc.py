@@ -103,16 +103,19 @@ class GrpcServer:
             room = asyncio.Semaphore(_MOST_IN_A_STREAM)
 
             async def read() -> None:
-                async for content in contents:
-                    await room.acquire()
-                    tasks.put_nowait(asyncio.create_task(one(content, context)))
-                tasks.put_nowait(None)
+                try:
+                    async for content in contents:
+                        await room.acquire()
+                        tasks.put_nowait(asyncio.create_task(one(content, context)))
+                finally:
+                    tasks.put_nowait(None)
 
             reader = asyncio.create_task(read())
             try:
                 while task := await tasks.get():
                     yield await task
                     room.release()
+                await reader  # whose error, if it had one, is the stream's
             finally:
                 reader.cancel()
                 while not tasks.empty():

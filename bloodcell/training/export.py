@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import nn
 
 from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.evaluation.join import Joined
-from bloodcell.files import sha256_of
+from bloodcell.files import sha256_of, write_whole, writing
 from bloodcell.paths import model_name_of
 from bloodcell.plots import save_svg
 from bloodcell.scheme import Scheme, copied_scheme, load_scheme
@@ -41,15 +42,16 @@ def write_model_folder(
     smears: dict[str, Any] | None,
     head: Head = "softmax",
 ) -> None:
-    """Write the folder; ModelError if ONNX Runtime's logits are not torch's.
+    """Write the folder; ModelError if ONNX Runtime's logits are not torch's, DiskError.
 
     ``sources``: what the card states of each besides its part of the recipe; ``patients``: those of
     the first; ``held_out_logits``: float32 (N, C), of ``held_out``, without offsets; ``kept``: of
     others, by name, what ``kept_figures`` says; ``smears``: the table of that name.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.onnx"
-    export_onnx(network, recipe.preprocessing.input_px, weights)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_whole(weights, partial(export_onnx, network, recipe.preprocessing.input_px))
     table = recipe_table(recipe)
     card: dict[str, Any] = {
         "name": model_name_of(folder),
@@ -75,11 +77,12 @@ def write_model_folder(
         entry.update(more)
     if kept:
         card["metrics"]["kept"] = kept
-    (folder / "card.toml").write_text(tomli_w.dumps(card), encoding="utf-8")
     write_held_out(folder, held_out, held_out_logits)
     if history:
-        _write_history(folder / "training.csv", history)
+        write_whole(folder / "training.csv", partial(_write_history, history))
         save_svg(draw_curves(history, card["name"]), folder / "training.svg")
+    # Last: weights without the card that names their digest are no model.
+    write_whole(folder / "card.toml", lambda path: path.write_text(tomli_w.dumps(card), "utf-8"))
 
 
 def recipe_table(recipe: Recipe) -> dict[str, Any]:
@@ -129,10 +132,10 @@ def write_held_out(folder: Path, cells: Joined, logits: torch.Tensor) -> None:
         "top_probability": pa.array(cells.top_probability, pa.float32()),
         "logits": pa.FixedSizeListArray.from_arrays(halves, logits.shape[1]),
     }
-    pq.write_table(pa.table(columns), folder / HELD_OUT)
+    write_whole(folder / HELD_OUT, partial(pq.write_table, pa.table(columns)))
 
 
-def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+def _write_history(history: list[dict[str, Any]], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         # The network of all patients has nobody left to be judged by: those columns stay empty.
         writer = csv.DictWriter(file, list(history[0]), restval="")

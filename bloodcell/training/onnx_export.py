@@ -99,6 +99,6 @@ def _compare(network: nn.Module, example: torch.Tensor, path: Path) -> None:
     allowed = _TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not difference <= allowed:
         raise ModelError(
-            f"{path}: ONNX Runtime's logits differ from torch's by {difference:.2g}, "
-            f"at most {allowed:.0e} is expected"
+            "ONNX Runtime's logits of the trained network differ from torch's by "
+            f"{difference:.2g}, at most {allowed:.0e} is expected"
         )

@@ -183,6 +183,7 @@ def held_out_cells(cells: HeldOut, scheme: Scheme, calibration: Calibration) -> 
             "rejected": 0,
             "unlabelled": 0,
             "labels_not_in_run": 0,
+            "labels_left_out": 0,
         },
     )
 

@@ -24,7 +24,7 @@ def export_triton(name_or_folder: str | Path, repository: Path, options: Options
 
     Raises ModelError for a model that may not be used, InputError if one of the folders exists or
     an option does not fit, EngineError and PackageError as what makes the pipeline and the network
-    does, and DiskError. Then nothing is left half written.
+    does, and DiskError. No folder is left half written.
     """
     model = load_model(name_or_folder)
     if options.tensorrt and options.device != "gpu":

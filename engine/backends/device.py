@@ -88,9 +88,13 @@ class OneSizeBackend(ABC):
         # One input for all lanes: nothing of another's batch may come between filling and launch.
         with self._one_at_a_time, self._failing_in_one_line(), self._on_stream():
             slot = self._free.popleft()
-            self._fill(parts, count, slot)
-            self._launch(slot)
-            slot.done.record(self.stream)
+            try:
+                self._fill(parts, count, slot)
+                self._launch(slot)
+                slot.done.record(self.stream)
+            except BaseException:
+                self.release(slot)
+                raise
         return Begun(self, slot, count)
 
     def release(self, slot: Slot) -> None:
@@ -135,10 +139,11 @@ class Begun:
 
     def probabilities(self) -> npt.NDArray[np.float32]:
         """See ``Pending.probabilities``."""
-        self.backend.wait(self.slot)
-        probabilities = np.array(np.asarray(self.slot.probabilities)[: self.count])
-        self.backend.release(self.slot)
-        return probabilities
+        try:
+            self.backend.wait(self.slot)
+            return np.array(np.asarray(self.slot.probabilities)[: self.count])
+        finally:
+            self.backend.release(self.slot)
 
 
 def contiguous_runs(places: npt.NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:

@@ -246,8 +246,15 @@ def test_few_distinct_drawings_fill_a_large_folder(tmp_path: Path, link: bool) -
     inodes = {path.stat().st_ino for path in images}
     assert len(inodes) == (summary.drawn if link else 120)
     readme = (tmp_path / "load" / "README.txt").read_text()
-    assert "no more than 36 cells were drawn" in readme
+    assert "no more than 36 images were drawn" in readme
     assert ("hard links" in readme) == link
+
+
+def test_of_each_format_there_are_fewer_drawings(tmp_path: Path) -> None:
+    options = {"patients": 4, "cells": 200, "image_format": "mixed"}
+    summary = write_phantoms(tmp_path / "load", **options, distinct=250)
+    assert summary.drawn <= 250
+    assert len({path.suffix for path in (tmp_path / "load").glob("*/*")}) >= 4
 
 
 def test_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:

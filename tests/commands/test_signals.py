@@ -19,7 +19,7 @@ def test_sigterm_stops_in_good_order_with_status_4(smears: Path, tmp_path: Path)
     (tmp_path / "in" / "p").mkdir(parents=True)
     for number in range(3000):
         (tmp_path / "in" / "p" / f"{number}.jpg").symlink_to(cells[number % len(cells)])
-    words = [sys.executable, "-m", "bloodcell.cli", "score", tmp_path / "in", "--out"]
+    words = [sys.executable, "-m", "bloodcell", "score", tmp_path / "in", "--out"]
     about = tmp_path / "run" / "run.json"
     with started([*words, tmp_path / "run", "--batch-size", "8"]) as process:
         while not about.exists():

@@ -13,9 +13,10 @@ from helpers.tiny_model import write_tiny_model
 
 import bloodcell
 from bloodcell._core import REASONS
+from bloodcell.bands import BANDS
 from bloodcell.model import Model, load_model
 from bloodcell.patients import PatientCounts, patient_table
-from bloodcell.shares import ADJUSTED, BANDS, Counting
+from bloodcell.shares import ADJUSTED, Counting
 
 NUMBERS = (
     "cells", "scored", "rejected", "denominator", "blasts_counted", "unstained",

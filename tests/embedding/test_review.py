@@ -10,9 +10,10 @@ import pytest
 from helpers.embedded import CallError, EmbeddedModel, Library, cells_of
 
 import bloodcell
+from bloodcell.bands import BANDS
 from bloodcell.review.estimate import reviewed_shares
 from bloodcell.review.plan import plan_review
-from bloodcell.shares import ADJUSTED, BANDS, IS_ADJUSTED
+from bloodcell.shares import ADJUSTED, IS_ADJUSTED
 
 UNTRUSTED = 6
 

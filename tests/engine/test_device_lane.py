@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -41,6 +41,7 @@ from bloodcell.engine.rewriting import encoded_images
 from bloodcell.engine.setup import Setup
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.engine.stream import score_stream
+from bloodcell.errors import EngineError
 from bloodcell.model import load_model
 
 
@@ -194,6 +195,27 @@ def test_a_slot_is_free_again_only_when_it_was_read(tmp_path: Path) -> None:
         scored[place] = one.probabilities()
     for place, expected in enumerate(backend.probabilities(pixels)):
         np.testing.assert_array_equal(scored[place][0], expected)
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_batch_that_fails_gives_its_slot_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(tiny_onnx(SIDE))
+    network = Network(tmp_path / "model.onnx", SIDE, CLASSES, 1.0)
+    backend = TensorRTBackend(network, PlanOptions(2, precision="float32"))
+
+    def fails(*_: object) -> NoReturn:
+        raise EngineError("out of memory")
+
+    pixels = np.zeros((1, 3, SIDE, SIDE), np.float32)
+    for failing in ("_launch", "wait"):
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, failing, fails)
+            for _ in range(PENDING + 1):
+                with pytest.raises(EngineError, match="out of memory"):
+                    backend.probabilities(pixels)
+    assert backend.probabilities(pixels).shape == (1, CLASSES)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from helpers.started_processes import started
 from helpers.worker_processes import workers
 
 import bloodcell
-from bloodcell.engine import scorer
+from bloodcell.engine import scorer, spawning
 from bloodcell.engine.backends.choice import choose_backend
 from bloodcell.engine.backends.cuda import Device
 from bloodcell.engine.scorer import open_scorer
@@ -185,6 +185,23 @@ def test_a_network_that_cannot_be_opened_is_refused_as_by_one_process(
     with pytest.raises(ModelError, match=r"card\.toml cannot be loaded as ONNX"):
         WorkerScorer(replace(setup_of(smears), network=network), [{}, {}])
     assert workers() == []
+
+
+def test_when_a_second_worker_cannot_be_started_the_first_is_ended(
+    smears: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, started = spawning._started, []
+
+    def one_alone(descriptor: int, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        if started:
+            raise EngineError("the machine allows no further process")
+        started.append(real(descriptor, environment))
+        return started[0]
+
+    monkeypatch.setattr(spawning, "_started", one_alone)
+    with pytest.raises(EngineError, match="no further process"):
+        WorkerScorer(setup_of(smears), [{}, {}])
+    assert started[0].poll() is not None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -28,6 +29,25 @@ def test_a_free_lane_takes_what_waits(lane: HeldLane) -> None:
         lane.go.set()
         assert [future.result(20).row for future in futures] == list(range(7))
     assert lane.sizes == [1, 4, 2]
+
+
+def test_a_cell_whose_submission_was_interrupted_is_not_waited_for(lane: HeldLane) -> None:
+    with opened(max_waiting=1) as engine:
+        first = engine.submit(IMAGE, patient="A")
+        assert lane.taken.acquire(timeout=20)
+        second = engine.submit(IMAGE, patient="A")
+
+        def interrupted(*_: object, **__: object) -> NoReturn:
+            raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine._waiting, "put", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                engine.submit(IMAGE, patient="A")
+        lane.go.set()
+        assert {first.result(20).status, second.result(20).status} == {"scored"}
+        finished = ThreadPoolExecutor(1).submit(engine.finish, "A")
+        assert finished.result(20)["cells"] == 2
 
 
 def test_cells_wait_for_a_whole_pass_where_fewer_take_as_long(

@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -69,6 +69,21 @@ def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Pa
     with held(tmp_path):
         pass
     os.close(of_the_forked)
+
+
+def test_a_lock_that_its_holder_took_away_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that opened the same file would else write side by side with a third."""
+    real = fcntl.flock
+
+    def after_its_holder(file: BinaryIO, operation: int) -> None:
+        (tmp_path / LOCK).unlink(missing_ok=True)
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", after_its_holder)
+    with pytest.raises(RunError, match="run the same command again"), held(tmp_path):
+        pass
 
 
 FORKING = """

@@ -6,19 +6,23 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
 from helpers.drawn_runs import CELLS, copy_of_model, digests, state
 from helpers.local_scorer import LocalScorer
 
 import bloodcell
-from bloodcell import scoring
+from bloodcell import manifest, scoring
 from bloodcell.engine import lanes
 from bloodcell.engine.backends.contract import Choice, Network
-from bloodcell.errors import DiskError, RunError, Stopped
+from bloodcell.errors import BloodcellError, DiskError, EngineError, RunError, Stopped
+from bloodcell.listing import LeftOut
 from bloodcell.review.planned import plan_path
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -67,7 +71,7 @@ def test_a_killed_run_continues_to_the_same_bytes(
 ) -> None:
     program = f"""
 import os, signal
-from bloodcell import scoring
+from bloodcell import manifest, scoring
 scoring.ROWS_PER_PART = 16
 def kill(done, cells):
     if done > 40:
@@ -144,6 +148,10 @@ def test_what_a_kill_leaves_later_is_cleared_away_and_users_files_are_not(
     shutil.copytree(run.folder, tmp_path / "run")
     left = ["run.json.0a1b2c3d.new", "report/index.html.0a1b2c3d.new", "patients.csv.new"]
     left += ["report/images/00001.js.0a1b2c3d.new", "report/patients/00001.html.0a1b2c3d.new"]
+    left += ["report/standing.js.0a1b2c3d.new", "export/patients.xlsx.0a1b2c3d.new"]
+    left += ["evaluation/roc.svg.0a1b2c3d.new", "evaluation/doubts.csv.0a1b2c3d.new"]
+    for folder in ("export", "evaluation"):
+        (tmp_path / "run" / folder).mkdir()
     for name in [*left, "thesis.new", "cells/notes.new"]:
         (tmp_path / "run" / name).write_text("")
     bloodcell.score(smears, tmp_path / "run")
@@ -175,6 +183,32 @@ def test_a_run_that_is_asked_to_stop_before_it_began_is_stopped(
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped, match="before a cell was scored"):
+        bloodcell.score(smears, tmp_path / "run", stop=stop)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("ends", [EngineError, Stopped])
+def test_the_end_of_a_long_list_of_cells_is_not_waited_for(
+    smears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: type[BloodcellError]
+) -> None:
+    stop, listed = threading.Event(), threading.Event()
+    batch = next(manifest.list_folder(smears, LeftOut()))
+
+    def without_end(*_: object) -> Iterator[pa.RecordBatch]:
+        while True:
+            yield batch
+            listed.set()
+
+    def no_scorer(*_: object, **__: object) -> SimpleNamespace:
+        assert listed.wait(20)
+        if ends is EngineError:
+            raise EngineError("there is none")
+        stop.set()
+        return SimpleNamespace(close=lambda: None)
+
+    monkeypatch.setattr(manifest, "list_folder", without_end)
+    monkeypatch.setattr(scoring, "_open", no_scorer)
+    with pytest.raises(ends):
         bloodcell.score(smears, tmp_path / "run", stop=stop)
     assert not (tmp_path / "run").exists()
 

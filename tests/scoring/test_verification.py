@@ -90,6 +90,24 @@ def test_a_changed_class_is_found_though_the_log_has_the_changed_file(folder: Pa
     assert "another class than its probabilities come to, in 4 of its rows" in said["cells"]
 
 
+def test_a_part_of_other_types_or_classes_is_found(folder: Path) -> None:
+    def of_type(part: pa.Table, kind: pa.DataType) -> pa.Table:
+        place = part.schema.get_field_index("probabilities")
+        values = [one[:8] for one in part["probabilities"].to_pylist()]
+        return part.set_column(place, "probabilities", pa.array(values, kind))
+
+    path = folder / "cells" / "part-00001.parquet"
+    whole = path.read_bytes()
+    for kind, said in [
+        (pa.list_(pa.float32()), "does not hold the rows that belong there"),
+        (pa.list_(pa.float32(), 8), "has 8 probabilities a cell, jhu18 18 classes"),
+    ]:
+        path.write_bytes(whole)
+        rewritten(path, lambda part, kind=kind: of_type(part, kind))
+        says = {finding.what: finding.says for finding in verify(folder)}
+        assert f"{path} {said}" in says["cells"]
+
+
 def test_a_row_with_two_ends_is_found(folder: Path) -> None:
     def change(part: pa.Table) -> pa.Table:
         place = part.schema.get_field_index("reason")

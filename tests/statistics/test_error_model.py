@@ -13,13 +13,14 @@ from helpers.drawn_runs import model_for_drawn_cells
 
 import bloodcell
 from bloodcell._core import curve_features
+from bloodcell.bands import BANDS
 from bloodcell.cli import main
 from bloodcell.error_model import ErrorModel, SiteTrial, fit, fit_error_model
 from bloodcell.error_model.recalibration import fit_recalibration
 from bloodcell.error_model.refit import HeldOut
 from bloodcell.errors import InputError, ModelError, RunError
 from bloodcell.model import load_model
-from bloodcell.shares import ADJUSTED, BANDS, Counting, adjusted_columns, naive_columns
+from bloodcell.shares import ADJUSTED, Counting, adjusted_columns, naive_columns
 from bloodcell.site_model import write_site_model
 from bloodcell.toml import read_toml
 

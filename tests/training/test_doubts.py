@@ -82,6 +82,13 @@ def test_a_probability_counts_by_what_is_usual_for_the_class() -> None:
     assert doubts.doubt.tolist() == pytest.approx(expected)
 
 
+def test_a_label_whose_class_never_has_any_probability_is_wholly_doubted() -> None:
+    p = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.4, 0.6, 0.0]])
+    doubts = label_doubts(p, np.eye(3, dtype=bool)[[0, 0, 2]])
+    assert doubts.doubt.tolist() == [0, pytest.approx(1 - 0.8 / 0.8), 1]
+    assert doubts.is_doubted.tolist() == [False, False, False]
+
+
 def test_a_class_of_a_single_unlikely_cell_makes_no_other_label_doubtful() -> None:
     p = np.array([[0.7, 0.28, 0.02], [0.8, 0.19, 0.01], [0.3, 0.695, 0.005]])
     labels = np.array([0, 0, 2])

@@ -1,0 +1,17 @@
+"""The bands of blasts in which findings are read differently: by name, in words, and their bounds.
+
+WHO 2022 (Khoury et al., Leukemia 36:1703) and ICC 2022 (Arber et al., Blood 140:1200).
+"""
+
+DECISION_LINES = (5.0, 10.0, 20.0)
+"""Percent of blasts at which one band begins and the one before it ends."""
+
+BAND_TEXTS = {
+    "band_under_5": "under 5 %",
+    "band_5_9": "5 to under 10 %",
+    "band_10_19": "10 to under 20 %",
+    "band_20_up": "20 % or more",
+}
+"""In words, by the column that has the chance of each; in ascending order."""
+
+BANDS = tuple(BAND_TEXTS)
