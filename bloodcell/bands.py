@@ -15,3 +15,19 @@ BAND_TEXTS = {
 """In words, by the column that has the chance of each; in ascending order."""
 
 BANDS = tuple(BAND_TEXTS)
+
+_MOST_DIGITS = 15
+
+
+def share_text(percent: float, digits: int = 1) -> str:
+    """A share, with more digits than ``digits`` where fewer would say another band or its bound."""
+    for more in range(digits, _MOST_DIGITS):
+        text = f"{percent:.{more}f}"
+        if _place(float(text)) == _place(percent):
+            return text
+    return str(percent)
+
+
+def _place(percent: float) -> list[int]:
+    """Below, on or above each line."""
+    return [(percent > line) - (percent < line) for line in DECISION_LINES]

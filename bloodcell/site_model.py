@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tomli_w
 
+from bloodcell.alike_names import refuse_alike_patients
 from bloodcell.error_model import (
     START_PATIENTS,
     ErrorModel,
@@ -122,12 +123,11 @@ def write_site_model_of_reviews(runs: Sequence[Run], out: Path) -> SiteModel:
         _refuse_other_kind(runs[0], run)
     if len({run_identity(run) for run in runs}) < len(runs):
         raise InputError("a run is named twice: its labels would count twice")
+    folders = ", ".join(str(run.folder) for run in runs)
     signed = [labels for run in runs for labels in signed_labels(run)]
     if not signed:
-        raise InputError(
-            f"no patient of {', '.join(str(run.folder) for run in runs)} is signed: review them "
-            "and apply the answers"
-        )
+        raise InputError(f"no patient of {folders} is signed: review them and apply the answers")
+    refuse_alike_patients(folders, {labels.patient for labels in signed})
     log_odds = np.concatenate([labels.log_odds for labels in signed])
     labelled = _Cells(
         1 / (1 + np.exp(-log_odds)),

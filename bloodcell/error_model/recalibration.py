@@ -13,6 +13,8 @@ from bloodcell.errors import ModelError
 from bloodcell.toml import is_number
 
 _ROUNDS = 30
+_LEAST_SPREAD = 1e-6
+"""Standard deviation of a feature; what varies less does so by rounding."""
 _WIDER = 1.1
 """Scales as fitted hold too few of the held-out patients at other shares than their own: .911 of
 draws of 5,000 cells by the default network's, .926 so much wider (``benchmarks/test_coverage.py``).
@@ -145,10 +147,13 @@ def fit_curves(mix: CaseMix, features: Floats, start: Start) -> CurveFit:
     """Fit the curves of ``mix`` with the ``features`` (V, F) of its rows."""
     centre = np.average(features, axis=0, weights=mix.weight)
     off_centre = features - centre
-    spread = np.sqrt(np.average(off_centre**2, axis=0, weights=mix.weight)) + 1e-9
-    design = np.column_stack([np.ones(len(features)), off_centre / spread])
+    spread = np.sqrt(np.average(off_centre**2, axis=0, weights=mix.weight))
+    # A feature that patients share but for rounding tells nothing: its slope would be of noise.
+    differs = spread > _LEAST_SPREAD
+    design = np.column_stack([np.ones(len(features)), off_centre[:, differs] / spread[differs]])
     moved, covariance = _maximise(mix, design, start)
-    slopes = moved[1:] / spread[:, None]
+    slopes = np.zeros((features.shape[1], 2))
+    slopes[differs] = moved[1:] / spread[differs, None]
     patients = mix.weight.sum() + start.patients
     return CurveFit(
         constant=moved[0] - centre @ slopes,

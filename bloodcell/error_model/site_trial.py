@@ -91,8 +91,8 @@ class SiteTrial:
         more = self._more_until(lambda k, n: _bounds(k, n)[0] >= _LEAST_COVERED)
         return (
             f"{covered} of {patients} patients, each held out, have their true share inside the "
-            f"interval: that of others may be held {100 * least:.0f} times in 100 only. Label "
-            f"about {more} more patients to know"
+            f"interval: that of others may be held {math.floor(100 * least)} times in 100 only. "
+            f"Label about {more} more patients to know"
         )
 
     def _covered(self, estimates: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:

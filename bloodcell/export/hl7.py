@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 
-from bloodcell.bands import BAND_TEXTS
+from bloodcell.bands import BAND_TEXTS, share_text
 from bloodcell.export.codes import Codes
 from bloodcell.export.results import PERCENT, PatientResults, Result
 from bloodcell.run import Run
@@ -133,5 +133,5 @@ def _segment(name: str, fields: dict[int, str]) -> str:
 
 
 def _number(value: float) -> str:
-    """To four decimals: a number of v2 has at most 16 characters."""
-    return f"{value:.4f}"
+    """To four decimals where that says the same: a number of v2 has at most 16 characters."""
+    return share_text(value, digits=4)[:16]

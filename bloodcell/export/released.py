@@ -22,6 +22,7 @@ from bloodcell.review.folder import (
     reviewed_cells,
     reviewed_patients,
 )
+from bloodcell.review.planned import read_plan
 from bloodcell.review.standing import Before, Standing, as_they_count, not_told_by_patient, told
 from bloodcell.run import Run
 
@@ -73,8 +74,8 @@ def _as_signed(run: Run, unsigned: Mapping[str, Row], cells: pa.Table) -> dict[s
     classes = dict(zip(cells["row"].to_pylist(), cells["class"].to_pylist(), strict=True))
     kept = [one for own in until_signed.values() for one in own]
     standing = Standing(run, kept, Before(classes))
-    # Cells are drawn before anybody answers them, so those that were drawn then are drawn now.
-    then = standing.cells(set(cells.filter(cells["planned"])["row"].to_pylist()))
+    planned = set(cells.filter(cells["planned"])["row"].to_pylist())
+    then = standing.cells(planned - _drawn_since(run, until_signed))
     rows = standing.patients(then).to_pylist()
     return {
         name: Released(row, *counts, _pending(unsigned[name]))
@@ -92,6 +93,18 @@ def _by_patient(run: Run, unsigned: Mapping[str, Row]) -> dict[str, list[Applica
                 of_patient = replace(one.answers, patients={name: one.answers.patients[name]})
                 by_patient[name].append(replace(one, answers=of_patient))
     return by_patient
+
+
+def _drawn_since(run: Run, until_signed: Mapping[str, list[Application]]) -> set[int]:
+    """Rows that were drawn only after these patients were signed: clicked, if answered before."""
+    signed = {name: own[-1].number for name, own in until_signed.items()}
+    plan = read_plan(run).select(["patient", "row", "after_answers"]).to_pylist()
+    # Plans of before do not say when a cell was drawn.
+    return {
+        one["row"]
+        for one in plan
+        if one["patient"] in signed and (one["after_answers"] or 0) >= signed[one["patient"]]
+    }
 
 
 def _until_signed(run: Run, own: list[Application]) -> list[Application]:

@@ -146,8 +146,9 @@ def _reviewed_share(patient: Row, row: Row, why_network_not: str, denominator: i
     looked_at, reviewers = row["cells_looked_at"], ", ".join(row["reviewers"])
     method = f"{_ADJUSTED}; signed by {reviewers}, no cell looked at"
     if row["basis"]:
-        seen = f"{looked_at} cells looked at by {reviewers}"
-        method = f"image classification, and {seen}; {_BASES[row['basis']]}"
+        method = f"image classification, and {looked_at} cells looked at by {reviewers}"
+        if row["blast_percent"] is not None:
+            method += f"; {_BASES[row['basis']]}"
     why_not = "" if row["blast_percent"] is not None else _why_none(patient)
     if why_not and not looked_at:
         why_not = why_network_not

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bloodcell.printed.numbers import from_to, percent, share
+from bloodcell.printed.numbers import blast_percent, from_to, percent, share
 from bloodcell.printed.tables import print_table
 
 
@@ -86,11 +86,11 @@ def _print_shares(figures: dict[str, Any]) -> None:
             (
                 row["patient"],
                 row["leukocytes"],
-                percent(row["true_percent"]),
-                percent(row["naive_percent"]),
+                blast_percent(row["true_percent"]),
+                blast_percent(row["naive_percent"]),
                 percent(row["naive_error_points"]),
-                percent(row["adjusted_percent"]),
-                from_to(row["adjusted_percent_low"], row["adjusted_percent_high"], percent),
+                blast_percent(row["adjusted_percent"]),
+                from_to(row["adjusted_percent_low"], row["adjusted_percent_high"], blast_percent),
                 percent(row["adjusted_error_points"]),
                 {None: "-", True: "yes", False: "no"}[row["covered"]],
             )

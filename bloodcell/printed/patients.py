@@ -4,7 +4,7 @@ from collections import Counter
 
 import click
 
-from bloodcell.printed.numbers import from_to, percent
+from bloodcell.printed.numbers import blast_percent, from_to, percent
 from bloodcell.printed.tables import print_table
 from bloodcell.rejections import REJECTED_AS
 from bloodcell.run import Run
@@ -23,10 +23,10 @@ def print_patients(run: Run) -> None:
             patient["denominator"],
             patient["blasts_counted"],
             # A question mark: what its images are of is the question.
-            percent(patient["blast_percent_naive"])
+            blast_percent(patient["blast_percent_naive"])
             + (" ?" if lacks_stain(patient.get("unstained", 0), patient["scored"]) else ""),
-            percent(patient["blast_percent"]),
-            from_to(patient["blast_percent_low"], patient["blast_percent_high"], percent),
+            blast_percent(patient["blast_percent"]),
+            from_to(patient["blast_percent_low"], patient["blast_percent_high"], blast_percent),
         )
         for patient in patients
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pyarrow as pa
 
-from bloodcell.printed.numbers import from_to, percent, share
+from bloodcell.printed.numbers import blast_percent, from_to, share
 from bloodcell.printed.tables import print_table
 from bloodcell.review.apply import Applied
 from bloodcell.review.folder import ReviewFolder
@@ -36,8 +36,8 @@ def print_applied(applied: Applied) -> None:
             row["patient"],
             row["status"],
             row["cells_looked_at"],
-            percent(row["blast_percent"]),
-            from_to(row["blast_percent_low"], row["blast_percent_high"], percent),
+            blast_percent(row["blast_percent"]),
+            from_to(row["blast_percent_low"], row["blast_percent_high"], blast_percent),
             _ESTIMATED_BY[row["basis"]],
         )
         for row in applied.patients

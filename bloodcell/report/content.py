@@ -1,6 +1,6 @@
 """What the pages of a report say, from the run's own tables: no number is made here twice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -45,10 +45,10 @@ class Content:
         self.rows: list[dict[str, Any]] = run.patients.to_pylist()
         self._places = range(len(self.rows)) if places is None else places
         self._last = (len(self.rows) if patients is None else patients) - 1
-        reviewed = [estimate_of(self.reviews.of(row["patient"])) for row in self.rows]
         self._best = [
-            one if one.is_given else estimate_of(row)
-            for one, row in zip(reviewed, self.rows, strict=True)
+            estimate_of(review if _is_reviewed(review) else row)
+            for row in self.rows
+            for review in [self.reviews.of(row["patient"])]
         ]
         self._blood = self._of_blood()
         self._by_hand = cells_counted_by_hand(*shares_of(self._blood))
@@ -149,7 +149,8 @@ class Content:
         review = self.reviews.of(row["patient"])
         adjusted, reviewed = estimate_of(row), estimate_of(review)
         # Bands of the adjusted share would contradict a reviewed one.
-        bands = review if reviewed.is_given else row
+        is_reviewed = _is_reviewed(review)
+        bands = review if is_reviewed else row
         chances = [bands[name] for name in BANDS if bands.get(name) is not None]
         planned = self.reviews.plan_of(row["patient"])
         waiting = len(planned) - self.reviews.answered(planned)
@@ -165,6 +166,7 @@ class Content:
             "lacks_stain": bool(unstained.lacks_stain(row["unstained"], row["scored"])),
             "adjusted": adjusted,
             "reviewed": reviewed,
+            "is_reviewed": is_reviewed,
             "blood": self._blood[place],
             "leukocytes_reviewed": self._leukocytes_reviewed(row["patient"]),
             "review": review,
@@ -173,7 +175,7 @@ class Content:
             "chances": chances,
             "band": band,
             "band_told": None if is_open else band,
-            "no_band": _no_band(is_open, reviewed.is_given, row),
+            "no_band": _no_band(is_open, is_reviewed, row),
             "why_not": _why_not(row),
             "answered_at": self.reviews.applied_at(row["patient"]),
             "by_hand": int(self._by_hand[place]),
@@ -250,6 +252,11 @@ class Content:
 def _why_not(row: dict[str, Any]) -> str:
     """Why no adjusted share is given."""
     return str(row["adjustment"]) if row["scored"] else "no image could be scored"
+
+
+def _is_reviewed(review: Mapping[str, Any]) -> bool:
+    """Whether a row of ``review/patients.parquet`` is what holds, be it that no share is left."""
+    return bool(review.get("basis")) or estimate_of(review).is_given
 
 
 def _no_band(is_open: bool, is_reviewed: bool, row: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import jinja2
 import pyarrow as pa
 
 from bloodcell import repeated_images
+from bloodcell.bands import share_text
 from bloodcell.files import write_whole
 from bloodcell.report.content import Content
 from bloodcell.report.reviews import Reviews
@@ -98,8 +99,8 @@ def _write_unless_there(path: Path, content: bytes) -> bool:
 
 
 def percent(value: float | None) -> str:
-    """A percentage as the pages show it: one digit after the point."""
-    return "–" if value is None else f"{value:.1f}"  # noqa: RUF001 - an en dash
+    """A percentage as the pages show it, see ``share_text``; ``reading.js`` has the same."""
+    return "–" if value is None else share_text(value)  # noqa: RUF001 - an en dash
 
 
 def whole(value: int) -> str:

@@ -1,7 +1,7 @@
 """Applying answers: the shares they make of a run, and what is kept of them in its folder."""
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def apply_answers(run: Run, answers: Answers, reviewer: str, source: str) -> App
         earlier = list(applications(run))
         check_against_earlier(earlier, this, source)
         standing = Standing(run, [*earlier, this], _before(run))
-        tables = _tables(run, standing, answers.patients)
+        tables = _tables(run, standing, this)
         run = _write(run, standing, this, tables, audit)
     named = [row for row in tables.patients.to_pylist() if row["patient"] in answers.patients]
     waiting = _waiting(tables, [row["patient"] for row in named if row["status"] != "final"])
@@ -111,7 +111,7 @@ def _before(run: Run) -> Before:
     return Before(classes, reviewed_patients(run))
 
 
-def _tables(run: Run, standing: Standing, named: Collection[str]) -> _Tables:
+def _tables(run: Run, standing: Standing, this: Application) -> _Tables:
     plan = read_plan(run)
     cells = standing.cells(set(plan["row"].to_pylist()))
     patients = standing.patients(cells)
@@ -119,7 +119,8 @@ def _tables(run: Run, standing: Standing, named: Collection[str]) -> _Tables:
     open_ones = patients["patient"].filter(pc.invert(is_final)).to_pylist()
     # Without a plan the report writes the first one, of all patients.
     if plan_path(run).exists():
-        plan = plan_review(run, CELLS_OF_A_ROUND, set(open_ones) & set(named), cells)
+        asked = set(open_ones) & set(this.answers.patients)
+        plan = plan_review(run, CELLS_OF_A_ROUND, asked, cells, this.number)
     return _Tables(cells, patients, plan)
 
 

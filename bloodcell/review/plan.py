@@ -29,6 +29,7 @@ def plan_review(
     cells: int,
     patients: Collection[str] | None = None,
     reviewed: pa.Table | None = None,
+    after_answers: int = 0,
 ) -> pa.Table:
     """The run's plan, so that at most ``cells`` cells of each patient wait for an answer.
 
@@ -39,7 +40,8 @@ def plan_review(
 
     ``patients``: add cells of these only. Columns: ``patient``; ``order``, 1 is looked at first;
     ``row``; ``stratum`` 0 to 7, by log-odds of blast; ``stratum_cells``, the patient's leukocytes
-    in it; ``batch`` from 1 on.
+    in it; ``batch`` from 1 on; ``after_answers``, as given: the number of
+    those that were applied last before the cell was drawn.
 
     Raises InputError if ``cells`` is not positive or there is no such patient.
     """
@@ -57,7 +59,7 @@ def plan_review(
         seed = _seed_of(run, name)
         places = next_places(review, max(wanted - waiting, 0), seed, trusted=trusted)
         before = own_planned.get(name, planned.slice(0, 0))["batch"].to_pylist()
-        more.append(_batch(name, review, places, before))
+        more.append(_batch(name, review, places, before, after_answers))
     return pa.concat_tables(more).sort_by([("patient", "ascending"), ("order", "ascending")])
 
 
@@ -92,7 +94,11 @@ def _seed_of(run: Run, patient: str) -> list[int]:
 
 
 def _batch(
-    name: str, review: PatientReview, places: npt.NDArray[np.int64], before: list[int]
+    name: str,
+    review: PatientReview,
+    places: npt.NDArray[np.int64],
+    before: list[int],
+    after_answers: int,
 ) -> pa.Table:
     """The cells at ``places``; ``before``: the batch of each cell that was planned before."""
     stratum = review.cells.stratum
@@ -104,5 +110,6 @@ def _batch(
         "stratum": stratum[places],
         "stratum_cells": sizes[stratum[places]],
         "batch": [1 + max(before, default=0)] * len(places),
+        "after_answers": [after_answers] * len(places),
     }
     return pa.table(columns, schema=PLAN_SCHEMA)

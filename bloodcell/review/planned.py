@@ -19,6 +19,7 @@ PLAN_SCHEMA = pa.schema(
         ("stratum", pa.int16()),
         ("stratum_cells", pa.int64()),
         ("batch", pa.int32()),
+        ("after_answers", pa.int32()),
     ]
 )
 

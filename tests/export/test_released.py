@@ -8,15 +8,18 @@ from typing import Any
 
 import pyarrow.csv
 import pytest
+from click.testing import CliRunner
 from helpers.reviews import planned, seen
 
 import bloodcell
+from bloodcell.cli import main
 from bloodcell.errors import RunError
 from bloodcell.export import export
 from bloodcell.export.results import PatientResults, results_of
 from bloodcell.review.answers import Answers, PatientAnswers, run_identity
 from bloodcell.review.apply import apply_answers
 from bloodcell.review.folder import ReviewFolder, reviewed_patients
+from bloodcell.review.leukocytes import leukocytes_by_patient
 from bloodcell.review.planned import plan_identity, read_plan
 
 BLAST, MONOCYTE = "blast_no_lineage_spec", "monocyte"
@@ -81,6 +84,31 @@ def test_a_final_result_stays_as_it_was_signed_until_it_is_signed_anew(
     assert (corrected.status, corrected.pending) == ("corrected", "")
     assert corrected.results[0].value == reviewed_patients(run)[FIRST]["blast_percent"]
     assert corrected.results[0].value != table["blast_percent"]
+
+
+def test_a_cell_that_was_clicked_when_signed_stays_so_though_it_is_drawn_since(
+    demanding_run: bloodcell.Run, tmp_path: Path
+) -> None:
+    run = planned(bloodcell.open_run(shutil.copytree(demanding_run.folder, tmp_path / "run")), 3)
+    drawn = [one["row"] for one in read_plan(run).to_pylist() if one["patient"] == FIRST]
+    ((_, cells),) = leukocytes_by_patient(run, [FIRST])
+    clicked = next(row for row in cells.row.tolist() if row not in drawn)
+
+    def answered(given: dict[int, str | None], *, sign: bool) -> PatientResults:
+        own = bloodcell.open_run(run.folder)
+        of_first = {FIRST: PatientAnswers(given, sign, "", seen(own, FIRST))}
+        answers = Answers(run_identity(own), plan_identity(own), "", of_first)
+        apply_answers(own, answers, "A", "answers.json")
+        return first(bloodcell.open_run(run.folder))
+
+    signed = answered({**dict.fromkeys(drawn, MONOCYTE), clicked: BLAST}, sign=True)
+    answered({clicked: None}, sign=False)
+    words = ["review", "plan", str(run.folder), "--cells", "1000"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert clicked in read_plan(run)["row"].to_pylist()
+    now = answered({clicked: BLAST}, sign=False)
+    assert now.pending
+    assert now.results == signed.results
 
 
 def test_a_message_that_says_what_is_pending_is_another_message(apply: Apply) -> None:

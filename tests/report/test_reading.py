@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pytest
 from helpers.report_pages import (
     counted,
     open_patient,
 )
 from playwright.sync_api import Page, expect
 
+from bloodcell.report.pages import percent
 from bloodcell.review.leukocytes import STRATA
 from bloodcell.review.sample import Sample, sample_share
 from bloodcell.run import Run
@@ -155,15 +157,18 @@ def test_the_share_of_the_cells_seen_moves_at_once(page: Page, run: Run) -> None
         page.locator("#live-interval").text_content(),
     )
     low, high = 100 * expected.low, 100 * expected.high
-    assert shown == (f"{100 * expected.share:.1f}", f"{low:.1f} to {high:.1f}")
+    assert shown == (percent(100 * expected.share), f"{percent(low)} to {percent(high)}")
 
 
-def test_the_pages_sample_share_is_that_of_the_review(page: Page, run: Run) -> None:
+@pytest.mark.parametrize(("most_cells", "most_seen"), [(400, 60), (6000, 2500)])
+def test_the_pages_sample_share_is_that_of_the_review(
+    page: Page, run: Run, most_cells: int, most_seen: int
+) -> None:
     open_patient(page, run, "phantom-001")
     draw = np.random.default_rng(7)
     for _ in range(40):
-        cells = draw.integers(0, 400, STRATA)
-        seen = np.minimum(draw.integers(0, 60, STRATA), cells)
+        cells = draw.integers(0, most_cells, STRATA)
+        seen = np.minimum(draw.integers(0, most_seen, STRATA), cells)
         blasts = draw.binomial(seen, draw.random())
         others = draw.binomial(seen - blasts, 0.9)
         known = int(draw.integers(0, 9))

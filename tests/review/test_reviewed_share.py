@@ -88,6 +88,13 @@ def test_few_cells_without_a_blast_leave_as_much_open_as_counting_them_does() ->
     assert of_many["high"] < 0.05
 
 
+def test_of_blasts_alone_or_none_the_interval_reaches_the_end() -> None:
+    blasts, others = (np.zeros(64, np.int64) for _ in range(2))
+    blasts[63] = others[0] = 400
+    assert core().estimate_shares(blasts[None])[0]["high"] == 1
+    assert core().estimate_shares(others[None])[0]["low"] == 0
+
+
 def test_a_further_blast_raises_the_share() -> None:
     for k in (5, 31, 60):
         assert share_of([(k, True)])["share"] > share_of([(k, False)])["share"]

@@ -1,11 +1,14 @@
 """A site's error model: drawn towards the model's own, the more the fewer patients it has."""
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.drawn_patients import error_model, labelled
 
+from bloodcell import site_model
 from bloodcell._core import SHARE_ESTIMATE
 from bloodcell.error_model import (
     ErrorModel,
@@ -15,6 +18,8 @@ from bloodcell.error_model import (
     site_recalibration,
     weight_of_site,
 )
+from bloodcell.errors import InputError
+from bloodcell.review.labels import SignedLabels
 
 
 def site_of(patients: int) -> ErrorModel:
@@ -75,10 +80,35 @@ def test_a_sites_patients_move_the_recalibration_as_far_as_they_can() -> None:
     assert was - few < 0.7 * (was - many)
 
 
+def test_what_all_of_a_sites_patients_share_moves_no_slope() -> None:
+    start, (probability, *others) = error_model(), labelled(12, 100, seed=5)
+    site = LabelledHistograms.of(np.zeros_like(probability), *others)
+    moved = site_recalibration(site, start, everyone(site))
+    assert moved.intercept[1:] == start.recalibration.intercept[1:]
+    assert moved.log_slope[1:] == start.recalibration.log_slope[1:]
+
+
 def test_cells_of_a_sites_patients_are_worth_what_they_were_at_the_start() -> None:
     start, site = error_model(), site_labels(cells=400)
     assert site_recalibration(site, start, everyone(site)).worth_cells == 100
     assert site_recalibration(site, None, everyone(site)).worth_cells == 400
+
+
+def test_a_patient_in_two_spellings_is_not_two(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one_cell = np.ones(1)
+    nights = {"first": "M\u00fcller", "second": "Mu\u0308ller"}
+    monkeypatch.setattr(site_model, "_refuse_other_kind", lambda *_: None)
+    monkeypatch.setattr(site_model, "run_identity", lambda run: run.folder)
+    monkeypatch.setattr(
+        site_model,
+        "signed_labels",
+        lambda run: [SignedLabels(nights[run.folder], one_cell, one_cell > 0, one_cell)],
+    )
+    runs = [SimpleNamespace(folder=folder) for folder in nights]
+    with pytest.raises(InputError, match="first, second has the patient M.*two spellings"):
+        site_model.write_site_model_of_reviews(runs, tmp_path / "site")
 
 
 def trial_of(covered: int, patients: int, error: float = 0.0) -> SiteTrial:
@@ -112,7 +142,7 @@ def test_what_errs_more_than_the_model_as_it_was_is_objected_to() -> None:
 def test_what_so_few_patients_cannot_show_is_said() -> None:
     doubt = trial_of(12, 12).doubt
     assert doubt is not None
-    assert "74 times in 100 only" in doubt
+    assert "73 times in 100 only" in doubt
     assert "about 23 more patients" in doubt
     assert trial_of(40, 40).doubt is None
     assert trial_of(37, 40).doubt is not None

@@ -9,11 +9,13 @@ window.bloodcell = window.bloodcell || {};
 
   // Chance of hits or fewer of trials, each with chance q.
   function chanceOfAtMost(hits, trials, q) {
-    let term = Math.pow(1 - q, trials);
-    let sum = term;
+    // In logarithms: the first of some hundred terms is less than any number.
+    const logOdds = Math.log(q) - Math.log1p(-q);
+    let logTerm = trials * Math.log1p(-q);
+    let sum = Math.exp(logTerm);
     for (let i = 1; i <= hits; i += 1) {
-      term *= ((trials - i + 1) / i) * (q / (1 - q));
-      sum += term;
+      logTerm += Math.log((trials - i + 1) / i) + logOdds;
+      sum += Math.exp(logTerm);
     }
     return Math.min(sum, 1);
   }
@@ -82,11 +84,11 @@ window.bloodcell = window.bloodcell || {};
     if (!(total > 0)) return null;
     const centre = hits / total;
     const leaving = unseen.map(({ variance }, h) => variance * (1.96 * (shares[h] - centre)) ** 2);
-    const both = unknown ** 2 + sum(leaving);
+    const both = sum(leaving);
     return {
       share: centre,
-      low: Math.max(0, centre - Math.sqrt(both + below) / total),
-      high: Math.min(1, centre + Math.sqrt(both + above) / total),
+      low: Math.max(0, centre - (unknown + Math.sqrt(both + below)) / total),
+      high: Math.min(1, centre + (unknown + Math.sqrt(both + above)) / total),
     };
   };
 })();

@@ -15,10 +15,17 @@
   let note = ""; // what the last key came to, where that is not seen
   let isPast = false; // whether the last of the sequence was answered: no key answers it again
 
-  // A quarter is rounded down, as Python does, so that page and tables say the same.
+  // As bands.py has it, so that page and tables say the same: more digits where one would say another
+  // band or its bound.
   function percent(share) {
     const value = 100 * share;
-    return (value % 1 === 0.25 ? value - 0.05 : value).toFixed(1);
+    const place = (number) => [5, 10, 20].map((line) => Math.sign(number - line)).join();
+    for (let digits = 1; digits < 15; digits += 1) {
+      // A quarter is rounded down, as Python does.
+      const text = (digits === 1 && value % 1 === 0.25 ? value - 0.05 : value).toFixed(digits);
+      if (place(Number(text)) === place(value)) return text;
+    }
+    return String(value);
   }
 
   // --- answers

@@ -105,27 +105,23 @@ public:
     double mass_below(double share) const {
         if (share >= most_) return 1;
         if (share < least_) return 0;
-        static const StandardNormal normal;
-        double mass = 0;
-        for (const Normal& one : normals_) {
-            mass += one.weight * normal.below((share - one.mean) * one.per_deviation);
-        }
-        return mass;
+        return normal_mass_below(share);
     }
 
-    // By false position; an end that stays loses half of its weight (Dowell & Jarratt 1971, BIT
+    // What is cut off at an end has its mass there. Else by false position; an end that stays loses half of its weight (Dowell & Jarratt 1971, BIT
     // 11:168, the Illinois method).
     double quantile(double mass) const {
         double low = least_;
         double high = most_;
-        double at_low = mass_below(low) - mass;
-        double at_high = 1 - mass;
+        double at_low = normal_mass_below(low) - mass;
+        double at_high = normal_mass_below(high) - mass;
         if (at_low >= 0) return low;
+        if (at_high <= 0) return high;
         bool low_moved = false;
         bool high_moved = false;
         while (high - low > 1e-7) {
             const double share = high - at_high * (high - low) / (at_high - at_low);
-            const double there = mass_below(share) - mass;
+            const double there = normal_mass_below(share) - mass;
             if (std::abs(there) < 1e-9) return share;
             const bool is_below = there < 0;
             (is_below ? low : high) = share;
@@ -139,6 +135,15 @@ public:
     }
 
 private:
+    double normal_mass_below(double share) const {
+        static const StandardNormal normal;
+        double mass = 0;
+        for (const Normal& one : normals_) {
+            mass += one.weight * normal.below((share - one.mean) * one.per_deviation);
+        }
+        return mass;
+    }
+
     std::vector<Normal> normals_;
     double total_;
     double least_;

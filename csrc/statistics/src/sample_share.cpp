@@ -67,14 +67,14 @@ SampleShare sample_share(const std::vector<Stratum>& drawn, std::int64_t known,
         return {nan, nan, nan, {nan, nan, nan, nan}};
     }
     const double centre = blasts / total;
-    double both = unknown * unknown;
+    double both = 0;
     for (std::size_t h = 0; h < drawn.size(); ++h) {
         const double distance = deviations * (share_of(drawn[h]) - centre);
         both += unseen[h].variance * distance * distance;
     }
     SampleShare sample{centre,
-                       std::max(centre - std::sqrt(both + below) / total, 0.0),
-                       std::min(centre + std::sqrt(both + above) / total, 1.0),
+                       std::max(centre - (unknown + std::sqrt(both + below)) / total, 0.0),
+                       std::min(centre + (unknown + std::sqrt(both + above)) / total, 1.0),
                        {}};
     sample.bands = bands_of(sample, total);
     return sample;
