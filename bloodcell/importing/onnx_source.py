@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from bloodcell.architectures.onnx_graph import tidy
+from bloodcell.engine.backends.onnx.session import session_of
 from bloodcell.errors import ModelError
 from bloodcell.importing.graph import (
     channels_last_as_first,
@@ -15,7 +16,6 @@ from bloodcell.importing.graph import (
     norms_as_convolutions,
     without_softmax,
 )
-from bloodcell.importing.session import session_of
 from bloodcell.importing.source import Array, SourceNetwork
 
 _OPSETS = range(9, 24)

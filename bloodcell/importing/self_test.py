@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bloodcell.engine.backends.onnx.session import session_of
 from bloodcell.engine.backends.self_test import golden_pixels
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.errors import ModelError
 from bloodcell.importing.description import Description
 from bloodcell.importing.graph import PIXELS
-from bloodcell.importing.session import session_of
 from bloodcell.importing.source import Array, SourceNetwork
 
 LARGEST_DIFFERENCE = 1e-4

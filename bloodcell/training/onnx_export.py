@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bloodcell.engine.telemetry import without_telemetry
+from bloodcell.engine.backends.onnx.session import session_of
 from bloodcell.errors import ModelError
 
 _OPSET = 17
@@ -87,11 +87,7 @@ def halve_without_ceiling(path: Path) -> None:
 
 
 def _compare(network: nn.Module, example: torch.Tensor, path: Path) -> None:
-    with without_telemetry():
-        import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    logits = session.run(None, {"pixels": example.numpy()})[0]
+    logits = session_of(path.read_bytes()).run(None, {"pixels": example.numpy()})[0]
     with torch.no_grad():
         expected = network(example).numpy()
     difference = float(np.abs(logits - expected).max())

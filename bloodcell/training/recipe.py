@@ -179,7 +179,7 @@ def read_recipe(name_or_file: str | Path) -> Recipe:
     _check_views_grow(recipe, path)
     _check_last_views(recipe, path)
     _check_shares(recipe, path)
-    _check_views_of_teachers(recipe, path)
+    _check_teachers(recipe, path)
     return recipe
 
 
@@ -236,8 +236,10 @@ def _check_last_views(recipe: Recipe, path: Path) -> None:
         )
 
 
-def _check_views_of_teachers(recipe: Recipe, path: Path) -> None:
-    """A teacher sees its own views, and those of the network that it teaches."""
+def _check_teachers(recipe: Recipe, path: Path) -> None:
+    """A teacher sees its own views, and those of the network that it teaches, if that learns."""
+    if recipe.frozen and recipe.teacher:
+        raise InputError(f"{path}: frozen = true leaves the [[teacher]]s nothing to teach")
     for teacher in recipe.teacher:
         multiple = SIDE_MULTIPLE_PX[teacher.network]
         for name, course in (("its course", teacher.course), ("[course]", recipe.course)):

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import tomli_w
 import torch
 
+from bloodcell.engine.backends.onnx.session import session_of
 from bloodcell.engine.machine import usable_cores
-from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.error_model.refit import HELD_OUT
 from bloodcell.errors import BloodcellError, InputError, ModelError
 from bloodcell.files import write_whole
@@ -96,10 +96,7 @@ def _kept_cells(model: Model, images: Path, recipe: str) -> KeptCells:
 
 
 def _logits(weights: Path, pixels: npt.NDArray[np.float32]) -> torch.Tensor:
-    with without_telemetry():
-        import onnxruntime
-
-    session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
+    session = session_of(weights.read_bytes())
     name = session.get_inputs()[0].name
     parts = [pixels[begin : begin + _BATCH] for begin in range(0, len(pixels), _BATCH)]
     return torch.from_numpy(np.concatenate([session.run(None, {name: part})[0] for part in parts]))

@@ -107,7 +107,7 @@ def test_a_patient_in_two_spellings_is_not_two(
         lambda run: [SignedLabels(nights[run.folder], one_cell, one_cell > 0, one_cell)],
     )
     runs = [SimpleNamespace(folder=folder) for folder in nights]
-    with pytest.raises(InputError, match="first, second has the patient M.*two spellings"):
+    with pytest.raises(InputError, match=r"first, second has the patient M.*two spellings"):
         site_model.write_site_model_of_reviews(runs, tmp_path / "site")
 
 

@@ -116,6 +116,7 @@ def test_resnext50_is_the_published_one() -> None:
         ("1e-3", "inf", "course.peak_learning_rate: Input should be a finite number"),
         ("decay = 0.05", "decay = inf", "course.weight_decay: Input should be a finite number"),
         ("seed = 1", "seed = 1\nstain_strength = inf", "stain_strength: Input should be a finite"),
+        ("seed = 1", "seed = 1\nfrozen = true", "frozen = true leaves the [[teacher]]s nothing"),
         ("first_side_px = 64", "first_side_px = 65", "course.first_side_px = 65 is above"),
         (
             'network = "lite0"',

@@ -22,11 +22,11 @@ struct SampleShare {
 
 // known, known_blasts: leukocytes answered that nobody drew.
 //
-// Each stratum's share has its exact interval; strata of which no leukocyte was seen are one, all
-// blasts or none. Distances from the centre are added in squares (MOVER; Zou & Donner 2008,
-// Statist. Med. 27:1693), each times sqrt(unseen / all) for a finite stratum, and with them how
-// uncertain it is that the unseen are leukocytes. Expects counts of 0 or more, blasts + others <=
-// seen <= cells.
+// Each stratum's share has its exact interval. Distances from the centre are added in squares
+// (MOVER; Zou & Donner 2008, Statist. Med. 27:1693), each times sqrt(unseen / all) for a finite
+// stratum, and with them how uncertain it is that the unseen are leukocytes. Strata of which no
+// leukocyte was seen may be all blasts or none: half of them is added as it is. Expects counts of
+// 0 or more, blasts + others <= seen <= cells.
 SampleShare sample_share(const std::vector<Stratum>& drawn, std::int64_t known,
                          std::int64_t known_blasts);
 
