@@ -122,7 +122,8 @@ def _driver(scratch: Path) -> Costs:
     folder = scratch / "paced"
     folder.mkdir()
     source = write_rows(folder, _PARTS * ROWS_PER_PART, ".parquet")
-    of_driver, of_call, of_worker, waits_s = [], [], [], []
+    of_driver, of_call, of_worker = [], [], []
+    waits_s: list[float] = []
     loop = session.Session._score_parts
 
     def timed(*given: Any) -> Iterator[Any]:
