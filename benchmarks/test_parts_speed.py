@@ -1,7 +1,7 @@
 """Assembling a part of a run and writing it, against data frames of the same columns."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,34 +30,51 @@ def part() -> Part:
     return drawn_part(patients=10, scheme=load_model().scheme)
 
 
-def scored(
-    part: Part,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.str_], npt.NDArray[np.float32]]:
-    """Probabilities (N, C), the class of each cell and its blast probability."""
+class Scored(NamedTuple):
+    """What a part's table says of N cells beside their rows."""
+
+    probabilities: npt.NDArray[np.float32]
+    """(N, C)."""
+    called: npt.NDArray[np.str_]
+    blast: npt.NDArray[np.float32]
+    """Probability of blast."""
+    digests: list[bytes]
+    stained: npt.NDArray[np.bool_]
+
+
+def scored(part: Part) -> Scored:
     probabilities = np.concatenate([batch.probabilities for batch in part.scores])
-    called = np.array(part.scheme.codes)[probabilities.argmax(axis=1)]
-    return probabilities, called, probabilities[:, part.scheme.is_blast].sum(axis=1)
+    return Scored(
+        probabilities,
+        np.array(part.scheme.codes)[probabilities.argmax(axis=1)],
+        probabilities[:, part.scheme.is_blast].sum(axis=1),
+        [digest.tobytes() for batch in part.scores for digest in batch.digests],
+        np.concatenate([batch.stained for batch in part.scores]),
+    )
 
 
 def pandas_frame(part: Part) -> pd.DataFrame:
-    probabilities, called, blast = scored(part)
+    cells = scored(part)
     frame = part.rows.select(["row", "patient", "path"]).to_pandas()
     frame["status"], frame["reason"] = "scored", None
-    frame["class"], frame["blast_probability"] = called, blast
-    frame["probabilities"] = list(probabilities)
+    frame["class"], frame["blast_probability"] = cells.called, cells.blast
+    frame["probabilities"] = list(cells.probabilities)
+    frame["digest"], frame["stained"] = cells.digests, cells.stained
     return frame
 
 
 def polars_frame(part: Part) -> pl.DataFrame:
-    probabilities, called, blast = scored(part)
+    cells = scored(part)
     frame = pl.from_arrow(part.rows.select(["row", "patient", "path"]))
     assert isinstance(frame, pl.DataFrame)
     return frame.with_columns(
         pl.lit("scored").alias("status"),
         pl.lit(None, pl.String).alias("reason"),
-        pl.Series("class", called),
-        pl.Series("blast_probability", blast),
-        pl.Series("probabilities", probabilities),
+        pl.Series("class", cells.called),
+        pl.Series("blast_probability", cells.blast),
+        pl.Series("probabilities", cells.probabilities),
+        pl.Series("digest", cells.digests),
+        pl.Series("stained", cells.stained),
     )
 
 
@@ -70,11 +87,12 @@ def expected(part: Part) -> Rows:
 @assembling
 def test_part_assembler(benchmark: BenchmarkFixture, part: Part) -> None:
     table = benchmark(assembled, part)
-    probabilities, called, _ = scored(part)
+    cells = scored(part)
     own = ["row", "patient", "path"]
     assert table.select(own) == part.rows.select(own)
-    assert table["class"].to_pylist() == called.tolist()
-    assert np.array_equal(np.array(table["probabilities"].to_pylist(), np.float32), probabilities)
+    assert table["class"].to_pylist() == cells.called.tolist()
+    probabilities = np.array(table["probabilities"].to_pylist(), np.float32)
+    assert np.array_equal(probabilities, cells.probabilities)
 
 
 @assembling
