@@ -134,7 +134,7 @@ def latencies(both: Both, cells_per_s: float) -> npt.NDArray[np.float64]:
         time.sleep(max(0.0, at_s - time.perf_counter()))
         began_s = time.perf_counter()
 
-        def done(_: Future[bloodcell.Result], began_s: float = began_s) -> None:
+        def done(_: Future[bloodcell.CellResult], began_s: float = began_s) -> None:
             took.append(time.perf_counter() - began_s)
 
         future = both.engine.submit(image, patient="B")
