@@ -33,11 +33,12 @@ def counts(folder: Path | None) -> tuple[Floats, Floats]:
     called = held_out.is_leukocyte(model.scheme)
     labelled = np.array([is_leukocyte[label] for label in held_out.label])[called]
     names, patient = np.unique(held_out.patient[called], return_inverse=True)
-    place = patient * STRATA + stratum_of(log_odds_of(held_out.blast_probability[called]))
+    log_odds = log_odds_of(held_out.blast_probability[called]).astype(np.float32)
+    place = patient * STRATA + stratum_of(log_odds)
     shape, places = (len(names), STRATA), len(names) * STRATA
     cells = np.bincount(place, minlength=places).reshape(shape)
     leukocytes = np.bincount(place, labelled, places).reshape(shape)
-    return cells.astype(np.float64), leukocytes
+    return cells.astype(np.float64), leukocytes.astype(np.float64)
 
 
 def fitted(cells: Floats, leukocytes: Floats) -> Floats:
@@ -55,7 +56,8 @@ def fitted(cells: Floats, leukocytes: Floats) -> Floats:
         return -float(logsumexp(chance + prior, axis=1).sum())
 
     found = minimize(log_loss, np.log([8.0, 0.5, 4.0]), method="Nelder-Mead")
-    return np.exp(found.x)
+    likeliest: Floats = np.exp(found.x)
+    return likeliest
 
 
 def main() -> None:

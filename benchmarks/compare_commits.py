@@ -17,7 +17,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -161,7 +161,7 @@ def scored(python: Path, images: Path) -> tuple[float, list[str]]:
     return elapsed_s, classes
 
 
-def share_alike(old: list[Any], new: list[Any]) -> float:
+def share_alike(old: Sequence[object], new: Sequence[object]) -> float:
     """Share of the answers that are equal; 0 if there are not as many."""
     if len(old) != len(new):
         return 0.0

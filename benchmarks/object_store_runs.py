@@ -17,13 +17,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "faults"))
 
+from faults.kills import Bench, new_bench
+from faults.kills_in_object_store import served
 from helpers.object_stores import BUCKET
-from kills import Bench, new_bench
-from kills_in_object_store import served
 
 from bloodcell import scoring
 from bloodcell.engine.object_store import ObjectPath
@@ -61,7 +61,8 @@ def put_parts(scratch: Path, name: str, *, in_flight: bool) -> None:
 
 def score(bench: Bench, out: Path | str) -> None:
     """Score the cells of the bench in this process's worker."""
-    scoring.score(bench.source, out, model=bench.model, backend="onnxruntime", threads=1)
+    with patch.object(scoring, "ROWS_PER_PART", bench.rows_per_part):
+        scoring.score(bench.source, out, model=bench.model, backend="onnxruntime", threads=1)
 
 
 def main() -> None:
@@ -78,8 +79,7 @@ def main() -> None:
             put = partial(put_parts, scratch, name.replace(" ", "-"), in_flight=in_flight)
             elapsed_s, cpu_s = timed(put)
             print(f"{_PARTS} parts, {name}: {elapsed_s / _PARTS:.4f} s, {cpu_s / _PARTS:.4f} s cpu")
-        bench = new_bench(scratch, arguments.cells)
-        scoring.ROWS_PER_PART = arguments.cells // 20
+        bench = new_bench(scratch, arguments.cells, rows_per_part=arguments.cells // 20)
         score(bench, scratch / "warm-run")
         score(bench, f"s3://{BUCKET}/warm-run")
         pairs = []

@@ -19,6 +19,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -169,13 +170,11 @@ class NoReport:
 @contextmanager
 def no_report() -> Iterator[None]:
     """Runs in a block write no report; what it takes of a driver is left out."""
-    ahead, write = scoring.report_ahead, scoring.write_report
-    scoring.report_ahead = lambda *_given: nullcontext(NoReport())
-    scoring.write_report = lambda *_given, **_named: None
-    try:
+    with (
+        patch.object(scoring, "report_ahead", lambda *_given: nullcontext(NoReport())),
+        patch.object(scoring, "write_report", lambda *_given, **_named: None),
+    ):
         yield
-    finally:
-        scoring.report_ahead, scoring.write_report = ahead, write
 
 
 def measure(source: Path, out: Path, workers: int, *, report: bool) -> dict[str, Any]:

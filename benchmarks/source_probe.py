@@ -65,7 +65,8 @@ def with_features(weights: Path) -> bytes:
     last = next(node for node in reversed(network.graph.node) if node.op_type == "Gemm")
     del network.graph.output[:]
     network.graph.output.append(onnx.ValueInfoProto(name=last.input[0]))
-    return network.SerializeToString()
+    content: bytes = network.SerializeToString()
+    return content
 
 
 def features_of(

@@ -15,13 +15,14 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import sizes
 from helpers.label_shift import adjusted_count, likeliest_share
 
 from bloodcell._core import clopper_pearson
 from bloodcell.error_model import ErrorModel, fit_error_model
-from bloodcell.error_model.histograms import accumulated, log_odds_of
+from bloodcell.error_model.histograms import Floats, accumulated, log_odds_of
 from bloodcell.error_model.refit import HeldOut
 from bloodcell.error_model.shapes import moved
 from bloodcell.folds import fold_of_patients
@@ -33,15 +34,17 @@ LEAST_CELLS = 30
 DRAWS = 5
 MANY_CELLS = 5000
 
-Interval = np.ndarray
+Histogram = npt.NDArray[np.int64]
+Whose = npt.NDArray[np.intp]
+Interval = Floats
 """Share, low and high of P patients, (P, 3)."""
 
 
-Estimator = Callable[[np.ndarray, np.ndarray], Interval]
+Estimator = Callable[[Histogram, Whose], Interval]
 """Of histograms (N, 64) of patients (N,)."""
 
 
-def pooled(shape: tuple[float, ...]) -> np.ndarray:
+def pooled(shape: tuple[float, ...]) -> Floats:
     """A shape on the histogram's bins, (64,), tails in the outermost."""
     (masses,) = moved(np.array(shape) / sum(shape), np.zeros(1))
     inner = np.r_[masses[:13].sum(), masses[13:43], masses[43:].sum()]
@@ -75,7 +78,7 @@ class Patients:
                 )
             )
 
-    def adjusted(self, histogram: np.ndarray, patient: np.ndarray) -> Interval:
+    def adjusted(self, histogram: Histogram, patient: Whose) -> Interval:
         result = np.empty((len(histogram), 3))
         for number, model in enumerate(self.models):
             own = self.fold[patient] == number
@@ -83,10 +86,10 @@ class Patients:
             result[own] = np.column_stack([estimates[name] for name in ("share", "low", "high")])
         return result
 
-    def textbook(self, solve: Callable[..., np.ndarray]) -> Estimator:
+    def textbook(self, solve: Callable[..., Floats]) -> Estimator:
         """``solve`` of label_shift with the pooled shapes that the others give."""
 
-        def shares(histogram: np.ndarray, patient: np.ndarray) -> Interval:
+        def shares(histogram: Histogram, patient: Whose) -> Interval:
             result = np.full((len(histogram), 3), np.nan)
             for number, model in enumerate(self.models):
                 own = self.fold[patient] == number
@@ -112,17 +115,19 @@ def patients() -> Patients:
     return Patients()
 
 
-def naive(histogram: np.ndarray, _patient: np.ndarray) -> Interval:
+def naive(histogram: Histogram, _patient: Whose) -> Interval:
     called, cells = histogram[:, 32:].sum(axis=1), histogram.sum(axis=1)
     exact = clopper_pearson(called, cells)
     return np.column_stack([called / cells, exact["low"], exact["high"]])
 
 
-def repeated(histogram: np.ndarray) -> np.ndarray:
-    return histogram * np.rint(MANY_CELLS / histogram.sum(axis=1)).astype(np.int64)[:, None]
+def repeated(histogram: Histogram) -> Histogram:
+    times = np.rint(MANY_CELLS / histogram.sum(axis=1)).astype(np.int64)
+    many: Histogram = histogram * times[:, None]
+    return many
 
 
-def at_other_shares(every: Patients) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def at_other_shares(every: Patients) -> tuple[Histogram, Floats, Floats, Whose]:
     """Histograms (N, 64), true shares, those aimed at and patients, all (N,)."""
     rng, rows = np.random.default_rng(0), []
     for patient in range(len(every.share)):
@@ -145,12 +150,11 @@ def at_other_shares(every: Patients) -> tuple[np.ndarray, np.ndarray, np.ndarray
                 values = np.concatenate(cells)
                 counts = accumulated(values, np.zeros(len(values), np.intp), 1)[0]
                 rows.append((counts, kept[0] / sum(kept), wanted, patient))
-    columns = zip(*rows, strict=True)
-    histogram, true, wanted, patient = (np.array(column) for column in columns)
-    return histogram, true, wanted, patient
+    histogram, true, aimed_at, whose = (np.array(column) for column in zip(*rows, strict=True))
+    return histogram, true, aimed_at, whose
 
 
-def figures(interval: Interval, true: np.ndarray) -> tuple[float, float, float, float, float]:
+def figures(interval: Interval, true: Floats) -> tuple[float, float, float, float, float]:
     """Error: mean, median, 90th percentile in points; covered; width in points."""
     error = 100 * np.abs(interval[:, 0] - true)
     covered = (interval[:, 1] - 1e-9 <= true) & (true <= interval[:, 2] + 1e-9)
@@ -158,7 +162,7 @@ def figures(interval: Interval, true: np.ndarray) -> tuple[float, float, float, 
     return error.mean(), np.median(error), np.percentile(error, 90), covered.mean(), width
 
 
-def line(name: str, interval: Interval, true: np.ndarray) -> None:
+def line(name: str, interval: Interval, true: Floats) -> None:
     mean, median, tenth, covered, width = figures(interval, true)
     interval_too = f"{covered:.3f} | {width:.1f}" if np.isfinite(width) else "- | -"
     print(f"| {name} | {len(true)} | {mean:.2f} | {median:.2f} | {tenth:.1f} | {interval_too} |")
@@ -180,7 +184,7 @@ def head(title: str) -> None:
 
 @pytest.mark.parametrize("cells", [lambda own: own, repeated], ids=["own", "repeated"])
 def test_held_out_patients_are_covered_and_err_less(
-    cells: Callable[[np.ndarray], np.ndarray],
+    cells: Callable[[Histogram], Histogram],
 ) -> None:
     every = patients()
     true, everyone = every.share, np.arange(len(every.share))
@@ -201,7 +205,7 @@ def test_held_out_patients_are_covered_and_err_less(
 
 @pytest.mark.parametrize("cells", [lambda own: own, repeated], ids=["own", "repeated"])
 def test_patients_at_other_shares_are_covered(
-    cells: Callable[[np.ndarray], np.ndarray],
+    cells: Callable[[Histogram], Histogram],
 ) -> None:
     every = patients()
     histogram, true, wanted, patient = at_other_shares(every)

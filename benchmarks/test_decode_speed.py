@@ -6,8 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 from simplejpeg import decode_jpeg
 
 from bloodcell.bench.peers.opencv_onnxruntime import by_opencv, resized
@@ -20,6 +22,10 @@ from bloodcell.engine.source import batches_of, read_files
 from bloodcell.model import load_model
 
 BATCH_SIZE = 64
+
+Pixels = npt.NDArray[np.float32]
+"""As the network takes them, (N, 3, side, side)."""
+Decode = Callable[[bytes], npt.NDArray[np.uint8]]
 
 pytestmark = pytest.mark.benchmark(group=f"decode a batch of {BATCH_SIZE} JPEG cells")
 
@@ -34,9 +40,7 @@ def preprocessing() -> Preprocessing:
     return load_model().preprocessing
 
 
-def normalised(
-    decode: Callable[[bytes], np.ndarray], batch: EncodedBatch, preprocessing: Preprocessing
-) -> np.ndarray:
+def normalised(decode: Decode, batch: EncodedBatch, preprocessing: Preprocessing) -> Pixels:
     """Each image by `decode`, uint8 (side, side, 3), as DALI's graph gives it."""
     mean, std = (
         255 * np.array(values, np.float32)[:, None, None]
@@ -51,21 +55,32 @@ def normalised(
 
 
 @pytest.fixture(scope="module")
-def expected(manifest: Path, table: pa.Table, preprocessing: Preprocessing) -> np.ndarray:
+def expected(manifest: Path, table: pa.Table, preprocessing: Preprocessing) -> Pixels:
     """Of each cell decoded alone."""
     decoder = Decoder(preprocessing, batch_size=1, threads=1)
     alone = read_files(manifest.parent, batches_of(table.slice(0, BATCH_SIZE), 1))
     return np.concatenate([decoder.decode_batch(cell).pixels for cell in alone])
 
 
-def test_dali(benchmark, batch, preprocessing, expected):
+def test_dali(
+    benchmark: BenchmarkFixture,
+    batch: EncodedBatch,
+    preprocessing: Preprocessing,
+    expected: Pixels,
+) -> None:
     decoder = Decoder(preprocessing, batch_size=BATCH_SIZE, threads=1)
     images = benchmark(decoder.decode_batch, batch)
     np.testing.assert_array_equal(images.pixels, expected)
 
 
 @pytest.mark.parametrize("library", ["pillow", "opencv", "simplejpeg_opencv"])
-def test_baseline(benchmark, batch, preprocessing, expected, library):
+def test_baseline(
+    benchmark: BenchmarkFixture,
+    batch: EncodedBatch,
+    preprocessing: Preprocessing,
+    expected: Pixels,
+    library: str,
+) -> None:
     cv2.setNumThreads(1)
     decode = {
         "pillow": lambda image: by_pillow(io.BytesIO(image), preprocessing),

@@ -7,13 +7,15 @@ in turn and their ratio, then latency at shares of the peak, cells coming at ran
 import random
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from sizes import cells
@@ -46,14 +48,14 @@ class Both:
     opened: Lanes
     engine: bloodcell.Engine
 
-    def by_loop(self) -> np.ndarray:
+    def by_loop(self) -> npt.NDArray[np.float32]:
         """Probabilities (N, C) by ``score``'s loop."""
         tables = batches_of(self.table, self.opened.batch_size)
         scored = list(score_stream(read_files(self.root, tables), self.opened.lanes))
         scored.sort(key=lambda batch: int(batch.rows[0]))
         return np.concatenate([batch.probabilities for batch in scored])
 
-    def by_engine(self) -> np.ndarray:
+    def by_engine(self) -> npt.NDArray[np.float64]:
         """The same by the engine."""
         numbered = ((image, "A", row) for row, image in enumerate(self.images))
         results = sorted(self.engine.stream(numbered, in_order=False), key=lambda one: one.row)
@@ -122,16 +124,21 @@ def timed(turn: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - began_s, time.process_time() - began_processor_s
 
 
-def latencies(both: Both, cells_per_s: float) -> np.ndarray:
+def latencies(both: Both, cells_per_s: float) -> npt.NDArray[np.float64]:
     """Seconds from submitting each cell to its result, cells coming at random."""
-    chance, took, futures = random.Random(3), [], []
+    chance, futures = random.Random(3), []
+    took: list[float] = []
     at_s = time.perf_counter()
     for image in both.images:
         at_s += chance.expovariate(cells_per_s)
         time.sleep(max(0.0, at_s - time.perf_counter()))
-        began = time.perf_counter()
+        began_s = time.perf_counter()
+
+        def done(_: Future[bloodcell.CellResult], began_s: float = began_s) -> None:
+            took.append(time.perf_counter() - began_s)
+
         future = both.engine.submit(image, patient="B")
-        future.add_done_callback(lambda _, began=began: took.append(time.perf_counter() - began))
+        future.add_done_callback(done)
         futures.append(future)
     wait(futures)
     return np.array(took)
@@ -172,5 +179,5 @@ def test_one_cell_by_openvino() -> None:
     }
     for name, (backend, some) in calls.items():
         backend.probabilities(some)
-        took_s = [timed(lambda b=backend, s=some: b.probabilities(s))[1] for _ in range(ROUNDS)]
+        took_s = [timed(partial(backend.probabilities, some))[1] for _ in range(ROUNDS)]
         print(f"\none cell {name}: {1000 * median(took_s) / len(some):.1f} ms")

@@ -4,8 +4,10 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from bloodcell import _core
 from bloodcell.engine.batches import EncodedBatch
@@ -25,7 +27,7 @@ read = pytest.mark.benchmark(group="read and gate, files on disk")
 
 
 @gate
-def test_gate(benchmark, encoded):
+def test_gate(benchmark: BenchmarkFixture, encoded: EncodedBatch) -> None:
     reasons = benchmark(_core.gate, encoded.buffer, encoded.offsets)
     assert len(reasons) == len(encoded.rows)
     assert not reasons.any()
@@ -36,7 +38,7 @@ def test_gate(benchmark, encoded):
 
 
 @gate
-def test_pillow_open(benchmark, images):
+def test_pillow_open(benchmark: BenchmarkFixture, images: list[bytes]) -> None:
     def sizes() -> list[tuple[int, int]]:
         return [Image.open(io.BytesIO(image)).size for image in images]
 
@@ -44,14 +46,18 @@ def test_pillow_open(benchmark, images):
 
 
 @read
-def test_read_files(benchmark, manifest, table, images):
+def test_read_files(
+    benchmark: BenchmarkFixture, manifest: Path, table: pa.Table, images: list[bytes]
+) -> None:
     (batch,) = benchmark(lambda: list(read_files(manifest.parent, [table])))
     assert batch.buffer.tobytes() == b"".join(images)
     assert not batch.reasons.any()
 
 
 @read
-def test_python_and_pillow_open(benchmark, manifest, table, images):
+def test_python_and_pillow_open(
+    benchmark: BenchmarkFixture, manifest: Path, table: pa.Table, images: list[bytes]
+) -> None:
     def read_each() -> list[bytes]:
         contents = []
         for path in table["path"].to_pylist():
@@ -64,7 +70,9 @@ def test_python_and_pillow_open(benchmark, manifest, table, images):
 
 
 @read
-def test_python_without_a_gate(benchmark, manifest, table, images):
+def test_python_without_a_gate(
+    benchmark: BenchmarkFixture, manifest: Path, table: pa.Table, images: list[bytes]
+) -> None:
     def read_each() -> list[bytes]:
         contents = []
         for path in table["path"].to_pylist():

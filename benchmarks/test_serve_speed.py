@@ -6,7 +6,7 @@ cells coming one by one at random (Poisson) from two clients, from when each was
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import pyarrow as pa
 import pytest
@@ -39,7 +40,7 @@ class Both:
     """The same cells for both."""
 
     engine: bloodcell.Engine
-    pixels: np.ndarray
+    pixels: npt.NDArray[np.uint8]
     server: psutil.Process
     clients: Pool
     load: Load
@@ -91,10 +92,11 @@ def test_throughput(both: Both, per_request: int, at_once: int) -> None:
     both.by_server(per_request, at_once)
     wall, own, processor = [], [], []
     for number in range(ROUNDS):
-        turns = [both.by_engine, lambda: both.by_server(per_request, at_once)]
-        took: dict[int, tuple[float, ...]] = {
-            turn: turns[turn]() for turn in ((0, 1), (1, 0))[number % 2]
-        }
+        turns: list[Callable[[], tuple[float, ...]]] = [
+            both.by_engine,
+            lambda: both.by_server(per_request, at_once),
+        ]
+        took = {turn: turns[turn]() for turn in ((0, 1), (1, 0))[number % 2]}
         wall.append(took[0][0] / took[1][0])
         own.append(took[0][1] / took[1][1])
         processor.append(took[0][1] / took[1][2])

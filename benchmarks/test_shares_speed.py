@@ -3,8 +3,10 @@
 import time
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import scipy.stats
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from bloodcell._core import clopper_pearson
 from bloodcell.model import load_model
@@ -12,6 +14,8 @@ from bloodcell.model import load_model
 PATIENTS = 10_000
 CELLS = 500
 ROUNDS = 2
+
+Integers = npt.NDArray[np.int64]
 
 
 def test_ten_thousand_patients_in_ten_seconds() -> None:
@@ -51,33 +55,33 @@ exact_interval = pytest.mark.benchmark(group=f"exact interval of {PATIENTS:,} sh
 
 
 @pytest.fixture(scope="module")
-def counts() -> tuple[np.ndarray, np.ndarray]:
+def counts() -> tuple[Integers, Integers]:
     """Hits and trials of each patient."""
     rng = np.random.default_rng(0)
     trials = rng.integers(1, 1000, PATIENTS)
     return rng.binomial(trials, rng.beta(0.5, 1.5, PATIENTS)), trials
 
 
-def by_scipy(hits: np.ndarray, trials: np.ndarray) -> np.ndarray:
+def by_scipy(hits: Integers, trials: Integers) -> npt.NDArray[np.float64]:
     low = scipy.stats.beta.ppf(0.025, hits, trials - hits + 1)
     high = scipy.stats.beta.ppf(0.975, hits + 1, trials - hits)
     return np.column_stack([np.where(hits == 0, 0, low), np.where(hits == trials, 1, high)])
 
 
 @exact_interval
-def test_clopper_pearson(benchmark, counts):
+def test_clopper_pearson(benchmark: BenchmarkFixture, counts: tuple[Integers, Integers]) -> None:
     interval = benchmark(clopper_pearson, *counts)
     both = np.column_stack([interval["low"], interval["high"]])
     np.testing.assert_allclose(both, by_scipy(*counts), atol=1e-9)
 
 
 @exact_interval
-def test_scipy_beta(benchmark, counts):
+def test_scipy_beta(benchmark: BenchmarkFixture, counts: tuple[Integers, Integers]) -> None:
     assert benchmark(by_scipy, *counts).shape == (PATIENTS, 2)
 
 
 @exact_interval
-def test_statsmodels(benchmark, counts):
+def test_statsmodels(benchmark: BenchmarkFixture, counts: tuple[Integers, Integers]) -> None:
     proportion = pytest.importorskip("statsmodels.stats.proportion")
     interval = benchmark(proportion.proportion_confint, *counts, method="beta")
     np.testing.assert_allclose(np.column_stack(interval), by_scipy(*counts), atol=1e-9)

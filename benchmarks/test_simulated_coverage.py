@@ -11,10 +11,14 @@ otherwise: each patient has a sensitivity and a false-positive rate from Beta di
     side of log-odds 0 have the pooled shape of that side, which no shift gives.
 """
 
+from collections.abc import Callable
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from bloodcell.error_model import ErrorModel
+from bloodcell.error_model.histograms import Floats
 from bloodcell.error_model.shapes import moved
 from bloodcell.model import load_model
 
@@ -22,6 +26,8 @@ PATIENTS = 500
 SHARES = (0.0, 0.01, 0.05, 0.10, 0.20, 0.40, 0.50, 0.90)
 CELLS = (200, 500, 5000)
 MIDDLE = slice(12, 44)
+
+Draw = Callable[[np.random.Generator, ErrorModel, float], Floats]
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +37,16 @@ def model() -> ErrorModel:
     return error_model
 
 
-def pairs(shapes: np.ndarray) -> np.ndarray:
+def pairs(shapes: Floats) -> Floats:
     """Shapes (S, 56) as chances of the histogram's 32 pairs of bins, tails in the outermost."""
     inner = shapes[:, MIDDLE].copy()
     inner[:, 0] += shapes[:, : MIDDLE.start].sum(axis=1)
     inner[:, -1] += shapes[:, MIDDLE.stop :].sum(axis=1)
-    return inner / inner.sum(axis=1, keepdims=True)
+    chances: Floats = inner / inner.sum(axis=1, keepdims=True)
+    return chances
 
 
-def chances_as_estimated(rng: np.random.Generator, model: ErrorModel, share: float) -> np.ndarray:
+def chances_as_estimated(rng: np.random.Generator, model: ErrorModel, share: float) -> Floats:
     kinds = []
     for shape, scale in (
         (model.blast_shape, model.blast_scale),
@@ -49,10 +56,11 @@ def chances_as_estimated(rng: np.random.Generator, model: ErrorModel, share: flo
         kinds.append(pairs(moved(np.array(shape) / sum(shape), shift)))
     mixed = share * kinds[0] + (1 - share) * kinds[1]
     drawn = rng.standard_gamma(model.worth_cells * mixed)
-    return drawn / drawn.sum(axis=1, keepdims=True)
+    chances: Floats = drawn / drawn.sum(axis=1, keepdims=True)
+    return chances
 
 
-def chances_otherwise(rng: np.random.Generator, model: ErrorModel, share: float) -> np.ndarray:
+def chances_otherwise(rng: np.random.Generator, model: ErrorModel, share: float) -> Floats:
     mixed = np.zeros((PATIENTS, 32))
     for shape, weight, is_blast in (
         (model.blast_shape, share, True),
@@ -69,14 +77,14 @@ def chances_otherwise(rng: np.random.Generator, model: ErrorModel, share: float)
     return mixed
 
 
-def histograms(rng: np.random.Generator, chances: np.ndarray, cells: int) -> np.ndarray:
+def histograms(rng: np.random.Generator, chances: Floats, cells: int) -> npt.NDArray[np.int64]:
     counts = np.zeros((PATIENTS, 64), np.int64)
     counts[:, ::2] = rng.multinomial(cells, chances)
     return counts
 
 
 @pytest.mark.parametrize("draw", [chances_as_estimated, chances_otherwise])
-def test_intervals_of_simulated_patients(draw, model: ErrorModel) -> None:
+def test_intervals_of_simulated_patients(draw: Draw, model: ErrorModel) -> None:
     print(f"\n{draw.__name__}, {PATIENTS} patients a point; widths and errors in points")
     print("  true  cells  covered  width  error  naive  refused")
     prior, gate = model.recalibration.core(), model.gate()

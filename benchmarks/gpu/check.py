@@ -190,11 +190,12 @@ def ensure_extension() -> str | None:
         return f"not run: the extension is not built and {', '.join(lacking)} missing"
     pybind11 = importlib.import_module("pybind11").get_cmake_dir()
     build = TREE / "build" / "gpu-check"
-    for command in (
+    commands: list[list[str | Path]] = [
         ["cmake", "-S", TREE, "-B", build, f"-Dpybind11_DIR={pybind11}",
          f"-DPython_EXECUTABLE={sys.executable}"],
         ["cmake", "--build", build, "--target", "_core", "--parallel"],
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for command in commands:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             return f"not run: building the extension failed: {done.stderr.strip()[-300:]}"
@@ -212,7 +213,8 @@ def run_tests(limit_s: float) -> dict[str, Any]:
         return {"tests": "not run: pytest is not importable"}
     # Only the files that hold some: others may import what a GPU machine lacks.
     files = [f for f in sorted((TREE / "tests").rglob("test_*.py")) if "mark.gpu" in f.read_text()]
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *files]
+    command: list[str | Path] = [sys.executable, "-m", "pytest", "-m", "gpu", "-q"]
+    command += ["-p", "no:cacheprovider", *files]
     try:
         done = subprocess.run(
             command, cwd=TREE, check=False, capture_output=True, text=True, timeout=limit_s

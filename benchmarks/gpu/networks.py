@@ -4,7 +4,7 @@ It needs neither the compiled extension nor any package but those of the backend
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -35,7 +35,7 @@ class Candidate:
     backend: str
     precision: str
     open: Callable[[Network, int], Backend]
-    sources: dict[str, Callable[[Any], Any]]
+    sources: Mapping[str, Callable[[Any], Any]]
     """Where the pixels lie, ``host`` or ``device``, and what puts them there."""
 
 
@@ -117,7 +117,9 @@ def random_resnext50(folder: Path, input_px: int = 224) -> NamedNetwork:
     for block in module.modules():
         if isinstance(block, Block):
             # A new block is its shortcut, its branch all zeros; and arithmetic on zeros is faster.
-            torch.nn.init.constant_(block.residual[-1].weight, 0.2)
+            norm = block.residual[-1]
+            assert isinstance(norm, torch.nn.BatchNorm2d)
+            torch.nn.init.constant_(norm.weight, 0.2)
     path = folder / "resnext50_32x4d.onnx"
     write_onnx(module, torch.zeros(2, 3, input_px, input_px), path)
     name = f"ResNeXt-50 32x4d, random weights, {input_px} px"
@@ -212,7 +214,11 @@ def gemm_tflops() -> dict[str, float]:
         a, b = (torch.randn(side, device="cuda", dtype=getattr(torch, precision)) for _ in "ab")
         times_ms = []
         for number in range(3 + 9):
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in "se")
+            # torch has no annotations there.
+            start, end = (
+                torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+                for _ in "se"
+            )
             start.record()
             a @ b
             end.record()

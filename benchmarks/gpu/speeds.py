@@ -34,7 +34,7 @@ def speeds(subject: Subject) -> dict[str, Any]:
     """
     stages = [stage(subject) for stage in (read_stage, decode_stage, network_stage)]
     cells_per_s, why_not = _in_rounds([*stages, end_to_end_stage(subject)])
-    figures = {"cells_per_s": _spreads(cells_per_s, 1) | why_not}
+    figures: dict[str, Any] = {"cells_per_s": _spreads(cells_per_s, 1) | why_not}
     if "end_to_end" in cells_per_s:
         a_day = _SECONDS_A_DAY * float(np.median(cells_per_s["end_to_end"]))
         figures["cells_a_day"] = round(a_day)

@@ -152,7 +152,10 @@ def _in_graph(network: Network) -> Scored:
 
 def _compiled(network: Network) -> Scored:
     module = OnnxModule(network.weights.read_bytes()).eval()
-    module = module.to(torch.float16).to("cuda", memory_format=torch.channels_last)
+    # torch takes a memory format; its overloads do not know it.
+    module = module.to(torch.float16).to(  # type: ignore[call-overload]
+        "cuda", memory_format=torch.channels_last
+    )
     return _in_batches(torch.compile(module, mode="max-autotune"), network, torch.float16)
 
 

@@ -130,14 +130,17 @@ def _mishaps(costs: Costs) -> Iterator[str]:
     calm = replace(night(costs, 10**8, 10, inputs(costs)[0]), grain=4)
     # So that what goes wrong with workers shows, and not what the driver allows.
     calm = replace(calm, driver=replace(calm.driver, part_s=0.0, part_waits_s=0.0, patient_s=0.0))
-    slow = {"straggler_share": 0.1, "straggler_slowdown": 10.0}
-    for what, changes in (
-        ("nothing", {}),
-        ("a worker in ten is ten times slower", slow),
-        ("a worker is lost each hour of its own", {"hours_between_losses": 1.0}),
-        ("a worker is lost each six minutes of its own", {"hours_between_losses": 0.1}),
+    good = calm.workers
+    for what, workers in (
+        ("nothing", good),
+        (
+            "a worker in ten is ten times slower",
+            replace(good, straggler_share=0.1, straggler_slowdown=10.0),
+        ),
+        ("a worker is lost each hour of its own", replace(good, hours_between_losses=1.0)),
+        ("a worker is lost each six minutes of its own", replace(good, hours_between_losses=0.1)),
     ):
-        outcome = simulate(replace(calm, workers=replace(calm.workers, **changes)))
+        outcome = simulate(replace(calm, workers=workers))
         yield (
             f"| {what} | {outcome.scoring_s / 60:.1f} | {4 * outcome.parts_again} | "
             f"{4 * outcome.parts_lost} |"

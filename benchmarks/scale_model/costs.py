@@ -122,7 +122,8 @@ def _driver(scratch: Path) -> Costs:
     folder = scratch / "paced"
     folder.mkdir()
     source = write_rows(folder, _PARTS * ROWS_PER_PART, ".parquet")
-    of_driver, of_call, of_worker, waits_s = [], [], [], []
+    of_driver, of_call, of_worker = [], [], []
+    waits_s: list[float] = []
     loop = session.Session._score_parts
 
     def timed(*given: Any) -> Iterator[Any]:
@@ -194,10 +195,10 @@ def _report(scratch: Path) -> Costs:
         for part in parts:
             ahead.add(part)
         prepared = ahead.prepared()
-    ahead_s, begun_s = time.process_time() - begun_s, time.process_time()
-    assert prepared is not None
-    write_report(Run(store.folder, run.record), prepared=prepared)
-    pages_s = time.process_time() - begun_s
+        ahead_s, begun_s = time.process_time() - begun_s, time.process_time()
+        assert prepared is not None
+        write_report(Run(store.folder, run.record), prepared=prepared)
+        pages_s = time.process_time() - begun_s
     equal_s = processor_s(lambda: repeated_images(store, names))
     cells, how = run.counts.cells, f"{_PATIENTS} patients of {CELLS_OF_A_PATIENT:,} drawn cells"
     return {

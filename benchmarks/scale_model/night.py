@@ -6,7 +6,7 @@ bandwidth are passed one after the other. Losses and stragglers are drawn, from 
 
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ WITHOUT_LIMIT = float("inf")
 _MOST_WAITING_FOR_REPORT = 4
 """Parts; then committing waits, as in ``bloodcell.report.ahead``."""
 
-Events = Iterator[Any]
+Events = Generator[simpy.Event, Any, None]
 
 
 @dataclass(frozen=True)

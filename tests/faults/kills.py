@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -48,7 +49,7 @@ class Bench:
     scratch: Path
     rows_per_part: int
 
-    def start(self, out: Path, *, stopped: bool = False) -> int:
+    def start(self, out: Path | str, *, stopped: bool = False) -> int:
         """Fork a process that scores into ``out``; its id. ``stopped``: it waits for SIGCONT."""
         if child := os.fork():
             return child
@@ -61,11 +62,11 @@ class Bench:
             status = 0
         os._exit(status)
 
-    def _score(self, out: Path) -> None:
+    def _score(self, out: Path | str) -> None:
         from bloodcell import scoring
 
-        scoring.ROWS_PER_PART = self.rows_per_part
-        scoring.score(self.source, out, model=self.model, backend="onnxruntime", threads=2)
+        with patch.object(scoring, "ROWS_PER_PART", self.rows_per_part):
+            scoring.score(self.source, out, model=self.model, backend="onnxruntime", threads=2)
 
     def finish(self, out: Path) -> dict[str, str]:
         """Score, or resume, into ``out``; the digests of what must not depend on a kill."""

@@ -23,11 +23,10 @@ from hashlib import sha256
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import boto3
+from faults.kills import Bench, new_bench
 from helpers.object_stores import BUCKET, ENVIRONMENT
-from kills import Bench, new_bench
 
 from bloodcell.audit import read_audit
 
@@ -81,7 +80,7 @@ def ended(bench: Bench, url: str, kill_after_s: float | None) -> bool:
     cache = bench.scratch / "cache"
     shutil.rmtree(cache, ignore_errors=True)
     os.environ["XDG_CACHE_HOME"] = str(cache)
-    child = bench.start(url)  # type: ignore[arg-type]
+    child = bench.start(url)
     if kill_after_s is not None:
         time.sleep(kill_after_s)
         os.kill(child, signal.SIGKILL)

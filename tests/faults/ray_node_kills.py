@@ -19,9 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from faults.kills import new_bench
 from helpers.drawn_runs import digests
 from helpers.ray_nodes import Nodes
-from kills import new_bench
 
 
 class Killing(threading.Timer):
