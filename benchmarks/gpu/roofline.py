@@ -103,6 +103,6 @@ def of_both_networks() -> str:
     """The table for the shipped network and a ResNeXt-50 32x4d."""
     with tempfile.TemporaryDirectory() as folder:
         random = networks.random_resnext50(Path(folder))
-        (shipped,) = networks.shipped_networks()
+        shipped = next(one for one in networks.shipped_networks() if one.name == SHIPPED)
         models = {SHIPPED: shipped, RESNEXT50: random}
         return table({name: onnx.load(one.network.weights) for name, one in models.items()})

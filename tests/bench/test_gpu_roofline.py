@@ -5,6 +5,7 @@ from gpu import roofline
 from gpu.inputs import RESNEXT50, SHIPPED
 from gpu.measurements import decoders_side_by_side, stage
 from gpu.roofline import Work, work_of
+from helpers.pages import page
 from onnx import helper
 
 SMALL = """<ir_version: 8, opset_import: ["": 17]>
@@ -42,6 +43,10 @@ def test_the_table_has_predictions_beside_what_was_measured() -> None:
     assert lines[0] == f"| | {SHIPPED} | {RESNEXT50} |"
     assert "| **measured, torch FP16**, cells/s | 45,435 | 8,960 |" in lines
     assert all(line.count("|") == 4 for line in lines)
+
+
+def test_the_page_has_the_table_of_both_networks() -> None:
+    assert roofline.of_both_networks() in page("gpu.md")
 
 
 def test_figures_are_those_of_the_file() -> None:
