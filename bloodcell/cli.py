@@ -25,7 +25,7 @@ from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.engine.object_store import place_of
 from bloodcell.first_look import check_given
 from bloodcell.given_numbers import MOST_THREADS
-from bloodcell.paths import check_labels, check_run
+from bloodcell.paths import DEFAULT_MODEL, check_labels, check_run
 from bloodcell.run_argument import NAME_OR_PATH, PathArgument, RunArgument
 from bloodcell.terminal import stop_requested
 
@@ -67,8 +67,9 @@ for _command in (
     help="Run folder, or URL of one, made or resumed.",
 )  # fmt: skip
 @click.option(
-    "--model", metavar="NAME|DIR", type=NAME_OR_PATH, help="Shipped model or model folder."
-)
+    "--model", metavar="NAME|DIR", type=NAME_OR_PATH,
+    help=f"Shipped model or model folder  [default: {DEFAULT_MODEL}]",
+)  # fmt: skip
 @click.option(
     "--backend",
     type=click.Choice(BACKEND_NAMES),

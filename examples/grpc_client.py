@@ -1,11 +1,12 @@
 """Has `bloodcell serve` score cells that lie in shared memory, patient by patient, over gRPC.
 
-    pip install 'tritonclient[grpc]' pillow
+    python3 -m venv client && client/bin/pip install 'tritonclient[grpc]' pillow
     bloodcell phantom demo --patients 2 --cells 60 --format png
     bloodcell serve &
-    python examples/grpc_client.py demo
+    client/bin/python examples/grpc_client.py demo
 
-Nothing of bloodcell is imported: the client is Triton's. The scanner is pretended: its pictures are
+Nothing of bloodcell is imported: the client is Triton's, in an environment of its own, for it asks
+for older packages than bloodcell's. The scanner is pretended: its pictures are
 those of a folder with one subfolder a patient, decoded to pixels here.
 """
 

@@ -14,6 +14,8 @@ from bloodcell import __version__
 from bloodcell.bench.scoring_options import Scoring
 from bloodcell.caches import keep_library_caches_together
 from bloodcell.engine.backends.choice import BACKEND_NAMES
+from bloodcell.given_numbers import MOST_THREADS
+from bloodcell.paths import DEFAULT_MODEL
 from bloodcell.run_argument import PathArgument
 
 if TYPE_CHECKING:
@@ -91,7 +93,9 @@ def _shared_options(model: str) -> list[Callable[[Command], Command]]:
             "--batch-size", type=click.IntRange(min=1),
             help="Cells a batch  [default: 32 on the CPU, on a GPU what its network takes]",
         ),
-        click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]"),
+        click.option(
+            "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads  [default: all]"
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
         click.option("--out", type=_PATH, help="Folder or file for JSON and chart (.svg, .png)."),
     ]  # fmt: skip
@@ -111,7 +115,7 @@ _CELLS = "Cells to score; the images are repeated to so many."
 @_input_argument
 @_count_option("--cells", 2048, _CELLS)
 @_count_option("--repeats", 5, "Rounds that count, after one of warm-up.")
-@_measurement("the one of `bloodcell score`")
+@_measurement(DEFAULT_MODEL)
 def run(*, input_: Path | None, cells: int, repeats: int, scoring: Scoring) -> Measured:
     """Cells a second end to end and of each stage alone, and the limit that the stages allow.
 
@@ -172,7 +176,7 @@ def scale(*, only: tuple[str, ...], scoring: Scoring, **sizes: int) -> Measured:
     help="Growth of memory, in all, that does not count.",
 )  # fmt: skip
 @_count_option("--cells", 1024, _CELLS)
-@_measurement("the one of `bloodcell score`")
+@_measurement(DEFAULT_MODEL)
 def soak(
     *, input_: Path | None, minutes: float, negligible_mib: float, cells: int, scoring: Scoring
 ) -> Measured:
@@ -200,7 +204,7 @@ def soak(
 @_input_argument
 @_count_option("--cells", 2048, _CELLS)
 @_count_option("--rounds", 5, "How often each scores all cells, after a warm-up.")
-@_measurement("the one of `bloodcell score`")
+@_measurement(DEFAULT_MODEL)
 def peers(*, input_: Path | None, cells: int, rounds: int, scoring: Scoring) -> Measured:
     """The same images and weights by bloodcell and by what one would take instead, in turn.
 

@@ -9,7 +9,7 @@ from bloodcell.command import FiniteRange, Shown, command, pairs
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.errors import PackageError
 from bloodcell.given_numbers import MOST_THREADS
-from bloodcell.paths import model_folder
+from bloodcell.paths import DEFAULT_MODEL, model_folder
 from bloodcell.run_argument import NAME_OR_PATH, PathArgument
 
 _PATH = PathArgument()
@@ -18,8 +18,9 @@ _PORT = click.IntRange(0, 65535)
 
 @click.command()
 @click.option(
-    "--model", metavar="NAME|DIR", type=NAME_OR_PATH, help="Shipped model or model folder."
-)
+    "--model", metavar="NAME|DIR", type=NAME_OR_PATH,
+    help=f"Shipped model or model folder  [default: {DEFAULT_MODEL}]",
+)  # fmt: skip
 @click.option("--backend", type=click.Choice(BACKEND_NAMES), default="auto", show_default=True)
 @click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads  [default: all]")
 @click.option(

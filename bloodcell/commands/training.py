@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bloodcell.command import Shown, command, pairs, progress_of
+from bloodcell.given_numbers import MOST_THREADS
 from bloodcell.paths import check_data, check_labels
 from bloodcell.run_argument import NAME_OR_PATH, PathArgument
 
@@ -17,7 +18,9 @@ _PATH = PathArgument()
 def _cell_options(body: Callable[..., Any]) -> Callable[..., Any]:
     """Labelled cells, their classes, and what works on them."""
     for option in (
-        click.option("--threads", type=click.IntRange(min=1), help="CPU threads  [default: all]"),
+        click.option(
+            "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads  [default: all]"
+        ),
         click.option(
             "--scheme", metavar="NAME|TOML", type=NAME_OR_PATH,
             help="Classes: a scheme that comes with bloodcell, or your own file  "

@@ -22,6 +22,7 @@ def test_every_command_and_option_stands_in_the_docs() -> None:
 def test_wrong_usage_is_status_2() -> None:
     assert bench("scale", "--only", "nothing").exit_code == 2
     assert bench("soak").exit_code == 2
+    assert bench("run", "--threads", "1025").exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,14 @@ def test_wrong_usage_is_status_2(tmp_path: Path) -> None:
     ):
         refused = invoke("score", tmp_path, "--out", "r", option, value)
         assert (refused.exit_code, option in refused.stderr) == (2, True)
+    for command in ("score", "train", "audit-labels", "serve"):
+        refused = invoke(command, "--threads", "1025")
+        assert (refused.exit_code, "--threads" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["score", "serve"])
+def test_help_names_the_default_model(command: str) -> None:
+    assert f"[default: {DEFAULT_MODEL}]" in " ".join(invoke(command, "--help").output.split())
 
 
 def test_help_loads_nothing_heavy() -> None:
