@@ -1,4 +1,4 @@
-"""The commands of training; see ``cli``, which has them. Only click is imported here."""
+"""The commands of training. Only click is imported here."""
 
 import logging
 from collections.abc import Callable
