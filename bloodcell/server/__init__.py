@@ -2,6 +2,6 @@
 
 A request comes in ``over_grpc`` or ``over_http``, which know how it is written, and both hand it as
 ``messages.InferRequest`` to ``service``. That admits it (``limits``), takes its tensors apart
-(``tensors``, ``regions``) and asks one of two models: ``cells`` scores, ``patients`` counts.
+(``tensors``, ``placed``, ``regions``) and asks one of two models: ``cells`` scores, ``patients`` counts.
 ``life`` begins and ends all of it.
 """

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bloodcell.server.messages import Parameters, Tensor, TensorKind
+from bloodcell.server.messages import OutputKind, Parameters, Tensor, TensorKind
 from bloodcell.server.refusals import Kind, Refusal, invalid
 from bloodcell.server.tensors import of_strings, strings_of
 
@@ -17,6 +17,8 @@ NAME = "patients"
 MOST_OPEN = 10_000
 """Patients that have cells and are not finished: each has counts in memory."""
 _LONGEST_NAME = 256
+_ROW_BYTES, _CLASS_BYTES = 4096, 64
+"""Room for a row as JSON, and besides for each class, whose code a column is called by."""
 
 
 class OpenPatients:
@@ -74,11 +76,12 @@ class Patients:
     name = NAME
     version = "1"
     inputs = (TensorKind("patient", "BYTES", (1,)),)
-    outputs = (TensorKind("statistics", "BYTES", (1,)),)
     parameters = frozenset({"finish"})
 
     def __init__(self, engine: "Engine", patients: OpenPatients) -> None:
         self._engine, self._patients = engine, patients
+        row_bytes = _ROW_BYTES + _CLASS_BYTES * len(engine.model.scheme.codes)
+        self.outputs = (OutputKind("statistics", "BYTES", (1,), row_bytes),)
 
     async def infer(
         self, parameters: Parameters, inputs: dict[str, Tensor], timeout_s: float | None

@@ -66,6 +66,16 @@ def of_strings(name: str, values: Sequence[str]) -> Tensor:
     return Tensor(name, "BYTES", (len(values),), content)
 
 
+def size_of(values: Sequence[str]) -> int:
+    """How many bytes they have as a BYTES tensor."""
+    return sum(_LENGTH.size + len(value.encode()) for value in values)
+
+
+def longest_of(values: Sequence[str]) -> int:
+    """How many bytes a BYTES tensor of one of them has at most."""
+    return max(size_of([value]) for value in values)
+
+
 def of_numbers(name: str, datatype: str, values: npt.NDArray[np.generic]) -> Tensor:
     """A tensor of the array's shape; ``datatype``: FP32 or INT64."""
     content = values.astype(_NUMBERS[datatype], copy=False).tobytes()
