@@ -1,5 +1,6 @@
 """What a request must not be: it is refused in a sentence, and the next one is answered."""
 
+import gzip
 import json
 import math
 from contextlib import closing
@@ -179,6 +180,9 @@ def test_bodies_that_are_no_request(served: ServedEngine) -> None:
         (b"{}", {"Inference-Header-Content-Length": "-1"}, "is the number of bytes"),
         (b"{}", {"Inference-Header-Content-Length": "9" * 5000}, "is the number of bytes"),
         (b"{}", {"Content-Encoding": "gzip"}, "the body is not what its headers say"),
+        (gzip.compress(b"{}")[:-1], {"Content-Encoding": "gzip"}, "not what its headers say"),
+        (gzip.compress(b"{}") + b"{}", {"Content-Encoding": "gzip"}, "not what its headers say"),
+        (b"{}", {"Content-Encoding": "foo"}, "is one of gzip, deflate, 'foo' given"),
         (
             b'{"inputs": [{"name": "image", "datatype": "UINT8", "shape": [1], "data": [[1], 2]}]}',
             {}, "data are values",
