@@ -65,8 +65,6 @@ class Cells:
         # Before so many are taken apart.
         with self._admission.cells_of(tensor.shape[0]):
             results = await self._scored(_images(tensor), patient, first_row, timeout_s)
-        for result in results:
-            self._metrics.count_cell(result)
         return self._tensors(results)
 
     async def _scored(
@@ -87,6 +85,9 @@ class Cells:
             )
             for place, image in enumerate(images)
         ]
+        for future in futures:
+            # At its end and not with the answer: of a client that has gone, too.
+            future.add_done_callback(self._metrics.count_cell)
         if patient is not None:
             self._patients.opened(patient)
         # A client that vanishes cancels this, and with it each cell that no lane has taken.

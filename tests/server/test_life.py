@@ -14,6 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -132,14 +133,14 @@ def test_options_that_do_not_fit_are_told_in_a_line(tmp_path: Path) -> None:
 
 
 @contextmanager
-def serving_here(tiny: Path, max_delay_ms: float) -> Iterator[tuple[Any, str, Future[Any]]]:
+def serving_here(model: Path | str, max_delay_ms: float) -> Iterator[tuple[Any, str, Future[Any]]]:
     """A server in this process, so that its parts can be changed.
 
     A client over gRPC, the address for HTTP, and its end.
     """
     lines, stop = SimpleQueue[str](), threading.Event()
     options = Options(
-        str(tiny), "onnxruntime", 1, "blood", "none", max_delay_ms, "127.0.0.1", 0, 0, None, None,
+        str(model), "onnxruntime", 1, "blood", "none", max_delay_ms, "127.0.0.1", 0, 0, None, None,
         None, Limits(10**6, 100, 100, None),
     )  # fmt: skip
     with ThreadPoolExecutor(1) as pool:
@@ -202,6 +203,35 @@ def test_patients_whose_end_waits_for_cells_hold_up_no_others(
         assert snapshot(names[0]) == ""
     with pytest.raises(EngineError, match="80 requests were not answered"):
         ended.result(timeout=60)
+
+
+def test_cells_whose_client_has_gone_are_counted_as_they_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lane = HeldLane()
+    monkeypatch.setattr(live_engine, "open_lanes", held_lanes(lane, batch_size=1))
+    model, cell = "jhu18-differential-160", [pixels_input("grpc", PIXELS)]
+    with serving_here(model, max_delay_ms=0.0) as (client, address, ended):
+
+        def shows(line: str) -> bool:
+            with urlopen(f"http://{address}/metrics", timeout=60) as answer:
+                return f"\n{line}\n".encode() in answer.read()
+
+        begun = client.async_infer(model, cell, ignored, parameters={"patient": "P"})
+        assert lane.taken.acquire(timeout=60)
+        waits = client.async_infer(model, cell, ignored, parameters={"patient": "P"})
+        until(lambda: shows("bloodcell_cells_without_result 2.0"))
+        begun.cancel()
+        waits.cancel()
+        until(lambda: shows("bloodcell_cells_without_result 0.0"))
+        lane.go.set()
+        answer = client.infer(
+            "patients", [patient_input("grpc", "P")], parameters={"finish": True}, client_timeout=60
+        )
+        assert b'"cells": 1,' in answer.as_numpy("statistics")[0]
+        for status in ("scored", "cancelled"):
+            assert shows(f'bloodcell_cells_total{{reason="",status="{status}"}} 1.0')
+    assert ended.result(timeout=60)["cells"] == 2
 
 
 def test_while_a_body_is_unpacked_others_are_answered(
