@@ -36,8 +36,7 @@ class OpenPatients:
 
     def admit(self, name: str) -> None:
         """Before the patient's cells are submitted; Refusal if it may have none."""
-        if not 0 < len(name) <= _LONGEST_NAME:
-            raise invalid(f"a patient's name has 1 to {_LONGEST_NAME} signs, {len(name)} given")
+        _check_name(name)
         if name in self._finishing:
             raise invalid(f"patient {name!r} is being finished: further cells need another name")
         if name not in self._open and len(self._open) >= MOST_OPEN:
@@ -94,6 +93,7 @@ class Patients:
             (name,) = (value.decode() for value in strings_of(inputs["patient"]))
         except UnicodeDecodeError as error:
             raise invalid("the patient's name is not UTF-8") from error
+        _check_name(name)
         finish = parameters.get("finish", False)
         if not isinstance(finish, bool):
             raise invalid(f"finish is true or false, {finish!r} given")
@@ -102,3 +102,8 @@ class Patients:
         else:
             row = await asyncio.to_thread(self._engine.snapshot, name)
         return [of_strings("statistics", [json.dumps(row, ensure_ascii=False, allow_nan=False)])]
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= _LONGEST_NAME:
+        raise invalid(f"a patient's name has 1 to {_LONGEST_NAME} signs, {len(name)} given")
