@@ -105,11 +105,11 @@ def from_values(datatype: str, values: Sequence[Any]) -> bytes:
         return _of_bytes(flat)
     if datatype != "UINT8":
         raise invalid(f"values of {datatype} are not read one by one")
+    if not set(map(type, flat)) <= {int}:  # true and false would count as 1 and 0
+        raise invalid("values of UINT8 are whole numbers")
     try:
         return bytes(flat)
-    except TypeError as error:
-        raise invalid("values of UINT8 are whole numbers") from error
-    except (OverflowError, ValueError) as error:
+    except ValueError as error:
         raise invalid("values of UINT8 are 0 to 255") from error
 
 

@@ -66,7 +66,9 @@ def test_values_one_by_one_are_bounded_over_grpc_too(served: ServedEngine) -> No
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@pytest.mark.parametrize("data", [["x" * 100_000, *[1] * 100_000], [1, "x"], [[1], [[2]]], [1.5]])
+@pytest.mark.parametrize(
+    "data", [["x" * 100_000, *[1] * 100_000], [1, "x"], [[1], [[2]]], [1.5], [True] * 768]
+)
 def test_what_are_no_values_is_refused_in_little_memory(
     served: ServedEngine, data: list[Any]
 ) -> None:

@@ -109,6 +109,30 @@ def told(commands: list[tuple[str | Path, ...]]) -> list[tuple[int, str]]:
     return [(one.wait(), said) for one in started for said in one.communicate(timeout=120)[1:]]
 
 
+STOPPED_EARLY = """
+import os, sys
+from bloodcell.terminal import as_command
+with as_command():
+    os.kill(os.getpid(), int(sys.argv.pop()))
+    from bloodcell.cli import main
+    main()
+"""
+"""As ``python -m bloodcell``, with a signal before all else is loaded."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_comes_while_everything_is_loaded_ends_it_in_good_order(
+    tiny: Path, number: signal.Signals
+) -> None:
+    # The tests themselves may run under nohup.
+    words = ["env", "--default-signal=HUP", sys.executable, "-c", STOPPED_EARLY, "serve", "--model"]
+    words += [tiny, "--grpc-port", "0", "--http-port", "0", "--backend", "onnxruntime"]
+    words.append(str(int(number)))
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "patients not finished" in done.stdout
+
+
 def test_two_servers_do_not_share_a_port(served: ServedEngine) -> None:
     ports = {f"--{protocol}-port": str(port) for protocol, port in served.ports.items()}
     for option, (status, said) in zip(ports, told(list(ports.items())), strict=True):
