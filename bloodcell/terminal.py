@@ -15,6 +15,7 @@ from typing import TextIO
 
 stop_requested = threading.Event()
 """Set by a signal inside ``stop_on_signals``."""
+_STOPPED_IN_ORDER = (["score"], ["fetch-data"], ["serve"])
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def stop_on_signals() -> Iterator[None]:
 def as_command() -> Iterator[None]:
     """What a command runs in; never for a library. Long ones are stopped in good order."""
     _keep_streams_open()
-    with stop_on_signals() if sys.argv[1:2] in (["score"], ["fetch-data"]) else nullcontext():
+    with stop_on_signals() if sys.argv[1:2] in _STOPPED_IN_ORDER else nullcontext():
         yield
 
 

@@ -81,14 +81,13 @@ def serve(
             f"serve needs the package {error.name}: pip install 'bloodcell[serve]'"
         ) from error
     from bloodcell.engine.machine import keep_memory_flat
-    from bloodcell.terminal import printable, stop_on_signals, stop_requested
+    from bloodcell.terminal import printable, stop_requested
 
     keep_memory_flat()
     limits = Limits(max_request_bytes, max_requests, max_waiting, max_rate)
-    with stop_on_signals():
-        served = run_server(
-            Options(model=model, limits=limits, **options),
-            stop_requested,
-            lambda line: click.echo(printable(line), err=True),
-        )
+    served = run_server(
+        Options(model=model, limits=limits, **options),
+        stop_requested,
+        lambda line: click.echo(printable(line), err=True),
+    )
     return pairs(served)

@@ -1,6 +1,5 @@
 """What may be given as an image: encoded bytes, or RGB pixels on the host or on the GPU."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -10,7 +9,7 @@ from bloodcell._core import LARGEST_SIDE_PX, LEAST_SIDE_PX, REASONS, digest, rea
 from bloodcell.digests import DIGEST_BYTES
 from bloodcell.engine.batches import Batch, DecodedBatch, EncodedBatch
 from bloodcell.engine.device_images import copied_on_device, on_device
-from bloodcell.errors import InputError
+from bloodcell.errors import BloodcellError, InputError
 
 Kind: TypeAlias = Literal["encoded", "decoded", "decoded_on_device"]
 
@@ -30,7 +29,23 @@ class Image:
 
 
 def copied(image: Any, *, on_gpu: bool) -> Image:
-    """A copy of what a user gives; InputError for what is no image by its kind, type or shape."""
+    """A copy of what a user gives.
+
+    InputError for what is no image by its kind, type or shape, or cannot be had; PackageError if
+    it lies on a GPU and CuPy is missing.
+    """
+    try:
+        return _copied(image, on_gpu)
+    except (BloodcellError, MemoryError):
+        raise
+    except Exception as error:  # whatever another library's buffer or __dlpack__ raises
+        raise InputError(
+            f"the image cannot be had ({type(error).__name__}: {error}): bytes of a file or "
+            f"pixels are expected, {_EXPECTED}"
+        ) from error
+
+
+def _copied(image: Any, on_gpu: bool) -> Image:
     if isinstance(image, memoryview) and image.ndim != 1:
         raise InputError(
             f"a memoryview of the bytes of a file has one dimension, {image.ndim} given: give "
@@ -47,9 +62,9 @@ def copied(image: Any, *, on_gpu: bool) -> Image:
         )
     device = image.__dlpack_device__()
     if device[0] in _ON_HOST:
-        return _pixels(_through_dlpack(np.from_dlpack, image))
+        return _pixels(np.from_dlpack(image))
     if device[0] in _ON_GPU and on_gpu:
-        array = _through_dlpack(on_device, image)
+        array = on_device(image)
         _check(array)
         return Image("decoded_on_device", copied_on_device(array))
     raise InputError(
@@ -89,10 +104,3 @@ def _check(array: Any) -> None:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         hint = " (bytes of a file are given as bytes)" if array.ndim == 1 else ""
         raise InputError(f"{_EXPECTED}; {array.dtype} of shape {array.shape} given{hint}")
-
-
-def _through_dlpack(view: Callable[[Any], Any], image: Any) -> Any:
-    try:
-        return view(image)
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"the image cannot be had by DLPack ({error}): {_EXPECTED}") from error

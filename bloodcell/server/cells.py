@@ -3,16 +3,25 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from bloodcell._core import REASONS
+from bloodcell.live.cells import Status
 from bloodcell.server.limits import Admission
-from bloodcell.server.messages import Parameters, Tensor, TensorKind
+from bloodcell.server.messages import OutputKind, Parameters, Tensor, TensorKind
 from bloodcell.server.metrics import Metrics
 from bloodcell.server.patients import OpenPatients
 from bloodcell.server.refusals import invalid
-from bloodcell.server.tensors import of_numbers, of_strings, pixels_of, strings_of
+from bloodcell.server.tensors import (
+    longest_of,
+    of_numbers,
+    of_strings,
+    pixels_of,
+    size_of,
+    strings_of,
+)
 
 if TYPE_CHECKING:
     from bloodcell.live import CellResult, Engine
@@ -38,13 +47,13 @@ class Cells:
         self._nobody = secrets.token_hex(16)
         count = len(self._classes)
         self.outputs = (
-            TensorKind("row", "INT64", (-1,)),
-            TensorKind("status", "BYTES", (-1,)),
-            TensorKind("reason", "BYTES", (-1,)),
-            TensorKind("class", "BYTES", (-1,)),
-            TensorKind("blast_probability", "FP32", (-1,)),
-            TensorKind("probabilities", "FP32", (-1, count)),
-            TensorKind("class_names", "BYTES", (count,)),
+            OutputKind("row", "INT64", (-1,), 8),
+            OutputKind("status", "BYTES", (-1,), longest_of(get_args(Status))),
+            OutputKind("reason", "BYTES", (-1,), longest_of(REASONS)),
+            OutputKind("class", "BYTES", (-1,), longest_of(self._classes)),
+            OutputKind("blast_probability", "FP32", (-1,), 4),
+            OutputKind("probabilities", "FP32", (-1, count), 4 * count),
+            OutputKind("class_names", "BYTES", (count,), size_of(self._classes)),
         )
 
     async def infer(
@@ -56,8 +65,6 @@ class Cells:
         # Before so many are taken apart.
         with self._admission.cells_of(tensor.shape[0]):
             results = await self._scored(_images(tensor), patient, first_row, timeout_s)
-        for result in results:
-            self._metrics.count_cell(result)
         return self._tensors(results)
 
     async def _scored(
@@ -78,6 +85,9 @@ class Cells:
             )
             for place, image in enumerate(images)
         ]
+        for future in futures:
+            # At its end and not with the answer: of a client that has gone, too.
+            future.add_done_callback(self._metrics.count_cell)
         if patient is not None:
             self._patients.opened(patient)
         # A client that vanishes cancels this, and with it each cell that no lane has taken.

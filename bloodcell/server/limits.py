@@ -13,6 +13,8 @@ from bloodcell.errors import InputError
 from bloodcell.server.refusals import Kind, Refusal
 
 _LEAST_TOKEN_LENGTH = 16
+_IDLE_STREAMS = 100
+"""That may be open besides as many as there may be requests."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,18 @@ class Limits:
     requests_per_s: float | None
     """To models; None is any number."""
 
+    @property
+    def streams(self) -> int:
+        """Of gRPC, that are open, whether anything is asked in them or not."""
+        return self.requests + _IDLE_STREAMS
+
 
 class Admission:
     """Counts what is taken; refuses what would be too much. For one event loop."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.requests = self.cells = 0
+        self.requests = self.streams = self.cells = 0
         rate = limits.requests_per_s
         self._rate = None if rate is None else AsyncLimiter(max(rate, 1.0), max(1.0, 1.0 / rate))
 
@@ -50,6 +57,17 @@ class Admission:
             yield
         finally:
             self.requests -= 1
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Around a stream; Refusal if as many are open as may be."""
+        if self.streams >= self.limits.streams:
+            raise Refusal(Kind.BUSY, f"{self.limits.streams} streams are open: close some")
+        self.streams += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
 
     async def pace(self) -> None:
         """Refusal if requests come faster than they may."""

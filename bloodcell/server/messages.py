@@ -18,6 +18,18 @@ class TensorKind:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputKind(TensorKind):
+    """What a model gives; known before it does is how much that may be."""
+
+    bytes_of_one: int
+    """Most bytes of a cell, or of all if there are as many to any number of cells."""
+
+    def most_bytes(self, count: int) -> int:
+        """Most bytes of the answer to ``count`` cells."""
+        return self.bytes_of_one * (count if self.shape[0] == -1 else 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """Values in the protocol's binary form, row by row; of one in shared memory they are there."""
 

@@ -1,7 +1,8 @@
 """What is counted for Prometheus: numbers alone, no name of a patient."""
 
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,6 +13,9 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+if TYPE_CHECKING:
+    from bloodcell.live import CellResult
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -40,9 +44,15 @@ class Metrics:
         """Show what ``value`` returns whenever it is looked at."""
         Gauge(name, what, registry=self._registry).set_function(value)
 
-    def count_cell(self, result: Any) -> None:
-        """One cell's ``CellResult``."""
-        self.cells.labels(result.status, result.reason or "").inc()
+    def count_cell(self, cell: "Future[CellResult]") -> None:
+        """A cell that has its end, whichever; from any thread."""
+        if cell.cancelled():
+            status, reason = "cancelled", ""
+        elif cell.exception() is not None:
+            status, reason = "failed", ""
+        else:
+            status, reason = cell.result().status, cell.result().reason or ""
+        self.cells.labels(status, reason).inc()
 
     def text(self) -> bytes:
         """In Prometheus's text format."""

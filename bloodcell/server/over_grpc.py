@@ -1,7 +1,8 @@
 """The protocol over gRPC: calls to the service, messages to requests and back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -18,6 +19,8 @@ from bloodcell.server.tensors import from_values
 _PROTOCOL = "grpc"
 _MOST_IN_A_STREAM = 64
 """Requests of one stream that are not answered; the next is not read before."""
+_SPARE_CALLS = 100
+"""Besides streams and twice the requests: health is answered while all of these are open."""
 _ADDED_BYTES = 64 * 1024
 """Of a message besides its tensors."""
 
@@ -33,13 +36,14 @@ class GrpcServer:
     ) -> None:
         """Raises InputError if it cannot listen there. Needs a running event loop."""
         self._service = service
-        size = service.admission.limits.request_bytes + _ADDED_BYTES
+        limits = service.admission.limits
+        size = limits.request_bytes + _ADDED_BYTES
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", min(size, 2**31 - 1)),
                 ("grpc.so_reuseport", 0),  # or a second server would share the port in silence
             ],
-            maximum_concurrent_rpcs=2 * service.admission.limits.requests,
+            maximum_concurrent_rpcs=2 * limits.requests + limits.streams + _SPARE_CALLS,
         )
         handlers = {one.name: self._handler(one) for one in methods()}
         self._server.add_registered_method_handlers(SERVICE, handlers)
@@ -81,8 +85,7 @@ class GrpcServer:
                     left_s = context.time_remaining()
                     return answer(**await body(self._service, _parsed(request, content), left_s))
             except Refusal as refusal:
-                code = grpc.StatusCode[refusal.kind.grpc_code]
-                await context.abort(code, str(refusal))
+                await _abort(context, refusal)
 
         return answered
 
@@ -98,7 +101,9 @@ class GrpcServer:
             except Refusal as refusal:
                 return answer(error_message=str(refusal))
 
-        async def answered(contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+        async def answers(
+            contents: AsyncIterator[bytes], context: Any
+        ) -> AsyncGenerator[Any, None]:
             tasks: asyncio.Queue[asyncio.Task[Any] | None] = asyncio.Queue()
             room = asyncio.Semaphore(_MOST_IN_A_STREAM)
 
@@ -121,6 +126,15 @@ class GrpcServer:
                 while not tasks.empty():
                     if task := tasks.get_nowait():
                         task.cancel()
+
+        async def answered(contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
+            try:
+                with self._service.admission.stream():
+                    async with aclosing(answers(contents, context)) as given:
+                        async for one_answer in given:
+                            yield one_answer
+            except Refusal as refusal:
+                await _abort(context, refusal)
 
         return answered
 
@@ -180,6 +194,10 @@ _CALLS: dict[str, _Body] = {
     "SystemSharedMemoryRegister": _register,
     "SystemSharedMemoryUnregister": _unregister,
 }
+
+
+async def _abort(context: Any, refusal: Refusal) -> None:
+    await context.abort(grpc.StatusCode[refusal.kind.grpc_code], str(refusal))
 
 
 def _authorization(context: Any) -> str | None:

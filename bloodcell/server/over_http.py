@@ -1,6 +1,5 @@
 """The protocol over HTTP: JSON, with tensors in binary behind it where a client wants that."""
 
-import asyncio
 import json
 import logging
 import ssl
@@ -11,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bloodcell.errors import InputError
+from bloodcell.server.bodies import read_body
 from bloodcell.server.json_requests import HEADER_LENGTH, read_json, read_request
 from bloodcell.server.limits import is_loopback
 from bloodcell.server.messages import InferRequest, InferResponse
@@ -20,8 +20,6 @@ from bloodcell.server.service import Service, about, metadata
 from bloodcell.server.tensors import as_json
 
 _PROTOCOL = "http"
-_SLOWEST_S = 30.0
-"""How long a request may take to arrive."""
 _FROM_BROWSERS = ("Origin", "Sec-Fetch-Site")
 
 
@@ -33,14 +31,15 @@ class HttpServer:
     ) -> None:
         self._service, self._host, self._context = service, host, context
         self.port = port
-        app = web.Application(client_max_size=service.admission.limits.request_bytes)
+        app = web.Application()
         app.add_routes(self._routes())
         # Its log has tracebacks for what clients sent wrong, which are told them.
         silent = logging.getLogger(f"{__name__}.silent")
         silent.disabled = True
         self._runner = web.AppRunner(
-            app, access_log=None, logger=silent, handler_cancellation=True, shutdown_timeout=1.0
-        )
+            app, access_log=None, logger=silent, handler_cancellation=True, shutdown_timeout=1.0,
+            auto_decompress=False,
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Begin to answer; raises InputError if it cannot listen there."""
@@ -138,16 +137,7 @@ class HttpServer:
         return read_request(body, request.headers.get(HEADER_LENGTH), *_model_of(request))
 
     async def _body(self, request: web.Request) -> bytes:
-        """What was sent; Refusal if that is too much or no body, TimeoutError if it takes long."""
-        try:
-            return await asyncio.wait_for(request.read(), _SLOWEST_S)
-        except web.HTTPRequestEntityTooLarge as error:
-            most = self._service.admission.limits.request_bytes
-            raise Refusal(Kind.TOO_LARGE, f"a request has at most {most} bytes") from error
-        except web.RequestPayloadError as error:
-            raise invalid("the body is not what its headers say") from error
-        except ConnectionError as error:
-            raise Refusal(Kind.CANCELLED, "the client has gone") from error
+        return await read_body(request, self._service.admission.limits.request_bytes)
 
     async def _status(self, request: web.Request) -> web.Response:
         return web.json_response(self._service.regions.listed(request.match_info.get("region", "")))

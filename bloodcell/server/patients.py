@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bloodcell.server.messages import Parameters, Tensor, TensorKind
+from bloodcell.server.messages import OutputKind, Parameters, Tensor, TensorKind
 from bloodcell.server.refusals import Kind, Refusal, invalid
 from bloodcell.server.tensors import of_strings, strings_of
 
@@ -17,6 +17,8 @@ NAME = "patients"
 MOST_OPEN = 10_000
 """Patients that have cells and are not finished: each has counts in memory."""
 _LONGEST_NAME = 256
+_ROW_BYTES, _CLASS_BYTES = 4096, 64
+"""Room for a row as JSON, and besides for each class, whose code a column is called by."""
 
 
 class OpenPatients:
@@ -34,8 +36,7 @@ class OpenPatients:
 
     def admit(self, name: str) -> None:
         """Before the patient's cells are submitted; Refusal if it may have none."""
-        if not 0 < len(name) <= _LONGEST_NAME:
-            raise invalid(f"a patient's name has 1 to {_LONGEST_NAME} signs, {len(name)} given")
+        _check_name(name)
         if name in self._finishing:
             raise invalid(f"patient {name!r} is being finished: further cells need another name")
         if name not in self._open and len(self._open) >= MOST_OPEN:
@@ -74,11 +75,12 @@ class Patients:
     name = NAME
     version = "1"
     inputs = (TensorKind("patient", "BYTES", (1,)),)
-    outputs = (TensorKind("statistics", "BYTES", (1,)),)
     parameters = frozenset({"finish"})
 
     def __init__(self, engine: "Engine", patients: OpenPatients) -> None:
         self._engine, self._patients = engine, patients
+        row_bytes = _ROW_BYTES + _CLASS_BYTES * len(engine.model.scheme.codes)
+        self.outputs = (OutputKind("statistics", "BYTES", (1,), row_bytes),)
 
     async def infer(
         self, parameters: Parameters, inputs: dict[str, Tensor], timeout_s: float | None
@@ -91,6 +93,7 @@ class Patients:
             (name,) = (value.decode() for value in strings_of(inputs["patient"]))
         except UnicodeDecodeError as error:
             raise invalid("the patient's name is not UTF-8") from error
+        _check_name(name)
         finish = parameters.get("finish", False)
         if not isinstance(finish, bool):
             raise invalid(f"finish is true or false, {finish!r} given")
@@ -99,3 +102,8 @@ class Patients:
         else:
             row = await asyncio.to_thread(self._engine.snapshot, name)
         return [of_strings("statistics", [json.dumps(row, ensure_ascii=False, allow_nan=False)])]
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= _LONGEST_NAME:
+        raise invalid(f"a patient's name has 1 to {_LONGEST_NAME} signs, {len(name)} given")

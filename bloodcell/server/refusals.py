@@ -5,6 +5,10 @@ from enum import Enum
 
 from bloodcell.errors import BusyError, EngineError, InputError
 
+_MOST_SAID_BYTES = 1200
+"""Of a message: gRPC has it in a header, a byte as three where it is no ASCII, and a client drops
+the whole answer for headers of more than 8 KiB."""
+
 
 class Kind(Enum):
     """Each with its status over gRPC and over HTTP."""
@@ -32,11 +36,22 @@ class Kind(Enum):
 
 
 class Refusal(Exception):  # noqa: N818 - the server is well, the request is not
-    """A request that is answered with an error; the message is for the client."""
+    """A request that is answered with an error; the message is for the client.
+
+    What is long in it, as a name that was given, is cut in its middle.
+    """
 
     def __init__(self, kind: Kind, message: str) -> None:
-        super().__init__(message)
+        super().__init__(_cut(message))
         self.kind = kind
+
+
+def _cut(message: str) -> str:
+    content, half = message.encode(errors="replace"), _MOST_SAID_BYTES // 2
+    if len(content) <= _MOST_SAID_BYTES:
+        return message
+    begin, end = (part.decode(errors="ignore") for part in (content[:half], content[-half:]))
+    return f"{begin} ... {end}"
 
 
 def invalid(message: str) -> Refusal:

@@ -4,6 +4,7 @@ A region is read and written as the file that it is on Linux and never mapped: a
 shrinks a mapped file would end this process with SIGBUS. The engine wants a copy anyway.
 """
 
+import errno
 import os
 import re
 import stat
@@ -74,6 +75,10 @@ class Regions:
         fields = ("name", "key", "offset", "byte_size")
         return [{key: getattr(one, key) for key in fields} for one in self._registered(name)]
 
+    def check(self, name: str, offset: int, byte_size: int) -> None:
+        """Refusal unless so many bytes exist in the region, from ``offset`` in it."""
+        _check_within(self._named(name), offset, byte_size)
+
     def read(self, name: str, offset: int, byte_size: int) -> bytes:
         """A copy of so many bytes of a region, from ``offset`` in it; Refusal if not all exist."""
         region = self._named(name)
@@ -84,12 +89,16 @@ class Regions:
         return content
 
     def write(self, name: str, offset: int, most: int, content: bytes) -> None:
-        """Put an output into a region, at most ``most`` bytes; Refusal if that is too few."""
+        """Put an output into a region, at most ``most`` bytes.
+
+        Refusal if that is too few, OSError if the system has no memory left for it.
+        """
         region = self._named(name)
         if len(content) > most:
             raise invalid(f"an output has {len(content)} bytes: {most} are too few for it")
         _check_within(region, offset, most)
-        os.pwrite(region.descriptor, content, region.offset + offset)
+        if os.pwrite(region.descriptor, content, region.offset + offset) < len(content):
+            raise OSError(errno.ENOSPC, "there is no shared memory left")
 
     def _registered(self, name: str) -> list[Region]:
         return [self._named(name)] if name else list(self._regions.values())

@@ -5,7 +5,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from bloodcell import __version__
@@ -15,6 +14,7 @@ from bloodcell.server.limits import Admission, Token
 from bloodcell.server.messages import (
     InferRequest,
     InferResponse,
+    OutputKind,
     Parameters,
     Tensor,
     TensorKind,
@@ -22,6 +22,7 @@ from bloodcell.server.messages import (
 )
 from bloodcell.server.metrics import Metrics, total
 from bloodcell.server.patients import OpenPatients, Patients
+from bloodcell.server.placed import check_places, fetched, put
 from bloodcell.server.refusals import Kind, Refusal, invalid, refusal_of
 from bloodcell.server.regions import Regions
 from bloodcell.server.tensors import check
@@ -33,9 +34,6 @@ _PLATFORM = "bloodcell"
 _EXTENSIONS = ("binary_tensor_data", "system_shared_memory", "parameters")
 _FOR_ALL = frozenset({"ServerLive", "ServerReady"})
 """Calls that need no token: what watches the server may have none."""
-_REGION, _BYTE_SIZE, _OFFSET = (
-    "shared_memory_region", "shared_memory_byte_size", "shared_memory_offset",
-)  # fmt: skip
 _OF_TRITON = frozenset({"binary_data_output", "triton_enable_empty_final_response"})
 """Parameters that say how to answer."""
 _MICROSECONDS = 1_000_000
@@ -52,7 +50,7 @@ class ServedModel(Protocol):
     @property
     def inputs(self) -> tuple[TensorKind, ...]: ...  # noqa: D102
     @property
-    def outputs(self) -> tuple[TensorKind, ...]: ...  # noqa: D102
+    def outputs(self) -> tuple[OutputKind, ...]: ...  # noqa: D102
     @property
     def parameters(self) -> frozenset[str]:
         """Those that it takes; all others are refused, for a slip would be heeded by nobody."""
@@ -60,7 +58,10 @@ class ServedModel(Protocol):
     async def infer(
         self, parameters: Parameters, inputs: dict[str, Tensor], timeout_s: float | None
     ) -> list[Tensor]:
-        """All outputs; ``inputs``, by name, are of the kinds that it takes."""
+        """All outputs; ``inputs``, by name, are of the kinds that it takes.
+
+        Refusal if it has done nothing.
+        """
 
 
 class Service:
@@ -151,11 +152,13 @@ class Service:
         _check_parameters(request, model)
         inputs = self._inputs(request, model)
         wanted = _wanted(request, model)
+        count = max((one.shape[0] for one in inputs.values()), default=1)
+        check_places(wanted, model.outputs, self.regions, count)
         given = await model.infer(
             request.parameters, inputs, _timeout_s(request.parameters, left_s)
         )
         by_name = {one.name: one for one in given}
-        outputs = [self._put(by_name[one.name], one) for one in wanted]
+        outputs = [put(by_name[one.name], one, self.regions) for one in wanted]
         return InferResponse(model.name, model.version, request.identifier, outputs)
 
     def _inputs(self, request: InferRequest, model: ServedModel) -> dict[str, Tensor]:
@@ -168,34 +171,11 @@ class Service:
                     f"that name; it has {', '.join(kinds)}"
                 )
             check(tensor, kinds[tensor.name])
-            placed = self._fetched(tensor, size)
+            left = self.admission.limits.request_bytes - size
+            placed = fetched(tensor, self.regions, left)
             size += len(placed.content)
             inputs[tensor.name] = placed
         return inputs
-
-    def _fetched(self, tensor: Tensor, so_far: int) -> Tensor:
-        """The tensor with its content, also where that is in shared memory."""
-        place = _place(tensor.parameters)
-        if place is None:
-            return tensor
-        region, offset, byte_size = place
-        most = self.admission.limits.request_bytes
-        if so_far + byte_size > most:
-            raise Refusal(Kind.TOO_LARGE, f"a request has at most {most} bytes of inputs")
-        content = self.regions.read(region, offset, byte_size)
-        return Tensor(tensor.name, tensor.datatype, tensor.shape, content)
-
-    def _put(self, output: Tensor, wanted: Wanted) -> Tensor:
-        """The output, or where it is in shared memory."""
-        place = _place(wanted.parameters)
-        if place is None:
-            return output
-        region, offset, most = place
-        self.regions.write(region, offset, most, output.content)
-        where: Parameters = {_REGION: region, _BYTE_SIZE: len(output.content)}
-        if offset:
-            where[_OFFSET] = offset
-        return Tensor(output.name, output.datatype, output.shape, b"", where)
 
     def _note(self, error: Exception, refusal: Refusal) -> None:
         """Log where it was, never what it says: that may hold a patient's name."""
@@ -217,9 +197,13 @@ def about(model: ServedModel) -> dict[str, object]:
         "name": model.name,
         "versions": [model.version],
         "platform": _PLATFORM,
-        "inputs": [asdict(one) for one in model.inputs],
-        "outputs": [asdict(one) for one in model.outputs],
+        "inputs": [_told(one) for one in model.inputs],
+        "outputs": [_told(one) for one in model.outputs],
     }
+
+
+def _told(kind: TensorKind) -> dict[str, object]:
+    return {"name": kind.name, "datatype": kind.datatype, "shape": kind.shape}
 
 
 def _check_parameters(request: InferRequest, model: ServedModel) -> None:
@@ -253,14 +237,3 @@ def _timeout_s(parameters: Parameters, left_s: float | None) -> float | None:
             f"timeout is a number of microseconds above 0 and below 2^63, {given!r} given"
         )
     return min(given / _MICROSECONDS, float("inf") if left_s is None else left_s)
-
-
-def _place(parameters: Parameters) -> tuple[str, int, int] | None:
-    """Where in shared memory a tensor is (region, offset, bytes), None if it is in none."""
-    if _REGION not in parameters:
-        return None
-    region = parameters[_REGION]
-    offset, byte_size = parameters.get(_OFFSET, 0), parameters.get(_BYTE_SIZE, 0)
-    if not (isinstance(region, str) and type(offset) is int and type(byte_size) is int):
-        raise invalid(f"{_REGION} is a name, {_BYTE_SIZE} and {_OFFSET} are whole numbers")
-    return region, offset, byte_size

@@ -66,6 +66,16 @@ def of_strings(name: str, values: Sequence[str]) -> Tensor:
     return Tensor(name, "BYTES", (len(values),), content)
 
 
+def size_of(values: Sequence[str]) -> int:
+    """How many bytes they have as a BYTES tensor."""
+    return sum(_LENGTH.size + len(value.encode()) for value in values)
+
+
+def longest_of(values: Sequence[str]) -> int:
+    """How many bytes a BYTES tensor of one of them has at most."""
+    return max(size_of([value]) for value in values)
+
+
 def of_numbers(name: str, datatype: str, values: npt.NDArray[np.generic]) -> Tensor:
     """A tensor of the array's shape; ``datatype``: FP32 or INT64."""
     content = values.astype(_NUMBERS[datatype], copy=False).tobytes()
@@ -95,11 +105,11 @@ def from_values(datatype: str, values: Sequence[Any]) -> bytes:
         return _of_bytes(flat)
     if datatype != "UINT8":
         raise invalid(f"values of {datatype} are not read one by one")
+    if not set(map(type, flat)) <= {int}:  # true and false would count as 1 and 0
+        raise invalid("values of UINT8 are whole numbers")
     try:
         return bytes(flat)
-    except TypeError as error:
-        raise invalid("values of UINT8 are whole numbers") from error
-    except (OverflowError, ValueError) as error:
+    except ValueError as error:
         raise invalid("values of UINT8 are 0 to 255") from error
 
 

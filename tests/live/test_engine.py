@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,52 @@ def test_what_is_no_image_is_refused_where_it_is_given(
         engine.submit(image, patient="A")
     with pytest.raises(bloodcell.InputError, match="patient 'A' is unknown"):
         engine.finish("A")
+
+
+class Odd:
+    """Of a library whose DLPack does whatever it is given here."""
+
+    def __init__(self, device: Any, capsule: Any = None) -> None:
+        self._device, self._capsule = device, capsule
+
+    def __dlpack_device__(self) -> Any:
+        return self._device() if callable(self._device) else self._device
+
+    def __dlpack__(self, **_options: Any) -> Any:
+        return self._capsule() if callable(self._capsule) else self._capsule
+
+
+def failing(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (Odd(None), "TypeError"),
+        (Odd(()), "IndexError"),
+        (Odd(("x", "y")), "ValueError"),
+        (Odd(failing(RuntimeError("lost"))), "RuntimeError: lost"),
+        (Odd((1, 0)), "ValueError"),
+        (Odd((1, 0), failing(KeyError("k"))), "KeyError: 'k'"),
+        (Odd((1, 0), failing(BufferError("read-only"))), "BufferError: read-only"),
+    ],
+)
+def test_errors_of_what_an_image_comes_from_are_the_packages(
+    engine: bloodcell.Engine, image: Any, said: str
+) -> None:
+    with pytest.raises(bloodcell.InputError, match=rf"cannot be had \({said}"):
+        engine.submit(image, patient="A")
+
+
+def test_a_buffer_that_was_released_is_refused(engine: bloodcell.Engine) -> None:
+    view = memoryview(b"a file")
+    view.release()
+    with pytest.raises(bloodcell.InputError, match="released memoryview"):
+        engine.submit(view, patient="A")
 
 
 class InDeviceMemory:

@@ -1,10 +1,15 @@
 """What is written out in JSON is bounded, and a client that hangs up costs nobody anything."""
 
 import base64
+import gzip
 import json
+import re
 import socket
+import zlib
+from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -61,7 +66,9 @@ def test_values_one_by_one_are_bounded_over_grpc_too(served: ServedEngine) -> No
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@pytest.mark.parametrize("data", [["x" * 100_000, *[1] * 100_000], [1, "x"], [[1], [[2]]], [1.5]])
+@pytest.mark.parametrize(
+    "data", [["x" * 100_000, *[1] * 100_000], [1, "x"], [[1], [[2]]], [1.5], [True] * 768]
+)
 def test_what_are_no_values_is_refused_in_little_memory(
     served: ServedEngine, data: list[Any]
 ) -> None:
@@ -160,3 +167,29 @@ def test_a_client_that_hangs_up_is_no_error_of_the_server(served: ServedEngine) 
             b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
         )
     until(lambda: served.metrics().get(name, 0) == before + 1)
+
+
+def test_a_body_that_unpacks_to_more_than_may_be_takes_no_more_memory(
+    served: ServedEngine,
+) -> None:
+    def peak_kib() -> int:
+        status = Path(f"/proc/{served.process.pid}/status").read_text(encoding="ascii")
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
+
+    packing = zlib.compressobj(wbits=zlib.MAX_WBITS + 16)
+    packed = b"".join(packing.compress(bytes(2**20)) for _ in range(400)) + packing.flush()
+    before_kib = peak_kib()
+    status, said = posted(served, packed, {"Content-Encoding": "gzip"})
+    assert (status, "at most 67108864 bytes" in said) == (413, True)
+    assert peak_kib() - before_kib < 3 * 64 * 1024
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"), [("gzip", gzip.compress), ("Deflate", zlib.compress)]
+)
+def test_a_compressed_body_is_read_as_another(
+    served: ServedEngine, encoding: str, packed: Callable[[bytes], bytes]
+) -> None:
+    body = packed(request("UINT8", [1, 16, 16, 3], [7] * 768))
+    status, said = posted(served, body, {"Content-Encoding": encoding})
+    assert (status, '"scored"' in said) == (200, True)

@@ -8,12 +8,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from tritonclient.utils import InferenceServerException
 from bloodcell.engine.decode import Decoder
 from bloodcell.errors import EngineError
 from bloodcell.live import engine as live_engine
-from bloodcell.server import life
+from bloodcell.server import bodies, life
 from bloodcell.server.life import Options, serve
 from bloodcell.server.limits import Limits
 
@@ -108,6 +109,30 @@ def told(commands: list[tuple[str | Path, ...]]) -> list[tuple[int, str]]:
     return [(one.wait(), said) for one in started for said in one.communicate(timeout=120)[1:]]
 
 
+STOPPED_EARLY = """
+import os, sys
+from bloodcell.terminal import as_command
+with as_command():
+    os.kill(os.getpid(), int(sys.argv.pop()))
+    from bloodcell.cli import main
+    main()
+"""
+"""As ``python -m bloodcell``, with a signal before all else is loaded."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_comes_while_everything_is_loaded_ends_it_in_good_order(
+    tiny: Path, number: signal.Signals
+) -> None:
+    # The tests themselves may run under nohup.
+    words = ["env", "--default-signal=HUP", sys.executable, "-c", STOPPED_EARLY, "serve", "--model"]
+    words += [tiny, "--grpc-port", "0", "--http-port", "0", "--backend", "onnxruntime"]
+    words.append(str(int(number)))
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "patients not finished" in done.stdout
+
+
 def test_two_servers_do_not_share_a_port(served: ServedEngine) -> None:
     ports = {f"--{protocol}-port": str(port) for protocol, port in served.ports.items()}
     for option, (status, said) in zip(ports, told(list(ports.items())), strict=True):
@@ -132,24 +157,28 @@ def test_options_that_do_not_fit_are_told_in_a_line(tmp_path: Path) -> None:
 
 
 @contextmanager
-def serving_here(tiny: Path, max_delay_ms: float) -> Iterator[tuple[Any, Future[Any]]]:
-    """A server in this process, so that its parts can be changed: a client, and its end."""
+def serving_here(model: Path | str, max_delay_ms: float) -> Iterator[tuple[Any, str, Future[Any]]]:
+    """A server in this process, so that its parts can be changed.
+
+    A client over gRPC, the address for HTTP, and its end.
+    """
     lines, stop = SimpleQueue[str](), threading.Event()
     options = Options(
-        str(tiny), "onnxruntime", 1, "blood", "none", max_delay_ms, "127.0.0.1", 0, 0, None, None,
+        str(model), "onnxruntime", 1, "blood", "none", max_delay_ms, "127.0.0.1", 0, 0, None, None,
         None, Limits(10**6, 100, 100, None),
     )  # fmt: skip
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(serve, options, stop, lines.put)
         try:
-            (port,) = re.findall(r"gRPC 127\.0\.0\.1:(\d+)", lines.get(timeout=60))
-            yield client_module("grpc").InferenceServerClient(f"127.0.0.1:{port}"), ended
+            over_grpc, over_http = re.findall(r"127\.0\.0\.1:\d+", lines.get(timeout=60))
+            client = client_module("grpc").InferenceServerClient(over_grpc)
+            yield client, over_http, ended
         finally:
             stop.set()
 
 
 def test_an_engine_that_fails_ends_the_server(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving_here(tiny, max_delay_ms=0.0) as (client, ended):
+    with serving_here(tiny, max_delay_ms=0.0) as (client, _, ended):
         monkeypatch.setattr(Decoder, "decode_batch", fail)
         with pytest.raises(InferenceServerException, match="the GPU is lost") as caught:
             client.infer("tiny", [pixels_input("grpc", PIXELS)], client_timeout=60)
@@ -170,7 +199,7 @@ def test_patients_whose_end_waits_for_cells_hold_up_no_others(
     # More than the threads that an event loop has for whatever blocks.
     names = [str(number) for number in range(40)]
     cell = [pixels_input("grpc", PIXELS)]
-    with serving_here(tiny, max_delay_ms=60_000.0) as (client, ended):
+    with serving_here(tiny, max_delay_ms=60_000.0) as (client, _, ended):
 
         def says(model: str, asked: list[Any], **more: Any) -> str:
             try:
@@ -198,6 +227,64 @@ def test_patients_whose_end_waits_for_cells_hold_up_no_others(
         assert snapshot(names[0]) == ""
     with pytest.raises(EngineError, match="80 requests were not answered"):
         ended.result(timeout=60)
+
+
+def test_cells_whose_client_has_gone_are_counted_as_they_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lane = HeldLane()
+    monkeypatch.setattr(live_engine, "open_lanes", held_lanes(lane, batch_size=1))
+    model, cell = "jhu18-differential-160", [pixels_input("grpc", PIXELS)]
+    with serving_here(model, max_delay_ms=0.0) as (client, address, ended):
+
+        def shows(line: str) -> bool:
+            with urlopen(f"http://{address}/metrics", timeout=60) as answer:
+                return f"\n{line}\n".encode() in answer.read()
+
+        begun = client.async_infer(model, cell, ignored, parameters={"patient": "P"})
+        assert lane.taken.acquire(timeout=60)
+        waits = client.async_infer(model, cell, ignored, parameters={"patient": "P"})
+        until(lambda: shows("bloodcell_cells_without_result 2.0"))
+        begun.cancel()
+        waits.cancel()
+        until(lambda: shows("bloodcell_cells_without_result 0.0"))
+        lane.go.set()
+        answer = client.infer(
+            "patients", [patient_input("grpc", "P")], parameters={"finish": True}, client_timeout=60
+        )
+        assert b'"cells": 1,' in answer.as_numpy("statistics")[0]
+        for status in ("scored", "cancelled"):
+            assert shows(f'bloodcell_cells_total{{reason="",status="{status}"}} 1.0')
+    assert ended.result(timeout=60)["cells"] == 2
+
+
+def test_while_a_body_is_unpacked_others_are_answered(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def unpacked(*_: object) -> bytes:
+        begun.set()
+        assert go.wait(60)
+        return b"{}"
+
+    monkeypatch.setattr(bodies, "_unpacked", unpacked)
+    with serving_here(tiny, max_delay_ms=0.0) as (_, address, _), ThreadPoolExecutor(1) as pool:
+
+        def status(method: str, path: str, **more: Any) -> int:
+            with closing(HTTPConnection(address, timeout=60)) as connection:
+                connection.request(method, path, **more)
+                return connection.getresponse().status
+
+        packed = {"body": b"x", "headers": {"Content-Encoding": "gzip"}}
+        answer = pool.submit(status, "POST", "/v2/models/tiny/infer", **packed)
+        try:
+            assert begun.wait(60)
+            assert status("GET", "/v2/health/live") == 200
+            assert not answer.done()
+        finally:
+            go.set()
+        assert answer.result(60) == 400
 
 
 def ignored(**_answer: object) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import grpc
 import numpy as np
 import pytest
 from helpers.served_engine import (
@@ -242,6 +244,38 @@ def test_a_body_that_is_still_coming_counts_as_a_request(tiny: Path) -> None:
             slow.sendall(b"{")
             assert is_refused()
         until(lambda: not is_refused())
+
+
+def test_streams_that_are_open_shut_nobody_out(tiny: Path) -> None:
+    options = ("--model", tiny, "--backend", "onnxruntime", "--max-requests", "1")
+    streams, done = Limits(1, requests=1, cells=1, requests_per_s=None).streams, threading.Event()
+
+    def asked() -> Iterator[bytes]:
+        yield b""
+        done.wait(60)
+
+    with ServedEngine(*options) as server:
+        client = server.client("grpc")
+        with grpc.insecure_channel(f"127.0.0.1:{server.ports['grpc']}") as channel:
+            opened = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+            calls = [opened(asked(), timeout=60) for _ in range(streams)]
+            for call in calls:
+                assert b"no model ''" in next(call), "it is open"
+            assert client.is_server_live()
+            result = client.infer("tiny", [pixels_input("grpc", PIXELS)])
+            assert result.as_numpy("status").tolist() == [b"scored"]
+            with pytest.raises(grpc.RpcError, match=f"{streams} streams are open") as caught:
+                next(opened(asked(), timeout=60))
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            calls[0].cancel()
+
+            def is_open() -> bool:
+                with suppress(grpc.RpcError):
+                    return b"no model ''" in next(opened(asked(), timeout=60))
+                return False
+
+            until(is_open)
+            done.set()
 
 
 def test_requests_are_bounded_in_number_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What a request must not be: it is refused in a sentence, and the next one is answered."""
 
+import gzip
 import json
 import math
 from contextlib import closing
@@ -149,6 +150,26 @@ def test_patients_that_are_unknown_or_finished(served: ServedEngine, protocol: s
 
 
 @BOTH
+@pytest.mark.parametrize("sign", ["P", "\u00fc", "\U0001f9eb"])
+def test_names_without_end(served: ServedEngine, protocol: str, sign: str) -> None:
+    client, name = served.client(protocol), sign * 30_000
+    asked = [pixels_input(protocol, PIXELS)]
+    refused(
+        lambda: client.infer("patients", [patient_input(protocol, name)]),
+        protocol, "INVALID_ARGUMENT", "1 to 256 signs, 30000 given",
+    )  # fmt: skip
+    refused(
+        lambda: client.infer("tiny", asked, parameters={name: 1}),
+        protocol, "INVALID_ARGUMENT", r"no parameter 'P?.* \.\.\. .*'; it has patient",
+    )  # fmt: skip
+    if protocol == "grpc":  # over HTTP it is in the path, of which 8 KB are read
+        refused(
+            lambda: client.infer("tiny", asked, model_version=name),
+            protocol, "NOT_FOUND", r"no model 'tiny'.* \.\.\. .*patients 1 are",
+        )  # fmt: skip
+
+
+@BOTH
 def test_regions_of_shared_memory(served: ServedEngine, protocol: str) -> None:
     client, module = served.client(protocol), client_module(protocol)
     for key in ("../etc/passwd", "/../etc/passwd", "..", "a/b", "", "nothing-of-this-name"):
@@ -179,6 +200,9 @@ def test_bodies_that_are_no_request(served: ServedEngine) -> None:
         (b"{}", {"Inference-Header-Content-Length": "-1"}, "is the number of bytes"),
         (b"{}", {"Inference-Header-Content-Length": "9" * 5000}, "is the number of bytes"),
         (b"{}", {"Content-Encoding": "gzip"}, "the body is not what its headers say"),
+        (gzip.compress(b"{}")[:-1], {"Content-Encoding": "gzip"}, "not what its headers say"),
+        (gzip.compress(b"{}") + b"{}", {"Content-Encoding": "gzip"}, "not what its headers say"),
+        (b"{}", {"Content-Encoding": "foo"}, "is one of gzip, deflate, 'foo' given"),
         (
             b'{"inputs": [{"name": "image", "datatype": "UINT8", "shape": [1], "data": [[1], 2]}]}',
             {}, "data are values",

@@ -119,3 +119,12 @@ def test_a_server_that_others_reach_has_no_regions(shared: SharedMemory) -> None
     with pytest.raises(Refusal, match="loopback") as caught:
         Regions(is_open=False).register("r", shared.name, 0, 1)
     assert caught.value.kind is Kind.FORBIDDEN
+
+
+def test_writing_into_memory_that_the_system_has_no_more_of_is_an_error(
+    held: Regions, shared: SharedMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.register("r", shared.name, 0, 1000)
+    monkeypatch.setattr(os, "pwrite", lambda *_: 1)
+    with pytest.raises(OSError, match="no shared memory left"):
+        held.write("r", 0, 1000, b"\7\7")
