@@ -20,7 +20,7 @@ from helpers.tar_shards import pack
 
 import bloodcell
 from bloodcell.engine.object_store import place_of
-from bloodcell.manifest import freeze_manifest
+from bloodcell.input.manifest import freeze_manifest
 from bloodcell.phantom import write_phantoms
 
 LATENCY_S = 0.05

@@ -35,7 +35,7 @@ from bloodcell import repeated_images, scoring, session
 from bloodcell.bench.inputs import Drawn, draw_images
 from bloodcell.digests import digest_column
 from bloodcell.engine.machine import keep_memory_flat
-from bloodcell.manifest import patient_names
+from bloodcell.input.manifest import patient_names
 from bloodcell.store import RunStore
 
 CELLS_OF_A_PATIENT = 1000

@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from bloodcell.engine.preprocessing import Preprocessing
 from bloodcell.engine.telemetry import without_telemetry
 from bloodcell.errors import BloodcellError
-from bloodcell.manifest import freeze_manifest, root_of
+from bloodcell.input.manifest import freeze_manifest, root_of
 from bloodcell.metrics import auroc
 from bloodcell.model import load_model
 from bloodcell.training.cells import decode_pixels

@@ -7,7 +7,7 @@ from statistics import median
 from sizes import cells
 
 from bloodcell.files import sha256_of
-from bloodcell.manifest import freeze_manifest
+from bloodcell.input.manifest import freeze_manifest
 from bloodcell.store import ROWS_PER_PART
 
 ROWS = cells(1_000_000)

@@ -7,7 +7,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from bloodcell import __version__, manifest
+from bloodcell import __version__
 from bloodcell.audit import refuse_lost_lines
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.contract import Choice
@@ -16,6 +16,7 @@ from bloodcell.engine.object_store import Place, whole_name
 from bloodcell.error_model import ErrorModel, Recalibration
 from bloodcell.errors import RunError
 from bloodcell.files import path_beside, sha256_of, write_whole, writing
+from bloodcell.input import manifest
 from bloodcell.model import Model
 from bloodcell.run_folder import refuse_other_job
 from bloodcell.run_record import ErrorModelBasis, Job, RunRecord, read_record, write_record

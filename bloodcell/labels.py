@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bloodcell.csv_tables import open_csv
 from bloodcell.engine.names import spelling
 from bloodcell.errors import InputError
+from bloodcell.input.csv_tables import open_csv
 
 
 def read_labels(labels_csv: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:

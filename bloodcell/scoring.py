@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bloodcell import manifest
 from bloodcell.audit import AuditLog
 from bloodcell.changed_images import ImageCheck
 from bloodcell.engine.backends.choice import choose_backend
@@ -20,8 +19,9 @@ from bloodcell.engine.scorer import open_scorer
 from bloodcell.engine.setup import Setup
 from bloodcell.errors import DiskError, InputError, RunError, Stopped
 from bloodcell.files import sha256_of
-from bloodcell.first_look import check_given
 from bloodcell.given_numbers import count, finite, thread_count
+from bloodcell.input import manifest
+from bloodcell.input.first_look import check_given
 from bloodcell.job import begin_or_resume, check_begun, freeze, job_of, now
 from bloodcell.mirror import in_object_stores
 from bloodcell.model import Model, load_model

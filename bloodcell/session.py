@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bloodcell import manifest, patients
+from bloodcell import patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.device_memory import DeviceMemory
 from bloodcell.engine.jpeg_decoders import told
 from bloodcell.errors import RunError, Stopped
 from bloodcell.files import sha256_of
+from bloodcell.input import manifest
 from bloodcell.model import Model
 from bloodcell.part_scorer import PartScorer
 from bloodcell.repeated_images import FirstHalves, repeated_images

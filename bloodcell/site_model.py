@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import tomli_w
 
-from bloodcell.alike_names import refuse_alike_patients
 from bloodcell.error_model import (
     START_PATIENTS,
     ErrorModel,
@@ -23,6 +22,7 @@ from bloodcell.error_model import (
 from bloodcell.errors import InputError
 from bloodcell.evaluation.join import AS_THEY_ARE, join
 from bloodcell.files import write_whole, writing
+from bloodcell.input.alike_names import refuse_alike_patients
 from bloodcell.model import Model
 from bloodcell.paths import model_name_of
 from bloodcell.review.answers import run_identity

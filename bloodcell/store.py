@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from bloodcell.errors import RunError
 from bloodcell.files import write_whole, writing
+from bloodcell.input.manifest import row_group, row_group_count
 from bloodcell.locks import LOCK, held
-from bloodcell.manifest import row_group, row_group_count
 from bloodcell.parts import OF_MANIFEST, is_part
 from bloodcell.run_folder import AUDIT, CELLS, MANIFEST, RECORD, left_over
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bloodcell import manifest, patients
+from bloodcell import patients
 from bloodcell._core import REASONS
 from bloodcell.audit import AuditLog, finished_entries, read_audit
 from bloodcell.changed_images import ImageCheck
@@ -19,6 +19,7 @@ from bloodcell.engine.machine import usable_cores
 from bloodcell.engine.object_store import place_of_name
 from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import sha256_of
+from bloodcell.input import manifest
 from bloodcell.job import said_of_model
 from bloodcell.model import Model
 from bloodcell.parts import call_columns

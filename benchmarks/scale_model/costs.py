@@ -20,7 +20,7 @@ from bloodcell import session
 from bloodcell.bench.inputs import Drawn, repeated_input
 from bloodcell.bench.sample import numbered
 from bloodcell.engine.source import batches_of, read_files
-from bloodcell.manifest import freeze_manifest, patient_names
+from bloodcell.input.manifest import freeze_manifest, patient_names
 from bloodcell.model import load_model
 from bloodcell.paths import DEFAULT_MODEL
 from bloodcell.repeated_images import repeated_images

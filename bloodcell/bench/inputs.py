@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from bloodcell.errors import InputError
-from bloodcell.manifest import freeze_manifest, root_of
+from bloodcell.input.manifest import freeze_manifest, root_of
 from bloodcell.phantom import CLASSES, draw_cell, encode
 from bloodcell.phantom.encode import suffix
 

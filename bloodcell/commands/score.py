@@ -10,8 +10,8 @@ import click
 from bloodcell.command import FiniteRange, Shown, command, progress_of
 from bloodcell.engine.backends.choice import BACKEND_NAMES
 from bloodcell.engine.object_store import place_of
-from bloodcell.first_look import check_given
 from bloodcell.given_numbers import MOST_THREADS
+from bloodcell.input.first_look import check_given
 from bloodcell.paths import DEFAULT_MODEL
 from bloodcell.run_argument import NAME_OR_PATH, RunArgument
 from bloodcell.terminal import stop_requested

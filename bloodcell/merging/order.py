@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from bloodcell.engine.names import bytes_of
 from bloodcell.errors import RunError
-from bloodcell.listing import TABLE_SUFFIXES, is_archive
+from bloodcell.input.listing import TABLE_SUFFIXES, is_archive
 from bloodcell.merging.sources import Source
 
 _ABSOLUTE = r"^/|^[a-z][a-z0-9+.-]*://"

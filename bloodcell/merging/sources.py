@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from bloodcell.audit import AuditLog, read_audit
 from bloodcell.errors import RunError
 from bloodcell.files import sha256_of
-from bloodcell.manifest import row_group_count
+from bloodcell.input.manifest import row_group_count
 from bloodcell.run import Run, open_run
 from bloodcell.store import RunStore
 

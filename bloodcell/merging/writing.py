@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bloodcell import manifest, patients
-from bloodcell.alike_names import refuse_alike_patients
+from bloodcell import patients
 from bloodcell.audit import AuditLog
 from bloodcell.engine.machine import usable_cores
 from bloodcell.errors import ModelError, RunError
 from bloodcell.files import sha256_of, write_whole
+from bloodcell.input import manifest
+from bloodcell.input.alike_names import refuse_alike_patients
+from bloodcell.input.repeated_paths import path_listed_twice
 from bloodcell.job import now
 from bloodcell.merging.order import MergedOrder, from_root, order_of
 from bloodcell.merging.sources import Reader, Source, open_sources
@@ -23,7 +25,6 @@ from bloodcell.model import Model
 from bloodcell.parts import part_content
 from bloodcell.paths import check_out
 from bloodcell.repeated_images import FirstHalves, repeated_images
-from bloodcell.repeated_paths import path_listed_twice
 from bloodcell.report import write_report
 from bloodcell.review.folder import logged_reviews
 from bloodcell.review.planned import plan_path

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from bloodcell.errors import BloodcellError
 from bloodcell.files import writing
-from bloodcell.manifest import patient_sizes
+from bloodcell.input.manifest import patient_sizes
 from bloodcell.model import Model
 from bloodcell.patients import PatientCounts, patient_table
 from bloodcell.report.content import Content

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bloodcell.engine.object_store import Place, place_of_name
-from bloodcell.first_look import RESERVED
-from bloodcell.manifest import root_of
+from bloodcell.input.first_look import RESERVED
+from bloodcell.input.manifest import root_of
 from bloodcell.report.gallery import Cells
 from bloodcell.report.images import ImagePack
 from bloodcell.run import Run

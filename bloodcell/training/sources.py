@@ -15,9 +15,9 @@ from bloodcell.engine.names import spelling
 from bloodcell.engine.source import batches_of, read_files
 from bloodcell.errors import InputError
 from bloodcell.folds import fold_of_patients
+from bloodcell.input.listing import is_archive
+from bloodcell.input.manifest import freeze_manifest, root_of
 from bloodcell.labels import read_labels
-from bloodcell.listing import is_archive
-from bloodcell.manifest import freeze_manifest, root_of
 from bloodcell.training.recipe import Source
 
 KEPT_FOLD = -1

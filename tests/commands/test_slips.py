@@ -9,7 +9,7 @@ from helpers.command_lines import HEAVY, packages_loaded
 
 import bloodcell
 from bloodcell.errors import InputError
-from bloodcell.first_look import check_source
+from bloodcell.input.first_look import check_source
 from bloodcell.paths import check_answers, check_labels
 
 

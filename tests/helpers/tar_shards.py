@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bloodcell.manifest import freeze_manifest
+from bloodcell.input.manifest import freeze_manifest
 
 Members = dict[str, bytes | tarfile.TarInfo]
 

@@ -8,8 +8,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from bloodcell import manifest
-from bloodcell.manifest import freeze_manifest, row_group
+from bloodcell.input import manifest
+from bloodcell.input.manifest import freeze_manifest, row_group
 
 ROWS = 140_000
 """More than two batches of Arrow's, so that one is there while the next one is read."""

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bloodcell import csv_tables
 from bloodcell.errors import InputError
+from bloodcell.input import csv_tables
+from bloodcell.input.manifest import freeze_manifest
 from bloodcell.labels import read_labels
-from bloodcell.manifest import freeze_manifest
 
 MIB = 1 << 20
 notes = st.text(st.one_of(st.sampled_from('a,;\t"\n\r \u00e9\u2028'), st.characters(codec="utf-8")))

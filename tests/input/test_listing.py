@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bloodcell.errors import InputError
-from bloodcell.listing import may_all_be_cells, why_no_cell
-from bloodcell.manifest import freeze_manifest
+from bloodcell.input.listing import may_all_be_cells, why_no_cell
+from bloodcell.input.manifest import freeze_manifest
 
 NO_CELLS = [
     "@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", "#recycle/1.jpg", "1.jpg@SynoEAStream",
@@ -110,7 +110,7 @@ def test_such_a_folder_that_cannot_be_read_stops_nothing(
 def test_a_vast_snapshot_is_not_counted_to_its_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bloodcell.listing._MOST_COUNTED", 3)
+    monkeypatch.setattr("bloodcell.input.listing._MOST_COUNTED", 3)
     hours = (f"P1/.snapshot/hourly.{hour}/{cell}.jpg" for hour in range(9) for cell in range(2))
     _, left_out = frozen(write(tmp_path / "in", "P1/1.jpg", *hours), tmp_path)
     assert 0 <= left_out.get("snapshot", 0) < 18

@@ -10,7 +10,7 @@ import pytest
 
 from bloodcell import _core
 from bloodcell.errors import InputError
-from bloodcell.manifest import freeze_manifest, patient_names
+from bloodcell.input.manifest import freeze_manifest, patient_names
 
 
 def _freeze(source: Path, tmp_path: Path, rows_per_group: int = 3) -> pa.Table:

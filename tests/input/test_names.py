@@ -17,8 +17,8 @@ from bloodcell._core import REASONS
 from bloodcell.engine.names import bytes_of, text_of
 from bloodcell.engine.source import read_files
 from bloodcell.errors import InputError
+from bloodcell.input.manifest import freeze_manifest, root_of
 from bloodcell.labels import read_labels
-from bloodcell.manifest import freeze_manifest, root_of
 
 COMPOSED, DECOMPOSED = "M\u00fcller", "Mu\u0308ller"
 

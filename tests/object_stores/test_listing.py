@@ -11,8 +11,8 @@ from helpers.tar_shards import pack
 
 from bloodcell.engine.object_store import Place, place_of
 from bloodcell.errors import InputError
-from bloodcell.first_look import check_source
-from bloodcell.manifest import freeze_manifest
+from bloodcell.input.first_look import check_source
+from bloodcell.input.manifest import freeze_manifest
 
 ODD_NAMES = (
     "a b.jpg",

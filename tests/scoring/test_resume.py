@@ -18,11 +18,12 @@ from helpers.drawn_runs import CELLS, copy_of_model, digests, state
 from helpers.local_scorer import LocalScorer
 
 import bloodcell
-from bloodcell import manifest, scoring
+from bloodcell import scoring
 from bloodcell.engine import lanes
 from bloodcell.engine.backends.contract import Choice, Network
 from bloodcell.errors import BloodcellError, DiskError, EngineError, RunError, Stopped
-from bloodcell.listing import LeftOut
+from bloodcell.input import manifest
+from bloodcell.input.listing import LeftOut
 from bloodcell.review.planned import plan_path
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -71,7 +72,8 @@ def test_a_killed_run_continues_to_the_same_bytes(
 ) -> None:
     program = f"""
 import os, signal
-from bloodcell import manifest, scoring
+from bloodcell import scoring
+from bloodcell.input import manifest
 scoring.ROWS_PER_PART = 16
 def kill(done, cells):
     if done > 40:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from bloodcell.engine.names import text_of
 from bloodcell.engine.object_store import Place
 from bloodcell.errors import InputError
-from bloodcell.listing import (
+from bloodcell.input.listing import (
     IMAGE_SUFFIXES,
     OTHER_IMAGE_SUFFIXES,
     LeftOut,

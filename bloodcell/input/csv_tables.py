@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from bloodcell.csv_header import encoding_of, read_header, refusing
 from bloodcell.engine.object_store import Place
 from bloodcell.errors import InputError
+from bloodcell.input.csv_header import encoding_of, read_header, refusing
 
 _ROWS_PER_BATCH = 8192
 _BYTES_AT_ONCE = 1 << 22

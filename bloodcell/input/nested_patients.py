@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bloodcell.engine.object_store import Place
-from bloodcell.listing import IMAGE_SUFFIXES
+from bloodcell.input.listing import IMAGE_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
 

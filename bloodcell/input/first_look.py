@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bloodcell.csv_header import encoding_of, read_header, refusing, slip_in
 from bloodcell.engine.object_listing import holds_any
 from bloodcell.engine.object_store import ObjectPath, Place, store_errors, whole_name
 from bloodcell.errors import DiskError, InputError, RunError
-from bloodcell.listing import (
+from bloodcell.input.csv_header import encoding_of, read_header, refusing, slip_in
+from bloodcell.input.listing import (
     TABLE_SUFFIXES,
     is_archive,
     is_folder,

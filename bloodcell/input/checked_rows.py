@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from bloodcell.engine.object_store import ObjectPath, Place
 from bloodcell.errors import InputError
-from bloodcell.first_look import NEEDED
-from bloodcell.listing import TABLE_SUFFIXES
+from bloodcell.input.first_look import NEEDED
+from bloodcell.input.listing import TABLE_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bloodcell.alike_names import refuse_alike_patients
-from bloodcell.checked_rows import checked_rows
-from bloodcell.csv_tables import open_csv
 from bloodcell.engine.names import text_of
 from bloodcell.engine.object_store import Place
 from bloodcell.errors import InputError, Stopped
-from bloodcell.first_look import NEEDED, check_columns, check_source
-from bloodcell.folders import list_folder
-from bloodcell.listing import LeftOut, is_archive, is_folder
-from bloodcell.nested_patients import warn_of_patients_of_many
-from bloodcell.repeated_paths import path_listed_twice
-from bloodcell.shards import list_shards
+from bloodcell.input.alike_names import refuse_alike_patients
+from bloodcell.input.checked_rows import checked_rows
+from bloodcell.input.csv_tables import open_csv
+from bloodcell.input.first_look import NEEDED, check_columns, check_source
+from bloodcell.input.folders import list_folder
+from bloodcell.input.listing import LeftOut, is_archive, is_folder
+from bloodcell.input.nested_patients import warn_of_patients_of_many
+from bloodcell.input.repeated_paths import path_listed_twice
+from bloodcell.input.shards import list_shards
 
 
 @overload

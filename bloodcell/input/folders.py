@@ -13,7 +13,7 @@ from bloodcell.engine import object_listing
 from bloodcell.engine.names import bytes_of, spelling, text_of
 from bloodcell.engine.object_store import ObjectPath, Place
 from bloodcell.errors import InputError
-from bloodcell.listing import (
+from bloodcell.input.listing import (
     LeftOut,
     is_archive,
     may_all_be_cells,
@@ -21,7 +21,7 @@ from bloodcell.listing import (
     warn_of_what_may_hold_cells,
     why_no_cell,
 )
-from bloodcell.shards import list_shards, refuse_second_way
+from bloodcell.input.shards import list_shards, refuse_second_way
 
 _LOG = logging.getLogger(__name__)
 
