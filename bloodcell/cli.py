@@ -31,6 +31,7 @@ from bloodcell.terminal import stop_requested
 
 _PATH = PathArgument()
 _TOO_MANY_REJECTED = 3
+_NOT_GOOD = "is not whole, was changed, or is of another version"
 _MOST_TOLD = 10
 """Pairs of patients that are named on the terminal; run.json and the report have more."""
 
@@ -228,7 +229,7 @@ def verify(run: Path, images: bool) -> Shown:
         lambda: print_pairs(
             {one.what: one.says if one.good else f"NOT GOOD: {one.says}" for one in findings}
         ),
-        warnings=[f"{run} is not whole or was changed: {', '.join(bad)}"] if bad else [],
+        warnings=[f"{run} {_NOT_GOOD}: {', '.join(bad)}"] if bad else [],
         exit_status=bool(bad),
     )
 
