@@ -37,7 +37,9 @@ def advice_for(error: BaseException) -> str:
     said = "" if isinstance(error, BloodcellError) else f"{type(error).__name__}: {error}"
     if numbers & _OF_MEMORY or speaks_of_memory(said):
         return MORE_MEMORY
-    return "" if _has_working_directory() else _NO_FOLDER
+    if isinstance(error, BloodcellError | OSError) and not _has_working_directory():
+        return _NO_FOLDER
+    return ""
 
 
 def _has_working_directory() -> bool:
