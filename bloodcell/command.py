@@ -14,6 +14,7 @@ import click
 
 from bloodcell.errors import BloodcellError
 from bloodcell.run_argument import local_runs
+from bloodcell.system_limits import advice_for
 from bloodcell.terminal import log_lines, printable
 
 
@@ -44,9 +45,8 @@ def command(
             try:
                 with local_runs(options, at_end) as local_options:
                     shown = body(**local_options)
-            except (BloodcellError, OSError) as error:
-                # An OSError: a full disk or a forbidden folder where no better message is known.
-                click.echo(f"bloodcell: {printable(error)}", err=True)
+            except Exception as error:
+                click.echo(f"bloodcell: {printable(_told(error))}", err=True)
                 sys.exit(getattr(error, "exit_status", BloodcellError.exit_status))
             if as_json:
                 from bloodcell.printed.values import print_json
@@ -59,6 +59,18 @@ def command(
             sys.exit(shown.exit_status)
 
     return run
+
+
+def _told(error: Exception) -> str:
+    """The line for an error that is of the tree, or of the system; else it is raised again.
+
+    An OSError: a full disk or a forbidden folder where no better message is known.
+    """
+    advice = advice_for(error)
+    if not advice and not isinstance(error, BloodcellError | OSError):
+        raise error
+    message = str(error) or type(error).__name__
+    return f"{message}. {advice}" if advice else message
 
 
 def pairs(named: dict[str, Any]) -> Shown:

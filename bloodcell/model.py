@@ -95,9 +95,16 @@ def _from_card(folder: Path, card: dict[str, Any]) -> Model:
         temperature=_positive(card["calibration"]["temperature"], "calibration.temperature"),
         prior_ratios=_prior_ratios(card["calibration"], len(scheme.codes)),
         smears=smears_from_card(card["smears"]) if "smears" in card else None,
-        error_model=ErrorModel.from_card(card["error_model"]) if "error_model" in card else None,
+        error_model=_error_model(folder, card),
         card=card,
     )
+
+
+def _error_model(folder: Path, card: dict[str, Any]) -> ErrorModel | None:
+    try:
+        return ErrorModel.from_card(card["error_model"]) if "error_model" in card else None
+    except ModelError as wrong:
+        raise ModelError(f"{folder / 'card.toml'}: {wrong}") from wrong
 
 
 def preprocessing_from_table(table: Any) -> Preprocessing:

@@ -11,7 +11,7 @@ DEFAULT_MODEL = "jhu18-differential-160"
 
 _MODELS = Path(__file__).parent / "models"
 
-_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR)
 _LONGEST_SHOWN = 100
 
 
@@ -47,6 +47,11 @@ def refuse_unusable(path: Path) -> None:
     except ValueError as error:  # a NUL, or what no file system's alphabet has
         raise InputError(f"{str(path)[:_LONGEST_SHOWN]!r} is no path: {error}") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(
+                f"{path} goes by a link that leads to itself: remove that link, or give another "
+                "path"
+            ) from error
         if error.errno not in _LEADS_NOWHERE:
             name = str(path)
             shown = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..."
@@ -58,9 +63,9 @@ def refuse_unusable(path: Path) -> None:
 def check_out(out: Path) -> None:
     """RunError or InputError if ``out`` cannot be a run folder."""
     refuse_unusable(out)
-    if out.exists() and not out.is_dir():
-        raise RunError(f"{out} is a file: --out names a folder")
     for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise RunError(f"{place} is a file: --out names a folder")
         if place.is_symlink() and not place.exists():
             raise InputError(
                 f"{place} is a link that leads nowhere, to {place.readlink()}: make that folder, "

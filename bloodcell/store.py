@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bloodcell.errors import RunError
+from bloodcell.errors import BloodcellError, RunError
 from bloodcell.files import write_whole, writing
 from bloodcell.input.manifest import row_group, row_group_count
 from bloodcell.locks import LOCK, held
@@ -60,10 +60,23 @@ class RunStore:
                 for path in left_over(self.folder):
                     path.unlink()
             try:
-                yield
+                with self._told_if_removed():
+                    yield
             finally:
                 if not (was_there or self.is_begun):
                     self._remove_what_precedes_a_run()
+
+    @contextmanager
+    def _told_if_removed(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, BloodcellError) as error:
+            if self.folder.exists():
+                raise
+            raise RunError(
+                f"the run folder {self.folder} was removed while it was written: run the same "
+                "command again"
+            ) from error
 
     def _remove_what_precedes_a_run(self) -> None:
         # While the lock is held, so that nobody else has begun; what is not ours stays.
@@ -110,7 +123,7 @@ class RunStore:
         path = self.part_path(part)
         with reading(path, _REDO), pq.ParquetFile(path) as file:
             table = file.read()
-        _refuse_without_digests(path, table)
+        _refuse_without_digests(path, table.schema)
         rows = self.rows_of(part).select(OF_MANIFEST)
         if not is_part(table) or table.select(OF_MANIFEST) != rows:
             raise RunError(f"{path} does not hold the rows that belong there: {_REDO}")
@@ -122,17 +135,24 @@ class RunStore:
         with reading(path, _REDO), pq.ParquetFile(path) as file:
             table = file.read(columns)
         if "digest" in columns:
-            _refuse_without_digests(path, table)
+            _refuse_without_digests(path, table.schema)
         return table
+
+    def refuse_without_digests(self) -> None:
+        """RunError if the run is of before parts had digests; damaged parts are told elsewhere."""
+        for path in self.parts()[:1]:
+            with suppress(OSError, pa.ArrowInvalid):
+                _refuse_without_digests(path, pq.read_schema(path))
 
     def write_part(self, part: int, content: bytes) -> None:
         """Write a part's Parquet; it appears under its name only when it is whole and on disk."""
         write_whole(self.part_path(part), lambda path: path.write_bytes(content))
 
 
-def _refuse_without_digests(path: Path, table: pa.Table) -> None:
-    if "digest" not in table.schema.names:
+def _refuse_without_digests(path: Path, schema: pa.Schema) -> None:
+    if "digest" not in schema.names:
         raise RunError(
             f"{path} is of a version of bloodcell that kept no digests of images: the run can be "
-            "opened and evaluated, but not taken up, verified or reported on. Choose a new --out"
+            "opened, evaluated and exported, but not taken up, verified or reported on. "
+            "Score anew into a new --out"
         )

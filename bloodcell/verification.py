@@ -54,10 +54,12 @@ def verify(
     """Hold the files of a finished run against each other; nothing is written.
 
     With ``images_progress`` every image is read again, too, and held against its digest; it is
-    called with (cells done, cells in all). Raises RunError if ``folder`` is no run or the run is
-    not done.
+    called with (cells done, cells in all). Raises RunError if ``folder`` is no run, the run is not
+    done, or it is of a version that kept no digests of images.
     """
-    files = _Files(open_run(folder))
+    run = open_run(folder)
+    RunStore(run.folder).refuse_without_digests()
+    files = _Files(run)
     checks: dict[str, Callable[[], str]] = {
         "manifest": files.check_manifest,
         "model": files.check_model,

@@ -36,7 +36,9 @@ class Waiting:
     def suspect(self, lost: WorkerProcess) -> None:
         """Take back what the worker had; blame a row that has ended enough of them by itself."""
         if lost.is_alone and lost.tables:
-            self._suspect_alone(*lost.tables.values(), was_first=lost.tables_sent == 1)
+            # A machine without memory ends workers whatever they have.
+            counts = lost.tables_sent == 1 and not lost.lacked_memory
+            self._suspect_alone(*lost.tables.values(), counts=counts)
             return
         for table in lost.tables.values():
             self._suspects.extend(batches_of(table, 1))
@@ -47,9 +49,9 @@ class Waiting:
         while self._blamed:
             yield self._blamed.popleft()
 
-    def _suspect_alone(self, table: pa.Table, *, was_first: bool) -> None:
+    def _suspect_alone(self, table: pa.Table, *, counts: bool) -> None:
         row = _row(table)
-        self._ended[row] += was_first
+        self._ended[row] += counts
         if self._ended[row] < _ENDED_TO_BE_BLAMED:
             # Next in line, so that the worker that is now started has had nothing before.
             self._suspects.appendleft(table)

@@ -13,6 +13,7 @@ from bloodcell.engine.setup import Setup
 from bloodcell.engine.spawning import END_WITHIN_S, spawned
 from bloodcell.engine.worker_messages import Logged, Ready, table_to_bytes
 from bloodcell.errors import BloodcellError, EngineError, Stopped
+from bloodcell.system_limits import MORE_MEMORY, speaks_of_memory
 
 LOOK_FOR_STOP_EVERY_S = 0.5
 _LONGEST_LINE, _LONGEST_WORDS = 65536, 200
@@ -41,6 +42,8 @@ class WorkerProcess:
         self.tables_sent = 0
         self._most_tables = 0
         self._last_words = ""
+        self.lacked_memory = False
+        """Whether it said that it got no memory, thread or process."""
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         # One that is gone already is noticed when it should say that it is ready.
@@ -56,6 +59,16 @@ class WorkerProcess:
     def has_room(self) -> bool:
         """Whether a table sent now will be read without waiting for us to receive."""
         return len(self.tables) < (1 if self.is_alone else self._most_tables)
+
+    @property
+    def advice(self) -> str:
+        """What to do for the next one, behind what it was lost by; may be empty."""
+        return f". {MORE_MEMORY}" if self.lacked_memory else ""
+
+    @property
+    def has_scored(self) -> bool:
+        """Whether a batch of it came back."""
+        return len(self.tables) < self.tables_sent
 
     @property
     def row_count(self) -> int:
@@ -75,7 +88,7 @@ class WorkerProcess:
                 if self.connection.poll(LOOK_FOR_STOP_EVERY_S):
                     answer = self.receive()
             except LostError as lost:
-                raise EngineError(f"{lost} before it could score") from lost
+                raise EngineError(f"{lost} before it could score{self.advice}") from lost
         return answer
 
     def send(self, table: pa.Table, *, alone: bool) -> None:
@@ -116,12 +129,13 @@ class WorkerProcess:
         self._listener.join(END_WITHIN_S)
 
     def _listen(self) -> None:
-        """Keep the last line of its standard error, which libraries write to as they like."""
+        """Keep the last line of its standard error, where libraries write as they like."""
         assert self._process.stderr
         with self._process.stderr as lines:
             while line := lines.readline(_LONGEST_LINE):
                 if words := line.decode(errors="replace").strip():
                     self._last_words = words[:_LONGEST_WORDS]
+                    self.lacked_memory |= speaks_of_memory(words)
 
     def _lost(self) -> LostError:
         self.end()

@@ -161,14 +161,16 @@ class WorkerScorer:
         )
         waiting.suspect(worker)
         place = self._workers.index(worker)
-        failed_starts = worker.failed_starts + 1 if worker.is_starting else 0
+        # Where memory is short a start in good order says nothing yet.
+        in_vain = worker.is_starting or (worker.lacked_memory and not worker.has_scored)
+        failed_starts = worker.failed_starts + 1 if in_vain else 0
         if failed_starts < _MOST_FAILED_STARTS:
             self._workers[place] = self._started(worker.number, failed_starts)
         else:
             del self._workers[place]
         self._losses += 1
         if not self._workers:
-            raise EngineError(f"no worker is left, the last one: {lost}") from lost
+            raise EngineError(f"no worker is left, the last one: {lost}{worker.advice}") from lost
         if self._losses >= _MOST_LOSSES:
             raise EngineError(
                 f"{self._losses} workers ended and scored no cell between, the last one: {lost}"

@@ -10,6 +10,8 @@ from bloodcell.command import Shown, command, progress_of
 from bloodcell.paths import check_run
 from bloodcell.run_argument import RunArgument
 
+_NOT_GOOD = "is not whole, was changed, or is of another version"
+
 
 @click.command()
 @click.argument("run", type=RunArgument())
@@ -29,6 +31,6 @@ def verify(run: Path, images: bool) -> Shown:
         lambda: print_pairs(
             {one.what: one.says if one.good else f"NOT GOOD: {one.says}" for one in findings}
         ),
-        warnings=[f"{run} is not whole or was changed: {', '.join(bad)}"] if bad else [],
+        warnings=[f"{run} {_NOT_GOOD}: {', '.join(bad)}"] if bad else [],
         exit_status=bool(bad),
     )

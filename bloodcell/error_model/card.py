@@ -73,7 +73,8 @@ class ErrorModel:
             odd = sorted(names ^ set(table)) if isinstance(table, dict) else table
             raise ModelError(
                 f"[error_model] has other entries than expected: {odd}. If it is of an earlier "
-                "version, fit it anew: python -m bloodcell.error_model.refit FOLDER"
+                "version, fit it anew: python -m bloodcell.error_model.refit FOLDER, which is the "
+                "card's"
             )
         entries: dict[str, Any] = dict(table)
         entries["recalibration"] = Recalibration.from_card(table["recalibration"])

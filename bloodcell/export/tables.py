@@ -12,6 +12,9 @@ from bloodcell.shares import ADJUSTED
 _OF_IMAGES = ("patient", "cells", "scored", "rejected", "unstained")
 """Columns of ``patients.parquet`` that no review changes."""
 
+_ADDED_LATER = ("unstained", "unidentified")
+"""Columns of ``patients.parquet``, of counts, that runs of before them lack."""
+
 _RESULT = pa.schema(
     [
         ("patient", pa.string()),
@@ -39,9 +42,10 @@ def exported_patients(run: Run) -> pa.Table:
     """A row a patient, the same columns with or without a review.
 
     First the result that counts, the numbers that FHIR and HL7 have; what the review was; images;
-    all other columns of ``patients.parquet``, ``network_`` before their names; ``use``.
+    all other columns of ``patients.parquet``, ``network_`` before their names; ``use``. What runs
+    of older versions did not count is null.
     """
-    network = run.patients
+    network = _with_later_columns(run.patients)
     classes = [name for name in network.column_names if name.startswith("n_")]
     rows = [_result(one) | _review(one) for one in results_of(run)]
     counts = [(name, pa.int64()) for name in classes]
@@ -52,6 +56,13 @@ def exported_patients(run: Run) -> pa.Table:
         if name not in _OF_IMAGES:
             table = table.append_column(f"network_{name}", network[name])
     return table.append_column("use", pa.array([RESEARCH_USE] * len(rows)))
+
+
+def _with_later_columns(network: pa.Table) -> pa.Table:
+    for name in _ADDED_LATER:
+        if name not in network.column_names:
+            network = network.append_column(name, pa.nulls(len(network), pa.int64()))
+    return network
 
 
 def _result(patient: PatientResults) -> dict[str, Any]:

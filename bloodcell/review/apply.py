@@ -1,5 +1,6 @@
 """Applying answers: the shares they make of a run, and what is kept of them in its folder."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from bloodcell.review.folder import (
     applications,
     belongs_to,
     logged_reviews,
+    of_other_versions,
     reviewed_cells,
     reviewed_patients,
 )
@@ -34,7 +36,14 @@ from bloodcell.run import Run, open_run
 from bloodcell.run_record import write_record
 from bloodcell.store import RunStore
 
+_LOG = logging.getLogger(__name__)
+
 _LONGEST_NAME = 200
+
+_STAY = "they stay as they are until answers name these patients again"
+_COMPUTED_ANEW = (
+    "this one computes them anew, for review/cells.parquet is gone or the plan was made anew"
+)
 
 
 @dataclass(frozen=True)
@@ -104,8 +113,14 @@ class _Tables:
 
 def _before(run: Run) -> Before:
     """What earlier applications came to; nothing if they were of another plan."""
-    cells = reviewed_cells(run)
-    if cells is None or cells.schema.metadata != belongs_to(run):
+    cells, others = reviewed_cells(run), of_other_versions(run)
+    holds = cells is not None and cells.schema.metadata == belongs_to(run)
+    if others:
+        _LOG.warning(
+            "another version of bloodcell computed reviewed results, of %d patients: %s",
+            len(others), _STAY if holds else _COMPUTED_ANEW,
+        )  # fmt: skip
+    if cells is None or not holds:
         return Before()
     classes = dict(zip(cells["row"].to_pylist(), cells["class"].to_pylist(), strict=True))
     return Before(classes, reviewed_patients(run))

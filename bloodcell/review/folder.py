@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bloodcell import __version__
 from bloodcell.audit import finished_entries
 from bloodcell.errors import RunError
 from bloodcell.files import sha256_of
@@ -85,6 +86,15 @@ def reviewed_patients(run: Run) -> dict[str, dict[str, Any]]:
     """
     table = _read(run, ReviewFolder(run.folder).patients_path)
     return {row["patient"]: row for row in table.to_pylist()} if table else {}
+
+
+def of_other_versions(run: Run) -> dict[str, str]:
+    """Patients whose rows another version computed, which may do so otherwise, and which it was."""
+    return {
+        name: row.get("version") or "one that noted none"
+        for name, row in reviewed_patients(run).items()
+        if row.get("version") != __version__
+    }
 
 
 def reviewed_cells(run: Run) -> pa.Table | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bloodcell import __version__
 from bloodcell.bands import BANDS
 from bloodcell.patients import as_csv
 from bloodcell.review.agreement import agreements, settled_class
@@ -43,6 +44,7 @@ _PATIENTS = [
     ("cells_disputed", pa.int64()),
     *((column, pa.float64()) for column in (*ADJUSTED, *BANDS)),
     ("basis", pa.string()),
+    ("version", pa.string()),
 ]
 
 
@@ -264,6 +266,7 @@ class Standing:
             "cells_disputed": len(patient.disputed),
             **{column: of_share.get(column) for column in (*ADJUSTED, *BANDS)},
             "basis": share.get("basis"),
+            "version": __version__,
         }
 
 

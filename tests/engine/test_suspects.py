@@ -11,10 +11,14 @@ def table(*rows: int) -> pa.Table:
     return pa.table({"row": pa.array(rows, pa.int64()), "path": [str(row) for row in rows]})
 
 
-def lost(*tables: pa.Table, alone: bool = True, sent: int = 1) -> SimpleNamespace:
+def lost(
+    *tables: pa.Table, alone: bool = True, sent: int = 1, lacked_memory: bool = False
+) -> SimpleNamespace:
     """What a worker looks like that was lost with ``tables`` after ``sent`` ones in all."""
     by_row = {one["row"][0].as_py(): one for one in tables}
-    return SimpleNamespace(tables=by_row, is_alone=alone, tables_sent=sent)
+    return SimpleNamespace(
+        tables=by_row, is_alone=alone, tables_sent=sent, lacked_memory=lacked_memory
+    )
 
 
 IDLE = SimpleNamespace(tables={})
@@ -59,6 +63,13 @@ def test_a_worker_that_had_others_before_blames_nobody() -> None:
         assert suspect(waiting, lost(table(7), sent=2)) == []
         assert taken(waiting) == [7]
     assert suspect(waiting, lost(table(7))) == []
+
+
+def test_a_worker_that_lacked_memory_blames_nobody() -> None:
+    waiting = Waiting([])
+    for _ in range(3):
+        assert suspect(waiting, lost(table(7), lacked_memory=True)) == []
+        assert taken(waiting) == [7]
 
 
 def test_a_worker_lost_with_nothing_to_do_makes_nobody_suspect() -> None:

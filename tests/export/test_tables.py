@@ -1,9 +1,11 @@
 """CSV and XLSX: numbers stay numbers, and no name is computed."""
 
+import shutil
 from pathlib import Path
 
 import openpyxl
 import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 
 import bloodcell
@@ -79,3 +81,19 @@ def test_a_failure_leaves_nothing_and_what_was_there(
             export(run, "hl7")
     assert {file.name: file.read_bytes() for file in before.iterdir()} == files
     assert not list(before.parent.glob("*.new"))
+
+
+def test_what_a_run_of_an_older_version_did_not_count_is_null(
+    run: bloodcell.Run, tmp_path: Path
+) -> None:
+    patients = tmp_path / "run" / "patients.parquet"
+    older = bloodcell.open_run(shutil.copytree(run.folder, patients.parent))
+    pq.write_table(run.patients.drop_columns(["unstained", "unidentified"]), patients)
+    read, of_now = (pyarrow.csv.read_csv(export(one, "csv")) for one in (older, run))
+    assert sorted(read.column_names) == sorted(of_now.column_names)
+    for name in ("unstained", "network_unidentified"):
+        assert read[name].null_count == len(read)
+    assert read["scored"] == of_now["scored"]
+    rows = openpyxl.load_workbook(export(older, "xlsx"))["patients"].iter_rows(values_only=True)
+    heading, first, *_ = rows
+    assert dict(zip(heading, first, strict=True))["unstained"] is None

@@ -101,6 +101,19 @@ def test_an_image_that_ends_a_later_ones_worker_costs_no_innocent_cell(
     assert digests(tmp_path / "run") == digests(run.folder)
 
 
+def test_a_machine_without_memory_ends_the_run_and_blames_no_cell(
+    copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, score: Callable[..., object]
+) -> None:
+    mark_images(copies, dict.fromkeys(range(CELLS), "no threads"))
+    obey_marks(monkeypatch, tmp_path / "site")
+    with pytest.raises(EngineError, match=r"no worker is left.*unavailable.*ulimit -v"):
+        score(copies, tmp_path / "run", batch_size=5, workers=2)
+    assert worker_processes() == []
+    log = list(read_audit(tmp_path / "run" / "audit.jsonl"))
+    assert [one for one in log if one["event"] == "blame"] == []
+    assert len([one for one in log if one["event"] == "restart"]) <= 6
+
+
 def test_a_resumed_run_rejects_them_too(
     copies: Path,
     run: bloodcell.Run,

@@ -73,6 +73,7 @@ def decode_as_marked(patience_s: float) -> None:
 
 def _do(what: str) -> None:
     import ctypes
+    import errno
     import os
     import signal
 
@@ -95,5 +96,7 @@ def _do(what: str) -> None:
     elif what == "hang":
         # Holding the interpreter's lock.
         ctypes.PyDLL(None).sleep(1000)
+    elif what == "no threads":
+        raise EngineError(os.strerror(errno.EAGAIN))
     elif what == "error":
         raise EngineError("the GPU is lost")

@@ -46,7 +46,7 @@ def test_verify_finds_a_run_good_and_an_object_that_was_changed(url: str, store:
     store.put("run/cells/part-00000.parquet", part[:-20] + bytes(20))
     told = invoke("verify", url, exit_status=1)
     assert f"NOT GOOD: {url}/cells/part-00000.parquet" in told.stdout
-    assert f"{url} is not whole or was changed" in told.stderr
+    assert f"{url} is not whole, was changed, or is of another version" in told.stderr
 
 
 def test_report_evaluate_and_export_put_what_they_write(

@@ -201,3 +201,7 @@ def test_a_run_without_digests_is_read_and_not_taken_up(
     assert isinstance(bloodcell.open_run(run.folder).cells(), pa.Table)
     with pytest.raises(RunError, match="kept no digests of images"):
         score(images, tmp_path / "run")
+    told = CliRunner().invoke(main, ["verify", str(run.folder)])
+    assert told.exit_code == 1
+    assert "kept no digests of images" in told.stderr
+    assert told.stdout == ""

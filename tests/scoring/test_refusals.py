@@ -154,3 +154,35 @@ def test_a_program_without_an_interpreter_is_told_what_it_lacks(
     with pytest.raises(EngineError, match=rf"sys\.executable {program!r}: .* interpreter"):
         bloodcell.score(smears, tmp_path / "run", model)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_is_removed_while_it_is_written_is_told(
+    smears: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+
+    def remove(_done: int, _cells: int) -> None:
+        shutil.rmtree(out)
+
+    with pytest.raises(RunError, match="run was removed while it was written: run the same"):
+        bloodcell.score(smears, out, progress=remove)
+
+
+def test_links_to_themselves_and_files_in_the_way_are_told(smears: Path, tmp_path: Path) -> None:
+    loop, file = tmp_path / "loop", tmp_path / "file"
+    loop.symlink_to(loop)
+    file.write_text("")
+    for source, out in ((loop, tmp_path / "run"), (smears, loop), (smears, loop / "run")):
+        with pytest.raises(InputError, match=r"loop(/run)? goes by a link that leads to itself"):
+            bloodcell.score(source, out)
+    with pytest.raises(RunError, match="file is a file: --out names a folder"):
+        bloodcell.score(smears, file / "run")
+
+
+def test_a_card_of_an_earlier_version_is_named(tmp_path: Path) -> None:
+    folder = copy_of_model(tmp_path)
+    card = folder / "card.toml"
+    lines = card.read_text().splitlines(keepends=True)
+    card.write_text("".join(line for line in lines if not line.startswith("misfit_limit =")))
+    with pytest.raises(ModelError, match=rf"{card}: \[error_model\] has other entries"):
+        load_model(folder)

@@ -223,7 +223,9 @@ def test_lines_missing_at_the_end_of_the_log_are_found(folder: Path) -> None:
     failed = CliRunner().invoke(main, ["verify", str(folder)])
     assert failed.exit_code == 1
     assert re.search(r"audit log +NOT GOOD: ", failed.stdout)
-    assert failed.stderr.endswith("is not whole or was changed: audit log\n")
+    assert failed.stderr.endswith(
+        "is not whole, was changed, or is of another version: audit log\n"
+    )
 
 
 def test_a_run_resumed_has_one_log(smears: Path, folder: Path) -> None:
