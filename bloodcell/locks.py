@@ -114,22 +114,15 @@ def _lock(lock: BinaryIO, folder: Path) -> bool:
             folder, error.strerror, HOLDER,
         )  # fmt: skip
         return False
-    if not _is_at(folder / LOCK, lock):
+    # Who begins no run after all takes its lock away, and a third may make another.
+    if os.fstat(lock.fileno()).st_nlink == 0:
         raise RunError(
-            f"another process gave {folder} up just now, which was its own: run the same command "
-            "again"
+            f"{folder} was removed by another process at this moment: run the same command again"
         )
     lock.truncate(0)
     lock.write(json.dumps(asdict(Holder.own())).encode())
     lock.flush()
     return True
-
-
-def _is_at(path: Path, lock: BinaryIO) -> bool:
-    """Whether the file lies there still: who begins no run after all takes its own away."""
-    with suppress(FileNotFoundError):
-        return os.path.samestat(path.stat(), os.fstat(lock.fileno()))
-    return False
 
 
 def _claim(path: Path, holder: Holder) -> None:

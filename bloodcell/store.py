@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bloodcell.errors import BloodcellError, RunError
+from bloodcell.errors import BloodcellError, RunError, Stopped
 from bloodcell.files import write_whole, writing
 from bloodcell.input.manifest import row_group, row_group_count
 from bloodcell.locks import LOCK, held
@@ -70,8 +70,10 @@ class RunStore:
     def _told_if_removed(self) -> Iterator[None]:
         try:
             yield
+        except Stopped:
+            raise
         except (OSError, BloodcellError) as error:
-            if self.folder.exists():
+            if not _is_removed(self.folder):
                 raise
             raise RunError(
                 f"the run folder {self.folder} was removed while it was written: run the same "
@@ -147,6 +149,13 @@ class RunStore:
     def write_part(self, part: int, content: bytes) -> None:
         """Write a part's Parquet; it appears under its name only when it is whole and on disk."""
         write_whole(self.part_path(part), lambda path: path.write_bytes(content))
+
+
+def _is_removed(folder: Path) -> bool:
+    """Whether it alone is gone: with all that is around it, it may come back."""
+    with suppress(OSError):
+        return folder.parent.is_dir() and not folder.exists()
+    return False
 
 
 def _refuse_without_digests(path: Path, schema: pa.Schema) -> None:

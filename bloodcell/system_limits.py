@@ -19,7 +19,6 @@ _WORDS_OF_MEMORY = (
     "MemoryError",
     "bad_alloc",
     "can't start new thread",
-    "failed to map segment",
 )
 
 
@@ -30,7 +29,9 @@ def speaks_of_memory(words: str) -> bool:
 
 def advice_for(error: BaseException) -> str:
     """What to do about ``error``; "" where no limit of the system is its cause."""
-    numbers = {one.errno for one in (error, error.__cause__) if isinstance(one, OSError)}
+    causes = [one for one in (error, error.__cause__) if isinstance(one, OSError)]
+    # A lock that another process holds has the number of a thread that there is no room for.
+    numbers = {one.errno for one in causes if not isinstance(one, BlockingIOError)}
     if numbers & _OF_FILES:
         return _MORE_FILES
     # For a thread, or a library that cannot be loaded, Python and Arrow have no class of their own.

@@ -275,9 +275,9 @@ def _check_ends(part: pa.Table, path: Path) -> None:
 
 def _check_calls(part: pa.Table, path: Path, scheme: Scheme) -> None:
     """RunError unless ``class`` and ``blast_probability`` are what ``probabilities`` come to."""
-    stored, classes = part["probabilities"].type.list_size, len(scheme.codes)
-    if stored != classes:
-        raise RunError(f"{path} has {stored} probabilities a cell, {scheme.name} {classes} classes")
+    width, classes = part["probabilities"].type.list_size, len(scheme.codes)
+    if width != classes:
+        raise RunError(f"{path} has {width} probabilities a cell, {scheme.name} {classes} classes")
     rejected = pc.equal(part["status"], "rejected").to_numpy()
     for name, column in call_columns(probabilities_of(part), rejected, scheme).items():
         stored = part[name].combine_chunks()

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 
 import pyarrow as pa
 
@@ -16,6 +17,7 @@ from bloodcell.errors import BloodcellError, EngineError, Stopped
 from bloodcell.system_limits import MORE_MEMORY, speaks_of_memory
 
 LOOK_FOR_STOP_EVERY_S = 0.5
+_BORN = count()
 _LONGEST_LINE, _LONGEST_WORDS = 65536, 200
 """Bytes, characters."""
 
@@ -34,6 +36,8 @@ class WorkerProcess:
         self, number: int, environment: Mapping[str, str], setup: Setup, failed_starts: int = 0
     ) -> None:
         self.number, self.failed_starts = number, failed_starts
+        self.born = next(_BORN)
+        """How many workers this process had started before."""
         self._spawned = spawned(environment)
         self.connection, self._process = self._spawned.connection, self._spawned.process
         self.tables: dict[int, pa.Table] = {}
@@ -43,7 +47,8 @@ class WorkerProcess:
         self._most_tables = 0
         self._last_words = ""
         self.lacked_memory = False
-        """Whether it said that it got no memory, thread or process."""
+        """Whether it said so since it was given a table, or while it starts: no thread or process,
+        too. Its very last line may be of what comes of that."""
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         # One that is gone already is noticed when it should say that it is ready.
@@ -93,7 +98,7 @@ class WorkerProcess:
 
     def send(self, table: pa.Table, *, alone: bool) -> None:
         """Give it a table; ``alone``: nothing else until that is back."""
-        self.is_alone = alone
+        self.is_alone, self.lacked_memory = alone, False
         self.tables_sent += 1
         # First, so that it is put back if the worker is gone.
         self.tables[table["row"][0].as_py()] = table

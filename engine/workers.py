@@ -149,7 +149,9 @@ class WorkerScorer:
         if isinstance(answer, Ready):
             alike([self._first_ready, answer], self._setup.choice.device)
             return None
-        self._losses = 0 if answer else self._losses
+        if answer:
+            self._losses = 0
+            waiting.scored(worker)
         return answer
 
     def _lose(self, worker: WorkerProcess, waiting: Waiting, lost: LostError) -> None:
@@ -159,10 +161,10 @@ class WorkerScorer:
         self._note(
             "restart", worker=worker.number, why=str(lost), cells_to_try_again=worker.row_count
         )
-        waiting.suspect(worker)
+        is_of_memory = waiting.suspect(worker)
         place = self._workers.index(worker)
         # Where memory is short a start in good order says nothing yet.
-        in_vain = worker.is_starting or (worker.lacked_memory and not worker.has_scored)
+        in_vain = worker.is_starting or (is_of_memory and not worker.has_scored)
         failed_starts = worker.failed_starts + 1 if in_vain else 0
         if failed_starts < _MOST_FAILED_STARTS:
             self._workers[place] = self._started(worker.number, failed_starts)

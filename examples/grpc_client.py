@@ -6,8 +6,8 @@
     client/bin/python examples/grpc_client.py demo
 
 Nothing of bloodcell is imported: the client is Triton's, in an environment of its own, for it asks
-for older packages than bloodcell's. The scanner is pretended: its pictures are
-those of a folder with one subfolder a patient, decoded to pixels here.
+for older packages than bloodcell's. The scanner is pretended: its pictures are those of a folder
+with one subfolder a patient, decoded to pixels here.
 """
 
 import argparse

@@ -29,7 +29,6 @@ def plan(run: Path, cells: int, patient: str | None) -> Shown:
     """Choose the cells of RUN to look at next. Writes RUN/review/plan.parquet."""
     check_run(run)
     from bloodcell.printed.reviews import print_plan
-    from bloodcell.review.folder import logged_reviews
     from bloodcell.review.plan import plan_review
     from bloodcell.review.planned import write_plan
     from bloodcell.run import open_run
@@ -38,8 +37,7 @@ def plan(run: Path, cells: int, patient: str | None) -> Shown:
     opened = open_run(run)
     # Answers that are applied at the same time plan cells too.
     with RunStore(opened.folder).locked():
-        patients, applied = None if patient is None else [patient], len(logged_reviews(opened))
-        planned = plan_review(opened, cells, patients, after_answers=applied)
+        planned = plan_review(opened, cells, None if patient is None else [patient])
         path = write_plan(opened, planned)
     return Shown(planned.to_pylist(), lambda: print_plan(planned, path))
 

@@ -116,7 +116,9 @@ def _checked_batches(
     try:
         for batch in checked_rows(source, _batches_of(source, left_out)):
             if is_stopped():
-                raise Stopped("stopped while cells were listed: the same command begins again")
+                raise Stopped(
+                    "stopped while cells were listed: the same command begins or continues"
+                )
             yield batch
     except OSError as error:
         raise InputError(f"cannot list the cells of {source}: {error}") from error

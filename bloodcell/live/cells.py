@@ -57,8 +57,13 @@ class Cell:
     due_s: float | None
     """When its result is no longer wanted."""
     number: int = -1
-    """How many were submitted before it."""
+    """How many were submitted before it; below 0 until it is."""
     future: Future[CellResult] = field(default_factory=Future)
+
+    @property
+    def has_number(self) -> bool:
+        """Whether it was submitted: whoever takes it then settles it."""
+        return self.number >= 0
 
     def is_late(self, now_s: float) -> bool:
         """Whether its deadline has passed."""

@@ -224,10 +224,13 @@ class Engine:
         try:
             # A lane that waited for room would wait for itself.
             waits = self._waiting.put(cell, block=block and not self._is_own_thread())
-        except BaseException as error:  # Ctrl-C may come while it waits
+        except EngineError:
             cell.patient.settle()
-            if isinstance(error, EngineError):
-                self._refuse_if_failed()  # which closes the engine as well
+            self._refuse_if_failed()  # which closes the engine as well
+            raise
+        except BaseException:  # Ctrl-C, which may come while it waits for room
+            if not cell.has_number:
+                cell.patient.settle()
             raise
         if waits:
             if cell.due_s is not None:

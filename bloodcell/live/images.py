@@ -1,7 +1,8 @@
 """What may be given as an image: encoded bytes, or RGB pixels on the host or on the GPU."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from bloodcell.engine.batches import Batch, DecodedBatch, EncodedBatch
 from bloodcell.engine.device_images import copied_on_device, on_device
 from bloodcell.errors import BloodcellError, InputError
 
+_Had = TypeVar("_Had")
 Kind: TypeAlias = Literal["encoded", "decoded", "decoded_on_device"]
 
 _ON_HOST, _ON_GPU = (1, 3), (2, 13)
@@ -34,25 +36,13 @@ def copied(image: Any, *, on_gpu: bool) -> Image:
     InputError for what is no image by its kind, type or shape, or cannot be had; PackageError if
     it lies on a GPU and CuPy is missing.
     """
-    try:
-        return _copied(image, on_gpu)
-    except (BloodcellError, MemoryError):
-        raise
-    except Exception as error:  # whatever another library's buffer or __dlpack__ raises
+    if isinstance(image, memoryview) and (dimensions := _had(lambda: image.ndim)) != 1:
         raise InputError(
-            f"the image cannot be had ({type(error).__name__}: {error}): bytes of a file or "
-            f"pixels are expected, {_EXPECTED}"
-        ) from error
-
-
-def _copied(image: Any, on_gpu: bool) -> Image:
-    if isinstance(image, memoryview) and image.ndim != 1:
-        raise InputError(
-            f"a memoryview of the bytes of a file has one dimension, {image.ndim} given: give "
+            f"a memoryview of the bytes of a file has one dimension, {dimensions} given: give "
             "pixels as a NumPy array (numpy.asarray)"
         )
     if isinstance(image, bytes | bytearray | memoryview):
-        return Image("encoded", bytes(image))
+        return Image("encoded", _had(lambda: bytes(image)))
     if isinstance(image, np.ndarray):
         return _pixels(image)
     if not hasattr(image, "__dlpack_device__"):
@@ -60,17 +50,35 @@ def _copied(image: Any, on_gpu: bool) -> Image:
             "an image is bytes of a file, a NumPy array, or an object with __dlpack__; "
             f"{type(image).__name__} given"
         )
-    device = image.__dlpack_device__()
+    device = _had(lambda: _device_of(image))
     if device[0] in _ON_HOST:
-        return _pixels(np.from_dlpack(image))
+        return _pixels(_had(lambda: np.from_dlpack(image)))
     if device[0] in _ON_GPU and on_gpu:
-        array = on_device(image)
+        array = _had(lambda: on_device(image))
         _check(array)
         return Image("decoded_on_device", copied_on_device(array))
     raise InputError(
-        f"the image lies in memory of the DLPack device {tuple(map(int, device))}, which this "
-        "engine cannot read: copy it to the CPU"
+        f"the image lies in memory of the DLPack device {device}, which this engine cannot read: "
+        "copy it to the CPU"
     )
+
+
+def _device_of(image: Any) -> tuple[int, int]:
+    kind, number = image.__dlpack_device__()
+    return int(kind), int(number)
+
+
+def _had(get: Callable[[], _Had]) -> _Had:
+    """What ``get`` gives; InputError for whatever another library's buffer or __dlpack__ raises."""
+    try:
+        return get()
+    except (BloodcellError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the image cannot be had ({type(error).__name__}: {error}): bytes of a file or "
+            f"pixels are expected, {_EXPECTED}"
+        ) from error
 
 
 def batch_of(kind: Kind, images: list[Any], rows: Any) -> Batch:

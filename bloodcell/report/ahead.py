@@ -153,7 +153,7 @@ class ReportAhead:
         counts.add_part(cells)
         rows = patient_table(counts, self._model, self._counting)
         some = SomeOfRun(self._store.folder, self._record, rows, cells)
-        plan = plan_review(some, CELLS_OF_A_ROUND)
+        plan = plan_review(some, CELLS_OF_A_ROUND, after_answers=0)
         found = survey(some, names, plan["row"].to_numpy())
         images = cells_of(some, found.shown["row"]) if self._has_shards else cells
         stand_in = self._drafts.stand_in

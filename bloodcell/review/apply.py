@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def apply_answers(run: Run, answers: Answers, reviewer: str, source: str) -> App
         this = Application(len(logged_reviews(run)) + 1, name, replace(answers, reviewer=name))
         earlier = list(applications(run))
         check_against_earlier(earlier, this, source)
-        standing = Standing(run, [*earlier, this], _before(run))
+        standing = Standing(run, [*earlier, this], _before(run, answers.patients))
         tables = _tables(run, standing, this)
         run = _write(run, standing, this, tables, audit)
     named = [row for row in tables.patients.to_pylist() if row["patient"] in answers.patients]
@@ -111,9 +111,12 @@ class _Tables:
     plan: pa.Table
 
 
-def _before(run: Run) -> Before:
-    """What earlier applications came to; nothing if they were of another plan."""
-    cells, others = reviewed_cells(run), of_other_versions(run)
+def _before(run: Run, named: Collection[str]) -> Before:
+    """What earlier applications came to; nothing if they were of another plan.
+
+    ``named``: patients whose rows are computed anew in any case.
+    """
+    cells, others = reviewed_cells(run), of_other_versions(run).keys() - set(named)
     holds = cells is not None and cells.schema.metadata == belongs_to(run)
     if others:
         _LOG.warning(

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from bloodcell import __version__
 from bloodcell.errors import RunError
 from bloodcell.review.folder import (
+    REMEDY,
     ReviewFolder,
     applications,
     logged_reviews,
@@ -19,8 +20,6 @@ from bloodcell.review.planned import read_plan
 from bloodcell.review.standing import Standing
 from bloodcell.run import Run
 from bloodcell.store import reading
-
-_ANEW = "delete it and apply the last answers again to write it anew"
 
 
 def check_review(run: Run) -> str:
@@ -53,7 +52,7 @@ def check_review(run: Run) -> str:
         raise _not_of_answers(folder.cells_path, others)
     _check_patients(folder.patients_path, standing.patients(expected), others)
     for path, text in texts.items():
-        with reading(path, _ANEW):
+        with reading(path, REMEDY):
             is_so = path.read_bytes() == text
         if not is_so:
             raise _not_of_answers(path, others)
@@ -61,7 +60,7 @@ def check_review(run: Run) -> str:
 
 
 def _read(path: Path) -> pa.Table:
-    with reading(path, _ANEW):
+    with reading(path, REMEDY):
         return pq.read_table(path, partitioning=None)
 
 

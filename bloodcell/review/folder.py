@@ -20,6 +20,12 @@ from bloodcell.store import RunStore, reading
 
 _LOG = logging.getLogger(__name__)
 
+REMEDY = (
+    "restore it from a copy; without one, delete it and apply the last answers again, which "
+    "computes all patients anew"
+)
+"""For a table of a review that cannot be read."""
+
 EVENT = "review"
 """In the audit log, of answers that were applied."""
 
@@ -110,7 +116,7 @@ def belongs_to(run: Run) -> dict[bytes, bytes]:
 def _read(run: Run, path: Path) -> pa.Table | None:
     if not path.exists():
         return None
-    with reading(path, "delete it and apply the last answers again to write it anew"):
+    with reading(path, REMEDY):
         table = pq.read_table(path, partitioning=None)
     if (table.schema.metadata or {}).get(b"run") != run_identity(run).encode():
         _LOG.warning("%s is of results that were counted anew since: it counts for nothing", path)

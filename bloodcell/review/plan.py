@@ -12,7 +12,7 @@ from bloodcell.bands import DECISION_LINES
 from bloodcell.errors import InputError
 from bloodcell.review.draw import next_places
 from bloodcell.review.estimate import reviewed_share
-from bloodcell.review.folder import reviewed_cells
+from bloodcell.review.folder import logged_reviews, reviewed_cells
 from bloodcell.review.patient import PatientReview, by_patient, by_stratum, reviews
 from bloodcell.review.planned import PLAN_SCHEMA, read_plan
 from bloodcell.review.standing import as_they_count
@@ -29,7 +29,7 @@ def plan_review(
     cells: int,
     patients: Collection[str] | None = None,
     reviewed: pa.Table | None = None,
-    after_answers: int = 0,
+    after_answers: int | None = None,
 ) -> pa.Table:
     """The run's plan, so that at most ``cells`` cells of each patient wait for an answer.
 
@@ -40,13 +40,15 @@ def plan_review(
 
     ``patients``: add cells of these only. Columns: ``patient``; ``order``, 1 is looked at first;
     ``row``; ``stratum`` 0 to 7, by log-odds of blast; ``stratum_cells``, the patient's leukocytes
-    in it; ``batch`` from 1 on; ``after_answers``, as given: the number of
-    those that were applied last before the cell was drawn.
+    in it; ``batch`` from 1 on; ``after_answers``: the number of
+    those that were applied last before the cell was drawn, by default as the audit log has it.
 
     Raises InputError if ``cells`` is not positive or there is no such patient.
     """
     if cells < 1:
         raise InputError(f"--cells is 1 or more, {cells} given")
+    if after_answers is None:
+        after_answers = len(logged_reviews(run))
     planned, intervals = read_plan(run), _intervals(run)
     own_planned, more = by_patient(planned), [planned]
     for name, review in reviews(run, _answered_cells(run, reviewed), planned, patients):

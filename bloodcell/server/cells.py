@@ -76,20 +76,19 @@ class Cells:
     ) -> "Sequence[CellResult]":
         if patient is not None:
             self._patients.admit(patient)
-        futures = [
-            self._engine.submit(
+        futures = []
+        for place, image in enumerate(images):
+            future = self._engine.submit(
                 image,
                 patient=self._nobody if patient is None else patient,
                 row=None if first_row is None else first_row + place,
                 deadline_s=timeout_s,
             )
-            for place, image in enumerate(images)
-        ]
-        for future in futures:
             # At its end and not with the answer: of a client that has gone, too.
             future.add_done_callback(self._metrics.count_cell)
-        if patient is not None:
-            self._patients.opened(patient)
+            futures.append(future)
+            if patient is not None:
+                self._patients.opened(patient)
         # A client that vanishes cancels this, and with it each cell that no lane has taken.
         return await asyncio.gather(*map(asyncio.wrap_future, futures))
 

@@ -129,6 +129,8 @@ class GrpcServer:
 
         async def answered(contents: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
             try:
+                # Or whoever has no token could hold all streams there are.
+                self._service.token.check(_authorization(context))
                 with self._service.admission.stream():
                     async with aclosing(answers(contents, context)) as given:
                         async for one_answer in given:

@@ -78,7 +78,7 @@ def run(
 
 
 def test_it_scores(tree: Path, environment: dict[str, str], smears: Path, tmp_path: Path) -> None:
-    done = run(environment, tree, "-m", "bloodcell.cli", "score", smears, "--out", tmp_path / "run")
+    done = run(environment, tree, "-m", "bloodcell", "score", smears, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "patients.parquet").is_file()
 

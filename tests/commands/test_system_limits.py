@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bloodcell.store import RunStore
+
 _LIMITED = """
 import resource, threading
 import click
@@ -64,6 +66,15 @@ def test_any_other_error_stays_one_of_the_program() -> None:
         [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=120
     )
     assert done.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_a_run_that_another_process_holds_is_no_limit_of_the_system(
+    smears: Path, tmp_path: Path
+) -> None:
+    with RunStore(tmp_path / "run").locked():
+        line = said(*_SCORE[:4], str(smears), "--out", str(tmp_path / "run"))
+    assert "is being written by another process" in line
+    assert "ulimit" not in line
 
 
 def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:

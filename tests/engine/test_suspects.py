@@ -12,12 +12,12 @@ def table(*rows: int) -> pa.Table:
 
 
 def lost(
-    *tables: pa.Table, alone: bool = True, sent: int = 1, lacked_memory: bool = False
+    *tables: pa.Table, alone: bool = True, sent: int = 1, lacked_memory: bool = False, born: int = 0
 ) -> SimpleNamespace:
     """What a worker looks like that was lost with ``tables`` after ``sent`` ones in all."""
     by_row = {one["row"][0].as_py(): one for one in tables}
     return SimpleNamespace(
-        tables=by_row, is_alone=alone, tables_sent=sent, lacked_memory=lacked_memory
+        tables=by_row, is_alone=alone, tables_sent=sent, lacked_memory=lacked_memory, born=born
     )
 
 
@@ -65,11 +65,23 @@ def test_a_worker_that_had_others_before_blames_nobody() -> None:
     assert suspect(waiting, lost(table(7))) == []
 
 
-def test_a_worker_that_lacked_memory_blames_nobody() -> None:
-    waiting = Waiting([])
-    for _ in range(3):
-        assert suspect(waiting, lost(table(7), lacked_memory=True)) == []
-        assert taken(waiting) == [7]
+def test_want_of_memory_blames_nobody_until_a_later_worker_had_enough() -> None:
+    waiting = Waiting([table(9)])
+    suspect(waiting, lost(table(7, 8), alone=False))
+    for row in (7, 8):
+        assert taken(waiting) == [row]
+        assert suspect(waiting, lost(table(row), lacked_memory=True, born=5)) == []
+    assert taken(waiting) == [9], "all others before"
+    waiting.scored(SimpleNamespace(born=4))  # type: ignore[arg-type]
+    for _ in range(2):
+        assert [taken(waiting), taken(waiting)] == [[7], [8]], "where there are no others"
+        assert suspect(waiting, lost(table(7), lacked_memory=True, born=6)) == []
+        assert suspect(waiting, lost(table(8), lacked_memory=True, born=7)) == []
+    waiting.scored(SimpleNamespace(born=8))  # type: ignore[arg-type]
+    assert taken(waiting) == [7]
+    assert suspect(waiting, lost(table(7), lacked_memory=True, born=9)) == []
+    assert taken(waiting) == [7]
+    assert suspect(waiting, lost(table(7), lacked_memory=True, born=10)) == [7]
 
 
 def test_a_worker_lost_with_nothing_to_do_makes_nobody_suspect() -> None:

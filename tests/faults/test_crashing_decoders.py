@@ -22,7 +22,7 @@ from bloodcell.verification import verify
 pytestmark = pytest.mark.usefixtures("small_parts")
 
 IN_ONE_BATCH = {8: "segmentation fault", 9: "abort", 11: "kill"}
-IN_SEVERAL = {0: "exit", 30: "hang", CELLS - 1: "error"}
+IN_SEVERAL = {0: "exit", 30: "hang", 41: "no threads", CELLS - 1: "error"}
 
 
 @pytest.fixture(scope="module")

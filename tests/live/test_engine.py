@@ -71,7 +71,7 @@ def failing(error: Exception) -> Callable[[], None]:
     ("image", "said"),
     [
         (Odd(None), "TypeError"),
-        (Odd(()), "IndexError"),
+        (Odd(()), "ValueError"),
         (Odd(("x", "y")), "ValueError"),
         (Odd(failing(RuntimeError("lost"))), "RuntimeError: lost"),
         (Odd((1, 0)), "ValueError"),

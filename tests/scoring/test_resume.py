@@ -73,7 +73,6 @@ def test_a_killed_run_continues_to_the_same_bytes(
     program = f"""
 import os, signal
 from bloodcell import scoring
-from bloodcell.input import manifest
 scoring.ROWS_PER_PART = 16
 def kill(done, cells):
     if done > 40:
@@ -196,10 +195,11 @@ def test_the_end_of_a_long_list_of_cells_is_not_waited_for(
     stop, listed = threading.Event(), threading.Event()
     batch = next(manifest.list_folder(smears, LeftOut()))
 
-    def without_end(*_: object) -> Iterator[pa.RecordBatch]:
-        while True:
+    def long(*_: object) -> Iterator[pa.RecordBatch]:
+        for _ in range(100_000):
             yield batch
             listed.set()
+        pytest.fail("it was listed to its end")
 
     def no_scorer(*_: object, **__: object) -> SimpleNamespace:
         assert listed.wait(20)
@@ -208,7 +208,7 @@ def test_the_end_of_a_long_list_of_cells_is_not_waited_for(
         stop.set()
         return SimpleNamespace(close=lambda: None)
 
-    monkeypatch.setattr(manifest, "list_folder", without_end)
+    monkeypatch.setattr(manifest, "list_folder", long)
     monkeypatch.setattr(scoring, "_open", no_scorer)
     with pytest.raises(ends):
         bloodcell.score(smears, tmp_path / "run", stop=stop)

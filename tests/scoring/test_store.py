@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from bloodcell import files
 from bloodcell._core import REASONS
 from bloodcell.digests import digest_array
 from bloodcell.engine.batches import ScoreBatch
-from bloodcell.errors import DiskError, RunError
+from bloodcell.errors import DiskError, RunError, Stopped
 from bloodcell.files import write_whole
 from bloodcell.parts import PartAssembler
 from bloodcell.scheme import load_scheme
+from bloodcell.store import RunStore
 
 SCHEME = load_scheme("pbc8")
 MISSING = REASONS.index("missing")
@@ -118,3 +120,17 @@ def test_two_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
     write_whole(tmp_path / "f", while_another_writes)
     assert (tmp_path / "f").read_text() == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_run_that_is_stopped_is_stopped_though_its_folder_is_gone(tmp_path: Path) -> None:
+    """As where images and run lie on one share."""
+    folder = tmp_path / "share" / "run"
+    with pytest.raises(Stopped), RunStore(folder).locked():
+        shutil.rmtree(tmp_path / "share")
+        raise Stopped("the images are gone")
+    with pytest.raises(DiskError), RunStore(folder).locked():
+        shutil.rmtree(tmp_path / "share")
+        raise DiskError("cannot write")
+    with pytest.raises(RunError, match="was removed while"), RunStore(folder).locked():
+        shutil.rmtree(folder)
+        raise DiskError("cannot write")

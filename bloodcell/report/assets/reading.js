@@ -15,8 +15,8 @@
   let note = ""; // what the last key came to, where that is not seen
   let isPast = false; // whether the last of the sequence was answered: no key answers it again
 
-  // As bands.py has it, so that page and tables say the same: more digits where one would say another
-  // band or its bound.
+  // As bands.py has it, so that page and tables say the same: more digits where one would say
+  // another band or its bound.
   function percent(share) {
     const value = 100 * share;
     const place = (number) => [5, 10, 20].map((line) => Math.sign(number - line)).join();

@@ -108,8 +108,8 @@ public:
         return normal_mass_below(share);
     }
 
-    // What is cut off at an end has its mass there. Else by false position; an end that stays loses half of its weight (Dowell & Jarratt 1971, BIT
-    // 11:168, the Illinois method).
+    // What is cut off at an end has its mass there. Else by false position; an end that stays loses
+    // half of its weight (Dowell & Jarratt 1971, BIT 11:168, the Illinois method).
     double quantile(double mass) const {
         double low = least_;
         double high = most_;
