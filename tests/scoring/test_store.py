@@ -14,7 +14,7 @@ from bloodcell import files
 from bloodcell._core import REASONS
 from bloodcell.digests import digest_array
 from bloodcell.engine.batches import ScoreBatch
-from bloodcell.errors import DiskError, RunError, Stopped
+from bloodcell.errors import BloodcellError, DiskError, RunError, Stopped
 from bloodcell.files import write_whole
 from bloodcell.parts import PartAssembler
 from bloodcell.scheme import load_scheme
@@ -122,15 +122,23 @@ def test_two_that_write_the_same_file_do_not_meet(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
-def test_a_run_that_is_stopped_is_stopped_though_its_folder_is_gone(tmp_path: Path) -> None:
-    """As where images and run lie on one share."""
-    folder = tmp_path / "share" / "run"
-    with pytest.raises(Stopped), RunStore(folder).locked():
-        shutil.rmtree(tmp_path / "share")
-        raise Stopped("the images are gone")
-    with pytest.raises(DiskError), RunStore(folder).locked():
-        shutil.rmtree(tmp_path / "share")
-        raise DiskError("cannot write")
-    with pytest.raises(RunError, match="was removed while"), RunStore(folder).locked():
-        shutil.rmtree(folder)
-        raise DiskError("cannot write")
+@pytest.mark.parametrize(
+    ("gone", "raised", "told"),
+    [
+        ("share", Stopped, Stopped),
+        ("share", DiskError, DiskError),
+        ("share/run", Stopped, Stopped),
+        ("share/run", DiskError, RunError),
+    ],
+)
+def test_a_run_folder_alone_is_called_removed_and_what_is_stopped_stays_so(
+    tmp_path: Path, gone: str, raised: type[BloodcellError], told: type[BloodcellError]
+) -> None:
+    def lose() -> None:
+        with RunStore(tmp_path / "share" / "run").locked():
+            shutil.rmtree(tmp_path / gone)
+            raise raised("as it was told")
+
+    with pytest.raises(told) as caught:
+        lose()
+    assert ("was removed" in str(caught.value)) == (told is RunError)
